@@ -1,0 +1,6 @@
+//! `host` runs playbooks.
+
+pub mod id;
+pub mod io;
+pub mod store;
+pub mod value;

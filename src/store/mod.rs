@@ -1,0 +1,83 @@
+//! Everything persistent: an ordered space of keys and values with atomic batches.
+//!
+//! [`Store`] is the seam: redb stands behind it here ([`engine`]), a shared engine can stand behind it elsewhere.
+//! What is built on it is written once for all engines: documents, key-value, large values. Nothing above the
+//! engine relies on a lock of this process; whoever must not be overtaken says so with a [`Precondition`].
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`batch`] | puts, deletes and preconditions that succeed or fail together |
+//! | [`engine`] | redb with one group-committing writer |
+//! | [`overlay`] | a copy-on-write view, for `plan`, `replay` and tests |
+//! | [`content`] | large values as files named by their hash |
+//! | [`keys`] | the layout of every key, versioned |
+//! | [`tx`] | what a local effect's closure reads and fills |
+//! | [`documents`], [`kv`] | what playbooks keep |
+
+pub mod batch;
+pub mod content;
+pub mod documents;
+pub mod engine;
+pub mod error;
+pub mod keys;
+pub mod kv;
+pub mod overlay;
+pub mod tx;
+
+use std::ops::Bound;
+
+pub use batch::{Batch, Precondition};
+pub use error::StoreError;
+pub use keys::Realm;
+pub use tx::Tx;
+
+/// The number of a commit: each is greater than every earlier one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CommitNo(pub u64);
+
+/// A value and the commit that wrote it, which serves as its version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub value: Vec<u8>,
+    pub version: CommitNo,
+}
+
+/// How long a commit may wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Visible when `commit` returns, on disk within 100 ms. A later `Now` makes it durable too, in order.
+    Soon,
+    /// On disk when `commit` returns.
+    Now,
+}
+
+/// A range of keys, either end open or closed.
+pub type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// An ordered space of keys. Reads see every commit that has returned, whatever its durability.
+pub trait Store: Send + Sync {
+    /// The row under `key`.
+    fn get(&self, key: &[u8]) -> Result<Option<Row>, StoreError>;
+
+    /// At most `limit` rows of `range` in key order, or against it, all of one moment.
+    fn scan(&self, range: KeyRange, limit: usize, reverse: bool) -> Result<Vec<(Vec<u8>, Row)>, StoreError>;
+
+    /// Applies `batch` whole, or leaves everything as it was. A precondition that does not hold fails this batch with
+    /// [`StoreError::Conflict`] and touches no other.
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<CommitNo, StoreError>;
+
+    /// Returns when every commit up to `commit` is on disk; at once if it already is.
+    fn wait_durable(&self, commit: CommitNo) -> Result<(), StoreError>;
+
+    /// What the engine has done since it was opened.
+    fn stats(&self) -> StoreStats;
+}
+
+/// Figures of an open store, for `host bench` and metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Commits that waited for the disk.
+    pub durable_commits: u64,
+    /// Batches applied, durable or not.
+    pub batches: u64,
+}
