@@ -1,6 +1,11 @@
 //! `host` runs playbooks.
 
+pub mod duration;
+pub mod effect;
+pub mod gate;
 pub mod id;
 pub mod io;
+pub mod journal;
+pub mod script;
 pub mod store;
 pub mod value;

@@ -14,6 +14,24 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// How deep values may nest. Deeper ones are refused where they are made, so every walk may recurse.
 pub const VALUE_DEPTH_MAX: usize = 64;
 
+/// The value nests deeper than [`VALUE_DEPTH_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the value is nested more than {VALUE_DEPTH_MAX} levels deep; keep it flatter, or pass it on in parts")]
+pub struct TooDeep;
+
+/// Checks that `value` nests at most [`VALUE_DEPTH_MAX`] levels.
+pub fn check_depth(value: &Value) -> Result<(), TooDeep> {
+    fn check(value: &Value, levels_left: usize) -> Result<(), TooDeep> {
+        let below = |value| check(value, levels_left.checked_sub(1).ok_or(TooDeep)?);
+        match value {
+            Value::List(items) => items.iter().try_for_each(below),
+            Value::Map(map) => map.values().try_for_each(below),
+            _ => Ok(()),
+        }
+    }
+    check(value, VALUE_DEPTH_MAX)
+}
+
 /// A map from field names to values, ordered by name.
 pub type Map = BTreeMap<String, Value>;
 

@@ -1,1 +1,27 @@
-//! The doors to the outside.
+//! The doors to the outside: clock, chance, files, processes, network, secrets.
+//!
+//! Nothing else reads the time, draws a number, opens a socket or starts a process; `clippy.toml` forbids it, and the
+//! files that may say so with `#![expect(clippy::disallowed_methods, …)]`. A door does one thing when asked, and says
+//! what went wrong; whether it may be asked at all is the gate's business.
+
+pub mod chance;
+pub mod clock;
+pub mod ffmpeg;
+pub mod files;
+pub mod http;
+pub mod secrets;
+
+use std::sync::Arc;
+
+/// Every door. The closures of reads and writes get these, and nothing else does.
+#[derive(Clone)]
+pub struct World {
+    pub clock: Arc<dyn clock::Clock>,
+    pub chance: Arc<dyn chance::Chance>,
+    pub http: Arc<http::HttpDoor>,
+    pub files: Arc<files::ProjectFiles>,
+    pub ffmpeg: Arc<ffmpeg::FfmpegDoor>,
+    pub secrets: Arc<secrets::Secrets>,
+    /// Below it each run has a folder of its own.
+    pub work_dir: std::path::PathBuf,
+}

@@ -1,0 +1,232 @@
+//! What comes of sending an effect, and of sending it again.
+//!
+//! *Output commit:* the intent of a write and everything before it are on disk before its first byte leaves. *Unknown
+//! is an outcome:* an attempt of which nobody knows whether it landed is never simply repeated; see [`super::doubt`].
+
+use std::time::Duration;
+
+use super::backoff::{self, Next};
+use super::errand::{Act, Errand};
+use super::governance::Verdict;
+use super::observer::Notice;
+use super::stop::Stop;
+use super::tape::Tape;
+use super::{Gate, circuit, doubt, rate};
+use crate::effect::{Class, Effect, Failure, Fault};
+use crate::id::ContentHash;
+use crate::journal::{Answer, Asked, Attempt, Entry, Intent};
+use crate::store::Batch;
+use crate::value::Value;
+
+/// A request that has not left this long after its intent is not sent any more.
+pub(super) const SEND_WITHIN: Duration = Duration::from_secs(10);
+
+/// The longest wait for a place under a rate limit; beyond it the effect fails with `RATE_LIMITED`.
+const RATE_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Attempts `effect` until it has an outcome.
+pub(super) fn run(
+    gate: &Gate,
+    tape: &mut Tape,
+    effect: &Effect<'_>,
+    asked: Asked,
+    act: &dyn Act,
+    verdict: Option<Verdict>,
+) -> Result<Answer, Stop> {
+    let mut answer = tape.answer_to(gate, asked);
+    let key = idempotency_key(tape, &answer.asked);
+    let first_sent = gate.world.clock.monotonic();
+    let mut attempt = 1;
+    loop {
+        answer.attempts = if attempt > 1 { attempt } else { 0 };
+        if let Err(failure) = admit(gate, tape, effect, answer.asked.step)? {
+            return Ok(finish(gate, tape, answer, Err(failure)));
+        }
+        let intent = match effect.declaration.class {
+            Class::Write => Some(promise(gate, tape, effect, &answer.asked, attempt, &key, verdict.as_ref())?),
+            Class::Local | Class::Read => None,
+        };
+        let began_ms = tape.elapsed_ms(gate);
+        let mut kept = Kept::default();
+        let outcome = match &intent {
+            Some(intent) if tape.elapsed_ms(gate) > intent.send_deadline_ms => Err(too_late(intent)),
+            _ => with_errand(gate, tape, effect, &key, answer.asked.step, &mut kept, |errand| act.carry_out(errand)),
+        };
+        answer.cost_usd = add(answer.cost_usd, kept.cost_usd);
+        tape.writer.attach(kept.batch);
+        tell_circuit(gate, tape, effect, outcome.as_ref().err())?;
+
+        let fault = match outcome {
+            Ok(value) => return Ok(finish(gate, tape, answer, Ok(value))),
+            Err(fault) => Fault { failure: gate.masks.mask_failure(fault.failure), ..fault },
+        };
+        let since_first = gate.world.clock.monotonic().saturating_sub(first_sent);
+        let chance = gate.world.chance.fraction();
+        let mut next = backoff::after(&gate.policies.backoff, effect.declaration, &fault, attempt, since_first, chance);
+        if next == Next::Doubt {
+            let intent = intent.as_ref().expect("only a write is in doubt, and a write has an intent");
+            match doubt::settle(gate, tape, effect, act, intent, &fault.failure)? {
+                doubt::Settled::Landed(value) => return Ok(finish(gate, tape, answer, Ok(value))),
+                doubt::Settled::NotLanded => next = not_landed(effect, gate, attempt),
+                doubt::Settled::Repeat => next = Next::Again(Duration::ZERO),
+                doubt::Settled::Open => {
+                    answer.in_doubt = true;
+                    return Ok(finish(gate, tape, answer, Err(fault.failure.landed(None))));
+                }
+            }
+        }
+        let Next::Again(pause) = next else {
+            let landed = (effect.declaration.class == Class::Write).then_some(false);
+            return Ok(finish(gate, tape, answer, Err(fault.failure.landed(landed))));
+        };
+        let now_ms = tape.elapsed_ms(gate);
+        let wait_ms = pause.as_millis() as u64;
+        tape.append(Entry::Attempt(Attempt {
+            step: answer.asked.step,
+            attempt,
+            error: fault.failure.clone(),
+            at_ms: began_ms,
+            took_ms: now_ms.saturating_sub(began_ms),
+            wait_ms,
+        }));
+        wait(gate, tape, answer.asked.step, pause, fault.failure.to_string());
+        attempt += 1;
+    }
+}
+
+/// The circuit, then the rate limit. The inner error is the effect's outcome.
+fn admit(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, step: u32) -> Result<Result<(), Failure>, Stop> {
+    let Some(provider) = effect.declaration.provider.as_deref() else {
+        return Ok(Ok(()));
+    };
+    let admitted = circuit::admit(gate, provider, effect.declaration.timeout);
+    if let Err(failure) = tape.persist(admitted)? {
+        return Ok(Err(failure));
+    }
+    let mut waited = Duration::ZERO;
+    loop {
+        let taken = rate::take(gate, provider);
+        match tape.persist(taken)? {
+            Ok(()) => return Ok(Ok(())),
+            Err(pause) if waited + pause <= RATE_WAIT_MAX => {
+                wait(gate, tape, step, pause, format!("the rate limit of {provider}"));
+                waited += pause;
+            }
+            Err(pause) => {
+                let message = format!("{provider} is at its rate limit for another {:.0} s", pause.as_secs_f64().ceil());
+                let failure = Failure::new("RATE_LIMITED", message).provider(provider).landed(Some(false));
+                return Ok(Err(Failure { retry_after_ms: Some(pause.as_millis() as u64), ..failure }));
+            }
+        }
+    }
+}
+
+/// Writes the intent of an attempt, durably.
+fn promise(
+    gate: &Gate,
+    tape: &mut Tape,
+    effect: &Effect<'_>,
+    asked: &Asked,
+    attempt: u32,
+    key: &str,
+    verdict: Option<&Verdict>,
+) -> Result<Intent, Stop> {
+    let at_ms = tape.elapsed_ms(gate);
+    let intent = Intent {
+        asked: asked.clone(),
+        attempt,
+        key: key.to_owned(),
+        at_ms,
+        send_deadline_ms: at_ms + SEND_WITHIN.as_millis() as u64,
+        epoch: tape.epoch,
+        decision: effect.publication.as_ref().and(verdict).map(Verdict::recorded),
+    };
+    tape.promise(gate, Entry::Intent(intent.clone()))?;
+    Ok(intent)
+}
+
+fn too_late(intent: &Intent) -> Fault {
+    let message = format!(
+        "the intent took too long to reach the disk: the request was due {} ms into the run and was not sent",
+        intent.send_deadline_ms
+    );
+    Fault { unhealthy: false, ..Fault::passing(Failure::new("SEND_DEADLINE", message)) }
+}
+
+/// A write of which the provider says that it is not there certainly did nothing.
+fn not_landed(effect: &Effect<'_>, gate: &Gate, attempt: u32) -> Next {
+    if attempt < effect.declaration.attempts_max.min(gate.policies.backoff.attempts_max) {
+        Next::Again(Duration::ZERO)
+    } else {
+        Next::Fail
+    }
+}
+
+fn tell_circuit(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, fault: Option<&Fault>) -> Result<(), Stop> {
+    let Some(provider) = effect.declaration.provider.as_deref() else {
+        return Ok(());
+    };
+    // A refusal such as 404 is an answer: the provider is well.
+    let told = circuit::tell(gate, provider, fault.is_none_or(|fault| !fault.unhealthy));
+    tape.persist(told)
+}
+
+/// What an attempt brings back beside its value.
+#[derive(Default)]
+pub(super) struct Kept {
+    batch: Batch,
+    cost_usd: Option<f64>,
+}
+
+/// Hands the doors to `carry` for one attempt.
+pub(super) fn with_errand<T>(
+    gate: &Gate,
+    tape: &Tape,
+    effect: &Effect<'_>,
+    key: &str,
+    step: u32,
+    kept: &mut Kept,
+    carry: impl FnOnce(&mut Errand<'_>) -> T,
+) -> T {
+    let stop = tape.stop_flag();
+    let mut errand = Errand {
+        world: &gate.world,
+        key,
+        timeout: effect.declaration.timeout,
+        step,
+        content: &*gate.ground.content,
+        observer: &**tape.observer(),
+        workspace: tape.workspace(),
+        cost_usd: None,
+        kept: Batch::new(),
+        stop: &stop,
+    };
+    let result = carry(&mut errand);
+    *kept = Kept { batch: errand.kept, cost_usd: errand.cost_usd };
+    result
+}
+
+fn finish(gate: &Gate, tape: &Tape, answer: Answer, outcome: Result<Value, Failure>) -> Answer {
+    let took_ms = tape.elapsed_ms(gate).saturating_sub(answer.at_ms);
+    Answer { took_ms, ..gate.settle(answer, outcome) }
+}
+
+pub(super) fn wait(gate: &Gate, tape: &Tape, step: u32, pause: Duration, why: String) {
+    if !pause.is_zero() {
+        tape.observer().notice(Notice::Waiting { step, why, wait_ms: pause.as_millis() as u64 });
+        gate.world.clock.sleep(pause);
+    }
+}
+
+/// The same for every attempt of a step, and for no other step of any run.
+fn idempotency_key(tape: &Tape, asked: &Asked) -> String {
+    let name = format!("{} {} {}", tape.run, asked.step, asked.name);
+    format!("host-{}", &ContentHash::of(name.as_bytes()).to_string()[..32])
+}
+
+fn add(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a + b),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,23 @@
+//! Is this provider live in this run?
+
+use crate::effect::{Class, Effect, Failure, RunMode};
+
+/// The reason to answer `effect` by simulation; `None` when it may go out, or has no provider.
+pub(super) fn why_simulated<'m>(mode: &'m RunMode, effect: &Effect<'_>) -> Option<&'m str> {
+    mode.why_simulated(effect.declaration.provider.as_deref()?)
+}
+
+/// Refuses live writes to providers that the playbook's header does not name.
+pub(super) fn check_uses(mode: &RunMode, effect: &Effect<'_>) -> Result<(), Failure> {
+    match effect.declaration.provider.as_deref() {
+        Some(provider) if effect.declaration.class == Class::Write && !mode.uses(provider) => Err(Failure::new(
+            "NOT_IN_USES",
+            format!(
+                "the playbook writes to {provider} live, but its header does not say so; add {provider:?} to `uses` in PLAYBOOK"
+            ),
+        )
+        .provider(provider)
+        .landed(Some(false))),
+        _ => Ok(()),
+    }
+}

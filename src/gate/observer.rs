@@ -1,0 +1,40 @@
+//! Who watches a run: the terminal, a log, nobody.
+//!
+//! Notices are diagnostic. They may be lost in a crash, and nothing is decided by them.
+
+use crate::id::StepNo;
+use crate::journal::{Answer, Asked};
+use crate::value::Value;
+
+/// Something worth showing while it happens.
+#[derive(Debug)]
+pub enum Notice<'a> {
+    Asked { asked: &'a Asked, at_ms: u64 },
+    /// A long effect has come this far: `0.0..=1.0`, where that is known.
+    Progress { step: StepNo, fraction: Option<f64>, text: String },
+    /// The gate waits before it goes on.
+    Waiting { step: StepNo, why: String, wait_ms: u64 },
+    Answered { answer: &'a Answer },
+    /// A script's `log::` or `print`.
+    Log { level: LogLevel, message: &'a str, fields: &'a Value },
+}
+
+/// How loud a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+pub trait Observer: Send + Sync {
+    fn notice(&self, notice: Notice<'_>);
+}
+
+/// Watches nothing.
+pub struct Silent;
+
+impl Observer for Silent {
+    fn notice(&self, _: Notice<'_>) {}
+}

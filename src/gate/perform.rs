@@ -1,0 +1,94 @@
+//! The order in which every effect passes the gate.
+
+use super::errand::{Act, Simulation};
+use super::local::Local;
+use super::stop::Stop;
+use super::tape::Tape;
+use super::{Gate, attempts, flight, governance, local, mode};
+use crate::effect::{Effect, Failure};
+use crate::journal::Answer;
+use crate::store::StoreError;
+use crate::value::Value;
+
+/// How an effect is carried out, once the gate lets it.
+pub enum How<'a> {
+    /// Reads the store and fills the batch that the gate commits with the journal entry. Called again on a conflict.
+    Local(&'a dyn Fn(&mut Local<'_>) -> Result<Value, StoreError>),
+    /// Goes through a door to the outside.
+    Outside(&'a dyn Act),
+}
+
+/// Passes `effect` through the gate: from the tape if it is there, else simulated, refused or carried out; and puts
+/// what came of it on the tape.
+pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) -> Result<Value, Stop> {
+    // 1. The journal: what has been answered is answered the same.
+    let asked = tape.ask(gate, effect)?;
+    if let Some(answer) = tape.recorded_answer(&asked)? {
+        return answer;
+    }
+    tape.refuse_beyond(&asked)?;
+    tape.begin(gate, &asked);
+
+    let act = match how {
+        How::Local(closure) => return local::perform(gate, tape, asked, closure),
+        How::Outside(act) => act,
+    };
+
+    // 2. The run's mode, fixed when it was created.
+    let verdict = governance::decide(gate, effect);
+    if let Some(why) = mode::why_simulated(&tape.mode, effect) {
+        let answer = simulate(gate, tape.answer_to(gate, asked), act, why, verdict.map(|verdict| verdict.would()));
+        return tape.conclude(gate, answer);
+    }
+    if let Err(refusal) = mode::check_uses(&tape.mode, effect) {
+        let answer = tape.answer_to(gate, asked).failed(refusal);
+        return tape.conclude(gate, answer);
+    }
+
+    // 3. Governance, for what publishes. Refused means simulated with the reason, or an error where that was asked for.
+    if let Some(refusal) = verdict.as_ref().and_then(|verdict| verdict.refusal()) {
+        let strict = effect.publication.as_ref().is_some_and(|publication| publication.strict);
+        let mut answer = tape.answer_to(gate, asked);
+        if strict {
+            answer.decision = Some(refusal.message.clone());
+            answer = answer.failed(refusal);
+        } else {
+            answer = simulate(gate, answer, act, &refusal.message, Some(refusal.message.clone()));
+        }
+        return tape.conclude(gate, answer);
+    }
+
+    // 4. Single flight: one at a time on the effect's key.
+    let claim = match flight::claim(gate, tape, effect)? {
+        Ok(claim) => claim,
+        Err(busy) => {
+            let answer = tape.answer_to(gate, asked).failed(busy);
+            return tape.conclude(gate, answer);
+        }
+    };
+
+    // 5. Attempts, each with its own intent; 6. the outcome.
+    let answer = attempts::run(gate, tape, effect, asked, act, verdict);
+    flight::release(gate, claim)?;
+    tape.conclude(gate, answer?)
+}
+
+fn simulate(gate: &Gate, mut answer: Answer, act: &dyn Act, why: &str, decision: Option<String>) -> Answer {
+    answer.simulated = Some(why.to_owned());
+    answer.decision = decision;
+    let outcome = act.simulate(&Simulation::of(&answer.asked.name, &answer.asked.args));
+    gate.settle(answer, outcome)
+}
+
+impl Gate {
+    /// Fills `answer` with what came of it, masked: from here on script, journal, log and replay see the same.
+    pub(super) fn settle(&self, answer: Answer, outcome: Result<Value, Failure>) -> Answer {
+        match outcome {
+            Ok(value) => match crate::value::check_depth(&value) {
+                Ok(()) => Answer { value: self.masks.mask(value), ..answer },
+                Err(deep) => answer.failed(Failure::new("VALUE_TOO_DEEP", deep.to_string())),
+            },
+            Err(failure) => answer.failed(self.masks.mask_failure(failure)),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Why an effect gives no value to its script.
+
+use crate::effect::Failure;
+use crate::id::StepNo;
+use crate::journal::Status;
+
+/// Either an error that the script may catch, or the end of its run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stop {
+    Failed(Failure),
+    Halted(Halt),
+}
+
+/// Unwinds the script; it cannot be caught. While a run is halted the gate refuses every further effect.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Halt {
+    /// The script asked something other than its journal holds.
+    Nondeterminism { step: StepNo, recorded: String, asked: String },
+    /// A replay reached the end of its record.
+    NotRecorded { step: StepNo, asked: String },
+    /// The journal cannot be written, so nothing more may be done.
+    Store(Failure),
+    /// Nobody can tell whether a write landed, and a person must.
+    InDoubt { step: StepNo, failure: Failure },
+    /// A limit of the run is used up.
+    Limit(Failure),
+    /// Somebody cancelled the run.
+    Cancelled,
+}
+
+impl Halt {
+    /// The run's status after this.
+    pub fn status(&self) -> Status {
+        match self {
+            Halt::InDoubt { .. } => Status::NeedsAttention,
+            Halt::Cancelled => Status::Cancelled,
+            _ => Status::Failed,
+        }
+    }
+
+    /// The effect it came from, when it came from one.
+    pub fn step(&self) -> Option<StepNo> {
+        match self {
+            Halt::Nondeterminism { step, .. } | Halt::NotRecorded { step, .. } | Halt::InDoubt { step, .. } => Some(*step),
+            Halt::Store(_) | Halt::Limit(_) | Halt::Cancelled => None,
+        }
+    }
+
+    /// As an error for people and for the run's record.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Halt::Nondeterminism { step, recorded, asked } => Failure::new(
+                "NONDETERMINISM",
+                format!("step {step} of the journal is {recorded}, but the script asked for {asked}"),
+            ),
+            Halt::NotRecorded { step, asked } => Failure::new(
+                "NOT_RECORDED",
+                format!("the journal ends before step {step}, and the script asked for {asked}"),
+            ),
+            Halt::Store(failure) | Halt::InDoubt { failure, .. } | Halt::Limit(failure) => failure.clone(),
+            Halt::Cancelled => Failure::new("CANCELLED", "the run was cancelled"),
+        }
+    }
+}
+
+impl From<crate::store::StoreError> for Stop {
+    fn from(error: crate::store::StoreError) -> Stop {
+        Stop::Halted(Halt::Store(Failure::new(error.code(), error.to_string())))
+    }
+}

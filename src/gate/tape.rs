@@ -1,0 +1,329 @@
+//! One run's tape: what it asks is answered from here as far as the record reaches, and written on here afterwards.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::observer::{Notice, Observer};
+use super::stop::{Halt, Stop};
+use super::Gate;
+use crate::effect::{Effect, Failure, RunMode};
+use crate::id::{RunId, StepNo};
+use crate::journal::{Answer, Asked, Begun, Entry, Outcome, Recorded, RunError, RunRecord, Status, Writer, entry, writer};
+use crate::store::{Batch, Durability, StoreError, keys};
+use crate::value::Value;
+
+/// Effects that one run may ask for.
+pub const EFFECTS_MAX: StepNo = 100_000;
+
+/// What happens when the script asks for more than the record holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beyond {
+    /// Carry it out, as a live run does.
+    Perform,
+    /// Stop: this is a replay.
+    Refuse,
+}
+
+/// A run at the gate.
+pub struct Tape {
+    pub run: RunId,
+    pub mode: RunMode,
+    pub epoch: u32,
+    pub(super) writer: Writer,
+    recorded: Option<Recorded>,
+    beyond: Beyond,
+    step: StepNo,
+    begun: Begun,
+    begun_at: Duration,
+    /// The latest time given to the script: within a run the clock never goes back.
+    now_ms: i64,
+    tally: Tally,
+    observer: Arc<dyn Observer>,
+    /// Once set, every further effect is refused.
+    halted: Option<Halt>,
+    /// Set together with `halted`, for those who cannot take the tape.
+    stop: Arc<AtomicBool>,
+    workspace: PathBuf,
+}
+
+/// What a run has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tally {
+    pub effects: u32,
+    pub simulated: u32,
+    pub cost_usd: f64,
+}
+
+impl Tape {
+    /// The tape of a run that begins now.
+    pub fn begin_run(gate: &Gate, begun: Begun, versions: Batch, observer: Arc<dyn Observer>) -> Tape {
+        let mut tape = Tape::new(gate, begun.clone(), 0, None, Beyond::Perform, observer);
+        let record = tape.record(Status::Running, None, None);
+        let mut first = versions;
+        first.put(keys::run(tape.run), record.encode());
+        tape.writer.append(Entry::Begun(Box::new(begun)));
+        tape.writer.attach(first);
+        tape
+    }
+
+    /// The tape of a recorded run, played from its start with every door shut.
+    pub fn replay(gate: &Gate, recorded: Recorded, observer: Arc<dyn Observer>) -> Tape {
+        let begun = recorded.begun.clone();
+        Tape::new(gate, begun, recorded.entries, Some(recorded), Beyond::Refuse, observer)
+    }
+
+    fn new(
+        gate: &Gate,
+        begun: Begun,
+        stored: u64,
+        recorded: Option<Recorded>,
+        beyond: Beyond,
+        observer: Arc<dyn Observer>,
+    ) -> Tape {
+        Tape {
+            run: begun.run,
+            workspace: gate.world.work_dir.join(begun.run.to_string()),
+            mode: begun.mode.clone(),
+            epoch: begun.epoch,
+            writer: Writer::new(begun.run, stored),
+            recorded,
+            beyond,
+            step: 0,
+            begun_at: gate.world.clock.monotonic(),
+            now_ms: begun.at_ms,
+            begun,
+            tally: Tally::default(),
+            observer,
+            halted: None,
+            stop: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    pub fn begun(&self) -> &Begun {
+        &self.begun
+    }
+
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    pub fn halted(&self) -> Option<&Halt> {
+        self.halted.as_ref()
+    }
+
+    /// Ends the run as soon as its script asks for anything more.
+    pub fn halt(&mut self, halt: Halt) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.halted.get_or_insert(halt);
+    }
+
+    /// Set when the run is to stop. Setting it from outside cancels the run.
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        self.stop.clone()
+    }
+
+    /// The number of the step asked for last.
+    pub fn step(&self) -> StepNo {
+        self.step
+    }
+
+    /// The run's own folder.
+    pub fn workspace(&self) -> &Path {
+        &self.workspace
+    }
+
+    /// Whether the record still answers, so that log and progress are silent.
+    pub fn is_replaying(&self) -> bool {
+        self.recorded.as_ref().is_some_and(|recorded| recorded.steps.range(self.step + 1..).next().is_some())
+    }
+
+    pub fn observer(&self) -> &Arc<dyn Observer> {
+        &self.observer
+    }
+
+    /// Milliseconds since the run began, on the clock that does not jump.
+    pub fn elapsed_ms(&self, gate: &Gate) -> u64 {
+        let elapsed = gate.world.clock.monotonic().saturating_sub(self.begun_at);
+        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Unix milliseconds for the script: never before what it was told earlier.
+    pub(super) fn now_ms(&mut self, gate: &Gate) -> i64 {
+        self.now_ms = self.now_ms.max(gate.world.clock.unix_ms());
+        self.now_ms
+    }
+
+    /// Numbers the next step, with arguments masked as the journal keeps them.
+    pub(super) fn ask(&mut self, gate: &Gate, effect: &Effect<'_>) -> Result<Asked, Stop> {
+        if let Some(halt) = &self.halted {
+            return Err(Stop::Halted(halt.clone()));
+        }
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(self.stop(Halt::Cancelled));
+        }
+        if self.step >= EFFECTS_MAX {
+            let message = format!("the run has asked for {EFFECTS_MAX} effects, and no more are allowed; split it into several runs");
+            return Err(self.stop(Halt::Limit(Failure::new("LIMIT_EFFECTS", message))));
+        }
+        self.step += 1;
+        Ok(Asked {
+            step: self.step,
+            name: effect.declaration.name.to_string(),
+            class: effect.declaration.class,
+            args: gate.masks.mask(effect.args.clone()),
+            place: effect.place.clone(),
+        })
+    }
+
+    /// The answer on record, if there is one. Asked differently than recorded, the run stops.
+    pub(super) fn recorded_answer(&mut self, asked: &Asked) -> Result<Option<Result<Value, Stop>>, Stop> {
+        let Some(step) = self.recorded.as_mut().and_then(|recorded| recorded.steps.get_mut(&asked.step)) else {
+            return Ok(None);
+        };
+        let recorded = step.asked().expect("a step on record has an intent or an answer");
+        if recorded.name != asked.name || recorded.args != asked.args {
+            let (recorded, asked_text) = (describe(recorded), describe(asked));
+            return Err(self.stop(Halt::Nondeterminism { step: asked.step, recorded, asked: asked_text }));
+        }
+        let Some(answer) = step.answer.clone() else {
+            return Ok(None);
+        };
+        self.count(&answer);
+        let failed = answer.error.clone();
+        Ok(Some(match failed {
+            Some(failure) if answer.in_doubt => Err(self.stop(Halt::InDoubt { step: asked.step, failure })),
+            Some(failure) => Err(Stop::Failed(failure)),
+            None => Ok(answer.value),
+        }))
+    }
+
+    /// Stops a replay whose record has ended.
+    pub(super) fn refuse_beyond(&mut self, asked: &Asked) -> Result<(), Stop> {
+        match self.beyond {
+            Beyond::Perform => Ok(()),
+            Beyond::Refuse => {
+                let text = describe(asked);
+                Err(self.stop(Halt::NotRecorded { step: asked.step, asked: text }))
+            }
+        }
+    }
+
+    pub(super) fn begin(&self, gate: &Gate, asked: &Asked) {
+        self.observer.notice(Notice::Asked { asked, at_ms: self.elapsed_ms(gate) });
+    }
+
+    /// An answer to `asked`, still without a value.
+    pub(super) fn answer_to(&self, gate: &Gate, asked: Asked) -> Answer {
+        Answer { asked, at_ms: self.elapsed_ms(gate), ..Answer::default() }
+    }
+
+    /// Puts the outcome on the tape, to reach the store with a later batch, and gives it to the script.
+    pub(super) fn conclude(&mut self, gate: &Gate, answer: Answer) -> Result<Value, Stop> {
+        let mut kept = answer.clone();
+        self.persist(writer::store_large(&gate.ground, &mut kept))?;
+        self.writer.append(Entry::Answer(Box::new(kept)));
+        if self.writer.is_due(self.elapsed_ms(gate)) {
+            self.persist_waiting(gate, Durability::Soon)?;
+        }
+        self.give(answer)
+    }
+
+    /// Puts the outcome on the tape in one batch with the store change it made.
+    ///
+    /// A conflict is handed back, and nothing happened: somebody else was quicker.
+    pub(super) fn conclude_with(&mut self, gate: &Gate, answer: &Answer, change: Batch) -> Result<(), StoreError> {
+        let mut kept = answer.clone();
+        writer::store_large(&gate.ground, &mut kept)?;
+        self.writer.commit(&gate.ground, change, Some(Entry::Answer(Box::new(kept))), Durability::Soon)
+    }
+
+    /// Writes an intent and everything before it to disk: after this the request may leave.
+    pub(super) fn promise(&mut self, gate: &Gate, intent: Entry) -> Result<(), Stop> {
+        let written = self.writer.commit(&gate.ground, Batch::new(), Some(intent), Durability::Now);
+        self.persist(written)
+    }
+
+    pub(super) fn append(&mut self, entry: Entry) {
+        self.writer.append(entry);
+    }
+
+    pub(super) fn persist_waiting(&mut self, gate: &Gate, durability: Durability) -> Result<(), Stop> {
+        let written = self.writer.flush(&gate.ground, durability);
+        self.persist(written)
+    }
+
+    /// A journal that cannot be written ends the run: nothing more may be done that could not be remembered.
+    pub(super) fn persist<T>(&mut self, written: Result<T, StoreError>) -> Result<T, Stop> {
+        written.map_err(|error| self.stop(Halt::Store(Failure::new(error.code(), error.to_string()))))
+    }
+
+    /// Tells the observer and the script what came of an effect.
+    pub(super) fn give(&mut self, answer: Answer) -> Result<Value, Stop> {
+        self.count(&answer);
+        self.observer.notice(Notice::Answered { answer: &answer });
+        match answer.error {
+            Some(failure) if answer.in_doubt => Err(self.stop(Halt::InDoubt { step: answer.asked.step, failure })),
+            Some(failure) => Err(Stop::Failed(failure)),
+            None => Ok(answer.value),
+        }
+    }
+
+    fn count(&mut self, answer: &Answer) {
+        self.tally.effects += 1;
+        self.tally.simulated += u32::from(answer.simulated.is_some());
+        self.tally.cost_usd += answer.cost_usd.unwrap_or(0.0);
+    }
+
+    fn stop(&mut self, halt: Halt) -> Stop {
+        self.halt(halt.clone());
+        Stop::Halted(halt)
+    }
+
+    /// Ends a recorded run: writes its last entry and its record, durably.
+    pub fn end_run(&mut self, gate: &Gate, outcome: &Outcome) -> Result<RunRecord, crate::store::StoreError> {
+        let mut ended = entry::Ended {
+            status: outcome.status,
+            value: outcome.value.clone(),
+            file: None,
+            error: outcome.error.clone(),
+            at_ms: self.elapsed_ms(gate),
+        };
+        if ended.value.size() > entry::INLINE_BYTES_MAX {
+            ended.file = Some(gate.ground.content.put(&ended.value.to_bytes())?);
+            ended.value = Value::Unit;
+        }
+        let record = self.record(outcome.status, outcome.error.clone(), Some(self.begun.at_ms + ended.at_ms as i64));
+        self.writer.end(&gate.ground, Entry::Ended(ended), &record)?;
+        Ok(record)
+    }
+
+    fn record(&self, status: Status, error: Option<RunError>, ended_ms: Option<i64>) -> RunRecord {
+        RunRecord {
+            run: self.run,
+            playbook: self.begun.playbook.clone(),
+            file: self.begun.file.clone(),
+            version: self.begun.version,
+            status,
+            live: self.mode.live,
+            begun_ms: self.begun.at_ms,
+            ended_ms,
+            effects: self.tally.effects,
+            simulated: self.tally.simulated,
+            cost_usd: self.tally.cost_usd,
+            error,
+        }
+    }
+}
+
+/// An effect in a message: its name and the beginning of its arguments.
+fn describe(asked: &Asked) -> String {
+    const CHARS_MAX: usize = 120;
+    let args = asked.args.to_string();
+    let mut text: String = format!("{} {args}", asked.name).chars().take(CHARS_MAX).collect();
+    if text.len() < asked.name.len() + 1 + args.len() {
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,204 @@
+//! What a journal holds, and its form on disk.
+//!
+//! A row is one byte, the format's version, and then a MessagePack array of entries; an entry is a map with one
+//! field, its kind, and named fields below. A reader ignores fields it does not know, and refuses kinds and versions
+//! it does not know. Times are milliseconds since the run began, so that a local step stays small.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::effect::{Class, Failure, Place, RunMode};
+use crate::id::{ContentHash, RunId, StepNo};
+use crate::value::Value;
+
+/// The version of the form that is written.
+pub const FORMAT: u8 = 1;
+
+/// Answers larger than this lie in a file of their own, named by their hash.
+pub const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// One thing that happened, in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entry {
+    /// Always the first: everything the run is pinned to.
+    Begun(Box<Begun>),
+    /// A write is about to be sent. On disk before its first byte leaves.
+    Intent(Intent),
+    /// What came of one attempt that was not the last word.
+    Attempt(Attempt),
+    /// An effect has its outcome.
+    Answer(Box<Answer>),
+    /// Always the last: the run is over.
+    Ended(Ended),
+}
+
+/// What a run is: its playbook, its input, its mode, all fixed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Begun {
+    pub run: RunId,
+    pub playbook: String,
+    /// The playbook's file, for people and for code frames.
+    pub file: String,
+    pub version: ContentHash,
+    /// Imported modules by name, each pinned to its content.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modules: BTreeMap<String, ContentHash>,
+    /// The version of the functions that scripts see.
+    pub api: u32,
+    pub mode: RunMode,
+    pub input: Value,
+    /// Unix milliseconds; every other time counts from here.
+    pub at_ms: i64,
+    /// Who started it and how: `by hand`.
+    pub trigger: String,
+    /// Counts the owners a run has had; an intent of an earlier owner is not sent any more.
+    pub epoch: u32,
+}
+
+/// What was asked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    pub step: StepNo,
+    pub name: String,
+    #[serde(default, skip_serializing_if = "is_local")]
+    pub class: Class,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub args: Value,
+    pub place: Place,
+}
+
+/// The promise to send a write, with all that is needed to find out later whether it landed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    pub asked: Asked,
+    /// Counted from 1.
+    pub attempt: u32,
+    /// The same for every attempt of the step.
+    pub key: String,
+    pub at_ms: u64,
+    /// When the request is no longer sent, if it has not been by then.
+    pub send_deadline_ms: u64,
+    pub epoch: u32,
+    /// What governance said, for a publish.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
+}
+
+/// What came of one attempt, when it was not the effect's outcome.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub step: StepNo,
+    pub attempt: u32,
+    pub error: Failure,
+    pub at_ms: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub took_ms: u64,
+    /// How long the gate waits before the next attempt.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub wait_ms: u64,
+}
+
+/// An effect's outcome: the last word on its step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    pub asked: Asked,
+    /// The value, when there is one and it is small.
+    #[serde(default, skip_serializing_if = "Value::is_unit")]
+    pub value: Value,
+    /// The file that holds the value, when it is large.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<ContentHash>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    /// When it was asked.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub at_ms: u64,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub took_ms: u64,
+    /// Why the answer is a simulation, when it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<String>,
+    /// What governance said, for a publish that was never sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
+    /// In US dollars, where the provider charges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+    /// How often it was attempted, when more than once.
+    #[serde(default, skip_serializing_if = "is_zero_32")]
+    pub attempts: u32,
+    /// Nobody could tell whether the write landed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub in_doubt: bool,
+}
+
+impl Answer {
+    /// This answer, with an error for an outcome.
+    pub fn failed(self, failure: Failure) -> Answer {
+        Answer { error: Some(failure), ..self }
+    }
+}
+
+/// How the run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    pub status: super::Status,
+    #[serde(default, skip_serializing_if = "Value::is_unit")]
+    pub value: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<ContentHash>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<super::run::RunError>,
+    pub at_ms: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+fn is_zero_32(number: &u32) -> bool {
+    *number == 0
+}
+
+fn is_false(truth: &bool) -> bool {
+    !truth
+}
+
+fn is_local(class: &Class) -> bool {
+    *class == Class::Local
+}
+
+fn is_empty(args: &Value) -> bool {
+    matches!(args, Value::Unit) || args.as_map().is_some_and(|map| map.is_empty())
+}
+
+/// Entries as one row.
+pub fn encode(entries: &[Entry]) -> Vec<u8> {
+    let mut row = vec![FORMAT];
+    let mut serializer = rmp_serde::Serializer::new(&mut row).with_struct_map();
+    entries.serialize(&mut serializer).expect("entries are plain data, and memory does not fail to be written");
+    row
+}
+
+/// Why a row is not readable.
+#[derive(Debug)]
+pub enum DecodeError {
+    Newer(u8),
+    Corrupt(String),
+}
+
+/// A row as entries.
+pub fn decode(row: &[u8]) -> Result<Vec<Entry>, DecodeError> {
+    match row.split_first() {
+        Some((&FORMAT, body)) => {
+            let mut bytes = body;
+            let entries = rmp_serde::from_read(&mut bytes).map_err(|error| DecodeError::Corrupt(error.to_string()))?;
+            if bytes.is_empty() { Ok(entries) } else { Err(DecodeError::Corrupt(format!("{} bytes too many", bytes.len()))) }
+        }
+        Some((&version, _)) if version > FORMAT => Err(DecodeError::Newer(version)),
+        Some((version, _)) => Err(DecodeError::Corrupt(format!("no format has the version {version}"))),
+        None => Err(DecodeError::Corrupt("the row is empty".to_owned())),
+    }
+}

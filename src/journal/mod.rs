@@ -1,0 +1,48 @@
+//! The append-only record of a run's effects.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`entry`] | what is recorded, and its form on disk |
+//! | [`writer`] | appends; keeps the store holding a prefix |
+//! | [`reader`] | a recorded journal, as it answers and as people read it |
+//! | [`run`] | the one row per run that lists it: status, mode, outcome |
+//!
+//! On disk a journal is a row of rows: `journal/<run>/<number of its first entry>`, each holding a format version and
+//! every entry that reached the store in that batch. A reader that finds a gap between rows refuses the journal.
+
+pub mod entry;
+pub mod reader;
+pub mod run;
+pub mod writer;
+
+pub use entry::{Answer, Asked, Attempt, Begun, Entry, Intent};
+pub use reader::{Recorded, Step};
+pub use run::{Outcome, RunError, RunRecord, Status};
+pub use writer::Writer;
+
+/// What a journal cannot be read for.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    #[error("the journal of run {run} cannot be read at entry {entry}: {reason}; restore the store from a backup")]
+    Corrupt { run: crate::id::RunId, entry: u64, reason: String },
+    #[error("the journal of run {run} has format {found}, this host knows up to {known}: use the newer host")]
+    NewerFormat { run: crate::id::RunId, found: u8, known: u8 },
+    #[error("no run begins with {0:?}: `host runs` lists them")]
+    NoSuchRun(String),
+    #[error("{prefix:?} could be any of these runs: {candidates}; type more of the id")]
+    Ambiguous { prefix: String, candidates: String },
+}
+
+impl JournalError {
+    pub fn code(&self) -> &'static str {
+        match self {
+            JournalError::Store(error) => error.code(),
+            JournalError::Corrupt { .. } => "JOURNAL_CORRUPT",
+            JournalError::NewerFormat { .. } => "JOURNAL_NEWER_FORMAT",
+            JournalError::NoSuchRun(_) => "RUN_NOT_FOUND",
+            JournalError::Ambiguous { .. } => "RUN_AMBIGUOUS",
+        }
+    }
+}

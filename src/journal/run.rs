@@ -1,0 +1,126 @@
+//! The one row per run that lists it: its status, mode and outcome.
+//!
+//! Everything here can be computed from the journal; the row is written in the same batch as the entry it follows
+//! from, so that lists need not read journals.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::JournalError;
+use crate::effect::{Failure, Place};
+use crate::id::{ContentHash, RunId};
+use crate::store::{Store, keys};
+use crate::value::Value;
+
+/// Where a run is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Running,
+    Succeeded,
+    Failed,
+    Cancelled,
+    /// A write is in doubt and a person must decide.
+    NeedsAttention,
+}
+
+impl Status {
+    /// As JSON and queries name it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Status::Running => "running",
+            Status::Succeeded => "succeeded",
+            Status::Failed => "failed",
+            Status::Cancelled => "cancelled",
+            Status::NeedsAttention => "needs_attention",
+        }
+    }
+}
+
+/// In words, for people.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Status::NeedsAttention => "needs attention",
+            other => other.code(),
+        })
+    }
+}
+
+/// Why a run did not succeed, and where in its playbook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunError {
+    pub failure: Failure,
+    pub place: Place,
+    /// The effect that failed, when one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<crate::id::StepNo>,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    pub status: Status,
+    pub value: Value,
+    pub error: Option<RunError>,
+}
+
+/// One line of `host runs`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    pub run: RunId,
+    pub playbook: String,
+    pub file: String,
+    pub version: ContentHash,
+    pub status: Status,
+    pub live: bool,
+    pub begun_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_ms: Option<i64>,
+    pub effects: u32,
+    pub simulated: u32,
+    pub cost_usd: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<RunError>,
+}
+
+impl RunRecord {
+    /// The record as its row holds it: a version byte and MessagePack.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut row = vec![super::entry::FORMAT];
+        let mut serializer = rmp_serde::Serializer::new(&mut row).with_struct_map();
+        self.serialize(&mut serializer).expect("a record is plain data");
+        row
+    }
+
+    fn decode(run: RunId, row: &[u8]) -> Result<RunRecord, JournalError> {
+        match row.split_first() {
+            Some((&super::entry::FORMAT, body)) => rmp_serde::from_slice(body)
+                .map_err(|error| JournalError::Corrupt { run, entry: 0, reason: error.to_string() }),
+            Some((&found, _)) => Err(JournalError::NewerFormat { run, found, known: super::entry::FORMAT }),
+            None => Err(JournalError::Corrupt { run, entry: 0, reason: "the row is empty".to_owned() }),
+        }
+    }
+
+    /// The latest runs, newest first, created at or before `before`.
+    pub fn latest(store: &dyn Store, before: RunId, limit: usize) -> Result<Vec<RunRecord>, JournalError> {
+        let rows = store.scan(keys::runs_between(RunId::from_bytes([0; 16]), before), limit, true)?;
+        rows.iter().map(|(key, row)| RunRecord::decode(keys::run_of(key), &row.value)).collect()
+    }
+
+    /// The one run whose id begins with `prefix`.
+    pub fn find(store: &dyn Store, prefix: &str) -> Result<RunRecord, JournalError> {
+        let (low, high) =
+            RunId::range_of(prefix).ok_or_else(|| JournalError::NoSuchRun(prefix.chars().take(40).collect()))?;
+        let rows = store.scan(keys::runs_between(low, high), 6, false)?;
+        match rows.as_slice() {
+            [] => Err(JournalError::NoSuchRun(prefix.to_owned())),
+            [(key, row)] => RunRecord::decode(keys::run_of(key), &row.value),
+            several => Err(JournalError::Ambiguous {
+                prefix: prefix.to_owned(),
+                candidates: several.iter().map(|(key, _)| keys::run_of(key).to_string()).collect::<Vec<_>>().join(", "),
+            }),
+        }
+    }
+}

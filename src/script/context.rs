@@ -1,0 +1,172 @@
+//! How a namespace's function reaches its run and the gate.
+//!
+//! The run travels as the engine's tag. Whatever goes wrong gets its place here, from the call's own context, because
+//! Rhai leaves it out for namespaced functions. A halted run is unwound by an error that scripts cannot catch for
+//! long: the flag is sticky, and seen by the gate, by every operation and by the runner.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
+
+use super::error::place_of;
+use super::value::{from_dynamic, to_dynamic};
+use crate::effect::{Declaration, Effect, Failure, Place};
+use crate::gate::observer::{LogLevel, Notice};
+use crate::gate::{Act, Gate, Halt, How, Local, Stop, Tape, perform};
+use crate::journal::RunError;
+use crate::store::StoreError;
+use crate::value::Value;
+
+/// What a namespace's function gives to its script.
+pub type ScriptResult<T = Dynamic> = Result<T, Box<EvalAltResult>>;
+
+/// A run, as its script's functions see it.
+#[derive(Clone)]
+pub struct RunHandle(Arc<Inner>);
+
+struct Inner {
+    gate: Arc<Gate>,
+    tape: Mutex<Tape>,
+    /// Set with the tape's halt, and read without its lock.
+    stop: Arc<AtomicBool>,
+    /// The last error an effect gave to the script: if it ends the run, this is where it came from.
+    last_failure: Mutex<Option<RunError>>,
+}
+
+impl RunHandle {
+    pub fn new(gate: Arc<Gate>, tape: Tape) -> RunHandle {
+        let stop = tape.stop_flag();
+        RunHandle(Arc::new(Inner { gate, tape: Mutex::new(tape), stop, last_failure: Mutex::new(None) }))
+    }
+
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.0.gate
+    }
+
+    pub fn tape(&self) -> MutexGuard<'_, Tape> {
+        self.0.tape.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The flag that stops the script at its next operation.
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        self.0.stop.clone()
+    }
+
+    pub fn halt(&self, halt: Halt) {
+        self.tape().halt(halt);
+    }
+
+    pub fn last_failure(&self) -> Option<RunError> {
+        self.0.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Shows a line of the script's, unless it was shown when the run was live.
+    pub fn log(&self, level: LogLevel, message: &str) {
+        self.log_with(level, message, &Value::Unit);
+    }
+
+    pub fn log_with(&self, level: LogLevel, message: &str, fields: &Value) {
+        let tape = self.tape();
+        if !tape.is_replaying() {
+            let message = self.0.gate.masks.mask_text(message.to_owned());
+            let fields = self.0.gate.masks.mask(fields.clone());
+            tape.observer().notice(Notice::Log { level, message: &message, fields: &fields });
+        }
+    }
+
+    fn perform(&self, effect: Effect<'_>, how: How<'_>) -> Result<Value, Box<EvalAltResult>> {
+        let mut tape = self.tape();
+        let stop = match perform(&self.0.gate, &mut tape, &effect, how) {
+            Ok(value) => return Ok(value),
+            Err(stop) => stop,
+        };
+        let position = position_of(&effect.place);
+        match stop {
+            Stop::Failed(failure) => {
+                let error = RunError { failure: failure.clone(), place: effect.place, step: Some(tape.step()) };
+                *self.0.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                Err(thrown(&failure, position))
+            }
+            Stop::Halted(halt) => {
+                let error = RunError { failure: halt.failure(), place: effect.place, step: halt.step() };
+                tape.halt(halt);
+                self.0.stop.store(true, Ordering::Relaxed);
+                let mut last = self.0.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+                *last = Some(error);
+                Err(EvalAltResult::ErrorTerminated(Dynamic::UNIT, position).into())
+            }
+        }
+    }
+}
+
+/// What a namespace's function can ask of its call.
+pub trait ContextExt {
+    /// The run that called.
+    fn run(&self) -> ScriptResult<RunHandle>;
+
+    /// Where in the playbook the call stands.
+    fn place(&self) -> Place;
+
+    /// The value of a check, or its error at the place of the call.
+    fn check<T, E: Into<Failure>>(&self, checked: Result<T, E>) -> ScriptResult<T>;
+
+    /// The script's value as plain data.
+    fn value(&self, value: &Dynamic) -> ScriptResult<Value>;
+
+    /// Performs a local effect: `closure` reads the store and fills the batch that is committed with its answer.
+    fn local(
+        &self,
+        declaration: &Declaration,
+        args: impl Into<Value>,
+        closure: impl Fn(&mut Local<'_>) -> Result<Value, StoreError>,
+    ) -> ScriptResult;
+
+    /// Performs a read or a write through the gate.
+    fn outside(&self, effect: Effect<'_>, act: &dyn Act) -> ScriptResult;
+}
+
+impl ContextExt for NativeCallContext<'_> {
+    fn run(&self) -> ScriptResult<RunHandle> {
+        let handle = self.tag().and_then(|tag| tag.read_lock::<RunHandle>().map(|handle| handle.clone()));
+        handle.ok_or_else(|| "this function can only be called in a run".into())
+    }
+
+    fn place(&self) -> Place {
+        place_of(self.call_position(), self.call_source())
+    }
+
+    fn check<T, E: Into<Failure>>(&self, checked: Result<T, E>) -> ScriptResult<T> {
+        checked.map_err(|error| thrown(&error.into(), self.call_position()))
+    }
+
+    fn value(&self, value: &Dynamic) -> ScriptResult<Value> {
+        self.check(from_dynamic(value).map_err(|error| Failure::new("NOT_PLAIN_DATA", error.to_string())))
+    }
+
+    fn local(
+        &self,
+        declaration: &Declaration,
+        args: impl Into<Value>,
+        closure: impl Fn(&mut Local<'_>) -> Result<Value, StoreError>,
+    ) -> ScriptResult {
+        let effect = Effect::new(declaration, args).at(self.place());
+        self.run()?.perform(effect, How::Local(&closure)).map(to_dynamic)
+    }
+
+    fn outside(&self, effect: Effect<'_>, act: &dyn Act) -> ScriptResult {
+        self.run()?.perform(effect.at(self.place()), How::Outside(act)).map(to_dynamic)
+    }
+}
+
+/// A failure as what a script's `catch` receives.
+fn thrown(failure: &Failure, position: Position) -> Box<EvalAltResult> {
+    EvalAltResult::ErrorRuntime(to_dynamic(failure.to_value()), position).into()
+}
+
+fn position_of(place: &Place) -> Position {
+    match (u16::try_from(place.line), u16::try_from(place.column)) {
+        (Ok(line), Ok(column)) if line > 0 => Position::new(line, column),
+        _ => Position::NONE,
+    }
+}

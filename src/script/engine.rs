@@ -1,0 +1,84 @@
+//! The engine of a run, built from modules made once.
+
+use std::sync::Arc;
+use std::sync::Once;
+
+use rhai::{Engine, Module, Shared};
+
+use super::base;
+use super::limits::{Meter, ScriptLimits};
+
+/// Everything that all scripts of this process share: the language, its functions and its limits.
+#[derive(Clone)]
+pub struct Language {
+    packages: Vec<Shared<Module>>,
+    overrides: Shared<Module>,
+    namespaces: Vec<(String, Shared<Module>)>,
+    pub limits: ScriptLimits,
+}
+
+impl Language {
+    /// The language with the given namespaces, in the order in which the reference lists them.
+    pub fn new(namespaces: Vec<(String, Module)>, limits: ScriptLimits) -> Language {
+        fix_hashing();
+        let namespaces = namespaces.into_iter().map(|(name, mut module)| {
+            module.set_id(name.as_str());
+            module.build_index();
+            (name, module.into())
+        });
+        let namespaces = namespaces.collect();
+        Language { packages: base::packages(), overrides: base::overrides(), namespaces, limits }
+    }
+
+    pub fn namespaces(&self) -> &[(String, Shared<Module>)] {
+        &self.namespaces
+    }
+
+    /// An engine that compiles and checks; its functions have no run to speak to.
+    pub fn engine(&self) -> Engine {
+        let mut engine = Engine::new_raw();
+        for package in &self.packages {
+            engine.register_global_module(package.clone());
+        }
+        engine.register_global_module(self.overrides.clone());
+        for (name, module) in &self.namespaces {
+            engine.register_static_module(name, module.clone());
+        }
+        base::restrict(&mut engine);
+        self.limits.apply(&mut engine);
+        engine
+    }
+
+    /// The engine of one run, on that run's thread.
+    pub fn engine_for(&self, run: &super::RunHandle, input: rhai::Dynamic, meter: Meter) -> Engine {
+        let mut engine = self.engine();
+        engine.set_default_tag(rhai::Dynamic::from(run.clone()));
+        let halted = run.clone();
+        engine.on_progress(move |operations| match meter.check(operations) {
+            Ok(()) => None,
+            Err(limit) => {
+                if let Some(failure) = limit {
+                    halted.halt(crate::gate::Halt::Limit(failure));
+                }
+                Some(rhai::Dynamic::UNIT)
+            }
+        });
+        let printing = run.clone();
+        engine.on_print(move |text| printing.log(crate::gate::observer::LogLevel::Info, text));
+        let debugging = run.clone();
+        engine.on_debug(move |text, _, _| debugging.log(crate::gate::observer::LogLevel::Debug, text));
+        let input = Arc::new(input);
+        #[expect(deprecated, reason = "Rhai marks it as volatile, not as going away; no other way makes `input` visible in functions")]
+        engine.on_var(move |name, _, _| Ok((name == super::source::INPUT).then(|| (*input).clone())));
+        engine
+    }
+}
+
+/// Names of closures come from hashes; without a fixed seed they would differ from process to process.
+fn fix_hashing() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        rhai::config::hashing::set_hashing_seed(Some([0x686f7374, 1, 2, 3]))
+            .unwrap_or_else(|present| tracing::debug!(?present, "the hashing seed was set before"));
+    });
+}

@@ -1,0 +1,107 @@
+//! What a playbook says of itself: the literal constant `PLAYBOOK`, read without running anything.
+//!
+//! A script without one is a playbook too. A key that nobody knows is refused, because a misspelt `timeout` would
+//! otherwise silently mean no timeout.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rhai::{AST, Expr, Stmt};
+
+use super::error::{Diagnosis, nearest, place_of};
+use super::inputs::InputSpec;
+use super::source::Text;
+use super::value::from_dynamic;
+use crate::value::{Map, Value};
+
+/// The constant's name.
+const CONSTANT: &str = "PLAYBOOK";
+
+/// Keys that say what starts a playbook. They are kept for whoever serves triggers; a run by hand needs none.
+const TRIGGER_KEYS: [&str; 8] = ["schedule", "timezone", "missed", "overlap", "http", "webhook", "queue", "event"];
+const KEYS: [&str; 5] = ["title", "description", "uses", "inputs", "timeout"];
+
+/// A playbook's header.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Header {
+    pub title: Option<String>,
+    pub description: Option<String>,
+    /// The providers, with or without an account, whose live writes it may make.
+    pub uses: Vec<String>,
+    pub inputs: BTreeMap<String, InputSpec>,
+    /// How long a run may be at work.
+    pub timeout: Option<Duration>,
+    /// What starts it, as written.
+    pub triggers: Map,
+    /// Whether there is a header at all.
+    pub is_present: bool,
+}
+
+impl Header {
+    /// Reads the header of `ast`, compiled from `text`.
+    pub fn read(ast: &AST, text: &Text) -> Result<Header, Diagnosis> {
+        let Some(expression) = find(ast) else {
+            return Ok(Header::default());
+        };
+        let fail = |message: String, position| {
+            Err(Diagnosis::new("HEADER", message, text.clone()).at(place_of(position, None)))
+        };
+        let Expr::Map(fields, _) = expression else {
+            return fail(format!("{CONSTANT} must be a map: const {CONSTANT} = #{{ title: \"…\" }};"), expression.position());
+        };
+        let mut header = Header { is_present: true, ..Header::default() };
+        for (key, expression) in &fields.0 {
+            let position = key.pos;
+            let Some(literal) = expression.get_literal_value(None) else {
+                let message = format!("`{key}` in {CONSTANT} must be written out: the header is read without running anything");
+                return fail(message, expression.position());
+            };
+            let value = match from_dynamic(&literal) {
+                Ok(value) => value,
+                Err(error) => return fail(format!("`{key}` in {CONSTANT}: {error}"), position),
+            };
+            if let Err(message) = header.set(key.as_str(), value) {
+                return fail(message, position);
+            }
+        }
+        Ok(header)
+    }
+
+    fn set(&mut self, key: &str, value: Value) -> Result<(), String> {
+        let text = |value: &Value| match value {
+            Value::Text(text) => Ok(text.clone()),
+            other => Err(format!("`{key}` in {CONSTANT} must be a string, and this is {}", other.kind())),
+        };
+        match key {
+            "title" => self.title = Some(text(&value)?),
+            "description" => self.description = Some(text(&value)?),
+            "timeout" => self.timeout = Some(crate::duration::parse(&text(&value)?).map_err(|error| error.to_string())?),
+            "uses" => {
+                let list = value.as_list().ok_or_else(|| format!("`uses` in {CONSTANT} must be an array of strings, such as [\"slack\"]"))?;
+                self.uses = list.iter().map(text).collect::<Result<_, _>>()?;
+            }
+            "inputs" => {
+                let map = value.as_map().ok_or_else(|| format!("`inputs` in {CONSTANT} must be a map, such as #{{ topic: #{{ type: \"string\" }} }}"))?;
+                for (name, spec) in map {
+                    self.inputs.insert(name.clone(), InputSpec::read(name, spec)?);
+                }
+            }
+            key if TRIGGER_KEYS.contains(&key) => {
+                self.triggers.insert(key.to_owned(), value);
+            }
+            key => {
+                let near = nearest(key, KEYS.iter().chain(&TRIGGER_KEYS).copied());
+                let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                return Err(format!("{CONSTANT} has no key `{key}`{hint}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn find(ast: &AST) -> Option<&Expr> {
+    ast.statements().iter().find_map(|statement| match statement {
+        Stmt::Var(definition, _, _) if definition.0.as_str() == CONSTANT => Some(&definition.1),
+        _ => None,
+    })
+}

@@ -1,0 +1,39 @@
+//! Rhai's values, errors and limits made ours.
+//!
+//! A script is deterministic because this floor makes it so: packages chosen one by one, no clock, no chance, no
+//! `eval`, a fixed hashing seed, ordered maps, and whatever it asks of the world goes through the gate.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`engine`] | the per-run engine, built from modules made once |
+//! | [`base`] | the language's own functions, where ours replace Rhai's |
+//! | [`limits`] | every limit of a script, and the meter that watches them |
+//! | [`source`] | a playbook with its imports, compiled and named by its hash |
+//! | [`header`], [`inputs`] | what a playbook says of itself, and what it wants to be told |
+//! | [`context`] | how a namespace's function reaches its run and the gate |
+//! | [`value`] | between Rhai's values and ours |
+//! | [`error`] | what went wrong, and where in the playbook |
+//! | [`check`] | mistakes that show without running |
+//! | [`reference`] | the functions' own documentation |
+
+pub mod base;
+pub mod check;
+pub mod context;
+pub mod engine;
+pub mod error;
+pub mod header;
+pub mod inputs;
+pub mod limits;
+pub mod reference;
+pub mod source;
+pub mod value;
+
+pub use context::{ContextExt, RunHandle, ScriptResult};
+pub use engine::Language;
+pub use error::Diagnosis;
+pub use header::Header;
+pub use limits::ScriptLimits;
+pub use source::Script;
+
+/// The version of what scripts see. A pure function never changes its answers within one.
+pub const API_VERSION: u32 = 1;

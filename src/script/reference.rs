@@ -1,0 +1,63 @@
+//! The functions' own documentation: what `host functions` prints.
+
+use rhai::Shared;
+use rhai::Module;
+
+use super::Language;
+
+/// One function as playbooks call it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Function {
+    /// With its namespace: `kv::get`.
+    pub name: String,
+    /// As it is called: `kv::get(key: string)`.
+    pub signature: String,
+    /// Its doc comment, as Markdown.
+    pub doc: String,
+    #[serde(skip)]
+    pub parameters: usize,
+}
+
+/// Every function of every namespace, sorted by name.
+pub fn functions(language: &Language) -> Vec<Function> {
+    let mut found: Vec<Function> = language.namespaces().iter().flat_map(|(name, module)| functions_of(name, module)).collect();
+    found.sort();
+    found
+}
+
+fn functions_of(namespace: &str, module: &Shared<Module>) -> Vec<Function> {
+    module
+        .iter_fn()
+        .map(|(_, metadata)| {
+            let name = format!("{namespace}::{}", metadata.name);
+            let parameters: Vec<String> = metadata.params_info.iter().filter_map(|info| parameter(info)).collect();
+            let doc = metadata.comments.iter().map(|comment| plain(comment)).collect::<Vec<_>>().join("\n");
+            Function { signature: format!("{name}({})", parameters.join(", ")), parameters: metadata.num_params, name, doc: doc.trim().to_owned() }
+        })
+        .collect()
+}
+
+/// `key: &str` as `key: string`; the call's context is no parameter of the playbook's.
+fn parameter(info: &str) -> Option<String> {
+    let (name, kind) = info.split_once(':').unwrap_or((info, ""));
+    let kind = kind.trim();
+    if kind.contains("NativeCallContext") {
+        return None;
+    }
+    let kind = match kind.trim_start_matches('&').trim_start_matches("mut ").trim() {
+        "str" | "String" | "ImmutableString" => "string",
+        "INT" | "i64" => "int",
+        "FLOAT" | "f64" => "float",
+        "bool" => "bool",
+        "Map" | "rhai::Map" => "map",
+        "Array" | "rhai::Array" => "array",
+        "Blob" | "rhai::Blob" => "blob",
+        "Dynamic" => "any",
+        other => other,
+    };
+    Some(if kind.is_empty() { name.trim().to_owned() } else { format!("{}: {kind}", name.trim()) })
+}
+
+fn plain(comment: &str) -> String {
+    comment.lines().map(|line| line.trim_start().trim_start_matches('/').strip_prefix(' ').unwrap_or(line.trim_start().trim_start_matches('/'))).collect::<Vec<_>>().join("\n")
+}

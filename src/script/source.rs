@@ -1,0 +1,204 @@
+//! A playbook with its imports, compiled, each text named by its hash.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rhai::{AST, ASTNode, Engine, EvalAltResult, Expr, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared, Stmt};
+
+use super::error::{Diagnosis, place_of};
+use super::header::Header;
+use super::limits::SOURCE_BYTES_MAX;
+use super::Language;
+use crate::effect::Place;
+use crate::id::ContentHash;
+
+/// The variable through which a playbook reads its input, everywhere in it.
+pub const INPUT: &str = "input";
+
+/// Modules that one playbook may import, directly and through others.
+const MODULES_MAX: usize = 64;
+
+/// One text of a playbook: itself, or a module it imports.
+#[derive(Clone, Debug)]
+pub struct Text {
+    pub file: String,
+    pub text: Arc<str>,
+    pub hash: ContentHash,
+}
+
+impl Text {
+    pub fn new(file: impl Into<String>, text: impl Into<Arc<str>>) -> Text {
+        let text = text.into();
+        Text { file: file.into(), hash: ContentHash::of(text.as_bytes()), text }
+    }
+}
+
+/// A playbook, ready to run.
+#[derive(Clone)]
+pub struct Script {
+    pub name: String,
+    pub source: Text,
+    pub header: Header,
+    /// By the name under which they are imported.
+    pub modules: BTreeMap<String, Text>,
+    pub(super) ast: AST,
+    compiled: Arc<BTreeMap<String, AST>>,
+}
+
+/// Finds the text of an imported module by its name; the error says why there is none.
+pub type FindModule<'a> = dyn Fn(&str) -> Result<Text, String> + 'a;
+
+impl Script {
+    /// Compiles `source` and everything it imports. Nothing of it runs.
+    pub fn compile(language: &Language, name: &str, source: Text, find: &FindModule<'_>) -> Result<Script, Diagnosis> {
+        let engine = language.engine();
+        let ast = parse(&engine, &source, None)?;
+        let header = Header::read(&ast, &source)?;
+        let mut loading = Loading { engine: &engine, find, texts: BTreeMap::new(), compiled: BTreeMap::new(), path: Vec::new() };
+        loading.load_imports(&ast, &source, None)?;
+        let Loading { texts: modules, compiled, .. } = loading;
+        Ok(Script { name: name.to_owned(), source, header, modules, ast, compiled: Arc::new(compiled) })
+    }
+
+    /// The text in which `place` lies.
+    pub fn text_at(&self, place: &Place) -> &Text {
+        place.module.as_ref().and_then(|module| self.modules.get(module)).unwrap_or(&self.source)
+    }
+
+    /// Resolves imports from the compiled modules and nothing else.
+    pub fn resolver(&self) -> impl ModuleResolver + use<> {
+        Pinned(self.compiled.clone())
+    }
+
+    /// All compiled texts, the playbook's own first, with the module names of the others.
+    pub fn asts(&self) -> impl Iterator<Item = (Option<&str>, &AST)> {
+        let modules = self.compiled.iter().map(|(name, ast)| (Some(name.as_str()), ast));
+        std::iter::once((None, &self.ast)).chain(modules)
+    }
+}
+
+fn parse(engine: &Engine, source: &Text, module: Option<&str>) -> Result<AST, Diagnosis> {
+    if source.text.len() > SOURCE_BYTES_MAX {
+        let message = format!("the script has {} bytes; at most {SOURCE_BYTES_MAX} are allowed: split it into modules", source.text.len());
+        return Err(Diagnosis::new("SCRIPT_TOO_LARGE", message, source.clone()));
+    }
+    let mut scope = Scope::new();
+    scope.push_constant(INPUT, ());
+    let mut ast = engine
+        .compile_with_scope(&scope, &*source.text)
+        .map_err(|error| Diagnosis::of_parse_error(&error, source.clone(), module))?;
+    // Rhai names a module by this in the errors and effects that come from it.
+    ast.set_source(module.unwrap_or_default());
+    refuse_input_shadowing(&ast, source, module)?;
+    Ok(ast)
+}
+
+/// A local variable `input` would be read as the run's input all the same, so it is not allowed.
+fn refuse_input_shadowing(ast: &AST, source: &Text, module: Option<&str>) -> Result<(), Diagnosis> {
+    let mut at = None;
+    ast.walk(&mut |path: &[ASTNode]| {
+        let found = match path.last() {
+            Some(ASTNode::Stmt(Stmt::Var(definition, _, pos))) => (definition.0.as_str() == INPUT).then_some(*pos),
+            Some(ASTNode::Stmt(Stmt::For(details, pos))) => {
+                let counter = details.1.as_ref().is_some_and(|counter| counter.as_str() == INPUT);
+                (details.0.as_str() == INPUT || counter).then_some(*pos)
+            }
+            _ => None,
+        };
+        at = at.or(found);
+        at.is_none()
+    });
+    let parameter = ast.iter_functions().any(|function| function.params.contains(&INPUT));
+    match at {
+        None if !parameter => Ok(()),
+        at => {
+            let message = "`input` is what the run was given, and no name for a variable or parameter; choose another";
+            let place = place_of(at.unwrap_or(Position::NONE), module);
+            Err(Diagnosis::new("INPUT_SHADOWED", message, source.clone()).at(place))
+        }
+    }
+}
+
+/// Imports under way.
+struct Loading<'a> {
+    engine: &'a Engine,
+    find: &'a FindModule<'a>,
+    texts: BTreeMap<String, Text>,
+    compiled: BTreeMap<String, AST>,
+    /// The modules that are being loaded, each imported by the one before.
+    path: Vec<String>,
+}
+
+impl Loading<'_> {
+    fn load_imports(&mut self, ast: &AST, source: &Text, module: Option<&str>) -> Result<(), Diagnosis> {
+        for (name, position) in imports(ast) {
+            let fail = |code: &str, message: String| {
+                Err(Diagnosis::new(code, message, source.clone()).at(place_of(position, module)))
+            };
+            let Some(name) = name else {
+                return fail("IMPORT_COMPUTED", "the path of an import must be a literal text, so that it is known before the run".to_owned());
+            };
+            if self.path.contains(&name) {
+                let circle = format!("{} → {name}", self.path.join(" → "));
+                return fail("IMPORT_CYCLE", format!("modules import each other in a circle: {circle}"));
+            }
+            if self.compiled.contains_key(&name) {
+                continue;
+            }
+            if self.compiled.len() + self.path.len() >= MODULES_MAX {
+                return fail("LIMIT_MODULES", format!("more than {MODULES_MAX} modules are imported"));
+            }
+            let text = match (self.find)(&name) {
+                Ok(text) => text,
+                Err(why) => return fail("IMPORT_NOT_FOUND", why),
+            };
+            let imported = parse(self.engine, &text, Some(&name))?;
+            self.path.push(name.clone());
+            self.load_imports(&imported, &text, Some(&name))?;
+            self.path.pop();
+            self.texts.insert(name.clone(), text);
+            self.compiled.insert(name, imported);
+        }
+        Ok(())
+    }
+}
+
+/// Every import of a text: its path, `None` when it is computed, and its place.
+fn imports(ast: &AST) -> Vec<(Option<String>, Position)> {
+    let mut found = Vec::new();
+    ast.walk(&mut |path: &[ASTNode]| {
+        if let Some(ASTNode::Stmt(Stmt::Import(import, position))) = path.last() {
+            let name = match &import.0 {
+                Expr::StringConstant(text, _) => Some(text.to_string()),
+                _ => None,
+            };
+            found.push((name, *position));
+        }
+        true
+    });
+    found
+}
+
+/// Answers imports from what was compiled with the playbook, in the run's own context.
+struct Pinned(Arc<BTreeMap<String, AST>>);
+
+impl ModuleResolver for Pinned {
+    fn resolve(&self, _: &Engine, _: Option<&str>, path: &str, pos: Position) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        Err(EvalAltResult::ErrorModuleNotFound(path.to_owned(), pos).into())
+    }
+
+    fn resolve_raw(
+        &self,
+        engine: &Engine,
+        global: &mut GlobalRuntimeState,
+        scope: &mut Scope,
+        path: &str,
+        pos: Position,
+    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
+        let ast = self.0.get(path).ok_or_else(|| EvalAltResult::ErrorModuleNotFound(path.to_owned(), pos))?;
+        let mut module = Module::eval_ast_as_new_raw(engine, scope, global, ast)
+            .map_err(|error| Box::new(EvalAltResult::ErrorInModule(path.to_owned(), error, pos)))?;
+        module.build_index();
+        Ok(module.into())
+    }
+}
