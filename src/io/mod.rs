@@ -1,1 +1,3 @@
 //! The doors to the outside.
+
+pub mod http;
