@@ -18,6 +18,7 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::runtime::Runtime;
 
+use super::classify::reason;
 use super::fault::HttpFault;
 use super::reach::{AllowedUrl, Opening};
 
@@ -80,7 +81,7 @@ impl Clients {
             origin: url.url().origin().ascii_serialization(),
             reason: format!(
                 "{}; are root certificates installed (package ca-certificates)?",
-                innermost(&error)
+                reason(&error)
             ),
         })?;
         made.insert(key, client.clone());
@@ -119,15 +120,6 @@ fn build(key: &ClientKey) -> reqwest::Result<reqwest::Client> {
         builder.tls_certs_only([])
     };
     builder.build()
-}
-
-/// What an error's deepest cause says: the layers above repeat each other, and name the URL.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }
 
 /// Resolves names as the system does, and hands on only the addresses that may be connected to.

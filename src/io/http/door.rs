@@ -3,12 +3,11 @@
 //! [`HttpDoor::send`] blocks the calling thread, which must be an ordinary one, on the runtime that all doors share.
 //! Redirects are followed here rather than by reqwest, because each hop is checked like a request of its own.
 
-use std::error::Error;
-use std::io;
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::classify::{classify, too_large};
 use super::client::{Clients, runtime};
 use super::fault::HttpFault;
 use super::reach::Reach;
@@ -18,8 +17,6 @@ use super::response::Response;
 
 /// How large an answer's headers may be together. hyper stops reading at 100 headers or 417 kB, with HTTP/2 at 16 KiB.
 pub const RESPONSE_HEADER_BYTES_MAX: usize = 64 * 1024;
-/// How much of a foreign error message is passed on.
-const REASON_CHARS_MAX: usize = 200;
 
 /// The way out to other hosts, or a shut door. Copies share their connections.
 #[derive(Clone, Debug)]
@@ -70,7 +67,7 @@ impl HttpDoor {
         // What can be refused without a runtime is refused before there is one.
         open.reach.admit(&request.url)?;
         let runtime = runtime().map_err(|error| HttpFault::Connect {
-            origin: origin(&request),
+            origin: request.origin(),
             reason: format!("the network runtime did not start ({error})"),
         })?;
         runtime.block_on(open.follow(request))
@@ -83,10 +80,10 @@ impl Open {
         let redirects_max = request.redirects_max;
         let mut redirects = 0;
         loop {
-            let hop = timeout_at(deadline, self.hop(&request)).await;
+            let hop = timeout_at(deadline, self.hop(&mut request)).await;
             let hop = hop.unwrap_or_else(|_| {
                 Err(HttpFault::Timeout {
-                    origin: origin(&request),
+                    origin: request.origin(),
                     limit: request.timeout,
                 })
             });
@@ -99,7 +96,7 @@ impl Open {
             if redirects == redirects_max {
                 let reason = format!("{redirects_max} were followed already, which is the limit");
                 return Err(HttpFault::Redirect {
-                    origin: origin(&request),
+                    origin: request.origin(),
                     reason,
                 });
             }
@@ -109,7 +106,7 @@ impl Open {
     }
 
     /// Sends `request` as it is.
-    async fn hop(&self, request: &Request) -> Result<Hop, HttpFault> {
+    async fn hop(&self, request: &mut Request) -> Result<Hop, HttpFault> {
         let allowed = self.reach.admit(&request.url)?;
         let client = self.clients.client_for(&allowed, request.timeout)?;
         let method = match request.method {
@@ -126,7 +123,13 @@ impl Open {
             outgoing.headers_mut().append(name, value);
         }
         if !request.body.is_empty() || matches!(request.method, Method::Post | Method::Put | Method::Patch) {
-            *outgoing.body_mut() = Some(request.body.clone().into());
+            // Nobody asks for the body again when redirects are not followed.
+            let body = if request.redirects_max == 0 {
+                std::mem::take(&mut request.body)
+            } else {
+                request.body.clone()
+            };
+            *outgoing.body_mut() = Some(body.into());
         }
 
         let answer = client
@@ -189,80 +192,4 @@ async fn read(request: &Request, mut answer: reqwest::Response) -> Result<Respon
         body,
         url: request.url.clone(),
     })
-}
-
-fn origin(request: &Request) -> String {
-    request.url.origin().ascii_serialization()
-}
-
-fn too_large(request: &Request, part: &'static str, bytes_max: u64) -> HttpFault {
-    HttpFault::TooLarge {
-        origin: origin(request),
-        part,
-        bytes_max,
-    }
-}
-
-/// What `error` means. Only an error in making the connection is certain to precede the request's first byte.
-fn classify(request: &Request, error: reqwest::Error) -> HttpFault {
-    let origin = origin(request);
-    let causes = || std::iter::successors(error.source(), |cause| beneath(*cause));
-    let reason = reason(causes().last());
-    if error.is_builder() {
-        return HttpFault::BadRequest { reason };
-    }
-    if !error.is_connect() {
-        // hyper keeps the kind of this error to itself.
-        if causes().any(|cause| cause.to_string() == "message head is too large") {
-            return too_large(request, "header", RESPONSE_HEADER_BYTES_MAX as u64);
-        }
-        return HttpFault::Cut { origin, reason };
-    }
-    if let Some(HttpFault::PrivateAddress { host, address, kind }) = causes().find_map(|cause| cause.downcast_ref()) {
-        return HttpFault::PrivateAddress {
-            host: host.clone(),
-            address: *address,
-            kind,
-        };
-    }
-    if error.is_dns() {
-        return HttpFault::Dns { origin, reason };
-    }
-    if error.is_timeout() {
-        return HttpFault::Connect {
-            origin,
-            reason: "it was not made in time".to_owned(),
-        };
-    }
-    let is_tls = |cause: &(dyn Error + 'static)| {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-        // A peer that hangs up on a handshake leaves only this; connecting itself fails in other ways.
-        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        let hung_up = matches!(
-            kind,
-            Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
-        );
-        cause.is::<rustls::Error>() || (hung_up && request.url.scheme() == "https")
-    };
-    if causes().any(is_tls) {
-        return HttpFault::Tls { origin, reason };
-    }
-    HttpFault::Connect { origin, reason }
-}
-
-/// The cause of `error`. An I/O error that wraps another passes over it in `source`.
-fn beneath<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(inner) => Some(inner),
-        None => error.source(),
-    }
-}
-
-/// What a foreign error says, on one line and within bounds.
-fn reason(error: Option<&(dyn Error + 'static)>) -> String {
-    let text = error.map_or_else(|| "no reason is known".to_owned(), ToString::to_string);
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(REASON_CHARS_MAX)
-        .collect()
 }

@@ -24,7 +24,7 @@ pub enum HttpFault {
     BadRequest { reason: String },
     #[error("{host} at port {port} is not on the list of hosts; add {host:?} to `hosts` under [http] in host.toml")]
     NotAllowed { host: String, port: u16 },
-    #[error("{host} leads to {address}, which is {kind} and not open; if this is meant, add {:?} to `hosts` under [http] in host.toml", address.to_string())]
+    #[error("{host} leads to {address}, which is {kind}; if this is meant, list {} under [http] in host.toml", way_in(.host, .address))]
     PrivateAddress {
         host: String,
         address: IpAddr,
@@ -96,5 +96,14 @@ impl HttpFault {
     /// This fault, met on the way that a redirect pointed.
     pub(super) fn after_redirect(self) -> HttpFault {
         HttpFault::AfterRedirect(Box::new(self))
+    }
+}
+
+/// What has to be listed for `host` to lead to `address`.
+fn way_in(host: &str, address: &IpAddr) -> String {
+    let address = address.to_canonical().to_string();
+    match host.trim_matches(['[', ']']) == address {
+        true => format!("{address:?} in `hosts`"),
+        false => format!("both {host:?} and {address:?} in `hosts`"),
     }
 }

@@ -13,15 +13,17 @@
 //! | --- | --- |
 //! | [`door`] | sends a request and follows its redirects |
 //! | [`request`], [`response`] | what goes out and what comes back |
-//! | [`reach`] | may this URL be asked? |
+//! | [`reach`], [`entry`] | may this URL be asked? |
 //! | [`address`] | is this address public? |
 //! | [`redirect`] | what is asked next after a redirect |
 //! | [`client`] | the runtime, the connections and the names' resolution |
-//! | [`fault`] | what can go wrong, and whether the request was sent |
+//! | [`fault`], [`classify`] | what can go wrong, and whether the request was sent |
 
 pub mod address;
+mod classify;
 mod client;
 pub mod door;
+mod entry;
 pub mod fault;
 pub mod reach;
 mod redirect;
@@ -32,6 +34,6 @@ mod tests;
 
 pub use door::HttpDoor;
 pub use fault::{HttpFault, Sent};
-pub use reach::Reach;
+pub use reach::{BadReach, Reach};
 pub use request::{Method, Request};
 pub use response::Response;

@@ -137,6 +137,11 @@ impl Request {
         self
     }
 
+    /// Scheme, host and port: as much of the URL as may be shown, since path and query often hold keys.
+    pub fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
     /// Whether the header `name` must not be shown or sent on to another origin.
     pub fn is_secret(&self, name: &str) -> bool {
         const ALWAYS_SECRET: [&str; 6] = [
@@ -208,7 +213,7 @@ impl fmt::Debug for Request {
         let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Request")
             .field("method", &self.method)
-            .field("origin", &self.url.origin().ascii_serialization())
+            .field("origin", &self.origin())
             .field("headers", &names)
             .field("body_bytes", &self.body.len())
             .finish_non_exhaustive()

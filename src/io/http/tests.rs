@@ -42,6 +42,10 @@ fn post(stub: &HttpStub, path: &str) -> Request {
     request(Method::Post, &stub.url(path)).body("hello").redirects_max(0)
 }
 
+fn packed(text: &str) -> Vec<u8> {
+    hex::decode(text).expect("hex")
+}
+
 /// Code and certainty of the fault that `request` must meet.
 fn fault(door: &HttpDoor, request: Request) -> (&'static str, Sent) {
     match door.send(request) {
@@ -190,9 +194,9 @@ fn a_name_without_an_address_is_certainly_not_asked() {
 
 #[test]
 fn a_refused_connection_has_certainly_sent_nothing() {
-    let address = HttpStub::nobody().to_string();
-    let request = request(Method::Post, &format!("http://{address}/"));
-    assert_eq!(fault(&door_to(&[&address]), request), ("HTTP_CONNECT", Sent::No));
+    let nobody = HttpStub::nobody();
+    let request = request(Method::Post, &nobody.url("/"));
+    assert_eq!(fault(&door_to(&[&nobody.host()]), request), ("HTTP_CONNECT", Sent::No));
 }
 
 #[test]
@@ -326,7 +330,6 @@ fn an_endless_body_is_left_at_the_limit() {
 #[test]
 fn a_packed_body_is_unpacked_and_the_limit_holds_for_what_it_unpacks_to() {
     let stub = HttpStub::start();
-    let packed = |text| hex::decode(text).expect("hex");
     stub.on("GET", "/hello")
         .header("content-encoding", "gzip")
         .answer(200, packed(HELLO_GZIP));
@@ -343,6 +346,31 @@ fn a_packed_body_is_unpacked_and_the_limit_holds_for_what_it_unpacks_to() {
         fault(&door, bomb.response_bytes_max(199_999)),
         ("HTTP_TOO_LARGE", Sent::Maybe)
     );
+}
+
+/// Servers announce the packing of a body that does not come: to HEAD, and with 204 and 304.
+#[test]
+fn an_answer_without_a_body_needs_no_unpacking() {
+    let stub = HttpStub::start();
+    stub.on("HEAD", "/x")
+        .header("content-encoding", "gzip")
+        .answer(200, packed(HELLO_GZIP));
+    stub.on("GET", "/304")
+        .raw("HTTP/1.1 304 Not Modified\r\ncontent-encoding: gzip\r\n\r\n");
+    stub.on("GET", "/204")
+        .raw("HTTP/1.1 204 No Content\r\ncontent-encoding: gzip\r\n\r\n");
+    stub.on("GET", "/200").header("content-encoding", "gzip").status(200);
+    let door = door(&[&stub]);
+    assert_eq!(
+        door.send(request(Method::Head, &stub.url("/x")))
+            .expect("an answer")
+            .status,
+        200
+    );
+    for status in [304, 204, 200] {
+        let response = door.send(get(&stub, &format!("/{status}"))).expect("an answer");
+        assert_eq!((response.status, response.body.len()), (status, 0));
+    }
 }
 
 #[test]
@@ -538,11 +566,12 @@ fn messages_and_faults_name_the_host_and_nothing_of_path_or_query() {
     stub.on("POST", "/hook/s3cret").cut();
     stub.on("GET", "/hook/s3cret")
         .redirect(302, "http://10.0.0.1/s3cret?key=s3cret");
-    let door = door(&[&stub]);
+    let nobody = HttpStub::nobody();
+    let door = door_to(&[&stub.host(), &nobody.host()]);
     let requests = [
         post(&stub, "/hook/s3cret?key=s3cret").secret_header("X-Token", "s3cret"),
         get(&stub, "/hook/s3cret?key=s3cret"),
-        request(Method::Get, &format!("http://{}/hook/s3cret", HttpStub::nobody())),
+        request(Method::Get, &nobody.url("/hook/s3cret")),
     ];
     for request in requests {
         let fault = door.send(request).expect_err("a fault");
