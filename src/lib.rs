@@ -8,4 +8,6 @@ pub mod io;
 pub mod journal;
 pub mod script;
 pub mod store;
+#[doc(hidden)]
+pub mod testing;
 pub mod value;
