@@ -2,5 +2,6 @@
 
 pub mod id;
 pub mod io;
+pub mod namespaces;
 pub mod store;
 pub mod value;

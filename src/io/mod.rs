@@ -1,1 +1,4 @@
 //! The doors to the outside.
+
+pub mod ffmpeg;
+pub mod files;
