@@ -1,0 +1,1 @@
+//! What a playbook can call, one folder for each capability or provider.
