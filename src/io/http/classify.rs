@@ -28,11 +28,18 @@ pub fn classify(request: &Request, error: reqwest::Error) -> HttpFault {
         }
         return HttpFault::Cut { origin, reason };
     }
-    if let Some(HttpFault::PrivateAddress { host, address, kind }) = causes().find_map(|cause| cause.downcast_ref()) {
+    if let Some(HttpFault::PrivateAddress {
+        host,
+        address,
+        kind,
+        way_in,
+    }) = causes().find_map(|cause| cause.downcast_ref())
+    {
         return HttpFault::PrivateAddress {
             host: host.clone(),
             address: *address,
             kind,
+            way_in: way_in.clone(),
         };
     }
     if error.is_dns() {

@@ -24,11 +24,14 @@ pub enum HttpFault {
     BadRequest { reason: String },
     #[error("{host} at port {port} is not on the list of hosts; add {host:?} to `hosts` under [http] in host.toml")]
     NotAllowed { host: String, port: u16 },
-    #[error("{host} leads to {address}, which is {kind}; if this is meant, list {} under [http] in host.toml", way_in(.host, .address))]
+    #[error(
+        "{host} leads to a {kind} address, {address}; if this is meant, list {way_in} in `hosts` under [http] in host.toml"
+    )]
     PrivateAddress {
         host: String,
         address: IpAddr,
         kind: &'static str,
+        way_in: String,
     },
     #[error("the name of {origin} could not be resolved: {reason}")]
     Dns { origin: String, reason: String },
@@ -96,14 +99,5 @@ impl HttpFault {
     /// This fault, met on the way that a redirect pointed.
     pub(super) fn after_redirect(self) -> HttpFault {
         HttpFault::AfterRedirect(Box::new(self))
-    }
-}
-
-/// What has to be listed for `host` to lead to `address`.
-fn way_in(host: &str, address: &IpAddr) -> String {
-    let address = address.to_canonical().to_string();
-    match host.trim_matches(['[', ']']) == address {
-        true => format!("{address:?} in `hosts`"),
-        false => format!("both {host:?} and {address:?} in `hosts`"),
     }
 }

@@ -196,10 +196,22 @@ impl Opening {
         if self.admits(address) {
             return Ok(());
         }
+        let address = address.to_canonical();
+        let host = host.trim_matches(['[', ']']);
+        let by_name = Opening {
+            inside: Inside::of_name(host),
+            ..Opening::default()
+        };
+        let way_in = match address.to_string() {
+            text if text == host || by_name.admits(address) => format!("{host:?}"),
+            text => format!("both {host:?} and {text:?}"),
+        };
+        let kind = address::kind(address).as_str();
         Err(HttpFault::PrivateAddress {
             host: host.to_owned(),
             address,
-            kind: address::kind(address).as_str(),
+            kind,
+            way_in,
         })
     }
 }
@@ -378,6 +390,18 @@ mod tests {
                 "{url} at {address} with {hosts:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_refused_address_names_what_to_list() {
+        let refusal = |host: &str, address: &str| {
+            let checked = Opening::default().check(host, address.parse().expect("an address"));
+            checked.expect_err("an address inside").to_string()
+        };
+        assert!(refusal("localhost", "127.0.0.1").contains(r#"list "localhost" in"#));
+        assert!(refusal("[::1]", "::1").contains(r#"list "::1" in"#));
+        assert!(refusal("wiki.example.com", "10.0.0.1").contains(r#"list both "wiki.example.com" and "10.0.0.1" in"#));
+        assert!(refusal("meta.internal", "169.254.169.254").contains("a cloud metadata address"));
     }
 
     #[test]

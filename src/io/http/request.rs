@@ -261,6 +261,8 @@ mod tests {
         let text = format!("{request:?}");
         assert!(!text.contains("s3cret"), "{text}");
         assert!(text.contains("https://example.com"), "{text}");
+        let headers = request.checked_headers().expect("good headers");
+        assert!(headers.iter().all(|(_, value)| value.is_sensitive()), "{headers:?}");
         assert!(request.is_secret("x-TOKEN") && request.is_secret("AUTHORIZATION") && !request.is_secret("accept"));
     }
 

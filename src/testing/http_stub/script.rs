@@ -157,7 +157,8 @@ impl Script<'_> {
         });
     }
 
-    /// Sends these bytes instead of an answer, and closes the connection.
+    /// Sends these bytes instead of an answer, and closes the connection; a `connection: close` among them spares the
+    /// client from trying it again.
     pub fn raw(self, bytes: impl Into<Vec<u8>>) {
         self.end(Answer {
             manner: Manner::Raw(bytes.into()),
