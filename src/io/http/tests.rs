@@ -268,24 +268,25 @@ fn a_post_whose_connection_is_cut_is_in_doubt_and_never_repeated() {
 }
 
 /// A connection that was used before is where clients are tempted: it may have been stale, so they try a fresh one.
+/// When it is free again is not ours to say, so the test goes on until one was used twice.
 #[test]
 fn a_post_cut_on_a_connection_used_before_is_not_repeated_either() {
     let stub = HttpStub::start();
     stub.on("GET", "/warm").answer(200, "");
     stub.on("POST", "/x").cut();
-    stub.on("GET", "/x").cut();
     let door = door(&[&stub]);
-    door.send(get(&stub, "/warm")).expect("an answer");
-    assert_eq!(fault(&door, post(&stub, "/x")), ("HTTP_CUT", Sent::Maybe));
-    let requests = stub.requests();
-    assert_eq!(requests.len(), 2, "{requests:?}");
-    assert_eq!(
-        (requests[0].connection, requests[1].connection),
-        (1, 1),
-        "the connection was used again"
-    );
-    assert_eq!(fault(&door, get(&stub, "/x")), ("HTTP_CUT", Sent::Maybe));
-    assert_eq!(stub.count("GET", "/x"), 1);
+    for posts in 1..=50 {
+        door.send(get(&stub, "/warm")).expect("an answer");
+        assert_eq!(fault(&door, post(&stub, "/x")), ("HTTP_CUT", Sent::Maybe));
+        assert_eq!(stub.count("POST", "/x"), posts);
+        let [.., warm, cut] = &stub.requests()[..] else {
+            panic!("two requests were made")
+        };
+        if warm.connection == cut.connection {
+            return;
+        }
+    }
+    panic!("no connection was used twice");
 }
 
 #[test]
