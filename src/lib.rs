@@ -6,6 +6,7 @@ pub mod gate;
 pub mod id;
 pub mod io;
 pub mod journal;
+pub mod namespaces;
 pub mod script;
 pub mod store;
 #[doc(hidden)]

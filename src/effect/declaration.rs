@@ -93,42 +93,37 @@ impl Declaration {
         self
     }
 
-    pub const fn of(mut self, provider: &'static str) -> Declaration {
-        self.provider = Some(Cow::Borrowed(provider));
+    pub fn of(mut self, provider: impl Into<Cow<'static, str>>) -> Declaration {
+        self.provider = Some(provider.into());
         self
     }
 
-    pub fn of_declared(mut self, provider: &str) -> Declaration {
-        self.provider = Some(Cow::Owned(provider.to_owned()));
-        self
-    }
-
-    pub const fn publishing(mut self, publish: bool) -> Declaration {
+    pub fn publishing(mut self, publish: bool) -> Declaration {
         self.publish = publish;
         self
     }
 
-    pub const fn on_unknown(mut self, what: OnUnknown) -> Declaration {
+    pub fn on_unknown(mut self, what: OnUnknown) -> Declaration {
         self.on_unknown = what;
         self
     }
 
-    pub const fn timeout(mut self, timeout: Duration) -> Declaration {
+    pub fn timeout(mut self, timeout: Duration) -> Declaration {
         self.timeout = timeout;
         self
     }
 
-    pub const fn attempts(mut self, most: u32) -> Declaration {
+    pub fn attempts(mut self, most: u32) -> Declaration {
         self.attempts_max = most;
         self
     }
 
-    pub const fn settle(mut self, settle: Duration) -> Declaration {
+    pub fn settle(mut self, settle: Duration) -> Declaration {
         self.settle = settle;
         self
     }
 
-    pub const fn key_lifetime(mut self, lifetime: Option<Duration>) -> Declaration {
+    pub fn key_lifetime(mut self, lifetime: Option<Duration>) -> Declaration {
         self.key_lifetime = lifetime;
         self
     }

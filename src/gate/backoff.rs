@@ -75,13 +75,16 @@ fn pause(settings: &BackoffSettings, fault: &Fault, attempt: u32, chance: f64) -
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::effect::Failure;
 
-    const WRITE: Declaration = Declaration::write("test.write").attempts(3);
-    const KEYED: Declaration = Declaration::write("test.write").attempts(3).key_lifetime(Some(Duration::from_secs(3600)));
+    static WRITE: LazyLock<Declaration> = LazyLock::new(|| Declaration::write("test.write").attempts(3));
+    static KEYED: LazyLock<Declaration> =
+        LazyLock::new(|| Declaration::write("test.write").attempts(3).key_lifetime(Some(Duration::from_secs(3600))));
 
     fn next(declaration: &Declaration, fault: &Fault, attempt: u32, since_first_s: u64) -> Next {
         after(&BackoffSettings::default(), declaration, fault, attempt, Duration::from_secs(since_first_s), 0.0)

@@ -71,12 +71,17 @@ impl Circuit {
     }
 }
 
+/// The row of a provider's circuit.
+pub fn key(provider: &str) -> Vec<u8> {
+    keys::named(keys::Space::Circuit, &[provider])
+}
+
 /// Lets a call to `provider` through, or fails with `CIRCUIT_OPEN`.
 pub(super) fn admit(gate: &Gate, provider: &str, timeout: Duration) -> Result<Result<(), Failure>, StoreError> {
     let now_ms = gate.world.clock.unix_ms();
     let probe_ms = timeout.as_millis() as i64;
     let admitted =
-        state::update(&gate.ground, &keys::circuit(provider), |circuit: &mut Circuit| circuit.admit(now_ms, probe_ms))?;
+        state::update(&gate.ground, &key(provider), |circuit: &mut Circuit| circuit.admit(now_ms, probe_ms))?;
     Ok(admitted.map_err(|wait_ms| {
         let message = format!(
             "{provider} has failed {} times in a row and is left alone for another {:.0} s",
@@ -92,7 +97,7 @@ pub(super) fn admit(gate: &Gate, provider: &str, timeout: Duration) -> Result<Re
 pub(super) fn tell(gate: &Gate, provider: &str, healthy: bool) -> Result<(), StoreError> {
     let now_ms = gate.world.clock.unix_ms();
     let settings = gate.policies.circuit;
-    let opened = state::update(&gate.ground, &keys::circuit(provider), |circuit: &mut Circuit| {
+    let opened = state::update(&gate.ground, &key(provider), |circuit: &mut Circuit| {
         let was_open = circuit.open_until_ms != 0;
         circuit.tell(healthy, now_ms, &settings);
         circuit.open_until_ms != 0 && !was_open

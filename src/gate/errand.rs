@@ -111,13 +111,13 @@ impl Errand<'_> {
 
     /// Where the content `hash` lies, if it is here.
     pub fn kept_file(&self, hash: ContentHash) -> Option<PathBuf> {
-        self.content.path(hash)
+        self.content.path(&hash)
     }
 
     /// Keeps a text that the run depends on, such as a prompt, under its hash.
     pub fn keep_version(&mut self, bytes: &[u8]) -> ContentHash {
         let hash = ContentHash::of(bytes);
-        self.kept.put(keys::version(hash), bytes.to_vec());
+        self.kept.put(keys::version(&hash), bytes.to_vec());
         hash
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn claim(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>) -> Result
     let Some(flight_key) = &effect.flight_key else {
         return Ok(Ok(Taken(None, owner)));
     };
-    let key = keys::claim(effect.name(), flight_key);
+    let key = keys::named(keys::Space::Claim, &[effect.name(), flight_key]);
     let now_ms = gate.world.clock.unix_ms();
     let declaration = effect.declaration;
     let longest = (declaration.timeout + gate.policies.backoff.cap) * declaration.attempts_max + declaration.settle;

@@ -5,7 +5,6 @@
 //! three alignments, standard and URL-safe. What is found is replaced by `[masked:NAME]`.
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::store::tx::Ground;
-use crate::store::{Batch, Durability, Row, Store, StoreError, Tx};
+use crate::store::{Batch, Durability, Precondition, Row, Store, StoreError};
 
 /// How often a state is read again because somebody else changed it in between.
 const CONFLICTS_MAX: u32 = 64;
@@ -25,7 +25,7 @@ where
             return Ok(result);
         }
         let mut batch = Batch::new();
-        let precondition = Tx::precondition(row.as_ref());
+        let precondition = row.as_ref().map_or(Precondition::Absent, |row| Precondition::At(row.version));
         batch.require(key.to_vec(), precondition);
         batch.put(key.to_vec(), rmp_serde::to_vec_named(&after).expect("a policy's state is plain data"));
         match ground.store.commit(batch, Durability::Soon) {

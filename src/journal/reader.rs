@@ -1,12 +1,13 @@
 //! A recorded journal, as it answers a script and as people read it.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use super::entry::{Answer, Asked, Attempt, Begun, DecodeError, Ended, Entry, FORMAT, Intent, decode};
 use super::{JournalError, Outcome};
 use crate::id::{RunId, StepNo};
 use crate::store::tx::Ground;
-use crate::store::keys;
+use crate::store::{KeyRange, keys};
 use crate::value::Value;
 
 /// Rows read from the store at a time.
@@ -41,17 +42,22 @@ impl Step {
     }
 }
 
+/// The rows of `run` from entry `first` on.
+fn rest_of(run: RunId, first: u64) -> KeyRange {
+    (Bound::Included(keys::journal(run, first)), keys::journal_of(run).1)
+}
+
 impl Recorded {
     /// Reads the journal of `run`, with its large values.
     pub fn load(ground: &Ground, run: RunId) -> Result<Recorded, JournalError> {
         let mut entries = Vec::new();
         loop {
-            let rows = ground.store.scan(keys::journal_from(run, entries.len() as u64), ROWS_AT_ONCE, false)?;
+            let rows = ground.store.scan(rest_of(run, entries.len() as u64), ROWS_AT_ONCE, false)?;
             let last = rows.len() < ROWS_AT_ONCE;
             for (key, row) in rows {
                 let number = entries.len() as u64;
                 let corrupt = |reason| JournalError::Corrupt { run, entry: number, reason };
-                if keys::journal_entry_of(&key) != number {
+                if keys::parse(&key) != Some(keys::Place::Journal { run, first: number }) {
                     return Err(corrupt("entries are missing here".to_owned()));
                 }
                 entries.extend(decode(&row.value).map_err(|error| match error {
@@ -101,7 +107,7 @@ impl Recorded {
     fn load_large(&mut self, ground: &Ground, run: RunId) -> Result<(), JournalError> {
         let load = |hash: crate::id::ContentHash| {
             let missing = || format!("the file {hash} that holds a large value is missing");
-            let bytes = ground.content.get(hash)?.ok_or_else(|| JournalError::Corrupt { run, entry: 0, reason: missing() })?;
+            let bytes = ground.content.get(&hash)?.ok_or_else(|| JournalError::Corrupt { run, entry: 0, reason: missing() })?;
             Value::from_bytes(&bytes).map_err(|error| JournalError::Corrupt { run, entry: 0, reason: error.to_string() })
         };
         for answer in self.steps.values_mut().filter_map(|step| step.answer.as_mut()) {

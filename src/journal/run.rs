@@ -105,22 +105,30 @@ impl RunRecord {
 
     /// The latest runs, newest first, created at or before `before`.
     pub fn latest(store: &dyn Store, before: RunId, limit: usize) -> Result<Vec<RunRecord>, JournalError> {
-        let rows = store.scan(keys::runs_between(RunId::from_bytes([0; 16]), before), limit, true)?;
-        rows.iter().map(|(key, row)| RunRecord::decode(keys::run_of(key), &row.value)).collect()
+        let rows = store.scan(keys::runs(RunId::from_bytes([0; 16]), before), limit, true)?;
+        rows.iter().map(|(key, row)| RunRecord::decode(run_of(key), &row.value)).collect()
     }
 
     /// The one run whose id begins with `prefix`.
     pub fn find(store: &dyn Store, prefix: &str) -> Result<RunRecord, JournalError> {
         let (low, high) =
             RunId::range_of(prefix).ok_or_else(|| JournalError::NoSuchRun(prefix.chars().take(40).collect()))?;
-        let rows = store.scan(keys::runs_between(low, high), 6, false)?;
+        let rows = store.scan(keys::runs(low, high), 6, false)?;
         match rows.as_slice() {
             [] => Err(JournalError::NoSuchRun(prefix.to_owned())),
-            [(key, row)] => RunRecord::decode(keys::run_of(key), &row.value),
+            [(key, row)] => RunRecord::decode(run_of(key), &row.value),
             several => Err(JournalError::Ambiguous {
                 prefix: prefix.to_owned(),
-                candidates: several.iter().map(|(key, _)| keys::run_of(key).to_string()).collect::<Vec<_>>().join(", "),
+                candidates: several.iter().map(|(key, _)| run_of(key).to_string()).collect::<Vec<_>>().join(", "),
             }),
         }
+    }
+}
+
+/// The run whose record stands under `key`.
+fn run_of(key: &[u8]) -> RunId {
+    match keys::parse(key) {
+        Some(keys::Place::Run(run)) => run,
+        _ => unreachable!("the range holds records of runs and nothing else"),
     }
 }

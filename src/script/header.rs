@@ -51,16 +51,16 @@ impl Header {
         };
         let mut header = Header { is_present: true, ..Header::default() };
         for (key, expression) in &fields.0 {
-            let position = key.pos;
+            let (name, position) = (key.as_str(), key.pos);
             let Some(literal) = expression.get_literal_value(None) else {
-                let message = format!("`{key}` in {CONSTANT} must be written out: the header is read without running anything");
+                let message = format!("`{name}` in {CONSTANT} must be written out: the header is read without running anything");
                 return fail(message, expression.position());
             };
             let value = match from_dynamic(&literal) {
                 Ok(value) => value,
-                Err(error) => return fail(format!("`{key}` in {CONSTANT}: {error}"), position),
+                Err(error) => return fail(format!("`{name}` in {CONSTANT}: {error}"), position),
             };
-            if let Err(message) = header.set(key.as_str(), value) {
+            if let Err(message) = header.set(name, value) {
                 return fail(message, position);
             }
         }

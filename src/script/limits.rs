@@ -116,13 +116,24 @@ fn group(number: u64) -> String {
     grouped
 }
 
+thread_local! {
+    /// Bytes that this thread has taken and given back, as the allocator counts them.
+    static COUNTERS: (thread::ThreadLocal<u64>, thread::ThreadLocal<u64>) = {
+        let counters = "jemalloc is this program's allocator and counts by thread";
+        (thread::allocatedp::read().expect(counters), thread::deallocatedp::read().expect(counters))
+    };
+}
+
+/// Bytes that this thread holds; memory that moved between threads counts where it was taken, less where it is freed.
+fn held_bytes() -> u64 {
+    COUNTERS.with(|(taken, given_back)| taken.get().wrapping_sub(given_back.get()))
+}
+
 /// Watches one run on its own thread.
 pub struct Meter {
     /// Set when the run must stop; once set, no operation of the script follows.
     stop: Arc<AtomicBool>,
     memory_bytes_max: u64,
-    allocated: thread::ThreadLocal<u64>,
-    deallocated: thread::ThreadLocal<u64>,
     held_at_start: u64,
     clock: Arc<dyn Clock>,
     deadline: Duration,
@@ -132,15 +143,10 @@ pub struct Meter {
 impl Meter {
     /// A meter for the script that runs on this thread from now on, for at most `active`.
     pub fn start(limits: &ScriptLimits, active: Duration, clock: Arc<dyn Clock>, stop: Arc<AtomicBool>) -> Meter {
-        let counters = "jemalloc is this program's allocator and counts by thread";
-        let allocated = thread::allocatedp::read().expect(counters);
-        let deallocated = thread::deallocatedp::read().expect(counters);
         Meter {
             stop,
             memory_bytes_max: limits.memory_mib << 20,
-            held_at_start: allocated.get().wrapping_sub(deallocated.get()),
-            allocated,
-            deallocated,
+            held_at_start: held_bytes(),
             deadline: clock.monotonic() + active,
             active,
             clock,
@@ -152,7 +158,7 @@ impl Meter {
         if self.stop.load(Ordering::Relaxed) {
             return Err(None);
         }
-        let held = self.allocated.get().wrapping_sub(self.deallocated.get()).wrapping_sub(self.held_at_start);
+        let held = held_bytes().wrapping_sub(self.held_at_start);
         // Memory that came from another thread can be freed here, so that less than nothing is held.
         if held as i64 > self.memory_bytes_max as i64 {
             let message = format!(

@@ -1,7 +1,6 @@
 //! The functions' own documentation: what `host functions` prints.
 
-use rhai::Shared;
-use rhai::Module;
+use rhai::FuncInfo;
 
 use super::Language;
 
@@ -20,21 +19,22 @@ pub struct Function {
 
 /// Every function of every namespace, sorted by name.
 pub fn functions(language: &Language) -> Vec<Function> {
-    let mut found: Vec<Function> = language.namespaces().iter().flat_map(|(name, module)| functions_of(name, module)).collect();
+    let mut found = language.engine().collect_fn_metadata(None, |function| describe(&function), false);
     found.sort();
     found
 }
 
-fn functions_of(namespace: &str, module: &Shared<Module>) -> Vec<Function> {
-    module
-        .iter_fn()
-        .map(|(_, metadata)| {
-            let name = format!("{namespace}::{}", metadata.name);
-            let parameters: Vec<String> = metadata.params_info.iter().filter_map(|info| parameter(info)).collect();
-            let doc = metadata.comments.iter().map(|comment| plain(comment)).collect::<Vec<_>>().join("\n");
-            Function { signature: format!("{name}({})", parameters.join(", ")), parameters: metadata.num_params, name, doc: doc.trim().to_owned() }
-        })
-        .collect()
+/// A namespace's function; those of the language itself have no namespace and no place in the reference.
+fn describe(function: &FuncInfo<'_>) -> Option<Function> {
+    if function.namespace.is_empty() {
+        return None;
+    }
+    let metadata = function.metadata;
+    let name = format!("{}::{}", function.namespace, metadata.name);
+    let parameters: Vec<String> = metadata.params_info.iter().filter_map(|info| parameter(info)).collect();
+    let doc = metadata.comments.iter().map(|comment| plain(comment)).collect::<Vec<_>>().join("\n");
+    let signature = format!("{name}({})", parameters.join(", "));
+    Some(Function { signature, parameters: metadata.num_params, name, doc: doc.trim().to_owned() })
 }
 
 /// `key: &str` as `key: string`; the call's context is no parameter of the playbook's.
