@@ -21,8 +21,20 @@ pub mod engine;
 pub mod error;
 pub mod keys;
 pub mod kv;
+pub mod large;
+mod open;
+pub mod order;
 pub mod overlay;
+mod row;
 pub mod tx;
+mod writer;
+
+#[cfg(test)]
+mod engine_tests;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+pub mod test_disk;
 
 use std::ops::Bound;
 
@@ -80,4 +92,6 @@ pub struct StoreStats {
     pub durable_commits: u64,
     /// Batches applied, durable or not.
     pub batches: u64,
+    /// The last commit that reads see.
+    pub last_commit: CommitNo,
 }

@@ -1,0 +1,2 @@
+//! Documents.
+pub struct Indexes;

@@ -1,0 +1,179 @@
+//! Key-value pairs that may expire.
+//!
+//! Functions over a transaction: reads see what is committed, changes go to its batch. An expired pair is gone at the
+//! millisecond of its expiry, judged by the transaction's time; its row stays until it is written again or retention
+//! comes by.
+
+use super::keys::{self, Place};
+use super::large::{damaged, load_bytes, store_bytes};
+use super::{Row, StoreError, Tx};
+use crate::value::Value;
+
+/// The longest key, in bytes.
+pub const KV_KEY_BYTES_MAX: usize = 512;
+
+/// The largest value, encoded.
+pub const KV_VALUE_BYTES_MAX: usize = 16 << 20;
+
+/// The most pairs that one listing returns.
+pub const KV_LIST_MAX: usize = 10_000;
+
+/// How many rows a listing reads at a time.
+const LIST_CHUNK: usize = 256;
+
+const FORM: u8 = 1;
+const NEVER: i64 = i64::MAX;
+
+/// The value under `key`, unless it has expired.
+pub fn get(tx: &mut Tx<'_>, key: &str) -> Result<Option<Value>, StoreError> {
+    Ok(read(tx, key)?.1.map(|pair| pair.value))
+}
+
+/// Stores `value` under `key`, for good or for so many milliseconds, in place of what was there.
+pub fn put(tx: &mut Tx<'_>, key: &str, value: &Value, lasts_ms: Option<i64>) -> Result<(), StoreError> {
+    check_key(key)?;
+    let expires_ms = match lasts_ms {
+        None => NEVER,
+        Some(ms) if ms > 0 => tx.now_ms.saturating_add(ms),
+        Some(ms) => {
+            let reason = format!("{key:?} would last {ms} ms; at least 1 is needed");
+            return Err(StoreError::BadQuery { reason });
+        }
+    };
+    write(
+        tx,
+        key,
+        &Pair {
+            value: value.clone(),
+            expires_ms,
+        },
+    )
+}
+
+/// Forgets `key`; returns whether it was there.
+pub fn remove(tx: &mut Tx<'_>, key: &str) -> Result<bool, StoreError> {
+    let (row, pair) = read(tx, key)?;
+    let at = keys::kv(tx.realm, key);
+    tx.unchanged(&at, row.as_ref());
+    if row.is_some() {
+        tx.batch.delete(at);
+    }
+    Ok(pair.is_some())
+}
+
+/// Adds `by` to the whole number under `key`, which is 0 when there is none; returns the sum. Of several at once each
+/// counts. An expiry stays as it was.
+pub fn increment(tx: &mut Tx<'_>, key: &str, by: i64) -> Result<i64, StoreError> {
+    let (row, pair) = read(tx, key)?;
+    let pair = pair.unwrap_or(Pair {
+        value: Value::Int(0),
+        expires_ms: NEVER,
+    });
+    let Value::Int(value) = pair.value else {
+        return Err(StoreError::NotANumber {
+            key: key.to_owned(),
+            kind: pair.value.kind(),
+        });
+    };
+    let Some(sum) = value.checked_add(by) else {
+        return Err(StoreError::Overflow {
+            key: key.to_owned(),
+            value,
+            by,
+        });
+    };
+    tx.unchanged(&keys::kv(tx.realm, key), row.as_ref());
+    write(
+        tx,
+        key,
+        &Pair {
+            value: Value::Int(sum),
+            expires_ms: pair.expires_ms,
+        },
+    )?;
+    Ok(sum)
+}
+
+/// The first `limit` pairs whose keys begin with `prefix`, in key order.
+pub fn list(tx: &mut Tx<'_>, prefix: &str, limit: usize) -> Result<Vec<(String, Value)>, StoreError> {
+    if limit > KV_LIST_MAX {
+        let reason = format!("the limit is {limit}; at most {KV_LIST_MAX} are allowed");
+        return Err(StoreError::BadQuery { reason });
+    }
+    let (mut low, high) = keys::prefix_range(keys::kv_prefix(tx.realm, prefix));
+    let mut pairs = Vec::new();
+    loop {
+        let rows = tx.scan((low, high.clone()), LIST_CHUNK, false)?;
+        let is_last = rows.len() < LIST_CHUNK;
+        let Some((last, _)) = rows.last() else { return Ok(pairs) };
+        low = std::ops::Bound::Excluded(last.clone());
+        for (at, row) in rows {
+            if pairs.len() == limit {
+                return Ok(pairs);
+            }
+            let Some(Place::Kv { key, .. }) = keys::parse(&at) else {
+                return Err(damaged(keys::describe(&at), "its key is unknown"));
+            };
+            if let Some(pair) = decode(tx, &at, &row)? {
+                pairs.push((key, pair.value));
+            }
+        }
+        if is_last {
+            return Ok(pairs);
+        }
+    }
+}
+
+struct Pair {
+    value: Value,
+    expires_ms: i64,
+}
+
+fn check_key(key: &str) -> Result<(), StoreError> {
+    if key.is_empty() {
+        return Err(StoreError::BadName {
+            what: "key",
+            name: String::new(),
+            rule: "it is empty",
+        });
+    }
+    StoreError::check_size("the key", key.len(), KV_KEY_BYTES_MAX)
+}
+
+/// The row of `key`, and its pair unless that has expired.
+fn read(tx: &mut Tx<'_>, key: &str) -> Result<(Option<Row>, Option<Pair>), StoreError> {
+    check_key(key)?;
+    let at = keys::kv(tx.realm, key);
+    let Some(row) = tx.get(&at)? else {
+        return Ok((None, None));
+    };
+    let pair = decode(tx, &at, &row)?;
+    Ok((Some(row), pair))
+}
+
+fn decode(tx: &Tx<'_>, at: &[u8], row: &Row) -> Result<Option<Pair>, StoreError> {
+    let name = || keys::describe(at);
+    let expiry = row
+        .value
+        .strip_prefix(&[FORM])
+        .and_then(|rest| rest.split_first_chunk::<8>());
+    let Some((expiry, held)) = expiry else {
+        return Err(damaged(name(), "its form is unknown"));
+    };
+    let expires_ms = i64::from_be_bytes(*expiry);
+    if expires_ms <= tx.now_ms {
+        return Ok(None);
+    }
+    let bytes = load_bytes(&*tx.ground.content, held, name)?;
+    let value = Value::from_bytes(&bytes).map_err(|error| damaged(name(), &error.to_string()))?;
+    Ok(Some(Pair { value, expires_ms }))
+}
+
+fn write(tx: &mut Tx<'_>, key: &str, pair: &Pair) -> Result<(), StoreError> {
+    let bytes = pair.value.to_bytes();
+    StoreError::check_size(&format!("the value of {key:?}"), bytes.len(), KV_VALUE_BYTES_MAX)?;
+    let held = store_bytes(&*tx.ground.content, &mut tx.batch, &bytes)?;
+    let row = [&[FORM], pair.expires_ms.to_be_bytes().as_slice(), &held].concat();
+    tx.batch.put(keys::kv(tx.realm, key), row);
+    Ok(())
+}

@@ -1,0 +1,268 @@
+//! A copy-on-write view over a store, or over nothing.
+//!
+//! Reads see the base with the overlay's own changes on top; commits stay in memory and die with the overlay. So a plan
+//! or a replay runs the same code as a live run and changes nothing. Preconditions hold as they do in the base.
+//!
+//! An overlay's commit numbers lie above all that its base can ever give out, so a row written here is never taken for
+//! one written there.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{Batch, CommitNo, Durability, KeyRange, Precondition, Row, Store, StoreError, StoreStats};
+
+/// Where the numbers of overlays over an engine begin; an engine would need ten thousand years to come here.
+const FIRST_COMMIT: u64 = 1 << 63;
+
+/// The distance to the base's numbers when that is an overlay itself.
+const ROOM_FOR_BASE: u64 = 1 << 40;
+
+/// A store whose changes are kept apart from its base.
+pub struct Overlay {
+    base: Option<Arc<dyn Store>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    changes: BTreeMap<Vec<u8>, Entry>,
+    last: CommitNo,
+    batches: u64,
+}
+
+struct Entry {
+    /// The base's row when the overlay first touched the key.
+    before: Option<Row>,
+    after: Option<Row>,
+}
+
+/// One key that an overlay has touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub key: Vec<u8>,
+    /// The base's row, when the key was first touched.
+    pub before: Option<Row>,
+    /// The value now, or `None` when it was deleted.
+    pub after: Option<Vec<u8>>,
+}
+
+impl Overlay {
+    pub fn over(base: Arc<dyn Store>) -> Overlay {
+        let first = FIRST_COMMIT.max(base.stats().last_commit.0.saturating_add(ROOM_FOR_BASE));
+        Overlay::new(Some(base), CommitNo(first))
+    }
+
+    /// Over an empty store.
+    pub fn empty() -> Overlay {
+        Overlay::new(None, CommitNo(FIRST_COMMIT))
+    }
+
+    fn new(base: Option<Arc<dyn Store>>, last: CommitNo) -> Overlay {
+        Overlay {
+            base,
+            state: Mutex::new(State {
+                changes: BTreeMap::new(),
+                last,
+                batches: 0,
+            }),
+        }
+    }
+
+    /// What was changed, in key order. A key that was created and deleted again, or given the value it had, is none.
+    pub fn changes(&self) -> Vec<Change> {
+        let state = self.state();
+        let changes = state.changes.iter().map(|(key, entry)| Change {
+            key: key.clone(),
+            before: entry.before.clone(),
+            after: entry.after.as_ref().map(|row| row.value.clone()),
+        });
+        changes
+            .filter(|change| change.before.as_ref().map(|row| &row.value) != change.after.as_ref())
+            .collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn base_row(&self, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        self.base.as_ref().map_or(Ok(None), |base| base.get(key))
+    }
+
+    fn merged_row(&self, state: &State, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        match state.changes.get(key) {
+            Some(entry) => Ok(entry.after.clone()),
+            None => self.base_row(key),
+        }
+    }
+}
+
+impl Store for Overlay {
+    fn get(&self, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        self.merged_row(&self.state(), key)
+    }
+
+    fn scan(&self, range: KeyRange, limit: usize, reverse: bool) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        if is_empty(&range) {
+            return Ok(Vec::new());
+        }
+        let state = self.state();
+        let own = || state.changes.range(range.clone());
+        // Only a deletion hides a row of the base without putting another in its place; with as many rows more, one
+        // scan of the base suffices, and all it returns is of one moment.
+        let deleted = own().filter(|(_, entry)| entry.after.is_none()).count();
+        let mut rows: BTreeMap<Vec<u8>, Row> = match &self.base {
+            Some(base) => base
+                .scan(range.clone(), limit.saturating_add(deleted), reverse)?
+                .into_iter()
+                .collect(),
+            None => BTreeMap::new(),
+        };
+        for (key, entry) in own() {
+            match &entry.after {
+                Some(row) => drop(rows.insert(key.clone(), row.clone())),
+                None => drop(rows.remove(key)),
+            }
+        }
+        let rows = rows.into_iter();
+        Ok(if reverse {
+            rows.rev().take(limit).collect()
+        } else {
+            rows.take(limit).collect()
+        })
+    }
+
+    fn commit(&self, batch: Batch, _durability: Durability) -> Result<CommitNo, StoreError> {
+        let mut state = self.state();
+        for (key, precondition) in &batch.preconditions {
+            let found = self.merged_row(&state, key)?.map(|row| row.version);
+            let holds = match precondition {
+                Precondition::Absent => found.is_none(),
+                Precondition::At(version) => found == Some(*version),
+            };
+            if !holds {
+                return Err(StoreError::Conflict { key: key.clone() });
+            }
+        }
+        if batch.is_empty() {
+            return Ok(state.last);
+        }
+        let version = CommitNo(state.last.0 + 1);
+        let deletes = batch.deletes.into_iter().map(|key| (key, None));
+        let puts = batch
+            .puts
+            .into_iter()
+            .map(|(key, value)| (key, Some(Row { value, version })));
+        let mut written = Vec::new();
+        for (key, after) in deletes.chain(puts) {
+            // Read before anything is applied: a failure of the base must leave no half of a batch.
+            let before = match state.changes.get(&key) {
+                Some(entry) => entry.before.clone(),
+                None => self.base_row(&key)?,
+            };
+            written.push((key, Entry { before, after }));
+        }
+        state.changes.extend(written);
+        state.last = version;
+        state.batches += 1;
+        Ok(version)
+    }
+
+    fn wait_durable(&self, _commit: CommitNo) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn stats(&self) -> StoreStats {
+        let state = self.state();
+        StoreStats {
+            durable_commits: 0,
+            batches: state.batches,
+            last_commit: state.last,
+        }
+    }
+}
+
+/// Whether no key can lie in `range`; a map would take some of these for mistakes.
+fn is_empty(range: &KeyRange) -> bool {
+    match (&range.0, &range.1) {
+        (Bound::Included(a), Bound::Included(b)) => a > b,
+        (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => a >= b,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::engine::Engine;
+
+    fn put(key: &str, value: &str) -> Batch {
+        let mut batch = Batch::new();
+        batch.put(key.into(), value.into());
+        batch
+    }
+
+    #[test]
+    fn the_base_is_never_written_and_changes_tell_what_would_be() {
+        let base = Arc::new(Engine::in_memory().unwrap());
+        base.commit(put("a", "1"), Durability::Soon).unwrap();
+        base.commit(put("b", "1"), Durability::Soon).unwrap();
+        let last = base.commit(put("c", "1"), Durability::Soon).unwrap();
+        let overlay = Overlay::over(base.clone());
+
+        let mut batch = put("a", "2");
+        batch.delete(b"b".to_vec());
+        batch.put(b"c".to_vec(), b"1".to_vec());
+        batch.put(b"d".to_vec(), b"1".to_vec());
+        assert!(overlay.commit(batch, Durability::Now).unwrap() > last);
+        overlay.commit(put("e", "1"), Durability::Soon).unwrap();
+        let mut batch = Batch::new();
+        batch.delete(b"e".to_vec());
+        overlay.commit(batch, Durability::Soon).unwrap();
+
+        let changes = overlay.changes();
+        let told: Vec<_> = changes
+            .iter()
+            .map(|change| {
+                (
+                    change.key.as_slice(),
+                    change.before.as_ref().map(|row| row.value.as_slice()),
+                    change.after.as_deref(),
+                )
+            })
+            .collect();
+        let (one, two) = (Some(b"1".as_slice()), Some(b"2".as_slice()));
+        let expected: [(&[u8], _, _); 3] = [(b"a", one, two), (b"b", one, None), (b"d", None, one)];
+        assert_eq!(told, expected);
+        assert_eq!(base.stats().last_commit, last);
+        assert_eq!(base.get(b"b").unwrap().unwrap().value, b"1");
+    }
+
+    #[test]
+    fn an_overlay_over_an_overlay_numbers_its_commits_above_both() {
+        let lower = Arc::new(Overlay::empty());
+        let low = lower.commit(put("a", "1"), Durability::Soon).unwrap();
+        let upper = Overlay::over(lower.clone());
+        let high = upper.commit(put("a", "2"), Durability::Soon).unwrap();
+        let later = lower.commit(put("a", "3"), Durability::Soon).unwrap();
+        assert!(low < later && later < high);
+        assert_eq!(upper.get(b"a").unwrap().unwrap().value, b"2");
+    }
+
+    #[test]
+    fn a_precondition_on_the_base_holds_until_the_overlay_writes_the_key() {
+        let base = Arc::new(Engine::in_memory().unwrap());
+        let version = base.commit(put("a", "1"), Durability::Soon).unwrap();
+        let overlay = Overlay::over(base);
+        let guarded = || {
+            let mut batch = put("a", "2");
+            batch.require(b"a".to_vec(), Precondition::At(version));
+            batch
+        };
+        overlay.commit(guarded(), Durability::Soon).unwrap();
+        assert_eq!(
+            overlay.commit(guarded(), Durability::Soon),
+            Err(StoreError::Conflict { key: b"a".to_vec() })
+        );
+    }
+}
