@@ -9,8 +9,10 @@ pub mod clock;
 pub mod ffmpeg;
 pub mod files;
 pub mod http;
+pub mod provider;
 pub mod secrets;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Every door. The closures of reads and writes get these, and nothing else does.
@@ -18,7 +20,10 @@ use std::sync::Arc;
 pub struct World {
     pub clock: Arc<dyn clock::Clock>,
     pub chance: Arc<dyn chance::Chance>,
+    /// The door of `http::`, to the hosts that `[http] hosts` lists.
     pub http: Arc<http::HttpDoor>,
+    /// Each provider's own door, by name.
+    pub providers: Arc<BTreeMap<String, provider::ProviderDoor>>,
     pub files: Arc<files::ProjectFiles>,
     pub ffmpeg: Arc<ffmpeg::FfmpegDoor>,
     pub secrets: Arc<secrets::Secrets>,

@@ -100,6 +100,20 @@ impl StoreError {
         }
     }
 
+    /// Whether the request was at fault and not the store: a script may catch it and go on.
+    pub fn is_callers(&self) -> bool {
+        matches!(
+            self,
+            StoreError::TooLarge { .. }
+                | StoreError::BadName { .. }
+                | StoreError::BadQuery { .. }
+                | StoreError::NotFound { .. }
+                | StoreError::StaleVersion { .. }
+                | StoreError::NotANumber { .. }
+                | StoreError::Overflow { .. }
+        )
+    }
+
     /// What an operation on the file or folder at `path` failed with.
     pub(crate) fn io(path: &Path, error: &io::Error) -> StoreError {
         use io::ErrorKind as Kind;
