@@ -12,7 +12,7 @@ pub fn door() -> FfmpegDoor {
     FfmpegDoor::new(FfmpegOptions::default())
 }
 
-/// Two seconds of 320 × 180 with sound.
+/// Two seconds of 320 × 180 with sound, and a title that says where it was recorded.
 pub fn landscape() -> PathBuf {
     sample(
         "landscape.mp4",
@@ -70,6 +70,17 @@ pub fn rotated() -> PathBuf {
     path
 }
 
+/// Red, green and blue of a video's first pixel.
+pub fn first_pixel(path: &Path) -> [u8; 3] {
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-loglevel", "error", "-i"])
+        .arg(path)
+        .args(["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"])
+        .output()
+        .unwrap();
+    output.stdout[..3].try_into().unwrap()
+}
+
 fn sample(name: &str, args: &[&str]) -> PathBuf {
     let path = folder().join(name);
     if !path.exists() {
@@ -77,7 +88,14 @@ fn sample(name: &str, args: &[&str]) -> PathBuf {
             let output = Command::new("ffmpeg")
                 .args(["-nostdin", "-hide_banner", "-loglevel", "error", "-y"])
                 .args(args)
-                .args(["-preset", "ultrafast", "-shortest", "-f"])
+                .args([
+                    "-preset",
+                    "ultrafast",
+                    "-shortest",
+                    "-metadata",
+                    "title=recorded at home",
+                    "-f",
+                ])
                 .arg(if name.ends_with("mkv") { "matroska" } else { "mp4" })
                 .arg(part)
                 .output()
