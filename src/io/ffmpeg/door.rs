@@ -153,7 +153,7 @@ impl FfmpegDoor {
         command.args(["-stats_period", "0.2", "-abort_on", "empty_output"]);
         command.args(&job.input_args);
         restrict(&mut command, FORMATS);
-        command.args(["-max_pixels", PIXELS_MAX]).arg("-i").arg(&input);
+        command.arg("-i").arg(&input);
         command.args(&job.output_args).arg(&target).stdout(Stdio::null());
 
         let _slot = open.jobs.take(stop).ok_or(FfmpegFault::Stopped)?;
@@ -219,6 +219,8 @@ fn restrict(command: &mut Command, formats: &str) {
         formats,
         "-max_streams",
         STREAMS_MAX,
+        "-max_pixels",
+        PIXELS_MAX,
     ]);
 }
 

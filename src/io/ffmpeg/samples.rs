@@ -12,6 +12,24 @@ pub fn door() -> FfmpegDoor {
     FfmpegDoor::new(FfmpegOptions::default())
 }
 
+/// A door to a shell script in the place of both tools, kept in `dir`.
+pub fn scripted(dir: &Path, script: &str) -> FfmpegDoor {
+    let path = dir.join("tool");
+    // Written by another process: a test that starts one at this moment would inherit the open file, and a file that is
+    // open for writing cannot be run.
+    let writing = Command::new("sh")
+        .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod +x \"$0\""])
+        .arg(&path)
+        .arg(script)
+        .status();
+    assert!(writing.unwrap().success());
+    FfmpegDoor::new(FfmpegOptions {
+        ffmpeg: Some(path.clone()),
+        ffprobe: Some(path),
+        ..FfmpegOptions::default()
+    })
+}
+
 /// Two seconds of 320 × 180 with sound, and a title that says where it was recorded.
 pub fn landscape() -> PathBuf {
     sample(
@@ -39,6 +57,14 @@ pub fn odd() -> PathBuf {
     sample(
         "odd.mkv",
         &["-f", "lavfi", "-i", "testsrc=s=321x181:r=25:d=1", "-pix_fmt", "yuv444p"],
+    )
+}
+
+/// One second of 160 × 180 whose pixels are twice as wide as high.
+pub fn oblong() -> PathBuf {
+    sample(
+        "oblong.mp4",
+        &["-f", "lavfi", "-i", "testsrc=s=160x180:r=25:d=1,setsar=2/1"],
     )
 }
 

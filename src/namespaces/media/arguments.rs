@@ -4,7 +4,7 @@
 //! all are made here, of numbers and of words of our own.
 
 use super::fault::MediaFault;
-use super::options::{Colour, CutOptions, Encoding, Fit, Picture, ReframeOptions, ThumbnailOptions};
+use super::options::{Colour, CutOptions, Encoding, Fit, Picture, ReframeOptions, SIDES, ThumbnailOptions};
 use super::probe::MediaInfo;
 
 /// The shortest cut.
@@ -177,7 +177,7 @@ fn target_size(options: &ReframeOptions) -> Result<(u32, u32), MediaFault> {
     };
     // One side was checked when it was read; the other follows from it.
     for (name, pixels) in [("width", size.0), ("height", size.1)] {
-        if !(16..=4096).contains(&pixels) {
+        if !SIDES.contains(&i64::from(pixels)) {
             let ratio = options.ratio.name();
             return Err(MediaFault::option(format!(
                 "`{name}` would be {pixels} at {ratio}; 16 to 4096 are allowed"

@@ -3,14 +3,15 @@
 //! Each is read from a map in which every field may be left out. A field that is not known is refused, with the one
 //! that was probably meant: a misspelt option that is silently ignored costs a published video.
 
+use std::ops::RangeInclusive;
+
 use super::fault::MediaFault;
 use crate::value::{Map, Value};
 
 /// A day: no time in a video lies further.
 const SECONDS_MAX: f64 = 86_400.0;
-/// The longest and the shortest side of an output, in pixels.
-const SIDE_MAX: i64 = 4096;
-const SIDE_MIN: i64 = 16;
+/// How long a side of an output may be, in pixels.
+pub(super) const SIDES: RangeInclusive<i64> = 16..=4096;
 /// From x264's least loss that is not lossless, which few players show, to its worst.
 const CRF_MIN: i64 = 1;
 const CRF_MAX: i64 = 51;
@@ -286,7 +287,7 @@ impl<'a> Fields<'a> {
     /// Pixels. H.264 in its usual form stores colour for squares of four pixels, so a video's sides must be even.
     fn side(&self, name: &str, even: bool) -> Result<Option<u32>, MediaFault> {
         let Some(value) = self.get(name) else { return Ok(None) };
-        match value.as_int().filter(|pixels| (SIDE_MIN..=SIDE_MAX).contains(pixels)) {
+        match value.as_int().filter(|pixels| SIDES.contains(pixels)) {
             Some(pixels) if even && pixels % 2 != 0 => {
                 let problem = format!(
                     "`{name}` is {pixels}; a video needs an even number: {} or {}",

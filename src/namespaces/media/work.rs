@@ -297,6 +297,40 @@ mod tests {
         });
     }
 
+    /// Left to itself, x264 takes a thread for each processor, and makes other bytes with another number of them.
+    #[test]
+    fn the_same_work_on_fewer_processors_gives_the_same_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "case \"$*\" in *-show_streams*) exec ffprobe \"$@\";; esac; exec taskset -c 0 ffmpeg \"$@\"";
+        let on_one = samples::scripted(dir.path(), script);
+        let options = CutOptions {
+            length: Some(2.0),
+            encoding: quick(),
+            ..CutOptions::default()
+        };
+        let bytes = |door: &FfmpegDoor| {
+            let finished = cut(door, &samples::long(), &options, dir.path(), &mut |_| {}, &|| false);
+            fs::read(finished.unwrap().path).unwrap()
+        };
+        assert!(bytes(&on_one) == bytes(&samples::door()));
+    }
+
+    #[test]
+    fn oblong_pixels_are_stretched_to_squares() {
+        let dir = tempfile::tempdir().unwrap();
+        let picture = thumbnail_of(&samples::oblong(), dir.path(), ThumbnailOptions::default())
+            .unwrap()
+            .info;
+        assert_eq!((picture.width, picture.height, picture.pixel_aspect), (320, 180, 1.0));
+        let options = ReframeOptions {
+            ratio: Ratio::Landscape16x9,
+            width: Some(160),
+            ..Default::default()
+        };
+        let info = reframe_to(&samples::oblong(), dir.path(), options).unwrap().info;
+        assert_eq!((info.width, info.height, info.pixel_aspect), (160, 90, 1.0));
+    }
+
     #[test]
     fn what_a_video_says_of_its_origin_is_not_handed_on() {
         let dir = tempfile::tempdir().unwrap();
