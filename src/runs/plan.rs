@@ -9,7 +9,8 @@ use crate::journal::{Answer, Outcome};
 use crate::script::Script;
 use crate::store::keys::{self, Place};
 use crate::store::overlay::{Change, Overlay};
-use crate::store::{Realm, StoreError};
+use crate::store::tx::Ground;
+use crate::store::{Realm, StoreError, Tx, documents, kv};
 use crate::value::Value;
 
 /// What a playbook would do.
@@ -31,15 +32,24 @@ pub struct StoreChange {
     pub after: Option<Value>,
 }
 
-/// Runs `script` on `runner`, whose gate stands on `overlay` and on a world without a network.
-pub fn plan(runner: &Runner, overlay: &Overlay, script: Arc<Script>, input: Value, mode: RunMode) -> Result<Plan, StoreError> {
+/// Runs `script` on `runner`, whose gate stands on `overlay` and on a world without a network. `before` is what lies
+/// below the overlay.
+pub fn plan(
+    runner: &Runner,
+    before: &Ground,
+    overlay: &Overlay,
+    script: Arc<Script>,
+    input: Value,
+    mode: RunMode,
+) -> Result<Plan, StoreError> {
     let seen = Arc::new(Seen::default());
     let order = Order { script, input, mode: all_simulated(mode), trigger: "plan".to_owned(), observer: seen.clone() };
     let finished = runner.run(&order)?;
     let effects = std::mem::take(&mut *seen.0.lock().unwrap_or_else(PoisonError::into_inner));
     let mut store_changes = Vec::new();
     for change in overlay.changes() {
-        store_changes.extend(store_change(&change, &*runner.gate.ground.content)?);
+        let now_ms = runner.gate.world.clock.unix_ms();
+        store_changes.extend(store_change(&change, before, &runner.gate.ground, now_ms)?);
     }
     Ok(Plan { effects, outcome: finished.outcome, store_changes })
 }
@@ -70,14 +80,21 @@ impl Observer for Seen {
 }
 
 /// A change of what scripts see, if it is one.
-fn store_change(change: &Change, content: &dyn crate::store::content::Content) -> Result<Option<StoreChange>, StoreError> {
-    let show = |held: Option<&[u8]>, place: &Place| held.map(|held| crate::store::shown::value(place, held, content)).transpose();
-    let place = match keys::parse(&change.key) {
-        Some(place @ (Place::Document { .. } | Place::Kv { .. })) => place,
-        _ => return Ok(None),
+fn store_change(change: &Change, before: &Ground, after: &Ground, now_ms: i64) -> Result<Option<StoreChange>, StoreError> {
+    let shown = |ground: &Ground, place: &Place| -> Result<Option<Value>, StoreError> {
+        match place {
+            Place::Document { realm, collection, id } => {
+                let document = documents::get(&mut Tx::new(ground, *realm, now_ms), collection, id)?;
+                Ok(document.map(|document| Value::Map(document.data)))
+            }
+            Place::Kv { realm, key } => kv::get(&mut Tx::new(ground, *realm, now_ms), key),
+            _ => Ok(None),
+        }
     };
-    let before = show(change.before.as_ref().map(|row| row.value.as_slice()), &place)?;
-    let after = show(change.after.as_deref(), &place)?;
+    let Some(place @ (Place::Document { .. } | Place::Kv { .. })) = keys::parse(&change.key) else {
+        return Ok(None);
+    };
+    let (before, after) = (shown(before, &place)?, shown(after, &place)?);
     Ok(match place {
         Place::Document { realm, collection, id } => {
             Some(StoreChange { realm, name: format!("{collection}/{id}"), kind: "document", before, after })
