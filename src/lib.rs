@@ -7,6 +7,7 @@ pub mod id;
 pub mod io;
 pub mod journal;
 pub mod namespaces;
+pub mod runs;
 pub mod script;
 pub mod store;
 #[doc(hidden)]

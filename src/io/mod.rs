@@ -10,6 +10,8 @@ pub mod ffmpeg;
 pub mod files;
 pub mod http;
 pub mod provider;
+pub mod scratch;
+pub mod scripts;
 pub mod secrets;
 
 use std::collections::BTreeMap;
@@ -29,4 +31,19 @@ pub struct World {
     pub secrets: Arc<secrets::Secrets>,
     /// Below it each run has a folder of its own.
     pub work_dir: std::path::PathBuf,
+}
+
+impl World {
+    /// The same world with every door shut: for replays, which need none.
+    pub fn shut(&self) -> World {
+        const WHY: &str = "a replay answers from its journal";
+        World {
+            http: Arc::new(http::HttpDoor::shut(WHY)),
+            providers: Arc::default(),
+            files: Arc::new(files::ProjectFiles::shut()),
+            ffmpeg: Arc::new(ffmpeg::FfmpegDoor::shut()),
+            secrets: Arc::default(),
+            ..self.clone()
+        }
+    }
 }

@@ -4,6 +4,8 @@
 //! itself. Adding a namespace is one file and one line in [`modules`]; adding a provider is one folder, that line, and
 //! one in [`providers`].
 
+pub mod file;
+pub mod media;
 pub mod options;
 pub mod provider;
 

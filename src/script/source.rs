@@ -202,3 +202,10 @@ impl ModuleResolver for Pinned {
         Ok(module.into())
     }
 }
+
+impl Script {
+    /// Runs the playbook on `engine`, which carries its run, input and modules.
+    pub fn evaluate(&self, engine: &Engine) -> Result<rhai::Dynamic, Box<EvalAltResult>> {
+        engine.eval_ast::<rhai::Dynamic>(&self.ast)
+    }
+}

@@ -26,6 +26,8 @@ pub const OUTPUT_BYTES_MAX: u64 = 8 << 30;
 /// Containers that hold their media themselves. The lists that name other files (HLS, DASH, concat) are absent: they
 /// would read whatever file of this machine they name.
 const FORMATS: &str = "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif,mxf,ivf,wav,mp3,aac,flac";
+/// What our own pictures are; their demuxers take one file, not a series.
+const PICTURES: &str = "jpeg_pipe,png_pipe";
 /// More pixels in a picture (8192 × 8192) would take gigabytes to hold.
 const PIXELS_MAX: &str = "67108864";
 const STREAMS_MAX: &str = "64";
@@ -113,13 +115,22 @@ impl FfmpegDoor {
         ))
     }
 
-    /// What ffprobe says about the file at `path`: its `format` and its `streams`.
+    /// What ffprobe says about the video or sound at `path`: its `format` and its `streams`.
     pub fn probe(&self, path: &Path) -> Result<serde_json::Value, FfmpegFault> {
+        self.describe(path, FORMATS)
+    }
+
+    /// What ffprobe says about the picture at `path`, in the same form.
+    pub fn probe_picture(&self, path: &Path) -> Result<serde_json::Value, FfmpegFault> {
+        self.describe(path, PICTURES)
+    }
+
+    fn describe(&self, path: &Path, formats: &str) -> Result<serde_json::Value, FfmpegFault> {
         let open = self.open()?;
         let mut command = command(&find(FFPROBE, &open.options.ffprobe, &open.options)?);
         command.args(["-hide_banner", "-loglevel", "error"]);
         command.args(["-print_format", "json", "-show_format", "-show_streams"]);
-        restrict(&mut command);
+        restrict(&mut command, formats);
         command.arg("-i").arg(file_argument(path)?).stdout(Stdio::piped());
         let _slot = open.probes.take(&|| false);
         answer(command, path, Deadline::after(FFPROBE, open.options.probe_timeout))
@@ -141,8 +152,8 @@ impl FfmpegDoor {
         command.args(["-nostdin", "-hide_banner", "-y", "-loglevel", "level+warning", "-stats"]);
         command.args(["-stats_period", "0.2", "-abort_on", "empty_output"]);
         command.args(&job.input_args);
-        restrict(&mut command);
-        command.args(["-max_pixels", PIXELS_MAX]).arg("-i").arg(&input);
+        restrict(&mut command, FORMATS);
+        command.arg("-i").arg(&input);
         command.args(&job.output_args).arg(&target).stdout(Stdio::null());
 
         let _slot = open.jobs.take(stop).ok_or(FfmpegFault::Stopped)?;
@@ -200,14 +211,16 @@ fn find(tool: &'static str, given: &Option<PathBuf>, options: &FfmpegOptions) ->
 }
 
 /// Options for reading that both tools take.
-fn restrict(command: &mut Command) {
+fn restrict(command: &mut Command, formats: &str) {
     command.args([
         "-protocol_whitelist",
         "file",
         "-format_whitelist",
-        FORMATS,
+        formats,
         "-max_streams",
         STREAMS_MAX,
+        "-max_pixels",
+        PIXELS_MAX,
     ]);
 }
 

@@ -12,7 +12,25 @@ pub fn door() -> FfmpegDoor {
     FfmpegDoor::new(FfmpegOptions::default())
 }
 
-/// Two seconds of 320 × 180 with sound.
+/// A door to a shell script in the place of both tools, kept in `dir`.
+pub fn scripted(dir: &Path, script: &str) -> FfmpegDoor {
+    let path = dir.join("tool");
+    // Written by another process: a test that starts one at this moment would inherit the open file, and a file that is
+    // open for writing cannot be run.
+    let writing = Command::new("sh")
+        .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod +x \"$0\""])
+        .arg(&path)
+        .arg(script)
+        .status();
+    assert!(writing.unwrap().success());
+    FfmpegDoor::new(FfmpegOptions {
+        ffmpeg: Some(path.clone()),
+        ffprobe: Some(path),
+        ..FfmpegOptions::default()
+    })
+}
+
+/// Two seconds of 320 × 180 with sound, and a title that says where it was recorded.
 pub fn landscape() -> PathBuf {
     sample(
         "landscape.mp4",
@@ -39,6 +57,14 @@ pub fn odd() -> PathBuf {
     sample(
         "odd.mkv",
         &["-f", "lavfi", "-i", "testsrc=s=321x181:r=25:d=1", "-pix_fmt", "yuv444p"],
+    )
+}
+
+/// One second of 160 × 180 whose pixels are twice as wide as high.
+pub fn oblong() -> PathBuf {
+    sample(
+        "oblong.mp4",
+        &["-f", "lavfi", "-i", "testsrc=s=160x180:r=25:d=1,setsar=2/1"],
     )
 }
 
@@ -70,6 +96,17 @@ pub fn rotated() -> PathBuf {
     path
 }
 
+/// Red, green and blue of a video's first pixel.
+pub fn first_pixel(path: &Path) -> [u8; 3] {
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-loglevel", "error", "-i"])
+        .arg(path)
+        .args(["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"])
+        .output()
+        .unwrap();
+    output.stdout[..3].try_into().unwrap()
+}
+
 fn sample(name: &str, args: &[&str]) -> PathBuf {
     let path = folder().join(name);
     if !path.exists() {
@@ -77,7 +114,14 @@ fn sample(name: &str, args: &[&str]) -> PathBuf {
             let output = Command::new("ffmpeg")
                 .args(["-nostdin", "-hide_banner", "-loglevel", "error", "-y"])
                 .args(args)
-                .args(["-preset", "ultrafast", "-shortest", "-f"])
+                .args([
+                    "-preset",
+                    "ultrafast",
+                    "-shortest",
+                    "-metadata",
+                    "title=recorded at home",
+                    "-f",
+                ])
                 .arg(if name.ends_with("mkv") { "matroska" } else { "mp4" })
                 .arg(part)
                 .output()

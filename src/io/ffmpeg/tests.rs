@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -43,21 +42,7 @@ fn is_empty(dir: &Path) -> bool {
 
 /// A door to a shell script in the place of both tools, which writes its process id to `pid`.
 fn scripted(dir: &Path, script: &str) -> FfmpegDoor {
-    let path = dir.join("tool");
-    let text = format!("#!/bin/sh\necho $$ > {}/pid\n{script}\n", dir.display());
-    // Written by another process: a test that starts one at this moment would inherit the open file, and a file that is
-    // open for writing cannot be run.
-    let writing = Command::new("sh")
-        .args(["-c", "printf %s \"$1\" > \"$0\" && chmod +x \"$0\""])
-        .arg(&path)
-        .arg(text)
-        .status();
-    assert!(writing.unwrap().success());
-    FfmpegDoor::new(FfmpegOptions {
-        ffmpeg: Some(path.clone()),
-        ffprobe: Some(path),
-        ..FfmpegOptions::default()
-    })
+    samples::scripted(dir, &format!("echo $$ > {}/pid\n{script}", dir.display()))
 }
 
 /// Whether the scripted tool is gone, not even left as a zombie.

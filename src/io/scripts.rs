@@ -1,0 +1,161 @@
+//! The door to scripts: playbooks by name or path, and modules below `playbooks/`.
+#![expect(clippy::disallowed_methods, reason = "this is the door to playbooks")]
+
+use std::path::{Path, PathBuf};
+
+/// The longest script that is read at all.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// Folders below folders that are searched for playbooks.
+const DEPTH_MAX: usize = 8;
+
+/// Where playbooks lie.
+#[derive(Clone, Debug)]
+pub struct ScriptFiles {
+    /// The project's `playbooks/`, if there is a project.
+    playbooks: Option<PathBuf>,
+}
+
+/// A script as found on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// `fantasy/weekly`.
+    pub name: String,
+    /// As a person would write it: `playbooks/fantasy/weekly.rhai`.
+    pub file: String,
+    pub text: String,
+}
+
+/// Why there is no script.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScriptFault {
+    #[error("there is no playbook {name:?}{hint}")]
+    NotFound { name: String, hint: String },
+    #[error("{file} cannot be read: {reason}")]
+    Unreadable { file: String, reason: String },
+    #[error("{name:?} leads out of playbooks/; modules are imported from there only")]
+    Outside { name: String },
+    #[error("modules are imported from the project's playbooks/, and this is no project: `host init` makes one")]
+    NoProject,
+}
+
+impl ScriptFault {
+    pub fn code(&self) -> &'static str {
+        match self {
+            ScriptFault::NotFound { .. } => "PLAYBOOK_NOT_FOUND",
+            ScriptFault::Unreadable { .. } => "PLAYBOOK_UNREADABLE",
+            ScriptFault::Outside { .. } => "IMPORT_OUTSIDE",
+            ScriptFault::NoProject => "IMPORT_NO_PROJECT",
+        }
+    }
+}
+
+impl ScriptFiles {
+    pub fn new(playbooks: Option<PathBuf>) -> ScriptFiles {
+        ScriptFiles { playbooks }
+    }
+
+    /// A playbook by its name below `playbooks/`, or any script by its path.
+    pub fn playbook(&self, name: &str) -> Result<Found, ScriptFault> {
+        let stem = name.strip_suffix(".rhai").unwrap_or(name);
+        if let Some(folder) = &self.playbooks
+            && is_plain(stem)
+        {
+            let path = folder.join(format!("{stem}.rhai"));
+            if path.is_file() {
+                return read(&path, stem.to_owned(), format!("playbooks/{stem}.rhai"));
+            }
+        }
+        let path = Path::new(name);
+        if path.is_file() {
+            return read(path, self.name_of(path), name.to_owned());
+        }
+        Err(ScriptFault::NotFound { name: name.to_owned(), hint: self.hint(stem) })
+    }
+
+    /// A module by the name in its import.
+    pub fn module(&self, name: &str) -> Result<Found, ScriptFault> {
+        let folder = self.playbooks.as_ref().ok_or(ScriptFault::NoProject)?;
+        let outside = || ScriptFault::Outside { name: name.to_owned() };
+        if !is_plain(name) {
+            return Err(outside());
+        }
+        let path = folder.join(format!("{name}.rhai"));
+        if !path.is_file() {
+            return Err(ScriptFault::NotFound { name: name.to_owned(), hint: self.hint(name) });
+        }
+        // A link may lead anywhere.
+        let real = (path.canonicalize().ok()).zip(folder.canonicalize().ok());
+        if !real.is_some_and(|(path, folder)| path.starts_with(folder)) {
+            return Err(outside());
+        }
+        read(&path, name.to_owned(), format!("playbooks/{name}.rhai"))
+    }
+
+    /// The names of all playbooks and modules, sorted.
+    pub fn list(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        if let Some(folder) = &self.playbooks {
+            collect(folder, "", DEPTH_MAX, &mut names);
+        }
+        names.sort();
+        names
+    }
+
+    fn name_of(&self, path: &Path) -> String {
+        let below = self.playbooks.as_ref().and_then(|folder| {
+            let below = path.canonicalize().ok()?.strip_prefix(folder.canonicalize().ok()?).ok()?.with_extension("");
+            Some(below.to_string_lossy().into_owned())
+        });
+        below.unwrap_or_else(|| path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()))
+    }
+
+    fn hint(&self, name: &str) -> String {
+        let names = self.list();
+        let near = names.iter().map(|known| (strsim::damerau_levenshtein(name, known), known)).min();
+        match near {
+            Some((distance, near)) if distance <= 3 => format!("; did you mean {near:?}?"),
+            _ if names.is_empty() => ": give the path of a script, or make a project with `host init`".to_owned(),
+            _ => format!("; playbooks/ has {}", names.join(", ")),
+        }
+    }
+}
+
+/// Only names below the folder: no root, no `..`, no hidden files.
+fn is_plain(name: &str) -> bool {
+    let word = |word: &str| !word.is_empty() && !word.starts_with('.') && !word.contains(['\\', '\0', ':']);
+    name.len() <= 200 && name.split('/').all(word)
+}
+
+fn read(path: &Path, name: String, file: String) -> Result<Found, ScriptFault> {
+    let unreadable = |reason: String| ScriptFault::Unreadable { file: file.clone(), reason };
+    let bytes = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+    if bytes > BYTES_MAX {
+        return Err(unreadable(format!("it has {bytes} bytes; at most {BYTES_MAX} are read")));
+    }
+    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        unreadable(format!("it is not UTF-8 text at line {line}"))
+    })?;
+    Ok(Found { name, file, text })
+}
+
+fn collect(folder: &Path, prefix: &str, depth_left: usize, names: &mut Vec<String>) {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let file_name = entry.file_name().to_string_lossy().into_owned();
+        let path = entry.path();
+        if file_name.starts_with('.') {
+            continue;
+        }
+        if path.is_dir() && depth_left > 0 {
+            collect(&path, &format!("{prefix}{file_name}/"), depth_left - 1, names);
+        } else if let Some(stem) = file_name.strip_suffix(".rhai") {
+            names.push(format!("{prefix}{stem}"));
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The life of one run.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`runner`] | starts a script on a thread of its own and writes down how it ended |
+//! | [`judge`] | what a script's end means |
+//! | [`replay`] | a recorded run once more, from its journal alone |
+//! | [`plan`] | a run over an overlay: nothing leaves, nothing stays |
+//! | [`library`] | playbooks and versions of them |
+
+pub mod judge;
+pub mod library;
+pub mod plan;
+pub mod replay;
+pub mod runner;
+
+pub use library::Library;
+pub use plan::Plan;
+pub use replay::Replayed;
+pub use runner::{Finished, Order, Runner};

@@ -1,0 +1,145 @@
+//! Starts a script on a thread of its own and writes down how it ended.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::judge;
+use crate::effect::{Failure, RunMode};
+use crate::gate::{Gate, Halt, Observer, Tape};
+use crate::id::RunId;
+use crate::journal::{Begun, Outcome, RunRecord, Status};
+use crate::script::limits::{Meter, STACK_BYTES};
+use crate::script::source::Text;
+use crate::script::value::to_dynamic;
+use crate::script::{API_VERSION, Language, RunHandle, Script};
+use crate::store::{Batch, StoreError, keys};
+use crate::value::Value;
+
+/// What a run needs beside its script: the gate it passes and the language it speaks.
+#[derive(Clone)]
+pub struct Runner {
+    pub gate: Arc<Gate>,
+    pub language: Arc<Language>,
+}
+
+/// A run to be started.
+pub struct Order {
+    pub script: Arc<Script>,
+    /// Checked against the playbook's inputs.
+    pub input: Value,
+    pub mode: RunMode,
+    /// Who started it and how.
+    pub trigger: String,
+    pub observer: Arc<dyn Observer>,
+}
+
+/// A run that is over, and on disk.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    pub record: RunRecord,
+    pub outcome: Outcome,
+}
+
+impl Runner {
+    /// A handle to a run that has begun but not yet taken its first step.
+    pub fn begin(&self, order: &Order) -> Result<RunHandle, StoreError> {
+        let gate = &self.gate;
+        let script = &order.script;
+        let at_ms = gate.world.clock.unix_ms();
+        let begun = Begun {
+            run: RunId::new(at_ms, gate.world.chance.wide_bits()),
+            playbook: script.name.clone(),
+            file: script.source.file.clone(),
+            version: script.source.hash,
+            modules: script.modules.iter().map(|(name, text)| (name.clone(), text.hash)).collect(),
+            api: API_VERSION,
+            mode: order.mode.clone(),
+            input: gate.masks.mask(order.input.clone()),
+            at_ms,
+            trigger: order.trigger.clone(),
+            epoch: 1,
+        };
+        let versions = self.unknown_versions(std::iter::once(&script.source).chain(script.modules.values()))?;
+        Ok(RunHandle::new(gate.clone(), Tape::begin_run(gate, begun, versions, order.observer.clone())))
+    }
+
+    /// Runs `script` to its end, and answers when the end is on disk.
+    pub fn finish(&self, run: &RunHandle, script: &Arc<Script>) -> Result<Finished, StoreError> {
+        let outcome = self.execute(run, script);
+        let record = run.tape().end_run(&self.gate, &outcome)?;
+        Ok(Finished { record, outcome })
+    }
+
+    /// Begins and finishes a run.
+    pub fn run(&self, order: &Order) -> Result<Finished, StoreError> {
+        let run = self.begin(order)?;
+        self.finish(&run, &order.script)
+    }
+
+    /// Runs the script on a thread with a stack of its own; what it returns is the run's outcome.
+    pub(super) fn execute(&self, run: &RunHandle, script: &Arc<Script>) -> Outcome {
+        let (runner, handle, script) = (self.clone(), run.clone(), script.clone());
+        let thread = std::thread::Builder::new()
+            .name("run".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || runner.evaluate(&handle, &script));
+        match thread.map(std::thread::JoinHandle::join) {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => judge::failed(Failure::new("PANIC", "the run's thread ended without an answer")),
+            Err(error) => judge::failed(Failure::new("NO_THREAD", format!("no thread could be started for the run: {error}"))),
+        }
+    }
+
+    fn evaluate(&self, run: &RunHandle, script: &Script) -> Outcome {
+        let limits = &self.language.limits;
+        let active = Duration::from_secs(limits.active_s);
+        let active = script.header.timeout.map_or(active, |timeout| timeout.min(active));
+        let meter = Meter::start(limits, active, self.gate.world.clock.clone(), run.stop_flag());
+        let input = run.tape().begun().input.clone();
+        let mut engine = self.language.engine_for(run, to_dynamic(input), meter);
+        engine.set_module_resolver(script.resolver());
+        let result = catch_unwind(AssertUnwindSafe(|| script.evaluate(&engine)));
+        let outcome = match result {
+            Ok(result) => judge::outcome(run, &result, &self.language),
+            Err(panic) => judge::failed(Failure::new("PANIC", format!("the script's engine gave up: {}", words_of(&panic)))),
+        };
+        let gate = &self.gate;
+        Outcome {
+            value: gate.masks.mask(outcome.value),
+            error: outcome.error.map(|mut error| {
+                error.failure = gate.masks.mask_failure(error.failure);
+                error
+            }),
+            ..outcome
+        }
+    }
+
+    /// The texts that the store does not hold yet.
+    fn unknown_versions<'t>(&self, texts: impl Iterator<Item = &'t Text>) -> Result<Batch, StoreError> {
+        let mut batch = Batch::new();
+        for text in texts {
+            let key = keys::version(&text.hash);
+            if self.gate.ground.store.get(&key)?.is_none() {
+                batch.put(key, text.text.as_bytes().to_vec());
+            }
+        }
+        Ok(batch)
+    }
+}
+
+fn words_of(panic: &Box<dyn std::any::Any + Send>) -> String {
+    let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    words.unwrap_or("it did not say why").to_owned()
+}
+
+/// Cancels `run` from another thread: it stops at its next operation or effect.
+pub fn cancel(run: &RunHandle) {
+    run.halt(Halt::Cancelled);
+}
+
+impl Finished {
+    pub fn succeeded(&self) -> bool {
+        self.outcome.status == Status::Succeeded
+    }
+}
