@@ -177,3 +177,116 @@ fn write(tx: &mut Tx<'_>, key: &str, pair: &Pair) -> Result<(), StoreError> {
     tx.batch.put(keys::kv(tx.realm, key), row);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::engine::Engine;
+    use crate::store::large::INLINE_BYTES_MAX;
+    use crate::store::test_ground::{ground, ground_on, transact};
+    use crate::store::{Durability, Realm};
+
+    #[test]
+    fn a_pair_is_gone_at_the_millisecond_of_its_expiry() {
+        let ground = ground(&[]);
+        transact(&ground, 1000, |tx| put(tx, "token", &"a".into(), Some(500))).unwrap();
+        assert_eq!(
+            transact(&ground, 1499, |tx| get(tx, "token")).unwrap(),
+            Some("a".into())
+        );
+        assert_eq!(transact(&ground, 1500, |tx| get(tx, "token")).unwrap(), None);
+        assert_eq!(transact(&ground, 1500, |tx| list(tx, "", 10)).unwrap(), []);
+        assert!(!transact(&ground, 1500, |tx| remove(tx, "token")).unwrap());
+        assert!(transact(&ground, 0, |tx| put(tx, "token", &"a".into(), Some(0))).is_err());
+        transact(&ground, 1, |tx| put(tx, "for ever", &"a".into(), Some(i64::MAX))).unwrap();
+        assert_eq!(
+            transact(&ground, i64::MAX - 1, |tx| get(tx, "for ever")).unwrap(),
+            Some("a".into())
+        );
+    }
+
+    #[test]
+    fn what_was_put_is_listed_by_prefix_and_removed_once() {
+        let ground = ground(&[]);
+        for n in 0..600 {
+            transact(&ground, 0, |tx| put(tx, &format!("seen/{n:03}"), &n.into(), None)).unwrap();
+        }
+        transact(&ground, 0, |tx| put(tx, "see", &Value::Unit, None)).unwrap();
+        let all = transact(&ground, 0, |tx| list(tx, "seen/", 1000)).unwrap();
+        let expected: Vec<_> = (0..600).map(|n| (format!("seen/{n:03}"), Value::Int(n))).collect();
+        assert_eq!(all, expected);
+        assert_eq!(
+            transact(&ground, 0, |tx| list(tx, "seen/", 300)).unwrap(),
+            expected[..300]
+        );
+        assert!(transact(&ground, 0, |tx| remove(tx, "seen/000")).unwrap());
+        assert!(!transact(&ground, 0, |tx| remove(tx, "seen/000")).unwrap());
+        assert_eq!(transact(&ground, 0, |tx| get(tx, "seen/000")).unwrap(), None);
+    }
+
+    #[test]
+    fn increments_that_race_all_count() {
+        let ground = ground_on(Arc::new(Engine::in_memory().unwrap()), &[]);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut done = 0;
+                    while done < 50 {
+                        match transact(&ground, 0, |tx| increment(tx, "clips", 2)) {
+                            Ok(_) => done += 1,
+                            Err(error) => assert_eq!(error.code(), "STORE_CONFLICT"),
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(transact(&ground, 0, |tx| get(tx, "clips")).unwrap(), Some(400.into()));
+    }
+
+    #[test]
+    fn an_increment_keeps_the_expiry_and_begins_anew_after_it() {
+        let ground = ground(&[]);
+        transact(&ground, 0, |tx| put(tx, "n", &5.into(), Some(100))).unwrap();
+        assert_eq!(transact(&ground, 50, |tx| increment(tx, "n", -1)).unwrap(), 4);
+        assert_eq!(transact(&ground, 100, |tx| increment(tx, "n", 1)).unwrap(), 1);
+    }
+
+    #[test]
+    fn what_is_no_number_or_goes_beyond_64_bits_is_refused() {
+        let ground = ground(&[]);
+        transact(&ground, 0, |tx| put(tx, "text", &"5".into(), None)).unwrap();
+        transact(&ground, 0, |tx| put(tx, "most", &i64::MAX.into(), None)).unwrap();
+        let told = |key: &str| {
+            transact(&ground, 0, |tx| increment(tx, key, 1))
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            told("text"),
+            "\"text\" holds string, not a whole number; only whole numbers can be incremented"
+        );
+        assert_eq!(
+            told("most"),
+            "\"most\" holds 9223372036854775807, and adding 1 would go beyond 64 bits"
+        );
+        assert_eq!(told(""), "\"\" is no key: it is empty");
+        assert_eq!(told(&"k".repeat(513)), "the key has 513 bytes; at most 512 are allowed");
+    }
+
+    #[test]
+    fn a_large_value_is_filed_and_the_realms_do_not_mix() {
+        let ground = ground(&[]);
+        let large = Value::from("x".repeat(INLINE_BYTES_MAX));
+        let mut tx = Tx::new(&ground, Realm::Dry, 0);
+        put(&mut tx, "clip", &large, None).unwrap();
+        assert_eq!(tx.batch.contents.len(), 1);
+        assert!(tx.batch.puts[0].1.len() < 100);
+        let commit = ground.store.commit(tx.batch, Durability::Soon).unwrap();
+        let mut tx = Tx::new(&ground, Realm::Dry, 0);
+        assert_eq!(get(&mut tx, "clip").unwrap(), Some(large));
+        assert_eq!(tx.seen, commit);
+        assert_eq!(transact(&ground, 0, |tx| get(tx, "clip")).unwrap(), None);
+    }
+}

@@ -10,7 +10,9 @@
 //! | [`engine`] | redb with one group-committing writer |
 //! | [`overlay`] | a copy-on-write view, for `plan`, `replay` and tests |
 //! | [`content`] | large values as files named by their hash |
+//! | [`large`] | a value in a row, or in a content file that the row names |
 //! | [`keys`] | the layout of every key, versioned |
+//! | [`order`] | values as bytes that sort as they do |
 //! | [`tx`] | what a local effect's closure reads and fills |
 //! | [`documents`], [`kv`] | what playbooks keep |
 
@@ -35,6 +37,8 @@ mod engine_tests;
 mod model_tests;
 #[cfg(test)]
 pub mod test_disk;
+#[cfg(test)]
+pub mod test_ground;
 
 use std::ops::Bound;
 

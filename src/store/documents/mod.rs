@@ -1,2 +1,32 @@
-//! Documents.
-pub struct Indexes;
+//! Documents: maps of fields in named collections, with versions, secondary indexes and queries.
+//!
+//! Functions over a transaction: reads see what is committed, changes go to its batch together with the index entries
+//! they need. A change demands that the document and the collection's indexes be as it read them, so of two racing
+//! transactions the later is repeated. Queries demand nothing.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`document`] | get, put, update, delete, and the names that are allowed |
+//! | [`indexes`] | which indexes are declared, which are built, and their entries |
+//! | [`filter`] | the conditions of `where` |
+//! | [`query`] | pages of documents in order; counting |
+//! | [`access`] | through which index a query reads |
+//! | [`cursor`] | where the next page begins |
+
+pub mod access;
+pub mod cursor;
+pub mod document;
+pub mod field;
+pub mod filter;
+pub mod indexes;
+pub mod query;
+
+pub use document::{Document, collections, delete, get, put, update};
+pub use filter::Filter;
+pub use indexes::Indexes;
+pub use query::{Order, Page, Query, count, query};
+
+#[cfg(test)]
+mod document_tests;
+#[cfg(test)]
+mod query_tests;

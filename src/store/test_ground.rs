@@ -1,0 +1,41 @@
+//! A ground for tests, in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::content::ScratchContent;
+use super::documents::Indexes;
+use super::overlay::Overlay;
+use super::tx::Ground;
+use super::{Durability, Realm, Store, StoreError, Tx};
+
+/// An empty ground with indexes declared and not yet built.
+pub fn ground(indexes: &[(&str, &[&str])]) -> Ground {
+    ground_on(Arc::new(Overlay::empty()), indexes)
+}
+
+pub fn ground_on(store: Arc<dyn Store>, indexes: &[(&str, &[&str])]) -> Ground {
+    let names = |fields: &[&str]| fields.iter().map(|field| (*field).to_owned()).collect();
+    let declared: BTreeMap<_, _> = indexes
+        .iter()
+        .map(|(name, fields)| ((*name).to_owned(), names(fields)))
+        .collect();
+    let indexes = Arc::new(Indexes::declare(&declared).unwrap());
+    Ground {
+        store,
+        content: Arc::new(ScratchContent::in_memory(None)),
+        indexes,
+    }
+}
+
+/// Does `work` in a transaction of the live realm at `now_ms`, and commits it.
+pub fn transact<T>(
+    ground: &Ground,
+    now_ms: i64,
+    work: impl Fn(&mut Tx<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let mut tx = Tx::new(ground, Realm::Live, now_ms);
+    let result = work(&mut tx)?;
+    ground.store.commit(tx.batch, Durability::Soon)?;
+    Ok(result)
+}
