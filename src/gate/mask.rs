@@ -115,6 +115,7 @@ fn base64_at(engine: &impl base64::Engine, secret: &str, offset: usize) -> Strin
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
     use proptest::prelude::*;
 
     use super::*;
