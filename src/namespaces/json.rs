@@ -2,7 +2,7 @@
 
 use rhai::plugin::*;
 
-use super::file::parse::{ParseFault, json_to_value};
+use super::file::parse::json_to_value;
 use crate::effect::Failure;
 use crate::script::value::to_dynamic;
 use crate::script::{ContextExt, ScriptResult};
@@ -81,12 +81,6 @@ mod functions {
             .iter()
             .try_fold(value, |value, step| step.from(&value))
             .unwrap_or(Dynamic::UNIT))
-    }
-}
-
-impl From<ParseFault> for Failure {
-    fn from(fault: ParseFault) -> Failure {
-        Failure::new(fault.code(), fault.to_string())
     }
 }
 

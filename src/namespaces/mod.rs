@@ -14,6 +14,7 @@ pub mod media;
 pub mod options;
 pub mod provider;
 pub mod random;
+pub mod reading;
 pub mod run;
 pub mod store;
 pub mod time;
@@ -27,6 +28,7 @@ pub fn modules() -> Vec<(String, Module)> {
     let modules: Vec<(&str, Module)> = vec![
         ("store", store::module()),
         ("kv", kv::module()),
+        ("file", file::module()),
         ("time", time::module()),
         ("random", random::module()),
         ("id", id::module()),
