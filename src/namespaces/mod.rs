@@ -12,6 +12,7 @@ pub mod kv;
 pub mod log;
 pub mod media;
 pub mod options;
+pub mod prompt;
 pub mod provider;
 pub mod random;
 pub mod reading;
@@ -29,6 +30,7 @@ pub fn modules() -> Vec<(String, Module)> {
         ("store", store::module()),
         ("kv", kv::module()),
         ("file", file::module()),
+        ("prompt", prompt::module()),
         ("time", time::module()),
         ("random", random::module()),
         ("id", id::module()),
