@@ -76,3 +76,15 @@ pub fn current_dir() -> std::io::Result<std::path::PathBuf> {
 pub fn arguments() -> Vec<std::ffi::OsString> {
     std::env::args_os().collect()
 }
+
+/// The longest configuration file.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// The text of a configuration file.
+pub fn read_config(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if bytes > CONFIG_BYTES_MAX {
+        return Err(format!("it has {bytes} bytes; at most {CONFIG_BYTES_MAX} are read"));
+    }
+    std::fs::read_to_string(path).map_err(|error| error.to_string())
+}

@@ -103,3 +103,14 @@ fn store_change(change: &Change, before: &Ground, after: &Ground, now_ms: i64) -
         _ => None,
     })
 }
+
+impl StoreChange {
+    /// What happens to it: added, changed or removed.
+    pub fn word(&self) -> &'static str {
+        match (&self.before, &self.after) {
+            (None, _) => "added",
+            (Some(_), Some(_)) => "changed",
+            (Some(_), None) => "removed",
+        }
+    }
+}

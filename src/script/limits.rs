@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rhai::Engine;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tikv_jemalloc_ctl::thread;
 
 use crate::effect::Failure;
@@ -26,7 +26,7 @@ pub const SOURCE_BYTES_MAX: usize = 512 * 1024;
 const CLOCK_EVERY: u64 = 1024;
 
 /// What one run may use. `[limits]` in `host.toml`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScriptLimits {
     /// Steps of the interpreter.
