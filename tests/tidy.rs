@@ -56,7 +56,9 @@ fn used_modules(text: &str) -> BTreeSet<String> {
     let mut used = BTreeSet::new();
     for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
         for (at, _) in line.match_indices("crate::") {
-            let name = line[at + "crate::".len()..].chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_');
+            let name = line[at + "crate::".len()..]
+                .chars()
+                .take_while(|letter| letter.is_alphanumeric() || *letter == '_');
             used.insert(name.collect());
         }
     }
@@ -73,16 +75,24 @@ fn floors_use_only_floors_below_them() {
     let mut wrong = Vec::new();
     for (path, text) in rust_files("src") {
         let module = module_of(&path);
-        if path.components().any(|part| part.as_os_str().to_string_lossy().contains("tests")) {
+        if path
+            .components()
+            .any(|part| part.as_os_str().to_string_lossy().contains("tests"))
+        {
             continue;
         }
         let Some(floor) = floor_of(&module) else {
-            assert!(["lib", "main", "testing"].contains(&module.as_str()), "{module} stands on no floor: add it to FLOORS");
+            assert!(
+                ["lib", "main", "testing"].contains(&module.as_str()),
+                "{module} stands on no floor: add it to FLOORS"
+            );
             continue;
         };
         for used in used_modules(without_tests(&text)) {
             match floor_of(&used) {
-                Some(other) if other > floor => wrong.push(format!("{}: {module} uses {used}, which is above it", path.display())),
+                Some(other) if other > floor => {
+                    wrong.push(format!("{}: {module} uses {used}, which is above it", path.display()))
+                }
                 None if used == "testing" => wrong.push(format!("{}: only tests use `testing`", path.display())),
                 _ => {}
             }
@@ -94,21 +104,31 @@ fn floors_use_only_floors_below_them() {
 #[test]
 fn every_module_says_what_it_is_for() {
     let files = rust_files("src").into_iter().chain(rust_files("tests"));
-    let silent: Vec<_> = files.filter(|(_, text)| !text.starts_with("//!")).map(|(path, _)| path).collect();
+    let silent: Vec<_> = files
+        .filter(|(_, text)| !text.starts_with("//!"))
+        .map(|(path, _)| path)
+        .collect();
     assert!(silent.is_empty(), "these do not open with `//!`: {silent:?}");
 }
 
 #[test]
 fn no_file_grows_beyond_one_reason_to_change() {
-    let long = rust_files("src").into_iter().map(|(path, text)| (path, without_tests(&text).lines().count()));
-    let long: Vec<_> = long.filter(|(path, lines)| *lines > LINES_MAX && !path.ends_with("tests.rs")).collect();
+    let long = rust_files("src")
+        .into_iter()
+        .map(|(path, text)| (path, without_tests(&text).lines().count()));
+    let long: Vec<_> = long
+        .filter(|(path, lines)| *lines > LINES_MAX && !path.ends_with("tests.rs"))
+        .collect();
     assert!(long.is_empty(), "longer than {LINES_MAX} lines: {long:?}");
 }
 
 #[test]
 fn every_error_code_is_explained() {
     let page = std::fs::read_to_string(root().join("docs/errors.md")).expect("docs/errors.md");
-    let explained: BTreeSet<&str> = page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let explained: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
     let mut used: BTreeSet<String> = BTreeSet::new();
     for (path, text) in rust_files("src") {
         if !path.ends_with("test_host.rs") && module_of(&path) != "testing" {
@@ -125,13 +145,26 @@ fn every_error_code_is_explained() {
 fn codes(text: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
-        let makes_one = ["Failure::new(", "CliError::", "Diagnosis::new(", "=> \"", "fail(\"", "(\"", "code: \"", "    \""];
+        let makes_one = [
+            "Failure::new(",
+            "CliError::",
+            "Diagnosis::new(",
+            "=> \"",
+            "fail(\"",
+            "(\"",
+            "code: \"",
+            "    \"",
+        ];
         if !makes_one.iter().any(|mark| line.contains(mark)) {
             continue;
         }
         for literal in line.split('"').skip(1).step_by(2) {
-            let is_code = literal.len() >= 4 && literal.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_' || letter.is_ascii_digit());
-            if is_code && !NOT_CODES.contains(&literal) && !literal.ends_with("_ENABLED") && !literal.ends_with("_LIVE") {
+            let is_code = literal.len() >= 4
+                && literal
+                    .chars()
+                    .all(|letter| letter.is_ascii_uppercase() || letter == '_' || letter.is_ascii_digit());
+            if is_code && !NOT_CODES.contains(&literal) && !literal.ends_with("_ENABLED") && !literal.ends_with("_LIVE")
+            {
                 found.insert(literal.to_owned());
             }
         }
@@ -141,8 +174,18 @@ fn codes(text: &str) -> BTreeSet<String> {
 
 /// Capitals that are no error codes: variables of the environment, constants of formats.
 const NOT_CODES: &[&str] = &[
-    "DRY_RUN", "PLAYBOOK", "LIVE", "LANG", "LC_ALL", "LC_CTYPE", "LOG_LEVEL", "LOG_FORMAT", "CIRCUIT_FAILURE_THRESHOLD",
-    "ALLOW_AUTONOMOUS_PUBLISH", "PUBLISH_APPROVAL_GRANTED", "GOVERNANCE_APPROVED",
+    "DRY_RUN",
+    "PLAYBOOK",
+    "LIVE",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LOG_LEVEL",
+    "LOG_FORMAT",
+    "CIRCUIT_FAILURE_THRESHOLD",
+    "ALLOW_AUTONOMOUS_PUBLISH",
+    "PUBLISH_APPROVAL_GRANTED",
+    "GOVERNANCE_APPROVED",
 ];
 
 #[test]
@@ -150,6 +193,10 @@ fn shared_words_are_not_used_for_other_things() {
     // A module of leftovers tells nobody what is in it.
     for (path, _) in rust_files("src") {
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        assert!(!["utils", "helpers", "common", "misc", "manager"].contains(&name.as_str()), "{}", path.display());
+        assert!(
+            !["utils", "helpers", "common", "misc", "manager"].contains(&name.as_str()),
+            "{}",
+            path.display()
+        );
     }
 }

@@ -27,7 +27,12 @@ impl Language {
             (name, module.into())
         });
         let namespaces = namespaces.collect();
-        Language { packages: base::packages(), overrides: base::overrides(), namespaces, limits }
+        Language {
+            packages: base::packages(),
+            overrides: base::overrides(),
+            namespaces,
+            limits,
+        }
     }
 
     pub fn namespaces(&self) -> &[(String, Shared<Module>)] {
@@ -68,7 +73,10 @@ impl Language {
         let debugging = run.clone();
         engine.on_debug(move |text, _, _| debugging.log(crate::gate::observer::LogLevel::Debug, text));
         let input = Arc::new(input);
-        #[expect(deprecated, reason = "Rhai marks it as volatile, not as going away; no other way makes `input` visible in functions")]
+        #[expect(
+            deprecated,
+            reason = "Rhai marks it as volatile, not as going away; no other way makes `input` visible in functions"
+        )]
         engine.on_var(move |name, _, _| Ok((name == super::source::INPUT).then(|| (*input).clone())));
         engine
     }
