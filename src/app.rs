@@ -95,7 +95,7 @@ impl App {
         let secrets = named.filter_map(|name| Some((name.clone(), config.env.get(name)?.to_owned())));
         let secrets = Secrets::new(secrets);
         let masks = Arc::new(Masks::new(&secrets));
-        let language = Arc::new(Language::new(namespaces::modules(), config.file.limits.clone()));
+        let language = Arc::new(Language::new(namespaces::modules, config.file.limits.clone()));
         let playbooks = config.project.as_ref().map(|project| project.join("playbooks"));
         Ok(App {
             library: Library {

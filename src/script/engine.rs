@@ -18,10 +18,11 @@ pub struct Language {
 }
 
 impl Language {
-    /// The language with the given namespaces, in the order in which the reference lists them.
-    pub fn new(namespaces: Vec<(String, Module)>, limits: ScriptLimits) -> Language {
+    /// The language with the namespaces that `make` makes. They are made here because the names of their functions are
+    /// hashed as they are made, and the seed must be fixed before the first of them.
+    pub fn new(make: impl FnOnce() -> Vec<(String, Module)>, limits: ScriptLimits) -> Language {
         fix_hashing();
-        let namespaces = namespaces.into_iter().map(|(name, mut module)| {
+        let namespaces = make().into_iter().map(|(name, mut module)| {
             module.set_id(name.as_str());
             module.build_index();
             (name, module.into())

@@ -169,7 +169,7 @@ impl TestHost {
     }
 
     pub fn library(&self) -> Library {
-        let modules = self.modules.iter().flat_map(|modules| modules()).collect();
+        let modules = || self.modules.iter().flat_map(|modules| modules()).collect();
         let language = Arc::new(Language::new(modules, self.limits.clone()));
         Library {
             files: ScriptFiles::new(Some(self.folder().join("playbooks"))),
