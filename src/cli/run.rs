@@ -44,6 +44,9 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         observer,
     };
     let run = runner.begin(&order)?;
+    if let Err(error) = crate::io::signals::stop_on_interrupt(&run.stop_flag()) {
+        tracing::warn!(%error, "Ctrl-C will end host at once");
+    }
     if !out.json {
         let id = run.tape().run.short();
         let mode = match order.mode.live {

@@ -216,11 +216,14 @@ impl Tape {
         }))
     }
 
-    /// Stops a replay whose record has ended.
+    /// Stops a replay whose record has ended: as the run was stopped, where that came from outside.
     pub(super) fn refuse_beyond(&mut self, asked: &Asked) -> Result<(), Stop> {
         match self.beyond {
             Beyond::Perform => Ok(()),
             Beyond::Refuse => {
+                if let Some(halt) = self.recorded.as_ref().and_then(Recorded::imposed_stop) {
+                    return Err(self.stop(halt_again(halt)));
+                }
                 let text = describe(asked);
                 Err(self.stop(Halt::NotRecorded {
                     step: asked.step,
@@ -355,6 +358,15 @@ impl Tape {
             cost_usd: self.tally.cost_usd,
             error,
         }
+    }
+}
+
+/// The halt that a stop from outside was.
+fn halt_again(failure: &Failure) -> Halt {
+    if failure.code == "CANCELLED" {
+        Halt::Cancelled
+    } else {
+        Halt::Limit(failure.clone())
     }
 }
 

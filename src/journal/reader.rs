@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use super::entry::{Answer, Asked, Attempt, Begun, DecodeError, Ended, Entry, FORMAT, Intent, decode};
 use super::{JournalError, Outcome};
+use crate::effect::Failure;
 use crate::id::{RunId, StepNo};
 use crate::store::tx::Ground;
 use crate::store::{KeyRange, keys};
@@ -148,6 +149,14 @@ impl Recorded {
             end.value = load(hash)?;
         }
         Ok(())
+    }
+
+    /// The failure that ended the run from outside its script, at a moment that a replay cannot find again: somebody
+    /// cancelled it, or its time or memory was used up.
+    pub fn imposed_stop(&self) -> Option<&Failure> {
+        const IMPOSED: [&str; 3] = ["CANCELLED", "LIMIT_TIME", "LIMIT_MEMORY"];
+        let failure = &self.ended.as_ref()?.error.as_ref()?.failure;
+        IMPOSED.contains(&failure.code.as_str()).then_some(failure)
     }
 
     /// How the run ended, if it did.

@@ -3,9 +3,12 @@
 //! A halted run is judged by its halt, whatever the script made of it: `try`, `sort` and their like can swallow the
 //! error that unwinds it, but not the flag.
 
+use std::sync::atomic::Ordering;
+
 use rhai::{Dynamic, EvalAltResult};
 
 use crate::effect::{Failure, Place};
+use crate::gate::Halt;
 use crate::journal::{Outcome, RunError, Status};
 use crate::script::error::diagnose;
 use crate::script::reference;
@@ -15,7 +18,8 @@ use crate::value::Value;
 
 /// The outcome of a run whose script ended with `result`.
 pub(super) fn outcome(run: &RunHandle, result: &Result<Dynamic, Box<EvalAltResult>>, language: &Language) -> Outcome {
-    let halt = run.tape().halted().cloned();
+    let stopped = run.stop_flag().load(Ordering::Relaxed).then_some(Halt::Cancelled);
+    let halt = run.tape().halted().cloned().or(stopped);
     if let Some(halt) = halt {
         let mut error = RunError {
             failure: halt.failure(),

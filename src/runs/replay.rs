@@ -57,7 +57,8 @@ pub fn replay(
     };
     let outcome = runner.execute(&handle, &script);
     let effects = handle.tape().tally().effects;
-    let same = outcome == expected && effects as usize == recorded.steps.len();
+    let all_asked = effects as usize == recorded.steps.len();
+    let same = all_asked && (outcome == expected || recorded.imposed_stop().is_some());
     Ok(Replayed {
         recorded,
         outcome,
