@@ -14,6 +14,7 @@ pub mod provider;
 pub mod scratch;
 pub mod scripts;
 pub mod secrets;
+pub mod signals;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
