@@ -288,7 +288,7 @@ impl App {
                     .allow_url(&url)
                     .map_err(|_| bad("secret", "the URL among its secrets has no host".to_owned()))?;
             }
-            let settings = match section.map(|section| serde_json::to_value(section)) {
+            let settings = match section.map(serde_json::to_value) {
                 Some(Ok(json)) => Value::from_json(json).as_map().cloned().unwrap_or_default(),
                 _ => Default::default(),
             };

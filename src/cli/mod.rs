@@ -107,7 +107,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
     let folder = match &cli.directory {
         Some(folder) => folder.clone(),
-        None => crate::io::env::current_dir().map_err(|error| crate::config::ConfigError::Folder(error))?,
+        None => crate::io::env::current_dir().map_err(crate::config::ConfigError::Folder)?,
     };
     // if let Command::Init(args) = cli.command {
     //     return init::perform(args, &folder, out);

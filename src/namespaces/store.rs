@@ -194,11 +194,7 @@ mod functions {
         let args = [("collection", collection.into()), ("options", options.clone().into())];
         ctx.local(&QUERY, args, |local| {
             let page = documents::query(&mut local.tx, collection, &Query::parse(&options)?)?;
-            let documents: Vec<Value> = page
-                .documents
-                .into_iter()
-                .map(|document| whole(document).into())
-                .collect();
+            let documents: Vec<Value> = page.documents.into_iter().map(whole).collect();
             Ok(Value::from([
                 ("documents", documents.into()),
                 ("next", page.next.into()),

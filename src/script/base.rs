@@ -134,12 +134,12 @@ fn mismatch(wanted: &str, got: &Dynamic) -> Box<EvalAltResult> {
     EvalAltResult::ErrorMismatchDataType(wanted.to_owned(), got.type_name().to_owned(), rhai::Position::NONE).into()
 }
 
+/// Whether the first may stand before the second.
+type InOrder<'a> = dyn FnMut(&Dynamic, &Dynamic) -> Result<bool, Box<EvalAltResult>> + 'a;
+
 /// Stable, and the same questions in the same order in every build: the standard library's sort promises neither its
 /// questions nor, for a comparer that contradicts itself, its answer. The first error ends it.
-fn merge_sort(
-    mut items: Array,
-    in_order: &mut dyn FnMut(&Dynamic, &Dynamic) -> Result<bool, Box<EvalAltResult>>,
-) -> Result<Array, Box<EvalAltResult>> {
+fn merge_sort(mut items: Array, in_order: &mut InOrder<'_>) -> Result<Array, Box<EvalAltResult>> {
     if items.len() < 2 {
         return Ok(items);
     }
@@ -155,8 +155,10 @@ fn merge_sort(
     Ok(merged)
 }
 
+type OfOneNumber = fn(f64) -> f64;
+
 fn set_math(module: &mut Module) {
-    let functions: [(&str, fn(f64) -> f64); 15] = [
+    let functions: [(&str, OfOneNumber); 15] = [
         ("sin", libm::sin),
         ("cos", libm::cos),
         ("tan", libm::tan),

@@ -31,6 +31,8 @@ use crate::store::engine::Engine;
 use crate::store::tx::Ground;
 use crate::value::Value;
 
+type MakeModules = Box<dyn Fn() -> Vec<(String, Module)>>;
+
 /// A host, built by saying only what differs from an empty dry one.
 pub struct TestHost {
     pub clock: Arc<TestClock>,
@@ -42,7 +44,7 @@ pub struct TestHost {
     secrets: Vec<(String, String)>,
     hosts: Vec<String>,
     providers: BTreeMap<String, ProviderDoor>,
-    modules: Vec<Box<dyn Fn() -> Vec<(String, Module)>>>,
+    modules: Vec<MakeModules>,
     /// The project's folder; gone with the host.
     scratch: Scratch,
     chance: Arc<SeededChance>,

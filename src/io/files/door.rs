@@ -1,4 +1,5 @@
 //! Checking a path, and reading what it names.
+#![expect(clippy::disallowed_methods, reason = "this is the door to the project's files")]
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, FileType, Metadata};
@@ -554,9 +555,21 @@ mod tests {
         let project = project();
         symlink("..", project.root().join("inbox/deep/round")).unwrap();
         fs::write(project.root().join("inbox/deep/.hidden"), "x").unwrap();
-        let paths: Vec<String> = project.files.tree("inbox").unwrap().into_iter().map(|file| file.path).collect();
+        let paths: Vec<String> = project
+            .files
+            .tree("inbox")
+            .unwrap()
+            .into_iter()
+            .map(|file| file.path)
+            .collect();
         assert!(paths.iter().any(|path| path.starts_with("inbox/deep/")), "{paths:?}");
-        assert!(paths.is_sorted() && !paths.iter().any(|path| path.contains("round") || path.contains("hidden")), "{paths:?}");
+        assert!(
+            paths.is_sorted()
+                && !paths
+                    .iter()
+                    .any(|path| path.contains("round") || path.contains("hidden")),
+            "{paths:?}"
+        );
         assert_eq!(project.files.tree("data").unwrap_err().code(), "FILE_OUTSIDE");
     }
 

@@ -1,4 +1,5 @@
 //! What lies in a folder: names that fit a pattern, and names near a mistyped one.
+#![expect(clippy::disallowed_methods, reason = "this is the door to the project's files")]
 
 use std::ffi::OsString;
 use std::fs;

@@ -248,6 +248,7 @@ mod tests {
         3 file.read_csv {"path":"inbox/topics.csv"} -> [{"id":"007","name":"ai"}]
         4 file.read_csv {"delimiter":";","header":false,"path":"inbox/export.csv"} -> [["1","2"]]
         "#);
+        #[expect(clippy::disallowed_methods, reason = "the test takes the files away")]
         fs::remove_dir_all(host.folder().join("inbox")).unwrap();
         assert_eq!(host.replay(run.id()).outcome.value, *run.value());
     }
