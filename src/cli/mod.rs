@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod out;
+mod playbook;
 mod progress;
 
 // mod bench;

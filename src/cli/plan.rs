@@ -2,32 +2,21 @@
 
 use super::error::CliError;
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, excerpt, plain};
-use super::run::{Words, exit_code, help};
+use super::playbook::Chosen;
+use super::run::exit_code;
 use crate::app::App;
 use crate::effect::Class;
 use crate::journal::Answer;
 use crate::report::{lines, plan_json};
 use crate::runs::plan::{Plan, StoreChange, plan};
-use crate::script::{Script, inputs};
+use crate::script::Script;
 
-#[derive(clap::Args)]
-pub struct Args {
-    /// Its name below playbooks/, or the path of any .rhai file.
-    playbook: String,
-    /// Its inputs: --NAME VALUE for each, or --input NAME=VALUE; --help lists them.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "INPUTS")]
-    rest: Vec<String>,
-}
+pub use super::playbook::Args;
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
-    let script = app.library.load(&args.playbook)?;
-    let words = Words::read(&args.rest, &script)?;
-    out.json |= words.json;
-    if words.help {
-        help("plan", &script, out);
+    let Some(Chosen { script, input }) = args.choose("plan", app, out)? else {
         return Ok(0);
-    }
-    let input = inputs::complete(&script.header, words.input)?;
+    };
     let mode = app.mode(&script.header.uses)?;
     let rehearsal = app.rehearsal()?;
     let plan = plan(
