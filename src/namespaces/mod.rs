@@ -5,9 +5,18 @@
 //! one in [`providers`].
 
 pub mod file;
+pub mod hash;
+pub mod id;
+pub mod json;
+pub mod kv;
+pub mod log;
 pub mod media;
 pub mod options;
 pub mod provider;
+pub mod random;
+pub mod run;
+pub mod store;
+pub mod time;
 
 use rhai::Module;
 
@@ -15,7 +24,18 @@ pub use provider::ProviderSpec;
 
 /// Every namespace by name, in the order of the reference.
 pub fn modules() -> Vec<(String, Module)> {
-    Vec::new()
+    let modules: Vec<(&str, Module)> = vec![
+        ("store", store::module()),
+        ("kv", kv::module()),
+        ("time", time::module()),
+        ("random", random::module()),
+        ("id", id::module()),
+        ("hash", hash::module()),
+        ("json", json::module()),
+        ("log", log::module()),
+        ("run", run::module()),
+    ];
+    modules.into_iter().map(|(name, module)| (name.to_owned(), module)).collect()
 }
 
 /// The providers that `host` knows without being told.
