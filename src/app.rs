@@ -89,14 +89,19 @@ impl App {
 
     pub fn with(config: Config) -> Result<App, AppError> {
         let providers = namespaces::providers();
-        let named = providers.iter().flat_map(|provider| provider.secrets.iter().chain(&provider.optional_secrets));
+        let named = providers
+            .iter()
+            .flat_map(|provider| provider.secrets.iter().chain(&provider.optional_secrets));
         let secrets = named.filter_map(|name| Some((name.clone(), config.env.get(name)?.to_owned())));
         let secrets = Secrets::new(secrets);
         let masks = Arc::new(Masks::new(&secrets));
-        let language = Arc::new(Language::new(namespaces::modules(), config.file.limits.clone()));
+        let language = Arc::new(Language::new(namespaces::modules, config.file.limits.clone()));
         let playbooks = config.project.as_ref().map(|project| project.join("playbooks"));
         Ok(App {
-            library: Library { files: ScriptFiles::new(playbooks), language },
+            library: Library {
+                files: ScriptFiles::new(playbooks),
+                language,
+            },
             providers,
             masks,
             secrets: Arc::new(secrets),
@@ -130,11 +135,19 @@ impl App {
         let scratch = Scratch::new(&*self.chance).map_err(AppError::Scratch)?;
         let before = match self.reader()? {
             Some(ground) => ground,
-            None => Ground { content: self.content(), store: Arc::new(Overlay::empty()), indexes: Arc::new(Indexes::none()) },
+            None => Ground {
+                content: self.content(),
+                store: Arc::new(Overlay::empty()),
+                indexes: Arc::new(Indexes::none()),
+            },
         };
         let overlay = Arc::new(Overlay::over(before.store.clone()));
         let content = ScratchContent::in_folder(scratch.path().join("content"), Some(before.content.clone()));
-        let ground = Ground { store: overlay.clone(), content: Arc::new(content), indexes: before.indexes.clone() };
+        let ground = Ground {
+            store: overlay.clone(),
+            content: Arc::new(content),
+            indexes: before.indexes.clone(),
+        };
         const WHY: &str = "a plan opens no socket";
         let world = World {
             http: Arc::new(HttpDoor::shut(WHY)),
@@ -144,7 +157,12 @@ impl App {
             ..self.world()?
         };
         let runner = self.runner_on(ground, world)?;
-        Ok(Rehearsal { runner, before, overlay, scratch })
+        Ok(Rehearsal {
+            runner,
+            before,
+            overlay,
+            scratch,
+        })
     }
 
     /// A gate on `ground` whose every door is shut, for replays.
@@ -154,12 +172,22 @@ impl App {
     }
 
     fn runner_on(&self, ground: Ground, world: World) -> Result<Runner, ConfigError> {
-        let gate = Gate { ground, world, masks: self.masks.clone(), policies: self.policies()? };
-        Ok(Runner { gate: Arc::new(gate), language: self.library.language.clone() })
+        let gate = Gate {
+            ground,
+            world,
+            masks: self.masks.clone(),
+            policies: self.policies()?,
+        };
+        Ok(Runner {
+            gate: Arc::new(gate),
+            language: self.library.language.clone(),
+        })
     }
 
     fn engine_options(&self) -> EngineOptions {
-        EngineOptions { cache_bytes: self.config.file.store.cache_mib as usize * (1 << 20) }
+        EngineOptions {
+            cache_bytes: self.config.file.store.cache_mib as usize * (1 << 20),
+        }
     }
 
     /// Another command may hold the store for a moment.
@@ -181,17 +209,27 @@ impl App {
 
     fn ground(&self, store: Arc<dyn Store>) -> Result<Ground, AppError> {
         let declared = self.config.file.collections.iter();
-        let declared: BTreeMap<String, Vec<String>> = declared.map(|(name, collection)| (name.clone(), collection.indexes.clone())).collect();
-        let indexes = Indexes::declare(&declared)
-            .map_err(|error| ConfigError::Value { key: "[collections]".to_owned(), reason: error.to_string() })?;
-        Ok(Ground { store, content: self.content(), indexes: Arc::new(indexes) })
+        let declared: BTreeMap<String, Vec<String>> = declared
+            .map(|(name, collection)| (name.clone(), collection.indexes.clone()))
+            .collect();
+        let indexes = Indexes::declare(&declared).map_err(|error| ConfigError::Value {
+            key: "[collections]".to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(Ground {
+            store,
+            content: self.content(),
+            indexes: Arc::new(indexes),
+        })
     }
 
     fn world(&self) -> Result<World, ConfigError> {
         let config = &self.config;
         let http = &config.file.http;
-        let reach = Reach::parse(&http.hosts)
-            .map_err(|error| ConfigError::Value { key: "[http] hosts".to_owned(), reason: error.to_string() })?;
+        let reach = Reach::parse(&http.hosts).map_err(|error| ConfigError::Value {
+            key: "[http] hosts".to_owned(),
+            reason: error.to_string(),
+        })?;
         let mut folders = config.file.files.folders.clone();
         folders.push("prompts".to_owned());
         let timeout = config.duration("[media] timeout", &config.file.media.timeout)?;
@@ -201,7 +239,10 @@ impl App {
             http: Arc::new(HttpDoor::new(reach)),
             providers: Arc::new(self.provider_doors(|reach| Ok(HttpDoor::new(reach)))?),
             files: Arc::new(ProjectFiles::new(config.root.clone(), folders)),
-            ffmpeg: Arc::new(FfmpegDoor::new(FfmpegOptions { timeout, ..FfmpegOptions::default() })),
+            ffmpeg: Arc::new(FfmpegDoor::new(FfmpegOptions {
+                timeout,
+                ..FfmpegOptions::default()
+            })),
             secrets: self.secrets.clone(),
             work_dir: config.data().join("runs"),
         })
@@ -214,25 +255,53 @@ impl App {
         let mut doors = BTreeMap::new();
         for spec in &self.providers {
             let section = self.config.file.providers.get(&spec.name);
-            let text = |key: &str| section.and_then(|section| section.get(key)).and_then(toml::Value::as_str);
-            let bad = |key: &str, reason: String| ConfigError::Value { key: format!("[providers.{}] {key}", spec.name), reason };
+            let text = |key: &str| {
+                section
+                    .and_then(|section| section.get(key))
+                    .and_then(toml::Value::as_str)
+            };
+            let bad = |key: &str, reason: String| ConfigError::Value {
+                key: format!("[providers.{}] {key}", spec.name),
+                reason,
+            };
             let base_url = text("base_url").unwrap_or(&spec.base_url);
-            let base_url: url::Url = base_url.parse().map_err(|error| bad("base_url", format!("{base_url:?} is no URL: {error}")))?;
+            let base_url: url::Url = base_url
+                .parse()
+                .map_err(|error| bad("base_url", format!("{base_url:?} is no URL: {error}")))?;
             let timeout = match text("timeout") {
-                Some(timeout) => self.config.duration(&format!("[providers.{}] timeout", spec.name), timeout)?,
+                Some(timeout) => self
+                    .config
+                    .duration(&format!("[providers.{}] timeout", spec.name), timeout)?,
                 None => spec.timeout,
             };
             let mut reach = Reach::default();
-            reach.allow_url(&base_url).map_err(|error| bad("base_url", error.to_string()))?;
+            reach
+                .allow_url(&base_url)
+                .map_err(|error| bad("base_url", error.to_string()))?;
             // Some secrets are addresses: a webhook's URL.
-            for url in spec.secrets.iter().filter_map(|name| self.secrets.get(name)?.reveal().parse::<url::Url>().ok()) {
-                reach.allow_url(&url).map_err(|_| bad("secret", "the URL among its secrets has no host".to_owned()))?;
+            for url in spec
+                .secrets
+                .iter()
+                .filter_map(|name| self.secrets.get(name)?.reveal().parse::<url::Url>().ok())
+            {
+                reach
+                    .allow_url(&url)
+                    .map_err(|_| bad("secret", "the URL among its secrets has no host".to_owned()))?;
             }
             let settings = match section.map(|section| serde_json::to_value(section)) {
                 Some(Ok(json)) => Value::from_json(json).as_map().cloned().unwrap_or_default(),
                 _ => Default::default(),
             };
-            doors.insert(spec.name.clone(), ProviderDoor { name: spec.name.clone(), base_url, http: door(reach)?, timeout, settings });
+            doors.insert(
+                spec.name.clone(),
+                ProviderDoor {
+                    name: spec.name.clone(),
+                    base_url,
+                    http: door(reach)?,
+                    timeout,
+                    settings,
+                },
+            );
         }
         Ok(doors)
     }
@@ -251,7 +320,10 @@ impl App {
             None => gate.circuit_failures,
         };
         let per_minute = self.config.file.providers.iter().filter_map(|(name, section)| {
-            Some((name.clone(), u32::try_from(section.get("rate_per_minute")?.as_integer()?).ok()?))
+            Some((
+                name.clone(),
+                u32::try_from(section.get("rate_per_minute")?.as_integer()?).ok()?,
+            ))
         });
         Ok(Policies {
             backoff: BackoffSettings {
@@ -261,7 +333,9 @@ impl App {
             },
             circuit: CircuitSettings {
                 threshold: threshold.max(1),
-                cooldown: self.config.duration("[gate] circuit_cooldown", &gate.circuit_cooldown)?,
+                cooldown: self
+                    .config
+                    .duration("[gate] circuit_cooldown", &gate.circuit_cooldown)?,
             },
             per_minute: per_minute.collect(),
             signals: Signals(signals),
@@ -275,24 +349,37 @@ impl App {
         for spec in &self.providers {
             let why = match self.missing_secrets(spec) {
                 _ if dry => Some("DRY_RUN is on".to_owned()),
-                _ if !spec.switch.is_empty() && !self.config.switch(&spec.switch, false)? => Some(format!("{} is off", spec.switch)),
+                _ if !spec.switch.is_empty() && !self.config.switch(&spec.switch, false)? => {
+                    Some(format!("{} is off", spec.switch))
+                }
                 missing if !missing.is_empty() => Some(format!("missing {}", missing.join(", "))),
                 _ => None,
             };
-            modes.insert(spec.name.clone(), why.map_or(ProviderMode::Live, |why| ProviderMode::Simulated { why }));
+            modes.insert(
+                spec.name.clone(),
+                why.map_or(ProviderMode::Live, |why| ProviderMode::Simulated { why }),
+            );
         }
         Ok(modes)
     }
 
     pub fn missing_secrets<'s>(&self, spec: &'s ProviderSpec) -> Vec<&'s str> {
-        spec.secrets.iter().filter(|name| self.secrets.get(name).is_none()).map(String::as_str).collect()
+        spec.secrets
+            .iter()
+            .filter(|name| self.secrets.get(name).is_none())
+            .map(String::as_str)
+            .collect()
     }
 
     /// The mode of a run that begins now. A provider that the playbook uses and that is switched on, but lacks a
     /// secret, fails at once: nobody should find out after the first half of the work.
     pub fn mode(&self, uses: &[String]) -> Result<RunMode, AppError> {
         let live = !self.config.dry_run()?;
-        let mode = RunMode { live, providers: self.provider_modes()?, uses: uses.to_vec() };
+        let mode = RunMode {
+            live,
+            providers: self.provider_modes()?,
+            uses: uses.to_vec(),
+        };
         for spec in self.providers.iter().filter(|spec| live && mode.uses(&spec.name)) {
             let missing = self.missing_secrets(spec);
             if !missing.is_empty() && self.config.switch(&spec.switch, false)? {
@@ -303,7 +390,9 @@ impl App {
                     missing.join(" and ") + if missing.len() == 1 { " is" } else { " are" },
                     spec.switch
                 );
-                return Err(AppError::Credentials(Failure::new("CREDENTIALS_MISSING", message).provider(&spec.name)));
+                return Err(AppError::Credentials(
+                    Failure::new("CREDENTIALS_MISSING", message).provider(&spec.name),
+                ));
             }
             if mode.why_simulated(&spec.name).is_none() {
                 tracing::warn!(provider = %spec.name, "{} LIVE MODE ENABLED", spec.name.to_uppercase());

@@ -84,19 +84,26 @@ pub struct CollectionConfig {
 
 impl Default for StoreConfig {
     fn default() -> StoreConfig {
-        StoreConfig { folder: "data".to_owned(), cache_mib: 64 }
+        StoreConfig {
+            folder: "data".to_owned(),
+            cache_mib: 64,
+        }
     }
 }
 
 impl Default for FilesConfig {
     fn default() -> FilesConfig {
-        FilesConfig { folders: vec!["inbox".to_owned()] }
+        FilesConfig {
+            folders: vec!["inbox".to_owned()],
+        }
     }
 }
 
 impl Default for MediaConfig {
     fn default() -> MediaConfig {
-        MediaConfig { timeout: "15m".to_owned() }
+        MediaConfig {
+            timeout: "15m".to_owned(),
+        }
     }
 }
 
@@ -149,21 +156,47 @@ impl ConfigError {
 impl Config {
     /// Reads the configuration of the project that `folder` lies in, or the presets outside a project.
     pub fn find(folder: &Path) -> Result<Config, ConfigError> {
-        let project = folder.ancestors().find(|folder| folder.join(FILE_NAME).is_file()).map(Path::to_owned);
+        let project = folder
+            .ancestors()
+            .find(|folder| folder.join(FILE_NAME).is_file())
+            .map(Path::to_owned);
         let root = project.clone().unwrap_or_else(|| folder.to_owned());
         let text = match &project {
-            Some(project) => Some(crate::io::env::read_config(&project.join(FILE_NAME)).map_err(|reason| {
-                ConfigError::File { file: FILE_NAME.to_owned(), reason }
-            })?),
+            Some(project) => {
+                Some(
+                    crate::io::env::read_config(&project.join(FILE_NAME)).map_err(|reason| ConfigError::File {
+                        file: FILE_NAME.to_owned(),
+                        reason,
+                    })?,
+                )
+            }
             None => None,
         };
-        let bad = |error: toml::de::Error| ConfigError::File { file: FILE_NAME.to_owned(), reason: error.to_string() };
+        let bad = |error: toml::de::Error| ConfigError::File {
+            file: FILE_NAME.to_owned(),
+            reason: error.to_string(),
+        };
         let (file, written) = match &text {
             Some(text) => (toml::from_str(text).map_err(bad)?, toml::from_str(text).map_err(bad)?),
-            None => (FileConfig { store: StoreConfig { folder: ".host".to_owned(), ..StoreConfig::default() }, ..FileConfig::default() }, toml::Table::new()),
+            None => (
+                FileConfig {
+                    store: StoreConfig {
+                        folder: ".host".to_owned(),
+                        ..StoreConfig::default()
+                    },
+                    ..FileConfig::default()
+                },
+                toml::Table::new(),
+            ),
         };
         let env = Environment::read(project.as_ref().map(|project| project.join(".env")).as_deref())?;
-        Ok(Config { project, root, file, written, env })
+        Ok(Config {
+            project,
+            root,
+            file,
+            written,
+            env,
+        })
     }
 
     /// Where everything persistent lies.
@@ -178,17 +211,29 @@ impl Config {
 
     /// The switch `name`, or `preset` when it is not set.
     pub fn switch(&self, name: &str, preset: bool) -> Result<bool, ConfigError> {
-        match self.env.get(name).map(str::trim).map(str::to_ascii_lowercase).as_deref() {
+        match self
+            .env
+            .get(name)
+            .map(str::trim)
+            .map(str::to_ascii_lowercase)
+            .as_deref()
+        {
             None => Ok(preset),
             Some("1" | "true" | "yes" | "on") => Ok(true),
             Some("0" | "false" | "no" | "off") => Ok(false),
-            Some(other) => Err(ConfigError::Switch { name: name.to_owned(), value: other.chars().take(40).collect() }),
+            Some(other) => Err(ConfigError::Switch {
+                name: name.to_owned(),
+                value: other.chars().take(40).collect(),
+            }),
         }
     }
 
     /// The length of time `text`, which stands under `key`.
     pub fn duration(&self, key: &str, text: &str) -> Result<Duration, ConfigError> {
-        crate::duration::parse(text).map_err(|error| ConfigError::Value { key: key.to_owned(), reason: error.to_string() })
+        crate::duration::parse(text).map_err(|error| ConfigError::Value {
+            key: key.to_owned(),
+            reason: error.to_string(),
+        })
     }
 
     /// Every value of `host.toml` and its presets, by dotted key, with its origin.
@@ -206,7 +251,11 @@ impl Config {
             Some(Origin::DotEnv) => ".env",
             None => "preset",
         };
-        Setting { name: name.to_owned(), value, origin }
+        Setting {
+            name: name.to_owned(),
+            value,
+            origin,
+        }
     }
 }
 
@@ -220,13 +269,21 @@ pub struct Setting {
 
 fn flatten(prefix: &str, effective: &toml::Table, written: Option<&toml::Table>, settings: &mut Vec<Setting>) {
     for (key, value) in effective {
-        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let name = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
         let there = written.and_then(|written| written.get(key));
         match value {
             toml::Value::Table(table) => flatten(&name, table, there.and_then(toml::Value::as_table), settings),
             value => {
                 let origin = if there.is_some() { FILE_NAME } else { "preset" };
-                settings.push(Setting { name, value: value.to_string(), origin });
+                settings.push(Setting {
+                    name,
+                    value: value.to_string(),
+                    origin,
+                });
             }
         }
     }

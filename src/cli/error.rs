@@ -36,7 +36,14 @@ pub struct CliError {
 
 impl CliError {
     pub fn new(code: impl Into<String>, message: impl Into<String>, exit_code: u8) -> CliError {
-        CliError { code: code.into(), message: message.into(), exit_code, diagnosis: None, notes: Vec::new(), help: None }
+        CliError {
+            code: code.into(),
+            message: message.into(),
+            exit_code,
+            diagnosis: None,
+            notes: Vec::new(),
+            help: None,
+        }
     }
 
     /// Wrong usage or input.
@@ -67,7 +74,10 @@ impl CliError {
 
     /// `{"error": {code, message, file, line, column}}`
     pub fn to_json(&self) -> serde_json::Value {
-        let place = self.diagnosis.as_ref().map(|diagnosis| (&diagnosis.text.file, &diagnosis.place));
+        let place = self
+            .diagnosis
+            .as_ref()
+            .map(|diagnosis| (&diagnosis.text.file, &diagnosis.place));
         json!({ "error": {
             "code": self.code,
             "message": self.message,
@@ -80,7 +90,17 @@ impl CliError {
 
     /// As text, with the code frame.
     pub fn render(&self, color: bool, unicode: bool) -> String {
-        render(&Shown { code: &self.code, message: &self.message, notes: &self.notes, help: self.help.as_deref() }, self.diagnosis.as_ref(), color, unicode)
+        render(
+            &Shown {
+                code: &self.code,
+                message: &self.message,
+                notes: &self.notes,
+                help: self.help.as_deref(),
+            },
+            self.diagnosis.as_ref(),
+            color,
+            unicode,
+        )
     }
 }
 
@@ -95,13 +115,21 @@ pub struct Shown<'a> {
 /// An error as text, with its code frame when the place is known.
 pub fn render(shown: &Shown<'_>, diagnosis: Option<&Diagnosis>, color: bool, unicode: bool) -> String {
     let (code, message) = (plain(shown.code), plain(shown.message));
-    let source = diagnosis.map(|diagnosis| visible(&diagnosis.text.text)).unwrap_or_default();
-    let file = diagnosis.map(|diagnosis| plain(&diagnosis.text.file)).unwrap_or_default();
+    let source = diagnosis
+        .map(|diagnosis| visible(&diagnosis.text.text))
+        .unwrap_or_default();
+    let file = diagnosis
+        .map(|diagnosis| plain(&diagnosis.text.file))
+        .unwrap_or_default();
     let notes: Vec<String> = shown.notes.iter().map(|note| plain(note)).collect();
     let help = shown.help.map(plain);
     let title = Level::ERROR.primary_title(&message).id(&code);
     let mut group = match diagnosis.and_then(|diagnosis| span(&source, &diagnosis.place)) {
-        Some(span) => title.element(Snippet::source(&source).path(&file).annotation(AnnotationKind::Primary.span(span))),
+        Some(span) => title.element(
+            Snippet::source(&source)
+                .path(&file)
+                .annotation(AnnotationKind::Primary.span(span)),
+        ),
         None if !file.is_empty() => title.element(annotate_snippets::Origin::path(&file)),
         None => Group::with_title(title),
     };
@@ -112,13 +140,25 @@ pub fn render(shown: &Shown<'_>, diagnosis: Option<&Diagnosis>, color: bool, uni
         group = group.element(Level::HELP.message(help));
     }
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-    let decor = if unicode { DecorStyle::Unicode } else { DecorStyle::Ascii };
+    let decor = if unicode {
+        DecorStyle::Unicode
+    } else {
+        DecorStyle::Ascii
+    };
     renderer.decor_style(decor).render(&[group])
 }
 
 /// The text with every character that could drive a terminal replaced by one of the same length in columns.
 fn visible(text: &str) -> String {
-    text.chars().map(|letter| if letter == '\n' || letter == '\t' || plain(&letter.to_string()).chars().count() == 1 { letter } else { '\u{fffd}' }).collect()
+    text.chars()
+        .map(|letter| {
+            if letter == '\n' || letter == '\t' || plain(&letter.to_string()).chars().count() == 1 {
+                letter
+            } else {
+                '\u{fffd}'
+            }
+        })
+        .collect()
 }
 
 /// The word at `place`, in bytes of `text`.
@@ -126,12 +166,18 @@ fn span(text: &str, place: &Place) -> Option<std::ops::Range<usize>> {
     if place.line == 0 {
         return None;
     }
-    let start_of_line: usize = text.split_inclusive('\n').take(place.line as usize - 1).map(str::len).sum();
+    let start_of_line: usize = text
+        .split_inclusive('\n')
+        .take(place.line as usize - 1)
+        .map(str::len)
+        .sum();
     let line = text.get(start_of_line..)?.lines().next().unwrap_or_default();
     let column = (place.column.max(1) - 1) as usize;
     let start = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
     let is_word = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == ':';
-    let length = line[start..].find(|letter| !is_word(letter)).unwrap_or(line.len() - start);
+    let length = line[start..]
+        .find(|letter| !is_word(letter))
+        .unwrap_or(line.len() - start);
     let first = line[start..].chars().next().map_or(0, char::len_utf8);
     let start = start_of_line + start;
     Some(start..start + length.max(first))
@@ -163,7 +209,9 @@ impl From<JournalError> for CliError {
     fn from(error: JournalError) -> CliError {
         match error {
             JournalError::Store(error) => error.into(),
-            JournalError::NoSuchRun(_) | JournalError::Ambiguous { .. } => CliError::usage(error.code(), error.to_string()),
+            JournalError::NoSuchRun(_) | JournalError::Ambiguous { .. } => {
+                CliError::usage(error.code(), error.to_string())
+            }
             other => CliError::new(other.code(), other.to_string(), STORE),
         }
     }

@@ -43,9 +43,18 @@ impl Out {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
             // `NO_COLOR`, `CLICOLOR` and a dumb terminal are respected.
-            ColorChoice::Auto => anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never && terminal,
+            ColorChoice::Auto => {
+                anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never && terminal
+            }
         };
-        Out { json, choice, color: color && !json, live: terminal && std::io::stderr().is_terminal() && !json, unicode: speaks_unicode(), gone: false }
+        Out {
+            json,
+            choice,
+            color: color && !json,
+            live: terminal && std::io::stderr().is_terminal() && !json,
+            unicode: speaks_unicode(),
+            gone: false,
+        }
     }
 
     /// How colour was asked for.
@@ -79,7 +88,11 @@ impl Out {
 
     /// `text` in `style`, when colour is on.
     pub fn paint(&self, style: Style, text: &str) -> String {
-        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+        if self.color {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_owned()
+        }
     }
 
     pub fn has_color(&self) -> bool {
@@ -107,7 +120,10 @@ impl Out {
     pub fn table(&mut self, heads: &[&str], rows: &[Vec<String>]) {
         let columns = heads.len();
         let width = |column: usize| {
-            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| visible_width(cell));
+            let cells = rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| visible_width(cell));
             cells.chain(std::iter::once(heads[column].width())).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
@@ -131,7 +147,11 @@ impl Out {
             self.json_line(&error.to_json());
             return;
         }
-        let text = error.render(std::io::stderr().is_terminal() && anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never, self.unicode);
+        let text = error.render(
+            std::io::stderr().is_terminal()
+                && anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never,
+            self.unicode,
+        );
         // Standard error may be closed; there is no third place to complain to.
         writeln!(std::io::stderr(), "{text}").unwrap_or_default();
     }
@@ -141,9 +161,16 @@ impl Out {
         let level = app.config.env.get("LOG_LEVEL").unwrap_or("warn").to_ascii_lowercase();
         let filter = tracing_subscriber::EnvFilter::try_new(format!("off,host={level}"));
         let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off,host=warn"));
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_target(false);
         let json = app.config.env.get("LOG_FORMAT") == Some("json");
-        let started = if json { builder.json().flatten_event(true).try_init() } else { builder.with_ansi(self.color).without_time().try_init() };
+        let started = if json {
+            builder.json().flatten_event(true).try_init()
+        } else {
+            builder.with_ansi(self.color).without_time().try_init()
+        };
         // A second start in one process (tests) keeps the first.
         started.unwrap_or_default();
     }
@@ -152,9 +179,18 @@ impl Out {
 /// `text` without anything that could drive a terminal: control and direction characters become visible escapes.
 pub fn plain(text: &str) -> String {
     let is_safe = |letter: char| {
-        !letter.is_control() && !matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        !letter.is_control()
+            && !matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
-    text.chars().map(|letter| if is_safe(letter) { letter.to_string() } else { letter.escape_default().to_string() }).collect()
+    text.chars()
+        .map(|letter| {
+            if is_safe(letter) {
+                letter.to_string()
+            } else {
+                letter.escape_default().to_string()
+            }
+        })
+        .collect()
 }
 
 /// The beginning of `text`, safe to print, at most `width` columns wide.
@@ -180,7 +216,9 @@ fn visible_width(cell: &str) -> usize {
 
 fn speaks_unicode() -> bool {
     let env = crate::io::env::Environment::read(None).unwrap_or_default();
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| env.get(name).map(str::to_ascii_lowercase));
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| env.get(name).map(str::to_ascii_lowercase));
     // A locale that is not set says nothing about the terminal; most are UTF-8.
     locale.is_none_or(|locale| locale.contains("utf-8") || locale.contains("utf8") || locale == "c.utf8")
 }
@@ -197,7 +235,10 @@ pub fn bytes_for_people(bytes: u64) -> String {
 
 /// A moment for people: absolute, in UTC.
 pub fn moment(unix_ms: i64) -> String {
-    chrono::DateTime::from_timestamp_millis(unix_ms).map_or_else(|| unix_ms.to_string(), |moment| moment.format("%Y-%m-%d %H:%M:%S UTC").to_string())
+    chrono::DateTime::from_timestamp_millis(unix_ms).map_or_else(
+        || unix_ms.to_string(),
+        |moment| moment.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+    )
 }
 
 /// How long ago, for people: `3 min ago`.

@@ -30,7 +30,14 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let input = inputs::complete(&script.header, words.input)?;
     let mode = app.mode(&script.header.uses)?;
     let rehearsal = app.rehearsal()?;
-    let plan = plan(&rehearsal.runner, &rehearsal.before, &rehearsal.overlay, script.clone(), input, mode)?;
+    let plan = plan(
+        &rehearsal.runner,
+        &rehearsal.before,
+        &rehearsal.overlay,
+        script.clone(),
+        input,
+        mode,
+    )?;
     if out.json {
         out.json(&plan_json(&script, &plan));
     } else {
@@ -41,7 +48,11 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
 
 fn show(plan: &Plan, script: &Script, out: &mut Out) {
     let name = out.paint(STRONG, &plain(&script.name));
-    out.line(format!("{name}@{}  plan {} nothing is sent, nothing is kept", script.source.hash.short(), out.symbol("—")));
+    out.line(format!(
+        "{name}@{}  plan {} nothing is sent, nothing is kept",
+        script.source.hash.short(),
+        out.symbol("—")
+    ));
     out.line("");
     out.line("effects");
     for answer in &plan.effects {
@@ -62,11 +73,23 @@ fn show(plan: &Plan, script: &Script, out: &mut Out) {
     }
     out.line("");
     if let Some(error) = &plan.outcome.error {
-        let place = if error.place.line > 0 { format!(" at line {}", error.place.line) } else { String::new() };
+        let place = if error.place.line > 0 {
+            format!(" at line {}", error.place.line)
+        } else {
+            String::new()
+        };
         let status = out.paint(BAD, &format!("it would end as {}", plan.outcome.status));
-        out.line(format!("{status}: {} {}{place}", error.failure.code, plain(&error.failure.message)));
+        out.line(format!(
+            "{status}: {} {}{place}",
+            error.failure.code,
+            plain(&error.failure.message)
+        ));
     }
-    let leaving: Vec<&Answer> = plan.effects.iter().filter(|answer| answer.simulated.is_some()).collect();
+    let leaving: Vec<&Answer> = plan
+        .effects
+        .iter()
+        .filter(|answer| answer.simulated.is_some())
+        .collect();
     let publishing = leaving.iter().filter(|answer| answer.decision.is_some()).count();
     out.line(match (leaving.len(), publishing) {
         (0, _) => "No effect would leave the host.".to_owned(),
@@ -83,9 +106,17 @@ fn effect_lines(answer: &Answer, out: &Out) -> Vec<String> {
         other => format!("{:<5}", other.as_str()),
     };
     let simulated = if answer.simulated.is_some() { "sim" } else { "   " };
-    let publish = if answer.decision.is_some() { out.paint(CAREFUL, "  PUBLISH") } else { String::new() };
+    let publish = if answer.decision.is_some() {
+        out.paint(CAREFUL, "  PUBLISH")
+    } else {
+        String::new()
+    };
     let mut gist = lines::gist(answer);
-    if let Some(usd) = answer.value.get("estimated_cost_usd").and_then(crate::value::Value::as_float) {
+    if let Some(usd) = answer
+        .value
+        .get("estimated_cost_usd")
+        .and_then(crate::value::Value::as_float)
+    {
         gist.push_str(&format!("  about ${usd:.4}"));
     }
     let line = format!(
@@ -117,5 +148,9 @@ fn change_line(change: &StoreChange, out: &Out) -> String {
         (Some(before), Some(_)) => format!("{} {} ", excerpt(&before.to_string(), 60), out.symbol("→")),
         _ => String::new(),
     };
-    format!("  {} {:<28} {before}{value}", out.paint(style, mark), plain(&change.name))
+    format!(
+        "  {} {:<28} {before}{value}",
+        out.paint(style, mark),
+        plain(&change.name)
+    )
 }

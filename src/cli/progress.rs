@@ -29,7 +29,11 @@ struct State {
 
 impl Screen {
     pub fn new(out: Out) -> Screen {
-        Screen(Mutex::new(State { out, bar: None, at_work: String::new() }))
+        Screen(Mutex::new(State {
+            out,
+            bar: None,
+            at_work: String::new(),
+        }))
     }
 }
 
@@ -51,14 +55,23 @@ impl Observer for Screen {
                 state.out.line(line);
             }
             Notice::Log { level, message, fields } => {
-                let fields = if fields.is_unit() { String::new() } else { format!("  {fields}") };
+                let fields = if fields.is_unit() {
+                    String::new()
+                } else {
+                    format!("  {fields}")
+                };
                 let (style, word) = match level {
                     LogLevel::Debug => return,
                     LogLevel::Info => (FAINT, "log"),
                     LogLevel::Warn => (CAREFUL, "warn"),
                     LogLevel::Error => (BAD, "error"),
                 };
-                let line = format!("    {} {}{}", state.out.paint(style, word), plain(message), plain(&fields));
+                let line = format!(
+                    "    {} {}{}",
+                    state.out.paint(style, word),
+                    plain(message),
+                    plain(&fields)
+                );
                 state.out.line(line);
             }
         }
@@ -73,7 +86,9 @@ impl State {
         let name = self.at_work.clone();
         let bar = self.bar.get_or_insert_with(|| {
             let bar = ProgressBar::with_draw_target(Some(1000), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("    {prefix:16} {bar:24} {percent:>3} %  {elapsed} eta {eta}  {wide_msg}");
+            let style = ProgressStyle::with_template(
+                "    {prefix:16} {bar:24} {percent:>3} %  {elapsed} eta {eta}  {wide_msg}",
+            );
             bar.set_style(style.expect("the template is right").progress_chars("██░"));
             bar.set_prefix(name);
             bar
@@ -102,6 +117,12 @@ pub fn effect_line(answer: &Answer, out: &Out) -> String {
         Some(why) => out.paint(FAINT, &format!("  sim ({})", plain(why))),
         None => String::new(),
     };
-    let took = if answer.took_ms > 0 { out.paint(FAINT, &format!("  {}", for_people(answer.took_ms))) } else { String::new() };
-    format!("  {mark} {name} {subject} {gist}{simulated}{took}").trim_end().to_owned()
+    let took = if answer.took_ms > 0 {
+        out.paint(FAINT, &format!("  {}", for_people(answer.took_ms)))
+    } else {
+        String::new()
+    };
+    format!("  {mark} {name} {subject} {gist}{simulated}{took}")
+        .trim_end()
+        .to_owned()
 }

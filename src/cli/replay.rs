@@ -19,7 +19,9 @@ pub struct Args {
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
-    let ground = app.reader()?.ok_or_else(|| CliError::usage("RUN_NOT_FOUND", "nothing has run here yet"))?;
+    let ground = app
+        .reader()?
+        .ok_or_else(|| CliError::usage("RUN_NOT_FOUND", "nothing has run here yet"))?;
     let record = RunRecord::find(&*ground.store, &args.run)?;
     let replayed = replay::replay(&app.library, app.shut_gate(ground)?, record.run, Arc::new(Silent))?;
     let before = replayed.recorded.outcome().expect("only finished runs are replayed");
@@ -43,17 +45,32 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         return Ok(exit_code);
     }
     let version = format!("{}@{}", record.playbook, record.version.short());
-    out.line(format!("run {} of {}, recorded with {version}, replayed — doors shut", record.run.short(), moment(record.begun_ms)));
+    out.line(format!(
+        "run {} of {}, recorded with {version}, replayed — doors shut",
+        record.run.short(),
+        moment(record.begun_ms)
+    ));
     out.line("");
     if replayed.same {
         let mark = out.paint(GOOD, out.symbol("✓"));
-        out.line(format!("  {mark} the same: {} effects from the journal, outcome {}", replayed.effects, in_words(&before)));
+        out.line(format!(
+            "  {mark} the same: {} effects from the journal, outcome {}",
+            replayed.effects,
+            in_words(&before)
+        ));
     } else {
         let mark = out.paint(BAD, out.symbol("✗"));
-        out.line(format!("  {mark} different: {} of {} effects asked for", replayed.effects, replayed.recorded.steps.len()));
+        out.line(format!(
+            "  {mark} different: {} of {} effects asked for",
+            replayed.effects,
+            replayed.recorded.steps.len()
+        ));
         out.line(format!("    before   {}", in_words(&before)));
         out.line(format!("    now      {}", in_words(&replayed.outcome)));
-        let hint = out.paint(FAINT, "the script is the recorded one, so the host changed: keep this run and report it");
+        let hint = out.paint(
+            FAINT,
+            "the script is the recorded one, so the host changed: keep this run and report it",
+        );
         out.line(format!("    {hint}"));
     }
     Ok(exit_code)
@@ -61,7 +78,12 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
 
 fn in_words(outcome: &Outcome) -> String {
     match &outcome.error {
-        Some(error) => format!("{}: {} — {}", outcome.status, error.failure.code, excerpt(&error.failure.message, 100)),
+        Some(error) => format!(
+            "{}: {} — {}",
+            outcome.status,
+            error.failure.code,
+            excerpt(&error.failure.message, 100)
+        ),
         None => format!("{} {}", outcome.status, excerpt(&outcome.value.to_string(), 100)),
     }
 }

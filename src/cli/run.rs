@@ -36,13 +36,22 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let runner = app.runner()?;
     let screen = Arc::new(Screen::new(Out::new(out.json, out.choice())));
     let observer: Arc<dyn Observer> = if out.json { Arc::new(Silent) } else { screen };
-    let order = Order { script: script.clone(), input, mode, trigger: "by hand".to_owned(), observer };
+    let order = Order {
+        script: script.clone(),
+        input,
+        mode,
+        trigger: "by hand".to_owned(),
+        observer,
+    };
     let run = runner.begin(&order)?;
     if !out.json {
         let id = run.tape().run.short();
         let mode = match order.mode.live {
             true => out.paint(CAREFUL, "LIVE"),
-            false => format!("{} (DRY_RUN is on: nothing leaves this machine)", out.paint(GOOD, "DRY")),
+            false => format!(
+                "{} (DRY_RUN is on: nothing leaves this machine)",
+                out.paint(GOOD, "DRY")
+            ),
         };
         let name = out.paint(STRONG, &plain(&script.name));
         out.line(format!("{name}@{}  run {id}  {mode}", script.source.hash.short()));
@@ -71,15 +80,29 @@ fn summary(finished: &Finished, script: &Script, out: &mut Out) {
     let style = if finished.succeeded() { GOOD } else { BAD };
     let status = out.paint(style, &record.status.to_string());
     let took = for_people((record.ended_ms.unwrap_or(record.begun_ms) - record.begun_ms).max(0) as u64);
-    let simulated = if record.simulated > 0 { format!(", {} simulated", record.simulated) } else { String::new() };
+    let simulated = if record.simulated > 0 {
+        format!(", {} simulated", record.simulated)
+    } else {
+        String::new()
+    };
     let dot = out.symbol("·");
-    let effects = if record.effects == 1 { "1 effect".to_owned() } else { format!("{} effects", record.effects) };
+    let effects = if record.effects == 1 {
+        "1 effect".to_owned()
+    } else {
+        format!("{} effects", record.effects)
+    };
     out.line("");
-    out.line(format!("{status} in {took} {dot} {effects}{simulated} {dot} cost {}", cost(record.cost_usd)));
+    out.line(format!(
+        "{status} in {took} {dot} {effects}{simulated} {dot} cost {}",
+        cost(record.cost_usd)
+    ));
     let id = record.run.short();
     match &finished.outcome.error {
         None if finished.outcome.value.is_unit() => {}
-        None => out.line(format!("result  {}", excerpt(&finished.outcome.value.to_string(), 2000))),
+        None => out.line(format!(
+            "result  {}",
+            excerpt(&finished.outcome.value.to_string(), 2000)
+        )),
         Some(error) => {
             let diagnosis = Diagnosis::of_run_error(error, script);
             let mut notes = Vec::new();
@@ -92,11 +115,18 @@ fn summary(finished: &Finished, script: &Script, out: &mut Out) {
             notes.extend(match error.failure.landed {
                 Some(false) => Some("the write did not happen".to_owned()),
                 Some(true) => Some("the write happened".to_owned()),
-                None if finished.outcome.status == Status::NeedsAttention => Some("nobody can tell whether the write happened, so nothing was sent again".to_owned()),
+                None if finished.outcome.status == Status::NeedsAttention => {
+                    Some("nobody can tell whether the write happened, so nothing was sent again".to_owned())
+                }
                 None => None,
             });
             let help = format!("`host show {id}` tells what happened before, step by step");
-            let shown = Shown { code: &error.failure.code, message: &error.failure.message, notes: &notes, help: Some(&help) };
+            let shown = Shown {
+                code: &error.failure.code,
+                message: &error.failure.message,
+                notes: &notes,
+                help: Some(&help),
+            };
             let text = render(&shown, Some(&diagnosis), out.has_color(), out.unicode);
             out.line("");
             out.line(text);
@@ -114,7 +144,11 @@ fn summary(finished: &Finished, script: &Script, out: &mut Out) {
 }
 
 fn cost(usd: f64) -> String {
-    if usd == 0.0 { "0".to_owned() } else { format!("${usd:.4}") }
+    if usd == 0.0 {
+        "0".to_owned()
+    } else {
+        format!("${usd:.4}")
+    }
 }
 
 /// The words after the playbook's name, sorted out.
@@ -135,7 +169,9 @@ impl Words {
                 let help = format!("inputs are given by name; `host run {} --help` lists them", script.name);
                 return Err(CliError::usage("USAGE", format!("{word:?} is not expected here")).help(help));
             };
-            let (flag, attached) = flag.split_once('=').map_or((flag, None), |(flag, value)| (flag, Some(value)));
+            let (flag, attached) = flag
+                .split_once('=')
+                .map_or((flag, None), |(flag, value)| (flag, Some(value)));
             let mut value = |wanted: &str| {
                 let missing = || CliError::usage("USAGE", format!("--{flag} needs {wanted}"));
                 attached.or_else(|| words.next()).ok_or_else(missing)
@@ -151,8 +187,16 @@ impl Words {
                 }
                 name => {
                     let name = name.replace('-', "_");
-                    let is_flag = script.header.inputs.get(&name).is_some_and(|spec| spec.kind == inputs::InputKind::Bool);
-                    let value = if is_flag && attached.is_none() { "true" } else { value("a value")? };
+                    let is_flag = script
+                        .header
+                        .inputs
+                        .get(&name)
+                        .is_some_and(|spec| spec.kind == inputs::InputKind::Bool);
+                    let value = if is_flag && attached.is_none() {
+                        "true"
+                    } else {
+                        value("a value")?
+                    };
                     read.put(script, &name, value)?;
                 }
             }
@@ -176,7 +220,11 @@ impl Words {
 /// What a playbook is and takes, from its header.
 pub fn help(command: &str, script: &Script, out: &mut Out) {
     let header = &script.header;
-    let title = header.title.as_deref().map(|title| format!(" — {}", plain(title))).unwrap_or_default();
+    let title = header
+        .title
+        .as_deref()
+        .map(|title| format!(" — {}", plain(title)))
+        .unwrap_or_default();
     out.line(format!("{}{title}", plain(&script.name)));
     if let Some(description) = &header.description {
         out.line(plain(description));
@@ -198,7 +246,12 @@ pub fn help(command: &str, script: &Script, out: &mut Out) {
                 None => String::new(),
             };
             let help = spec.help.as_deref().map(plain).unwrap_or_default();
-            vec![format!("  --{}", name.replace('_', "-")), spec.kind.as_str().to_owned(), preset, help]
+            vec![
+                format!("  --{}", name.replace('_', "-")),
+                spec.kind.as_str().to_owned(),
+                preset,
+                help,
+            ]
         })
         .collect();
     out.table(&["  input", "type", "", ""], &rows);

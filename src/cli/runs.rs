@@ -34,12 +34,19 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         return Ok(0);
     }
     if records.is_empty() {
-        out.line(if args.playbook.is_some() || args.status.is_some() { "no run matches" } else { "nothing has run yet: try `host run demo`" });
+        out.line(if args.playbook.is_some() || args.status.is_some() {
+            "no run matches"
+        } else {
+            "nothing has run yet: try `host run demo`"
+        });
         return Ok(0);
     }
     let now_ms = app.clock.unix_ms();
     let rows: Vec<Vec<String>> = records.iter().map(|record| row(record, now_ms, out)).collect();
-    out.table(&["run", "playbook", "status", "mode", "started", "took", "effects", "why"], &rows);
+    out.table(
+        &["run", "playbook", "status", "mode", "started", "took", "effects", "why"],
+        &rows,
+    );
     Ok(0)
 }
 
@@ -54,8 +61,13 @@ fn matching(args: &Args, store: &dyn crate::store::Store) -> Result<Vec<RunRecor
         };
         let is_last = records.len() < AT_ONCE;
         found.extend(records.into_iter().filter(|record| {
-            args.playbook.as_ref().is_none_or(|playbook| record.playbook == *playbook)
-                && args.status.as_ref().is_none_or(|status| record.status.code() == status.replace([' ', '-'], "_"))
+            args.playbook
+                .as_ref()
+                .is_none_or(|playbook| record.playbook == *playbook)
+                && args
+                    .status
+                    .as_ref()
+                    .is_none_or(|status| record.status.code() == status.replace([' ', '-'], "_"))
         }));
         if is_last || found.len() >= args.limit as usize {
             break;
@@ -72,8 +84,15 @@ fn row(record: &RunRecord, now_ms: i64, out: &Out) -> Vec<String> {
         Status::Running => CAREFUL,
         _ => BAD,
     };
-    let took = record.ended_ms.map(|ended| for_people((ended - record.begun_ms).max(0) as u64)).unwrap_or_default();
-    let simulated = if record.simulated > 0 { format!(", {} sim", record.simulated) } else { String::new() };
+    let took = record
+        .ended_ms
+        .map(|ended| for_people((ended - record.begun_ms).max(0) as u64))
+        .unwrap_or_default();
+    let simulated = if record.simulated > 0 {
+        format!(", {} sim", record.simulated)
+    } else {
+        String::new()
+    };
     vec![
         record.run.short(),
         format!("{}@{}", plain(&record.playbook), record.version.short()),
@@ -82,6 +101,10 @@ fn row(record: &RunRecord, now_ms: i64, out: &Out) -> Vec<String> {
         ago(record.begun_ms, now_ms),
         took,
         format!("{}{simulated}", record.effects),
-        record.error.as_ref().map(|error| plain(&error.failure.code)).unwrap_or_default(),
+        record
+            .error
+            .as_ref()
+            .map(|error| plain(&error.failure.code))
+            .unwrap_or_default(),
     ]
 }

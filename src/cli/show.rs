@@ -23,7 +23,9 @@ pub struct Args {
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
-    let ground = app.reader()?.ok_or_else(|| CliError::usage("RUN_NOT_FOUND", "nothing has run here yet"))?;
+    let ground = app
+        .reader()?
+        .ok_or_else(|| CliError::usage("RUN_NOT_FOUND", "nothing has run here yet"))?;
     let record = RunRecord::find(&*ground.store, &args.run)?;
     let recorded = Recorded::load(&ground, record.run)?;
     if out.json {
@@ -43,9 +45,20 @@ fn head(record: &RunRecord, recorded: &Recorded, out: &mut Out) {
     let name = out.paint(STRONG, &plain(&record.playbook));
     let status = out.paint(style, &record.status.to_string());
     let mode = if record.live { "LIVE" } else { "DRY" };
-    out.line(format!("{name}@{}  run {}  {mode}  {status}", record.version.short(), record.run));
-    let took = record.ended_ms.map(|ended| format!(", took {}", for_people((ended - record.begun_ms).max(0) as u64)));
-    out.line(format!("started {} {}{}", moment(record.begun_ms), plain(&recorded.begun.trigger), took.unwrap_or_default()));
+    out.line(format!(
+        "{name}@{}  run {}  {mode}  {status}",
+        record.version.short(),
+        record.run
+    ));
+    let took = record
+        .ended_ms
+        .map(|ended| format!(", took {}", for_people((ended - record.begun_ms).max(0) as u64)));
+    out.line(format!(
+        "started {} {}{}",
+        moment(record.begun_ms),
+        plain(&recorded.begun.trigger),
+        took.unwrap_or_default()
+    ));
     if recorded.begun.input.as_map().is_some_and(|input| !input.is_empty()) {
         out.line(format!("input   {}", excerpt(&recorded.begun.input.to_string(), 400)));
     }
@@ -55,14 +68,26 @@ fn head(record: &RunRecord, recorded: &Recorded, out: &mut Out) {
 fn timeline(step: &Step, chars: usize, out: &mut Out) {
     for attempt in &step.attempts {
         let mark = out.paint(BAD, out.symbol("✗"));
-        let wait = if attempt.wait_ms > 0 { format!(", tried again after {}", for_people(attempt.wait_ms)) } else { String::new() };
+        let wait = if attempt.wait_ms > 0 {
+            format!(", tried again after {}", for_people(attempt.wait_ms))
+        } else {
+            String::new()
+        };
         let error = excerpt(&attempt.error.to_string(), 120);
-        out.line(format!("      {mark} attempt {} after {}: {error}{wait}", attempt.attempt, for_people(attempt.took_ms)));
+        out.line(format!(
+            "      {mark} attempt {} after {}: {error}{wait}",
+            attempt.attempt,
+            for_people(attempt.took_ms)
+        ));
     }
     let answer = match (&step.answer, step.intents.last()) {
         (Some(answer), _) => answer.clone(),
         (None, Some(intent)) => {
-            out.line(format!("  ? {:>3} {}  begun and not answered: nobody knows yet whether it landed", intent.asked.step, plain(&intent.asked.name)));
+            out.line(format!(
+                "  ? {:>3} {}  begun and not answered: nobody knows yet whether it landed",
+                intent.asked.step,
+                plain(&intent.asked.name)
+            ));
             return;
         }
         (None, None) => return,
@@ -83,12 +108,19 @@ fn timeline(step: &Step, chars: usize, out: &mut Out) {
 }
 
 fn decision(answer: &Answer, step: &Step) -> Option<String> {
-    answer.decision.clone().or_else(|| step.intents.last()?.decision.clone())
+    answer
+        .decision
+        .clone()
+        .or_else(|| step.intents.last()?.decision.clone())
 }
 
 fn detail(name: &str, text: &str, chars: usize, out: &mut Out) {
     if !matches!(text, "null" | "{}") {
-        let line = format!("               {} {}", out.paint(FAINT, &format!("{name:<5}")), excerpt(text, chars));
+        let line = format!(
+            "               {} {}",
+            out.paint(FAINT, &format!("{name:<5}")),
+            excerpt(text, chars)
+        );
         out.line(line);
     }
 }
@@ -105,11 +137,23 @@ fn end(record: &RunRecord, recorded: &Recorded, app: &App, store: &dyn Store, ou
             // The frame comes from the text as the run had it, not from what lies on disk now.
             let script = app.library.pinned(store, &recorded.begun).ok();
             let diagnosis = script.map(|script| Diagnosis::of_run_error(error, &script));
-            let shown = Shown { code: &error.failure.code, message: &error.failure.message, notes: &[], help: None };
+            let shown = Shown {
+                code: &error.failure.code,
+                message: &error.failure.message,
+                notes: &[],
+                help: None,
+            };
             let text = render(&shown, diagnosis.as_ref(), out.has_color(), out.unicode);
             out.line(text);
         }
     }
-    let simulated = if record.simulated > 0 { format!(", {} simulated", record.simulated) } else { String::new() };
-    out.line(format!("{} effects{simulated}, cost ${:.4}", record.effects, record.cost_usd));
+    let simulated = if record.simulated > 0 {
+        format!(", {} simulated", record.simulated)
+    } else {
+        String::new()
+    };
+    out.line(format!(
+        "{} effects{simulated}, cost ${:.4}",
+        record.effects, record.cost_usd
+    ));
 }

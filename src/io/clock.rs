@@ -54,7 +54,10 @@ pub struct VirtualClock {
 
 impl VirtualClock {
     pub fn new(clock: std::sync::Arc<dyn Clock>) -> VirtualClock {
-        VirtualClock { clock, ahead_us: std::sync::atomic::AtomicU64::new(0) }
+        VirtualClock {
+            clock,
+            ahead_us: std::sync::atomic::AtomicU64::new(0),
+        }
     }
 
     fn ahead(&self) -> Duration {
@@ -72,6 +75,7 @@ impl Clock for VirtualClock {
     }
 
     fn sleep(&self, duration: Duration) {
-        self.ahead_us.fetch_add(duration.as_micros() as u64, std::sync::atomic::Ordering::SeqCst);
+        self.ahead_us
+            .fetch_add(duration.as_micros() as u64, std::sync::atomic::Ordering::SeqCst);
     }
 }

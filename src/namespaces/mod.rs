@@ -35,7 +35,10 @@ pub fn modules() -> Vec<(String, Module)> {
         ("log", log::module()),
         ("run", run::module()),
     ];
-    modules.into_iter().map(|(name, module)| (name.to_owned(), module)).collect()
+    modules
+        .into_iter()
+        .map(|(name, module)| (name.to_owned(), module))
+        .collect()
 }
 
 /// The providers that `host` knows without being told.

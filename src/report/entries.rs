@@ -7,7 +7,11 @@ use crate::journal::{Answer, Begun, Recorded, Step};
 
 /// The entries of a recorded run, in order of their steps.
 pub fn entries(recorded: &Recorded) -> Vec<Json> {
-    recorded.steps.values().filter_map(|step| step_entry(&recorded.begun, step)).collect()
+    recorded
+        .steps
+        .values()
+        .filter_map(|step| step_entry(&recorded.begun, step))
+        .collect()
 }
 
 fn step_entry(begun: &Begun, step: &Step) -> Option<Json> {
@@ -16,13 +20,21 @@ fn step_entry(begun: &Begun, step: &Step) -> Option<Json> {
         None => {
             // An intent without an outcome: nobody knows yet whether it landed.
             let intent = step.intents.first()?;
-            let pending = Answer { asked: intent.asked.clone(), at_ms: intent.at_ms, in_doubt: true, ..Answer::default() };
+            let pending = Answer {
+                asked: intent.asked.clone(),
+                at_ms: intent.at_ms,
+                in_doubt: true,
+                ..Answer::default()
+            };
             entry(&pending, Some(begun.at_ms))
         }
     };
     if let Some(intent) = step.intents.last() {
         shown["key"] = json!(intent.key);
-        shown["decision"] = shown["decision"].take().as_str().map_or_else(|| json!(intent.decision), |text| json!(text));
+        shown["decision"] = shown["decision"]
+            .take()
+            .as_str()
+            .map_or_else(|| json!(intent.decision), |text| json!(text));
         shown["attempts"] = json!(intent.attempt);
     }
     if !step.attempts.is_empty() {

@@ -12,8 +12,20 @@ pub fn subject(answer: &Answer) -> String {
     if let (Some(collection), Some(id)) = (text("collection"), text("id")) {
         return format!("{collection}/{id}");
     }
-    const NAMING: [&str; 12] =
-        ["path", "source", "name", "url", "key", "collection", "model", "folder", "prefix", "channel", "text", "note"];
+    const NAMING: [&str; 12] = [
+        "path",
+        "source",
+        "name",
+        "url",
+        "key",
+        "collection",
+        "model",
+        "folder",
+        "prefix",
+        "channel",
+        "text",
+        "note",
+    ];
     let named = NAMING.into_iter().find_map(|name| args.get(name));
     match named {
         Some(Value::Text(text)) => text.clone(),
@@ -76,7 +88,11 @@ fn gist_of_media(map: &Map) -> String {
 }
 
 fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+    if count == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{count} {what}s")
+    }
 }
 
 fn words(value: &Value) -> String {

@@ -4,8 +4,8 @@ use serde_json::{Value as Json, json};
 
 use super::entries::{entries, entry, timestamp};
 use crate::journal::{Outcome, Recorded, RunError, RunRecord};
-use crate::runs::{Finished, Plan};
 use crate::runs::plan::StoreChange;
+use crate::runs::{Finished, Plan};
 use crate::script::Script;
 
 /// What `run --json` ends with.
@@ -36,7 +36,11 @@ pub fn record_json(record: &RunRecord) -> Json {
 
 /// Where and why a run failed.
 pub fn error_json(error: &RunError, file: &str) -> Json {
-    let module = error.place.module.as_ref().map(|module| format!("playbooks/{module}.rhai"));
+    let module = error
+        .place
+        .module
+        .as_ref()
+        .map(|module| format!("playbooks/{module}.rhai"));
     json!({
         "code": error.failure.code,
         "message": error.failure.message,
@@ -56,7 +60,13 @@ pub fn show_json(record: &RunRecord, recorded: &Recorded) -> Json {
     run["outcome"] = recorded.outcome().map_or(Json::Null, |outcome| outcome.value.to_json());
     run["input"] = recorded.begun.input.to_json();
     run["trigger"] = json!(recorded.begun.trigger);
-    run["modules"] = recorded.begun.modules.iter().map(|(name, hash)| (name.clone(), json!(hash.to_string()))).collect::<serde_json::Map<_, _>>().into();
+    run["modules"] = recorded
+        .begun
+        .modules
+        .iter()
+        .map(|(name, hash)| (name.clone(), json!(hash.to_string())))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
     json!({ "run": run, "entries": entries(recorded) })
 }
 

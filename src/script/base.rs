@@ -58,18 +58,24 @@ fn set_text(module: &mut Module) {
         module,
         |text: &mut ImmutableString, find: ImmutableString, with: ImmutableString| replace(text, &find, &with),
     );
-    rhai::FuncRegistration::new("replace")
-        .set_into_module(module, |text: &mut ImmutableString, find: char, with: char| {
+    rhai::FuncRegistration::new("replace").set_into_module(
+        module,
+        |text: &mut ImmutableString, find: char, with: char| {
             replace(text, find.encode_utf8(&mut [0; 4]), with.encode_utf8(&mut [0; 4]))
-        });
-    rhai::FuncRegistration::new("replace")
-        .set_into_module(module, |text: &mut ImmutableString, find: ImmutableString, with: char| {
+        },
+    );
+    rhai::FuncRegistration::new("replace").set_into_module(
+        module,
+        |text: &mut ImmutableString, find: ImmutableString, with: char| {
             replace(text, &find, with.encode_utf8(&mut [0; 4]))
-        });
-    rhai::FuncRegistration::new("replace")
-        .set_into_module(module, |text: &mut ImmutableString, find: char, with: ImmutableString| {
+        },
+    );
+    rhai::FuncRegistration::new("replace").set_into_module(
+        module,
+        |text: &mut ImmutableString, find: char, with: ImmutableString| {
             replace(text, find.encode_utf8(&mut [0; 4]), &with)
-        });
+        },
+    );
 }
 
 fn replace(text: &mut ImmutableString, find: &str, with: &str) -> Result<(), Box<EvalAltResult>> {
@@ -109,7 +115,8 @@ fn set_order(module: &mut Module) {
                 let repeated = match kept.last() {
                     Some(last) => {
                         let same = is_same.call_raw(&ctx, None, [last.clone(), item.clone()])?;
-                        same.as_bool().map_err(|_| mismatch("a bool from the closure of `dedup`", &same))?
+                        same.as_bool()
+                            .map_err(|_| mismatch("a bool from the closure of `dedup`", &same))?
                     }
                     None => false,
                 };
