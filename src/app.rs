@@ -24,7 +24,7 @@ use crate::runs::{Library, Runner};
 use crate::script::Language;
 use crate::store::content::{Content, FileContent, ScratchContent};
 use crate::store::documents::Indexes;
-use crate::store::engine::{Engine, EngineOptions};
+use crate::store::engine::{self, Engine, EngineOptions, Repaired};
 use crate::store::overlay::Overlay;
 use crate::store::tx::Ground;
 use crate::store::{Store, StoreError};
@@ -111,13 +111,25 @@ impl App {
         })
     }
 
-    /// A runner on the project's store, opened for writing. Repairs the store if its last owner was killed.
+    /// A runner on the project's store, opened for writing.
     pub fn runner(&self) -> Result<Runner, AppError> {
+        let ground = self.writer()?;
+        Ok(self.runner_on(ground, self.world()?)?)
+    }
+
+    /// The project's store, opened for writing and made if there is none. Repairs it if its last owner was killed.
+    pub fn writer(&self) -> Result<Ground, AppError> {
         let path = self.config.data().join(STORE_FILE);
         let store = self.patiently(|| Engine::open(&path, self.engine_options()))?;
         let ground = self.ground(Arc::new(store))?;
         Indexes::build(&ground)?;
-        Ok(self.runner_on(ground, self.world()?)?)
+        Ok(ground)
+    }
+
+    /// Checks every row of the project's store, and makes good what an owner that was killed left behind.
+    pub fn repair(&self) -> Result<Repaired, AppError> {
+        let path = self.config.data().join(STORE_FILE);
+        Ok(self.patiently(|| engine::repair(&path, self.engine_options()))?)
     }
 
     /// The project's store, only to be read. `None` when there is none yet.

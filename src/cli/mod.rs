@@ -5,19 +5,20 @@ pub mod out;
 mod playbook;
 mod progress;
 
-// mod bench;
-// mod check;
-// mod config;
-// mod functions;
+mod bench;
+mod check;
+mod config;
+mod data;
+mod functions;
 // mod init;
-// mod kv;
+mod kv;
 mod plan;
-// mod providers;
+mod providers;
 mod replay;
 mod run;
 mod runs;
 mod show;
-// mod store;
+mod store;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -52,8 +53,8 @@ const EXIT_CODES: &str = "Exit codes: 0 success, 1 the playbook failed (or a rep
 enum Command {
     // /// Make a project with a demo that needs no keys.
     // Init(init::Args),
-    // /// Find mistakes in playbooks and prompts without running them.
-    // Check(check::Args),
+    /// Find mistakes in playbooks and prompts without running them.
+    Check(check::Args),
     /// Run a playbook, by name or by path.
     Run(run::Args),
     /// Show what a playbook would do; nothing is sent, nothing is kept.
@@ -64,18 +65,18 @@ enum Command {
     Show(show::Args),
     /// Play a run again from its journal, every door shut.
     Replay(replay::Args),
-    // /// Explain the functions that playbooks call.
-    // Functions(functions::Args),
-    // /// Look at and change documents.
-    // Store(store::Args),
-    // /// Look at and change key-value pairs.
-    // Kv(kv::Args),
-    // /// Show the effective configuration and where each value comes from.
-    // Config(config::Args),
-    //     // /// Show for each provider whether it is live, and why not.
-    // Providers(providers::Args),
-    // Measure this machine.
-    // Bench(bench::Args),
+    /// Explain the functions that playbooks call.
+    Functions(functions::Args),
+    /// Look at and change documents.
+    Store(store::Args),
+    /// Look at and change key-value pairs.
+    Kv(kv::Args),
+    /// Show the effective configuration and where each value comes from.
+    Config(config::Args),
+    /// Show for each provider whether it is live, and why not.
+    Providers(providers::Args),
+    /// Measure this machine.
+    Bench(bench::Args),
 }
 
 /// Runs the command that `arguments` name.
@@ -117,17 +118,17 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
     out.start_log(&app);
     match cli.command {
         // Command::Init(_) => unreachable!("it needs no app and was handled above"),
-        // Command::Check(args) => check::perform(args, &app, out),
+        Command::Check(args) => check::perform(args, &app, out),
         Command::Run(args) => run::perform(args, &app, out),
         Command::Plan(args) => plan::perform(args, &app, out),
         Command::Runs(args) => runs::perform(args, &app, out),
         Command::Show(args) => show::perform(args, &app, out),
         Command::Replay(args) => replay::perform(args, &app, out),
-        // Command::Functions(args) => functions::perform(args, &app, out),
-        // Command::Store(args) => store::perform(args, &app, out),
-        // Command::Kv(args) => kv::perform(args, &app, out),
-        // Command::Config(args) => config::perform(args, &app, out),
-        // Command::Providers(args) => providers::perform(args, &app, out),
-        // Command::Bench(args) => bench::perform(args, &app, out),
+        Command::Functions(args) => functions::perform(args, &app, out),
+        Command::Store(args) => store::perform(args, &app, out),
+        Command::Kv(args) => kv::perform(args, &app, out),
+        Command::Config(args) => config::perform(args, &app, out),
+        Command::Providers(args) => providers::perform(args, &app, out),
+        Command::Bench(args) => bench::perform(args, &app, out),
     }
 }

@@ -33,6 +33,8 @@ pub struct Out {
     /// Whether a person sits there, so that progress may be drawn.
     pub live: bool,
     pub unicode: bool,
+    /// Columns of the terminal; `None` for a file or a pipe, which take lines of any length.
+    pub width: Option<usize>,
     gone: bool,
 }
 
@@ -53,6 +55,7 @@ impl Out {
             color: color && !json,
             live: terminal && std::io::stderr().is_terminal() && !json,
             unicode: speaks_unicode(),
+            width: terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0.into()),
             gone: false,
         }
     }
@@ -60,6 +63,12 @@ impl Out {
     /// How colour was asked for.
     pub fn choice(&self) -> ColorChoice {
         self.choice
+    }
+
+    /// The columns left of a line after so many; all that anybody may want when nobody reads by eye.
+    pub fn rest_of_line(&self, taken: usize) -> usize {
+        self.width
+            .map_or(usize::MAX, |width| width.saturating_sub(taken).max(20))
     }
 
     /// Prints one line.

@@ -6,7 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, excerpt, plain};
 use crate::duration::for_people;
@@ -125,4 +125,52 @@ pub fn effect_line(answer: &Answer, out: &Out) -> String {
     format!("  {mark} {name} {subject} {gist}{simulated}{took}")
         .trim_end()
         .to_owned()
+}
+
+/// A sign of life on standard error while a command works for more than a second; none when piped.
+pub struct Busy(ProgressBar);
+
+impl Busy {
+    pub fn new(out: &Out, what: &'static str) -> Busy {
+        if !out.live {
+            return Busy(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{life}").expect("the template is right");
+        bar.set_style(
+            style.with_key("life", move |state: &ProgressState, line: &mut dyn std::fmt::Write| {
+                // What is done within the second needs no sign.
+                if state.elapsed() < SHOWN_AFTER {
+                    return;
+                }
+                let elapsed = for_people(state.elapsed().as_millis() as u64);
+                let written = match state.len() {
+                    Some(whole) if whole > 0 => {
+                        let eta = for_people(state.eta().as_millis() as u64);
+                        write!(line, "{what} {} of {whole}, {elapsed}, eta {eta}", state.pos())
+                    }
+                    _ => write!(line, "{what} {elapsed}"),
+                };
+                written.unwrap_or_default();
+            }),
+        );
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Busy(bar)
+    }
+
+    /// How much of a known whole is done.
+    pub fn at(&self, done: u64, whole: u64) {
+        self.0.set_length(whole);
+        self.0.set_position(done);
+    }
+
+    pub fn done(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.done();
+    }
 }

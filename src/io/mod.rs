@@ -9,6 +9,7 @@ pub mod clock;
 pub mod env;
 pub mod ffmpeg;
 pub mod files;
+pub mod fresh;
 pub mod http;
 pub mod provider;
 pub mod scratch;
