@@ -124,7 +124,11 @@ fn show(names: &[String], is_whole: bool, problems: &[Diagnosis], out: &mut Out)
         [only] => plain(only),
         names => format!("{} playbooks", names.len()),
     };
-    let playbooks = if is_whole { format!("{playbooks} and the prompts") } else { playbooks };
+    let playbooks = if is_whole {
+        format!("{playbooks} and the prompts")
+    } else {
+        playbooks
+    };
     let line = match problems.len() {
         0 => format!(
             "{} {playbooks} checked, nothing wrong",

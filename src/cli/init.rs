@@ -15,14 +15,46 @@ use crate::io::fresh::write_new;
 
 /// What becomes part of every project, with a word on each. `host.toml` comes last: with it the folder is a project.
 const FILES: [(&str, &[u8], &str); 9] = [
-    ("playbooks/demo.rhai", include_bytes!("../../playbooks/demo.rhai"), "from a feed and a video to a captioned clip"),
-    ("playbooks/learn/store.rhai", include_bytes!("../../playbooks/learn/store.rhai"), "keep things between runs"),
-    ("playbooks/learn/errors.rhai", include_bytes!("../../playbooks/learn/errors.rhai"), "what to do when something fails"),
-    ("prompts/demo/caption.md", include_bytes!("../../prompts/demo/caption.md"), "the words for the language model"),
-    ("inbox/feed.json", include_bytes!("../../inbox/feed.json"), "twelve topics to choose from"),
-    ("inbox/clip.mp4", include_bytes!("../../inbox/clip.mp4"), "twelve seconds of video"),
-    (".env.example", include_bytes!("../../.env.example"), "switches, signals and secrets: copy it to .env"),
-    (".gitignore", b"/data\n/.host\n.env\n", "keeps data and secrets out of git"),
+    (
+        "playbooks/demo.rhai",
+        include_bytes!("../../playbooks/demo.rhai"),
+        "from a feed and a video to a captioned clip",
+    ),
+    (
+        "playbooks/learn/store.rhai",
+        include_bytes!("../../playbooks/learn/store.rhai"),
+        "keep things between runs",
+    ),
+    (
+        "playbooks/learn/errors.rhai",
+        include_bytes!("../../playbooks/learn/errors.rhai"),
+        "what to do when something fails",
+    ),
+    (
+        "prompts/demo/caption.md",
+        include_bytes!("../../prompts/demo/caption.md"),
+        "the words for the language model",
+    ),
+    (
+        "inbox/feed.json",
+        include_bytes!("../../inbox/feed.json"),
+        "twelve topics to choose from",
+    ),
+    (
+        "inbox/clip.mp4",
+        include_bytes!("../../inbox/clip.mp4"),
+        "twelve seconds of video",
+    ),
+    (
+        ".env.example",
+        include_bytes!("../../.env.example"),
+        "switches, signals and secrets: copy it to .env",
+    ),
+    (
+        ".gitignore",
+        b"/data\n/.host\n.env\n",
+        "keeps data and secrets out of git",
+    ),
     (FILE_NAME, include_bytes!("../../host.toml"), "settings, each explained"),
 ];
 
@@ -33,8 +65,15 @@ pub struct Args {
 }
 
 pub fn perform(args: Args, folder: &Path, out: &mut Out) -> Result<u8, CliError> {
-    let target = args.dir.as_ref().map_or_else(|| folder.to_owned(), |dir| folder.join(dir));
-    let above = target.ancestors().skip(1).find(|above| above.join(FILE_NAME).is_file()).map(Path::to_owned);
+    let target = args
+        .dir
+        .as_ref()
+        .map_or_else(|| folder.to_owned(), |dir| folder.join(dir));
+    let above = target
+        .ancestors()
+        .skip(1)
+        .find(|above| above.join(FILE_NAME).is_file())
+        .map(Path::to_owned);
     let mut made = Vec::new();
     let mut kept = Vec::new();
     for file in FILES {
@@ -46,19 +85,25 @@ pub fn perform(args: Args, folder: &Path, out: &mut Out) -> Result<u8, CliError>
                 1 => "1 file was made before".to_owned(),
                 count => format!("{count} files were made before; `host init` goes on from there"),
             };
-            CliError::new("INIT_FILE", message, OTHER).note(so_far).help("name a folder that can be written: `host init DIR`")
+            CliError::new("INIT_FILE", message, OTHER)
+                .note(so_far)
+                .help("name a folder that can be written: `host init DIR`")
         })?;
         if written { made.push(file) } else { kept.push(file) }
     }
     if out.json {
-        let names = |files: &[(&str, &[u8], &str)]| files.iter().map(|(name, ..)| (*name).to_owned()).collect::<Vec<_>>();
+        let names =
+            |files: &[(&str, &[u8], &str)]| files.iter().map(|(name, ..)| (*name).to_owned()).collect::<Vec<_>>();
         out.json(&json!({ "folder": target.display().to_string(), "made": names(&made), "kept": names(&kept) }));
         return Ok(0);
     }
     show(&target, &made, &kept, out);
     if let Some(above) = above {
         out.line("");
-        out.line(format!("note    it lies within another project, {}; commands here speak of the inner one", plain(&above.display().to_string())));
+        out.line(format!(
+            "note    it lies within another project, {}; commands here speak of the inner one",
+            plain(&above.display().to_string())
+        ));
     }
     out.line("");
     next(args.dir.as_deref(), out);
@@ -75,7 +120,11 @@ fn show(target: &Path, made: &[(&str, &[u8], &str)], kept: &[(&str, &[u8], &str)
     out.line("");
     for (name, bytes, word) in made {
         let size = bytes_for_people(bytes.len() as u64);
-        let line = format!("  {} {name:<28} {size:>9}  {}", out.paint(GOOD, "+"), out.paint(FAINT, word));
+        let line = format!(
+            "  {} {name:<28} {size:>9}  {}",
+            out.paint(GOOD, "+"),
+            out.paint(FAINT, word)
+        );
         out.line(line);
     }
     for (name, ..) in kept {
