@@ -30,6 +30,7 @@ pub fn modules() -> Vec<(String, Module)> {
         ("store", store::module()),
         ("kv", kv::module()),
         ("file", file::module()),
+        ("media", media::module()),
         ("prompt", prompt::module()),
         ("time", time::module()),
         ("random", random::module()),
