@@ -104,6 +104,8 @@ impl std::error::Error for Failure {}
 pub enum Landed {
     /// Certainly not: it never left, or the provider documents the refusal as "nothing done".
     No,
+    /// It did: the provider answered, but with nothing of use, such as a refusal to write the text that was paid for.
+    Yes,
     /// Nobody can tell from here.
     Unknown,
 }
@@ -128,6 +130,11 @@ impl Fault {
     /// A fault that may pass, of a request that did nothing.
     pub fn passing(failure: Failure) -> Fault {
         Fault { failure, landed: Landed::No, passing: true, unhealthy: true }
+    }
+
+    /// An answer without use, of a request that did its work: asking again would do it again.
+    pub fn answered(failure: Failure) -> Fault {
+        Fault { failure, landed: Landed::Yes, passing: false, unhealthy: false }
     }
 
     /// A fault after which nobody can tell whether the request did its work.

@@ -7,6 +7,7 @@
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use url::{Position, Url};
 
 use crate::effect::Failure;
 use crate::io::secrets::Secrets;
@@ -95,6 +96,12 @@ fn disguises(secret: &str) -> Vec<String> {
         found.push(base64_at(&STANDARD_NO_PAD, secret, offset));
         found.push(base64_at(&URL_SAFE_NO_PAD, secret, offset));
     }
+    // A web hook's address is a secret as a whole, but whoever answers it quotes the path alone.
+    if let Ok(url) = Url::parse(secret)
+        && url.has_host()
+    {
+        found.push(url[Position::BeforePath..Position::AfterQuery].trim_start_matches('/').to_owned());
+    }
     found.retain(|disguise| disguise.len() >= DISGUISE_CHARS_MIN);
     found.push(secret.to_owned());
     found.sort();
@@ -115,6 +122,7 @@ fn base64_at(engine: &impl base64::Engine, secret: &str, offset: usize) -> Strin
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
     use proptest::prelude::*;
 
     use super::*;
@@ -158,6 +166,13 @@ mod tests {
         let shown = masks.mask_failure(failure);
         assert_eq!(shown.message, "GET /?key=[masked:API_KEY]");
         assert_eq!(shown.details, Value::from("[masked:API_KEY]"));
+    }
+
+    #[test]
+    fn the_path_of_a_secret_address_is_masked_on_its_own() {
+        let masks = masks("https://hooks.example.com/services/T0/B0/abcdef");
+        let shown = masks.mask_text("no service at /services/T0/B0/abcdef on hooks.example.com".to_owned());
+        assert_eq!(shown, "no service at /[masked:API_KEY] on hooks.example.com");
     }
 
     #[test]

@@ -52,7 +52,7 @@ fn field_value() -> impl Strategy<Value = Value> {
         (-4i32..5).prop_map(|n| Value::Float(f64::from(n) / 2.0)),
         "[\u{0}ab]{0,2}".prop_map(Value::Text),
         // Beyond what an index holds of a value.
-        "[ab]{0,1}".prop_map(|end| Value::Text("x".repeat(600) + &end)),
+        "[ab]{0,1}".prop_map(|end| Value::Text("x".repeat(600) + end.as_str())),
     ]
 }
 
