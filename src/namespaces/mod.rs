@@ -4,7 +4,9 @@
 //! itself. Adding a namespace is one file and one line in [`modules`]; adding a provider is one folder, that line, and
 //! one in [`providers`].
 
+pub mod fault;
 pub mod file;
+pub mod http;
 pub mod media;
 pub mod options;
 pub mod provider;
