@@ -6,6 +6,7 @@
 
 pub mod chance;
 pub mod clock;
+pub mod env;
 pub mod ffmpeg;
 pub mod files;
 pub mod http;

@@ -8,6 +8,7 @@ use super::http::HttpDoor;
 use crate::value::Map;
 
 /// A provider's address and its own door: what its host opens is not opened to `http::`.
+#[derive(Clone)]
 pub struct ProviderDoor {
     pub name: String,
     /// Configurable for every provider, for tests, proxies and regional hosts.
