@@ -8,6 +8,7 @@ pub mod fault;
 pub mod file;
 pub mod http;
 pub mod media;
+pub mod openai;
 pub mod options;
 pub mod provider;
 
@@ -17,7 +18,10 @@ pub use provider::ProviderSpec;
 
 /// Every namespace by name, in the order of the reference.
 pub fn modules() -> Vec<(String, Module)> {
-    Vec::new()
+    let mut modules = Vec::new();
+    modules.push(("http".to_owned(), http::module()));
+    modules.push(("openai".to_owned(), openai::module()));
+    modules
 }
 
 /// The providers that `host` knows without being told.

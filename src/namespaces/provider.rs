@@ -19,6 +19,8 @@ pub struct ProviderSpec {
     pub secrets: Vec<String>,
     /// Secrets it can do without.
     pub optional_secrets: Vec<String>,
+    /// The secrets that it can do without at another address than its own.
+    pub home_secrets: Vec<String>,
     /// The secret that is itself the address requests go to, such as a web hook's.
     pub url_secret: Option<String>,
     /// Where it is, unless configured otherwise. `None`: it has no one address.
@@ -37,6 +39,7 @@ impl ProviderSpec {
             even_dry: false,
             secrets: Vec::new(),
             optional_secrets: Vec::new(),
+            home_secrets: Vec::new(),
             url_secret: None,
             base_url: None,
             timeout: Duration::from_secs(30),
@@ -70,6 +73,12 @@ impl ProviderSpec {
         self
     }
 
+    /// A secret that is needed at the provider's own address, and optional at a compatible server's.
+    pub fn home_secret(mut self, name: &str) -> ProviderSpec {
+        self.home_secrets.push(name.to_owned());
+        self
+    }
+
     /// A secret that is the address requests go to.
     pub fn url_secret(mut self, name: &str) -> ProviderSpec {
         self.url_secret = Some(name.to_owned());
@@ -84,6 +93,14 @@ impl ProviderSpec {
     pub fn per_minute(mut self, calls: u32) -> ProviderSpec {
         self.per_minute = Some(calls);
         self
+    }
+
+    /// The secrets without which it cannot be live at `base_url`.
+    pub fn needed_secrets(&self, base_url: Option<&Url>) -> Vec<&str> {
+        let own = self.base_url.as_deref().and_then(|url| Url::parse(url).ok());
+        let is_home = base_url.is_none_or(|url| own.is_some_and(|own| own.origin() == url.origin()));
+        let at_home = self.home_secrets.iter().filter(|_| is_home);
+        self.secrets.iter().chain(at_home).map(String::as_str).collect()
     }
 
     /// What the provider's own door may reach: the configured address, and the one that a secret holds. Neither is
