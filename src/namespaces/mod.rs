@@ -4,6 +4,7 @@
 //! itself. Adding a namespace is one file and one line in [`modules`]; adding a provider is one folder, that line, and
 //! one in [`providers`].
 
+pub mod declared;
 pub mod fault;
 pub mod file;
 pub mod http;
@@ -11,20 +12,40 @@ pub mod media;
 pub mod openai;
 pub mod options;
 pub mod provider;
+pub mod slack;
+
+use std::collections::BTreeMap;
 
 use rhai::Module;
 
+pub use declared::DeclaredProvider;
 pub use provider::ProviderSpec;
 
-/// Every namespace by name, in the order of the reference.
-pub fn modules() -> Vec<(String, Module)> {
-    let mut modules = Vec::new();
-    modules.push(("http".to_owned(), http::module()));
-    modules.push(("openai".to_owned(), openai::module()));
-    modules
+/// Every namespace by name, in the order of the reference; those of declared providers come last.
+pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
+    let own = [("http", http::module()), ("openai", openai::module()), ("slack", slack::module())];
+    let own = own.into_iter().map(|(name, module)| (name.to_owned(), module));
+    own.chain(declared.iter().map(|provider| (provider.name.clone(), declared::module(provider)))).collect()
 }
 
 /// The providers that `host` knows without being told.
 pub fn providers() -> Vec<ProviderSpec> {
-    Vec::new()
+    let mut providers = Vec::from(http::providers());
+    providers.extend([openai::provider(), slack::provider()]);
+    providers
+}
+
+/// Every function that writes to a provider, and the provider's name as `uses` in a playbook's header gives it.
+pub fn writers(declared: &[DeclaredProvider]) -> BTreeMap<String, String> {
+    const OWN: [(&str, &str); 6] = [
+        ("http::post", http::WRITES),
+        ("http::put", http::WRITES),
+        ("http::patch", http::WRITES),
+        ("http::delete", http::WRITES),
+        ("openai::chat", openai::NAME),
+        ("slack::post", slack::NAME),
+    ];
+    let own = OWN.into_iter().map(|(function, provider)| (function.to_owned(), provider.to_owned()));
+    let declared = declared.iter().flat_map(|provider| declared::writers(provider).map(|function| (function, provider.name.clone())));
+    own.chain(declared).collect()
 }

@@ -87,9 +87,9 @@ pub struct Call {
 }
 
 impl Call {
-    /// A request that changes nothing, from the options that all share.
-    pub fn read(method: Method, options: &mut Options) -> Result<Call, BadCall> {
-        let timeout = options.duration("timeout")?.unwrap_or(TIMEOUT);
+    /// A request that changes nothing, from the options that all share. `timeout` counts when they name none.
+    pub fn read(method: Method, timeout: Duration, options: &mut Options) -> Result<Call, BadCall> {
+        let timeout = options.duration("timeout")?.unwrap_or(timeout);
         if timeout.is_zero() || timeout > TIMEOUT_MAX {
             let given = Value::from(format!("{timeout:?}"));
             return Err(options.kind("timeout", &given, "a length of time up to \"10m\"").into());
@@ -114,8 +114,8 @@ impl Call {
     }
 
     /// A request with `body`, or with what the options say in its place.
-    pub fn write(method: Method, body: Value, options: &mut Options) -> Result<Call, BadCall> {
-        let call = Call::read(method, options)?;
+    pub fn write(method: Method, timeout: Duration, body: Value, options: &mut Options) -> Result<Call, BadCall> {
+        let call = Call::read(method, timeout, options)?;
         let form = match options.value("form") {
             Some(form @ Value::Map(_)) => Some(Content::Form(spread("form", form, options)?)),
             Some(other) => return Err(options.kind("form", &other, "a map").into()),
@@ -272,7 +272,7 @@ mod tests {
             ("form", Value::from([("name", "é".into()), ("on", Value::Bool(true))])),
         ]);
         let mut options = options(given);
-        let call = Call::write(Method::Post, Value::Unit, &mut options).expect("a call");
+        let call = Call::write(Method::Post, TIMEOUT, Value::Unit, &mut options).expect("a call");
         let request = call.request(url(), "key-1");
         assert_eq!(request.url.query(), Some("a=1&q=a+b%26c&tag=x&tag=2"));
         assert_eq!(request.body, b"name=%C3%A9&on=true");
@@ -285,7 +285,7 @@ mod tests {
     fn the_kind_of_body_follows_from_its_value_unless_a_header_says_it() {
         let kind = |body: Value, headers: Value| {
             let mut options = options(Value::from([("headers", headers)]));
-            let request = Call::write(Method::Put, body, &mut options).expect("a call").request(url(), "key-1");
+            let request = Call::write(Method::Put, TIMEOUT, body, &mut options).expect("a call").request(url(), "key-1");
             let named = request.headers.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
             named.map(|(_, value)| value).collect::<Vec<_>>().join(" and ")
         };
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn what_cannot_be_sent_is_refused_before_it_is_an_effect() {
         let code = |body: Value, fields: Value| {
-            let error = Call::write(Method::Post, body, &mut options(fields)).expect_err("refused");
+            let error = Call::write(Method::Post, TIMEOUT, body, &mut options(fields)).expect_err("refused");
             Failure::from(error).code
         };
         assert_eq!(code("a".into(), Value::from([("json", Value::Int(1))])), "BAD_OPTION");

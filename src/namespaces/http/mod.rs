@@ -21,6 +21,8 @@
 pub mod answer;
 pub mod call;
 pub mod simulate;
+#[cfg(test)]
+mod tests;
 
 use rhai::Dynamic;
 use rhai::plugin::*;
@@ -178,7 +180,7 @@ fn read(ctx: &NativeCallContext, function: &'static str, method: Method, url: &s
     let mut options = ctx.check(Options::new(function, options))?;
     let args = args(url, None, &options);
     let url = ctx.check(call::parse_url(url))?;
-    let mut call = ctx.check(Call::read(method, &mut options))?;
+    let mut call = ctx.check(Call::read(method, call::TIMEOUT, &mut options))?;
     call.follow = ctx.check(options.bool("follow"))?.unwrap_or(true);
     ctx.check(options.finish())?;
     let provider = provider_of_read(&ctx.run()?, &url);
@@ -198,7 +200,7 @@ fn write(
     let body = ctx.value(&body)?;
     let args = args(url, Some(&body), &options);
     let url = ctx.check(call::parse_url(url))?;
-    let mut call = ctx.check(Call::write(method, body, &mut options))?;
+    let mut call = ctx.check(Call::write(method, call::TIMEOUT, body, &mut options))?;
     call.key = ctx.check(call::read_key(&mut options))?;
     ctx.check(options.finish())?;
     let declaration = Declaration::write(name(method))

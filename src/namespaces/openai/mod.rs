@@ -22,6 +22,8 @@ pub mod prices;
 pub mod refusal;
 pub mod schema;
 pub mod simulate;
+#[cfg(test)]
+mod tests;
 
 use std::sync::LazyLock;
 use std::time::Duration;
