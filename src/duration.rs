@@ -4,7 +4,9 @@ use std::time::Duration;
 
 /// The text is no length of time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no length of time: write for instance \"250ms\", \"90s\", \"45m\", \"2h\" or \"1d12h\", up to 3650 days")]
+#[error(
+    "{0:?} is no length of time: write for instance \"250ms\", \"90s\", \"45m\", \"2h\" or \"1d12h\", up to 3650 days"
+)]
 pub struct BadDuration(String);
 
 const DAY_MS: u64 = 86_400_000;
@@ -21,11 +23,16 @@ pub fn parse(text: &str) -> Result<Duration, BadDuration> {
     }
     while !rest.is_empty() {
         let digits = rest.find(|letter: char| !letter.is_ascii_digit()).ok_or_else(bad)?;
-        let letters = rest[digits..].find(|letter: char| letter.is_ascii_digit()).unwrap_or(rest.len() - digits);
+        let letters = rest[digits..]
+            .find(|letter: char| letter.is_ascii_digit())
+            .unwrap_or(rest.len() - digits);
         let number: u64 = rest[..digits].parse().map_err(|_| bad())?;
         let unit = rest[digits..digits + letters].trim();
         let (_, unit_ms) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or_else(bad)?;
-        total_ms = number.checked_mul(unit_ms).and_then(|ms| total_ms.checked_add(ms)).ok_or_else(bad)?;
+        total_ms = number
+            .checked_mul(unit_ms)
+            .and_then(|ms| total_ms.checked_add(ms))
+            .ok_or_else(bad)?;
         rest = &rest[digits + letters..];
     }
     if total_ms > MAX_MS {
@@ -54,7 +61,17 @@ mod tests {
         assert_eq!(parse("1d12h"), Ok(Duration::from_secs(36 * 3600)));
         assert_eq!(parse("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse("1 h"), Ok(Duration::from_secs(3600)));
-        for nonsense in ["", "h", "5", "5y", "-1s", "99999999999999999999s", "18446744073709551615d", "3651d", "1é"] {
+        for nonsense in [
+            "",
+            "h",
+            "5",
+            "5y",
+            "-1s",
+            "99999999999999999999s",
+            "18446744073709551615d",
+            "3651d",
+            "1é",
+        ] {
             assert!(parse(nonsense).is_err(), "{nonsense}");
         }
     }

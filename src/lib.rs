@@ -1,5 +1,21 @@
-//! `host` runs playbooks.
+//! `host` runs playbooks — Rhai scripts — for people who operate content pipelines.
+//!
+//! Whatever a script asks of the world goes through one gate and onto one tape. The floors, top to bottom; each uses
+//! only those below it:
+//!
+//! | floor | modules |
+//! | --- | --- |
+//! | edges | [`cli`], [`app`], [`config`] |
+//! | runs | [`runs`], [`report`] |
+//! | namespaces | [`namespaces`] |
+//! | script | [`script`] |
+//! | gate | [`gate`] |
+//! | record | [`journal`], [`effect`] |
+//! | ground | [`store`], [`io`], [`id`], [`value`], [`duration`] |
 
+pub mod app;
+pub mod cli;
+pub mod config;
 pub mod duration;
 pub mod effect;
 pub mod gate;
@@ -7,9 +23,14 @@ pub mod id;
 pub mod io;
 pub mod journal;
 pub mod namespaces;
+pub mod report;
 pub mod runs;
 pub mod script;
 pub mod store;
 #[doc(hidden)]
 pub mod testing;
 pub mod value;
+
+/// Counts memory by thread, which is how a run is held to its share.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

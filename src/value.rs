@@ -129,7 +129,12 @@ impl Value {
             Value::Text(text) => text.len() + 1,
             Value::Blob(bytes) => bytes.len() + 1,
             Value::List(items) => 1 + items.iter().map(Value::size).sum::<usize>(),
-            Value::Map(map) => 1 + map.iter().map(|(name, value)| name.len() + 1 + value.size()).sum::<usize>(),
+            Value::Map(map) => {
+                1 + map
+                    .iter()
+                    .map(|(name, value)| name.len() + 1 + value.size())
+                    .sum::<usize>()
+            }
         }
     }
 
@@ -158,7 +163,11 @@ impl Value {
             Value::Text(text) => Json::String(text.clone()),
             Value::Blob(bytes) => Json::String(base64::engine::general_purpose::STANDARD.encode(bytes)),
             Value::List(items) => Json::Array(items.iter().map(Value::to_json).collect()),
-            Value::Map(map) => Json::Object(map.iter().map(|(name, value)| (name.clone(), value.to_json())).collect()),
+            Value::Map(map) => Json::Object(
+                map.iter()
+                    .map(|(name, value)| (name.clone(), value.to_json()))
+                    .collect(),
+            ),
         }
     }
 
@@ -174,7 +183,11 @@ impl Value {
             },
             Json::String(text) => Value::Text(text),
             Json::Array(items) => Value::List(items.into_iter().map(Value::from_json).collect()),
-            Json::Object(map) => Value::Map(map.into_iter().map(|(name, value)| (name, Value::from_json(value))).collect()),
+            Json::Object(map) => Value::Map(
+                map.into_iter()
+                    .map(|(name, value)| (name, Value::from_json(value)))
+                    .collect(),
+            ),
         }
     }
 
@@ -265,7 +278,12 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 
 impl<const N: usize> From<[(&str, Value); N]> for Value {
     fn from(fields: [(&str, Value); N]) -> Value {
-        Value::Map(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        Value::Map(
+            fields
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        )
     }
 }
 

@@ -7,7 +7,10 @@ use host::value::Value;
 fn a_script_gives_its_last_value() {
     let host = TestHost::default();
     assert_eq!(host.run("let a = 1; a + 1").value(), &Value::Int(2));
-    assert_eq!(host.run("#{ a: [1, 2.5, \"x\"] }").value().to_string(), r#"{"a":[1,2.5,"x"]}"#);
+    assert_eq!(
+        host.run("#{ a: [1, 2.5, \"x\"] }").value().to_string(),
+        r#"{"a":[1,2.5,"x"]}"#
+    );
 }
 
 #[test]

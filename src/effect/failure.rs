@@ -31,7 +31,11 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Failure {
-        Failure { code: code.into(), message: message.into(), ..Failure::default() }
+        Failure {
+            code: code.into(),
+            message: message.into(),
+            ..Failure::default()
+        }
     }
 
     pub fn provider(mut self, provider: impl Into<String>) -> Failure {
@@ -61,7 +65,10 @@ impl Failure {
             ("message".to_owned(), Value::from(self.message.as_str())),
             ("provider".to_owned(), Value::from(self.provider.clone())),
             ("status".to_owned(), Value::from(self.status.map(i64::from))),
-            ("retry_after".to_owned(), Value::from(self.retry_after_ms.map(|ms| ms as f64 / 1000.0))),
+            (
+                "retry_after".to_owned(),
+                Value::from(self.retry_after_ms.map(|ms| ms as f64 / 1000.0)),
+            ),
             ("landed".to_owned(), Value::from(self.landed)),
         ]);
         if !self.details.is_unit() {
@@ -77,8 +84,14 @@ impl Failure {
             code: text("code")?,
             message: text("message").unwrap_or_default(),
             provider: text("provider"),
-            status: thrown.get("status").and_then(Value::as_int).and_then(|status| u16::try_from(status).ok()),
-            retry_after_ms: thrown.get("retry_after").and_then(Value::as_float).map(|seconds| (seconds.max(0.0) * 1000.0) as u64),
+            status: thrown
+                .get("status")
+                .and_then(Value::as_int)
+                .and_then(|status| u16::try_from(status).ok()),
+            retry_after_ms: thrown
+                .get("retry_after")
+                .and_then(Value::as_float)
+                .map(|seconds| (seconds.max(0.0) * 1000.0) as u64),
             landed: thrown.get("landed").and_then(Value::as_bool),
             details: thrown.get("details").cloned().unwrap_or_default(),
         })
@@ -86,7 +99,11 @@ impl Failure {
 
     /// The same failure with every text in it passed through `change`.
     pub fn map_texts(self, change: &mut dyn FnMut(String) -> String) -> Failure {
-        Failure { message: change(self.message), details: self.details.map_texts(change), ..self }
+        Failure {
+            message: change(self.message),
+            details: self.details.map_texts(change),
+            ..self
+        }
     }
 }
 
@@ -124,22 +141,42 @@ pub struct Fault {
 impl Fault {
     /// A refusal that will not change by asking again, and that did nothing.
     pub fn refused(failure: Failure) -> Fault {
-        Fault { failure, landed: Landed::No, passing: false, unhealthy: false }
+        Fault {
+            failure,
+            landed: Landed::No,
+            passing: false,
+            unhealthy: false,
+        }
     }
 
     /// A fault that may pass, of a request that did nothing.
     pub fn passing(failure: Failure) -> Fault {
-        Fault { failure, landed: Landed::No, passing: true, unhealthy: true }
+        Fault {
+            failure,
+            landed: Landed::No,
+            passing: true,
+            unhealthy: true,
+        }
     }
 
     /// An answer without use, of a request that did its work: asking again would do it again.
     pub fn answered(failure: Failure) -> Fault {
-        Fault { failure, landed: Landed::Yes, passing: false, unhealthy: false }
+        Fault {
+            failure,
+            landed: Landed::Yes,
+            passing: false,
+            unhealthy: false,
+        }
     }
 
     /// A fault after which nobody can tell whether the request did its work.
     pub fn in_doubt(failure: Failure) -> Fault {
-        Fault { failure, landed: Landed::Unknown, passing: true, unhealthy: true }
+        Fault {
+            failure,
+            landed: Landed::Unknown,
+            passing: true,
+            unhealthy: true,
+        }
     }
 
     /// How long the provider asked to be left alone.

@@ -31,7 +31,13 @@ pub struct Effect<'a> {
 
 impl<'a> Effect<'a> {
     pub fn new(declaration: &'a Declaration, args: impl Into<Value>) -> Effect<'a> {
-        Effect { declaration, args: args.into(), place: Place::default(), publication: None, flight_key: None }
+        Effect {
+            declaration,
+            args: args.into(),
+            place: Place::default(),
+            publication: None,
+            flight_key: None,
+        }
     }
 
     pub fn at(mut self, place: Place) -> Effect<'a> {
@@ -42,7 +48,11 @@ impl<'a> Effect<'a> {
     /// Makes this a publish of `content` by `account`. `strict` turns a refusal into an error instead of a simulation.
     pub fn publishing(mut self, account: &str, content: &Value, strict: bool) -> Effect<'a> {
         let content = crate::id::ContentHash::of(&content.to_bytes());
-        self.publication = Some(Publication { account: account.to_owned(), content, strict });
+        self.publication = Some(Publication {
+            account: account.to_owned(),
+            content,
+            strict,
+        });
         self
     }
 

@@ -43,14 +43,24 @@ pub(super) fn run(
             return Ok(finish(gate, tape, answer, Err(failure)));
         }
         let intent = match effect.declaration.class {
-            Class::Write => Some(promise(gate, tape, effect, &answer.asked, attempt, &key, verdict.as_ref())?),
+            Class::Write => Some(promise(
+                gate,
+                tape,
+                effect,
+                &answer.asked,
+                attempt,
+                &key,
+                verdict.as_ref(),
+            )?),
             Class::Local | Class::Read => None,
         };
         let began_ms = tape.elapsed_ms(gate);
         let mut kept = Kept::default();
         let outcome = match &intent {
             Some(intent) if tape.elapsed_ms(gate) > intent.send_deadline_ms => Err(too_late(intent)),
-            _ => with_errand(gate, tape, effect, &key, answer.asked.step, &mut kept, |errand| act.carry_out(errand)),
+            _ => with_errand(gate, tape, effect, &key, answer.asked.step, &mut kept, |errand| {
+                act.carry_out(errand)
+            }),
         };
         answer.cost_usd = add(answer.cost_usd, kept.cost_usd);
         tape.writer.attach(kept.batch);
@@ -58,13 +68,25 @@ pub(super) fn run(
 
         let fault = match outcome {
             Ok(value) => return Ok(finish(gate, tape, answer, Ok(value))),
-            Err(fault) => Fault { failure: gate.masks.mask_failure(fault.failure), ..fault },
+            Err(fault) => Fault {
+                failure: gate.masks.mask_failure(fault.failure),
+                ..fault
+            },
         };
         let since_first = gate.world.clock.monotonic().saturating_sub(first_sent);
         let chance = gate.world.chance.fraction();
-        let mut next = backoff::after(&gate.policies.backoff, effect.declaration, &fault, attempt, since_first, chance);
+        let mut next = backoff::after(
+            &gate.policies.backoff,
+            effect.declaration,
+            &fault,
+            attempt,
+            since_first,
+            chance,
+        );
         if next == Next::Doubt {
-            let intent = intent.as_ref().expect("only a write is in doubt, and a write has an intent");
+            let intent = intent
+                .as_ref()
+                .expect("only a write is in doubt, and a write has an intent");
             match doubt::settle(gate, tape, effect, act, intent, &fault.failure)? {
                 doubt::Settled::Landed(value) => return Ok(finish(gate, tape, answer, Ok(value))),
                 doubt::Settled::NotLanded => next = not_landed(effect, gate, attempt),
@@ -113,9 +135,17 @@ fn admit(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, step: u32) -> Result
                 waited += pause;
             }
             Err(pause) => {
-                let message = format!("{provider} is at its rate limit for another {:.0} s", pause.as_secs_f64().ceil());
-                let failure = Failure::new("RATE_LIMITED", message).provider(provider).landed(Some(false));
-                return Ok(Err(Failure { retry_after_ms: Some(pause.as_millis() as u64), ..failure }));
+                let message = format!(
+                    "{provider} is at its rate limit for another {:.0} s",
+                    pause.as_secs_f64().ceil()
+                );
+                let failure = Failure::new("RATE_LIMITED", message)
+                    .provider(provider)
+                    .landed(Some(false));
+                return Ok(Err(Failure {
+                    retry_after_ms: Some(pause.as_millis() as u64),
+                    ..failure
+                }));
             }
         }
     }
@@ -150,7 +180,10 @@ fn too_late(intent: &Intent) -> Fault {
         "the intent took too long to reach the disk: the request was due {} ms into the run and was not sent",
         intent.send_deadline_ms
     );
-    Fault { unhealthy: false, ..Fault::passing(Failure::new("SEND_DEADLINE", message)) }
+    Fault {
+        unhealthy: false,
+        ..Fault::passing(Failure::new("SEND_DEADLINE", message))
+    }
 }
 
 /// A write of which the provider says that it is not there certainly did nothing.
@@ -203,18 +236,28 @@ pub(super) fn with_errand<T>(
         stop: &stop,
     };
     let result = carry(&mut errand);
-    *kept = Kept { batch: errand.kept, cost_usd: errand.cost_usd };
+    *kept = Kept {
+        batch: errand.kept,
+        cost_usd: errand.cost_usd,
+    };
     result
 }
 
 fn finish(gate: &Gate, tape: &Tape, answer: Answer, outcome: Result<Value, Failure>) -> Answer {
     let took_ms = tape.elapsed_ms(gate).saturating_sub(answer.at_ms);
-    Answer { took_ms, ..gate.settle(answer, outcome) }
+    Answer {
+        took_ms,
+        ..gate.settle(answer, outcome)
+    }
 }
 
 pub(super) fn wait(gate: &Gate, tape: &Tape, step: u32, pause: Duration, why: String) {
     if !pause.is_zero() {
-        tape.observer().notice(Notice::Waiting { step, why, wait_ms: pause.as_millis() as u64 });
+        tape.observer().notice(Notice::Waiting {
+            step,
+            why,
+            wait_ms: pause.as_millis() as u64,
+        });
         gate.world.clock.sleep(pause);
     }
 }

@@ -17,7 +17,11 @@ pub struct BackoffSettings {
 
 impl Default for BackoffSettings {
     fn default() -> BackoffSettings {
-        BackoffSettings { base: Duration::from_millis(500), cap: Duration::from_secs(30), attempts_max: 10 }
+        BackoffSettings {
+            base: Duration::from_millis(500),
+            cap: Duration::from_secs(30),
+            attempts_max: 10,
+        }
     }
 }
 
@@ -64,7 +68,10 @@ fn pause(settings: &BackoffSettings, fault: &Fault, attempt: u32, chance: f64) -
     let doublings = attempt.saturating_sub(1).min(20);
     // A provider that says "too many" is left alone twice as long.
     let widen = if fault.failure.status == Some(429) { 2 } else { 1 };
-    let widest = settings.base.saturating_mul((1u32 << doublings) * widen).min(settings.cap);
+    let widest = settings
+        .base
+        .saturating_mul((1u32 << doublings) * widen)
+        .min(settings.cap);
     let pause = widest.mul_f64(0.5 + 0.5 * chance.clamp(0.0, 1.0));
     match fault.retry_after() {
         Some(asked) if asked > settings.cap => None,
@@ -83,11 +90,21 @@ mod tests {
     use crate::effect::Failure;
 
     static WRITE: LazyLock<Declaration> = LazyLock::new(|| Declaration::write("test.write").attempts(3));
-    static KEYED: LazyLock<Declaration> =
-        LazyLock::new(|| Declaration::write("test.write").attempts(3).key_lifetime(Some(Duration::from_secs(3600))));
+    static KEYED: LazyLock<Declaration> = LazyLock::new(|| {
+        Declaration::write("test.write")
+            .attempts(3)
+            .key_lifetime(Some(Duration::from_secs(3600)))
+    });
 
     fn next(declaration: &Declaration, fault: &Fault, attempt: u32, since_first_s: u64) -> Next {
-        after(&BackoffSettings::default(), declaration, fault, attempt, Duration::from_secs(since_first_s), 0.0)
+        after(
+            &BackoffSettings::default(),
+            declaration,
+            fault,
+            attempt,
+            Duration::from_secs(since_first_s),
+            0.0,
+        )
     }
 
     #[test]
@@ -95,9 +112,16 @@ mod tests {
         let fault = Fault::in_doubt(Failure::new("HTTP_TIMEOUT", "no answer"));
         assert_eq!(next(&WRITE, &fault, 1, 0), Next::Doubt);
         assert!(matches!(next(&KEYED, &fault, 1, 0), Next::Again(_)));
-        assert_eq!(next(&KEYED, &fault, 1, 3599), Next::Doubt, "the key may be forgotten by the time it arrives");
+        assert_eq!(
+            next(&KEYED, &fault, 1, 3599),
+            Next::Doubt,
+            "the key may be forgotten by the time it arrives"
+        );
         assert_eq!(next(&KEYED, &fault, 3, 0), Next::Doubt, "no attempt is left");
-        assert!(matches!(next(&Declaration::read("test.read"), &fault, 1, 0), Next::Again(_)));
+        assert!(matches!(
+            next(&Declaration::read("test.read"), &fault, 1, 0),
+            Next::Again(_)
+        ));
     }
 
     #[test]
@@ -105,13 +129,19 @@ mod tests {
         let fault = Fault::passing(Failure::new("HTTP_CONNECT", "refused").status(503));
         assert!(matches!(next(&WRITE, &fault, 2, 0), Next::Again(_)));
         assert_eq!(next(&WRITE, &fault, 3, 0), Next::Fail);
-        assert_eq!(next(&WRITE, &Fault::refused(Failure::new("HTTP_STATUS", "no")), 1, 0), Next::Fail);
+        assert_eq!(
+            next(&WRITE, &Fault::refused(Failure::new("HTTP_STATUS", "no")), 1, 0),
+            Next::Fail
+        );
     }
 
     #[test]
     fn retry_after_is_honoured_up_to_the_cap() {
         let asked = |ms| {
-            Fault::passing(Failure { retry_after_ms: Some(ms), ..Failure::new("HTTP_STATUS", "slow down").status(429) })
+            Fault::passing(Failure {
+                retry_after_ms: Some(ms),
+                ..Failure::new("HTTP_STATUS", "slow down").status(429)
+            })
         };
         assert_eq!(next(&WRITE, &asked(7_000), 1, 0), Next::Again(Duration::from_secs(7)));
         assert_eq!(next(&WRITE, &asked(31_000), 1, 0), Next::Fail);

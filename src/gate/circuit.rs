@@ -21,7 +21,10 @@ pub struct CircuitSettings {
 
 impl Default for CircuitSettings {
     fn default() -> CircuitSettings {
-        CircuitSettings { threshold: 5, cooldown: Duration::from_secs(60) }
+        CircuitSettings {
+            threshold: 5,
+            cooldown: Duration::from_secs(60),
+        }
     }
 }
 
@@ -80,16 +83,22 @@ pub fn key(provider: &str) -> Vec<u8> {
 pub(super) fn admit(gate: &Gate, provider: &str, timeout: Duration) -> Result<Result<(), Failure>, StoreError> {
     let now_ms = gate.world.clock.unix_ms();
     let probe_ms = timeout.as_millis() as i64;
-    let admitted =
-        state::update(&gate.ground, &key(provider), |circuit: &mut Circuit| circuit.admit(now_ms, probe_ms))?;
+    let admitted = state::update(&gate.ground, &key(provider), |circuit: &mut Circuit| {
+        circuit.admit(now_ms, probe_ms)
+    })?;
     Ok(admitted.map_err(|wait_ms| {
         let message = format!(
             "{provider} has failed {} times in a row and is left alone for another {:.0} s",
             gate.policies.circuit.threshold,
             (wait_ms as f64 / 1000.0).ceil()
         );
-        let failure = Failure::new("CIRCUIT_OPEN", message).provider(provider).landed(Some(false));
-        Failure { retry_after_ms: Some(wait_ms as u64), ..failure }
+        let failure = Failure::new("CIRCUIT_OPEN", message)
+            .provider(provider)
+            .landed(Some(false));
+        Failure {
+            retry_after_ms: Some(wait_ms as u64),
+            ..failure
+        }
     }))
 }
 
@@ -114,7 +123,10 @@ mod tests {
 
     use super::*;
 
-    const SETTINGS: CircuitSettings = CircuitSettings { threshold: 3, cooldown: Duration::from_secs(10) };
+    const SETTINGS: CircuitSettings = CircuitSettings {
+        threshold: 3,
+        cooldown: Duration::from_secs(10),
+    };
 
     #[test]
     fn it_opens_at_the_threshold_and_lets_one_probe_through_after_the_cooldown() {
@@ -126,7 +138,11 @@ mod tests {
         circuit.tell(false, 0, &SETTINGS);
         assert_eq!(circuit.admit(4_000, 1000), Err(6_000));
         assert_eq!(circuit.admit(10_000, 1000), Ok(()), "the probe");
-        assert_eq!(circuit.admit(10_400, 1000), Err(600), "nobody else while it is under way");
+        assert_eq!(
+            circuit.admit(10_400, 1000),
+            Err(600),
+            "nobody else while it is under way"
+        );
         circuit.tell(true, 10_500, &SETTINGS);
         assert_eq!(circuit, Circuit::default());
     }

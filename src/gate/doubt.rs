@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
+use super::Gate;
 use super::attempts::{self, SEND_WITHIN};
 use super::errand::{Act, Sighting};
 use super::stop::Stop;
 use super::tape::Tape;
-use super::Gate;
 use crate::effect::{Effect, Failure, OnUnknown};
 use crate::journal::Intent;
 use crate::value::Value;
@@ -47,9 +47,15 @@ pub(super) fn settle(
     loop {
         let asked_at_ms = tape.elapsed_ms(gate);
         let mut kept = attempts::Kept::default();
-        let sighting = attempts::with_errand(gate, tape, effect, &intent.key, intent.asked.step, &mut kept, |errand| {
-            act.look_up(errand, intent)
-        });
+        let sighting = attempts::with_errand(
+            gate,
+            tape,
+            effect,
+            &intent.key,
+            intent.asked.step,
+            &mut kept,
+            |errand| act.look_up(errand, intent),
+        );
         match sighting {
             Ok(Sighting::Landed(value)) => return Ok(Settled::Landed(value)),
             // The question was put late enough, so "not there" means that it never will be.
@@ -60,15 +66,26 @@ pub(super) fn settle(
             Err(_) => failed_questions += 1,
         }
         let left = Duration::from_millis(certain_at_ms.saturating_sub(tape.elapsed_ms(gate)));
-        let pause = if failed_questions > 0 { ASK_EVERY } else { left.clamp(Duration::from_millis(1), ASK_EVERY) };
-        attempts::wait(gate, tape, intent.asked.step, pause, format!("whether {} landed ({failure})", effect.name()));
+        let pause = if failed_questions > 0 {
+            ASK_EVERY
+        } else {
+            left.clamp(Duration::from_millis(1), ASK_EVERY)
+        };
+        attempts::wait(
+            gate,
+            tape,
+            intent.asked.step,
+            pause,
+            format!("whether {} landed ({failure})", effect.name()),
+        );
     }
     Ok(match declaration.on_unknown {
         OnUnknown::Ask => Settled::Open,
         OnUnknown::Repeat(most) if intent.attempt <= most => Settled::Repeat,
         OnUnknown::Repeat(_) => Settled::Open,
-        OnUnknown::AssumeLanded => {
-            Settled::Landed(Value::from([("assumed", Value::Bool(true)), ("reason", Value::from(failure.to_string()))]))
-        }
+        OnUnknown::AssumeLanded => Settled::Landed(Value::from([
+            ("assumed", Value::Bool(true)),
+            ("reason", Value::from(failure.to_string())),
+        ])),
     })
 }

@@ -50,7 +50,11 @@ impl<'a> Simulation<'a> {
         let mut bytes = name.as_bytes().to_vec();
         bytes.push(0);
         bytes.extend(args.to_bytes());
-        Simulation { name, args, seed: ContentHash::of(&bytes) }
+        Simulation {
+            name,
+            args,
+            seed: ContentHash::of(&bytes),
+        }
     }
 
     /// A made-up id: the same for the same arguments.
@@ -88,7 +92,11 @@ pub struct Errand<'a> {
 impl Errand<'_> {
     /// Shows how far it has come.
     pub fn progress(&self, fraction: Option<f64>, text: impl Into<String>) {
-        self.observer.notice(Notice::Progress { step: self.step, fraction, text: text.into() });
+        self.observer.notice(Notice::Progress {
+            step: self.step,
+            fraction,
+            text: text.into(),
+        });
     }
 
     /// Whether to give up: the run is being stopped.

@@ -35,15 +35,23 @@ pub(super) fn claim(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>) -> Result
     let taken = state::update(&gate.ground, &key, |claim: &mut Claim| {
         let is_free = claim.owner.is_empty() || claim.until_ms <= now_ms || claim.owner == owner;
         if is_free {
-            *claim = Claim { owner: owner.clone(), until_ms };
+            *claim = Claim {
+                owner: owner.clone(),
+                until_ms,
+            };
         }
         is_free
     });
     if tape.persist(taken)? {
         return Ok(Ok(Taken(Some(key), owner)));
     }
-    let message = format!("{} is already under way for {flight_key:?}; wait for it, or use its result", effect.name());
-    Ok(Err(Failure::new("GENERATION_IN_PROGRESS", message).status(409).landed(Some(false))))
+    let message = format!(
+        "{} is already under way for {flight_key:?}; wait for it, or use its result",
+        effect.name()
+    );
+    Ok(Err(Failure::new("GENERATION_IN_PROGRESS", message)
+        .status(409)
+        .landed(Some(false))))
 }
 
 /// Gives a claim back, unless it ran out and somebody else has it.

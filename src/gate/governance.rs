@@ -7,7 +7,11 @@ use super::Gate;
 use crate::effect::{Effect, Failure};
 
 /// The environment variables that carry the signals.
-pub const SIGNAL_NAMES: [&str; 3] = ["ALLOW_AUTONOMOUS_PUBLISH", "PUBLISH_APPROVAL_GRANTED", "GOVERNANCE_APPROVED"];
+pub const SIGNAL_NAMES: [&str; 3] = [
+    "ALLOW_AUTONOMOUS_PUBLISH",
+    "PUBLISH_APPROVAL_GRANTED",
+    "GOVERNANCE_APPROVED",
+];
 
 /// The signals as given at start, in the order of [`SIGNAL_NAMES`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,7 +20,12 @@ pub struct Signals(pub [bool; 3]);
 impl Signals {
     /// The names of those that are missing.
     pub fn missing(&self) -> Vec<&'static str> {
-        SIGNAL_NAMES.into_iter().zip(self.0).filter(|(_, given)| !given).map(|(name, _)| name).collect()
+        SIGNAL_NAMES
+            .into_iter()
+            .zip(self.0)
+            .filter(|(_, given)| !given)
+            .map(|(name, _)| name)
+            .collect()
     }
 }
 
@@ -29,7 +38,9 @@ pub struct Verdict {
 impl Verdict {
     /// The refusal as an error, with the reason.
     pub fn refusal(&self) -> Option<Failure> {
-        self.refused.as_ref().map(|why| Failure::new("PUBLISH_REFUSED", why.clone()).landed(Some(false)))
+        self.refused
+            .as_ref()
+            .map(|why| Failure::new("PUBLISH_REFUSED", why.clone()).landed(Some(false)))
     }
 
     /// In the conditional, for what is simulated anyhow.

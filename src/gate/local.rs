@@ -1,8 +1,8 @@
 //! Local effects: clock, chance and store, whose result and store change are one batch.
 
+use super::Gate;
 use super::stop::Stop;
 use super::tape::Tape;
-use super::Gate;
 use crate::effect::Failure;
 use crate::io::chance::Chance;
 use crate::journal::Asked;
@@ -28,7 +28,10 @@ pub(super) fn perform(
     let mut conflicts = 0;
     loop {
         let now_ms = tape.now_ms(gate);
-        let mut local = Local { tx: Tx::new(&gate.ground, tape.mode.realm(), now_ms), chance: &*gate.world.chance };
+        let mut local = Local {
+            tx: Tx::new(&gate.ground, tape.mode.realm(), now_ms),
+            chance: &*gate.world.chance,
+        };
         let outcome = match closure(&mut local) {
             Ok(value) => Ok(value),
             Err(error) if error.is_callers() => Err(Failure::new(error.code(), error.to_string())),

@@ -37,10 +37,18 @@ impl Masks {
             }
         }
         if patterns.is_empty() {
-            return Masks { search: None, replacements };
+            return Masks {
+                search: None,
+                replacements,
+            };
         }
-        let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&patterns);
-        Masks { search: Some(search.expect("secrets are far from the limits of the search")), replacements }
+        let search = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(&patterns);
+        Masks {
+            search: Some(search.expect("secrets are far from the limits of the search")),
+            replacements,
+        }
     }
 
     /// The value with every secret in it masked, in texts, blobs and field names.
@@ -48,7 +56,8 @@ impl Masks {
         let Some(search) = &self.search else {
             return value;
         };
-        self.mask_blobs(search, value).map_texts(&mut |text| self.mask_text(text))
+        self.mask_blobs(search, value)
+            .map_texts(&mut |text| self.mask_text(text))
     }
 
     pub fn mask_text(&self, text: String) -> String {
@@ -60,16 +69,23 @@ impl Masks {
 
     pub fn mask_failure(&self, failure: Failure) -> Failure {
         let details = self.mask(failure.details.clone());
-        Failure { details, ..failure.map_texts(&mut |text| self.mask_text(text)) }
+        Failure {
+            details,
+            ..failure.map_texts(&mut |text| self.mask_text(text))
+        }
     }
 
     fn mask_blobs(&self, search: &AhoCorasick, value: Value) -> Value {
         match value {
-            Value::Blob(bytes) if search.is_match(&bytes) => Value::Blob(search.replace_all_bytes(&bytes, &self.replacements)),
-            Value::List(items) => Value::List(items.into_iter().map(|item| self.mask_blobs(search, item)).collect()),
-            Value::Map(map) => {
-                Value::Map(map.into_iter().map(|(name, value)| (name, self.mask_blobs(search, value))).collect())
+            Value::Blob(bytes) if search.is_match(&bytes) => {
+                Value::Blob(search.replace_all_bytes(&bytes, &self.replacements))
             }
+            Value::List(items) => Value::List(items.into_iter().map(|item| self.mask_blobs(search, item)).collect()),
+            Value::Map(map) => Value::Map(
+                map.into_iter()
+                    .map(|(name, value)| (name, self.mask_blobs(search, value)))
+                    .collect(),
+            ),
             other => other,
         }
     }
@@ -101,7 +117,11 @@ fn disguises(secret: &str) -> Vec<String> {
 fn disguises_of(secret: &str) -> Vec<String> {
     let json = serde_json::Value::from(secret).to_string();
     let percent = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-    let unreserved = percent.replace("%2D", "-").replace("%2E", ".").replace("%5F", "_").replace("%7E", "~");
+    let unreserved = percent
+        .replace("%2D", "-")
+        .replace("%2E", ".")
+        .replace("%5F", "_")
+        .replace("%7E", "~");
     let mut found = vec![
         json[1..json.len() - 1].to_owned(),
         percent.to_ascii_lowercase(),
@@ -183,11 +203,17 @@ mod tests {
         let masks = masks("https://hooks.example.com/services/T0/B0/abcdef");
         let shown = masks.mask_text("no service at /services/T0/B0/abcdef on hooks.example.com".to_owned());
         assert_eq!(shown, "no service at /[masked:API_KEY] on hooks.example.com");
-        assert_eq!(masks.mask_text("services%2FT0%2FB0%2Fabcdef".to_owned()), "[masked:API_KEY]");
+        assert_eq!(
+            masks.mask_text("services%2FT0%2FB0%2Fabcdef".to_owned()),
+            "[masked:API_KEY]"
+        );
     }
 
     #[test]
     fn ordinary_text_is_left_alone() {
-        assert_eq!(masks("sk-live-123456").mask_text("a clip about skiing".to_owned()), "a clip about skiing");
+        assert_eq!(
+            masks("sk-live-123456").mask_text("a clip about skiing".to_owned()),
+            "a clip about skiing"
+        );
     }
 }

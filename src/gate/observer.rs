@@ -9,14 +9,31 @@ use crate::value::Value;
 /// Something worth showing while it happens.
 #[derive(Debug)]
 pub enum Notice<'a> {
-    Asked { asked: &'a Asked, at_ms: u64 },
+    Asked {
+        asked: &'a Asked,
+        at_ms: u64,
+    },
     /// A long effect has come this far: `0.0..=1.0`, where that is known.
-    Progress { step: StepNo, fraction: Option<f64>, text: String },
+    Progress {
+        step: StepNo,
+        fraction: Option<f64>,
+        text: String,
+    },
     /// The gate waits before it goes on.
-    Waiting { step: StepNo, why: String, wait_ms: u64 },
-    Answered { answer: &'a Answer },
+    Waiting {
+        step: StepNo,
+        why: String,
+        wait_ms: u64,
+    },
+    Answered {
+        answer: &'a Answer,
+    },
     /// A script's `log::` or `print`.
-    Log { level: LogLevel, message: &'a str, fields: &'a Value },
+    Log {
+        level: LogLevel,
+        message: &'a str,
+        fields: &'a Value,
+    },
 }
 
 /// How loud a log line is.

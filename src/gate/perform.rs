@@ -37,7 +37,13 @@ pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) 
     // 2. The run's mode, fixed when it was created.
     let verdict = governance::decide(gate, effect);
     if let Some(why) = mode::why_simulated(&tape.mode, effect) {
-        let answer = simulate(gate, tape.answer_to(gate, asked), act, why, verdict.map(|verdict| verdict.would()));
+        let answer = simulate(
+            gate,
+            tape.answer_to(gate, asked),
+            act,
+            why,
+            verdict.map(|verdict| verdict.would()),
+        );
         return tape.conclude(gate, answer);
     }
     if let Err(refusal) = mode::check_uses(&tape.mode, effect) {
@@ -47,7 +53,10 @@ pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) 
 
     // 3. Governance, for what publishes. Refused means simulated with the reason, or an error where that was asked for.
     if let Some(refusal) = verdict.as_ref().and_then(|verdict| verdict.refusal()) {
-        let strict = effect.publication.as_ref().is_some_and(|publication| publication.strict);
+        let strict = effect
+            .publication
+            .as_ref()
+            .is_some_and(|publication| publication.strict);
         let mut answer = tape.answer_to(gate, asked);
         if strict {
             answer.decision = Some(refusal.message.clone());
@@ -85,7 +94,10 @@ impl Gate {
     pub(super) fn settle(&self, answer: Answer, outcome: Result<Value, Failure>) -> Answer {
         match outcome {
             Ok(value) => match crate::value::check_depth(&value) {
-                Ok(()) => Answer { value: self.masks.mask(value), ..answer },
+                Ok(()) => Answer {
+                    value: self.masks.mask(value),
+                    ..answer
+                },
                 Err(deep) => answer.failed(Failure::new("VALUE_TOO_DEEP", deep.to_string())),
             },
             Err(failure) => answer.failed(self.masks.mask_failure(failure)),

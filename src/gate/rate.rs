@@ -37,7 +37,11 @@ pub(super) fn take(gate: &Gate, provider: &str) -> Result<Result<(), Duration>, 
         return Ok(Ok(()));
     };
     let now_us = gate.world.clock.unix_ms() * 1000;
-    state::update(&gate.ground, &keys::named(keys::Space::Limiter, &[provider]), |bucket: &mut Bucket| bucket.take(now_us, per_minute))
+    state::update(
+        &gate.ground,
+        &keys::named(keys::Space::Limiter, &[provider]),
+        |bucket: &mut Bucket| bucket.take(now_us, per_minute),
+    )
 }
 
 #[cfg(test)]

@@ -25,9 +25,14 @@ where
             return Ok(result);
         }
         let mut batch = Batch::new();
-        let precondition = row.as_ref().map_or(Precondition::Absent, |row| Precondition::At(row.version));
+        let precondition = row
+            .as_ref()
+            .map_or(Precondition::Absent, |row| Precondition::At(row.version));
         batch.require(key.to_vec(), precondition);
-        batch.put(key.to_vec(), rmp_serde::to_vec_named(&after).expect("a policy's state is plain data"));
+        batch.put(
+            key.to_vec(),
+            rmp_serde::to_vec_named(&after).expect("a policy's state is plain data"),
+        );
         match ground.store.commit(batch, Durability::Soon) {
             Ok(_) => return Ok(result),
             Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
@@ -42,5 +47,6 @@ pub fn read<S: Default + DeserializeOwned>(store: &dyn Store, key: &[u8]) -> Res
 }
 
 fn decode<S: Default + DeserializeOwned>(row: Option<&Row>) -> S {
-    row.and_then(|row| rmp_serde::from_slice(&row.value).ok()).unwrap_or_default()
+    row.and_then(|row| rmp_serde::from_slice(&row.value).ok())
+        .unwrap_or_default()
 }

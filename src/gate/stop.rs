@@ -15,7 +15,11 @@ pub enum Stop {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Halt {
     /// The script asked something other than its journal holds.
-    Nondeterminism { step: StepNo, recorded: String, asked: String },
+    Nondeterminism {
+        step: StepNo,
+        recorded: String,
+        asked: String,
+    },
     /// A replay reached the end of its record.
     NotRecorded { step: StepNo, asked: String },
     /// The journal cannot be written, so nothing more may be done.
@@ -41,7 +45,9 @@ impl Halt {
     /// The effect it came from, when it came from one.
     pub fn step(&self) -> Option<StepNo> {
         match self {
-            Halt::Nondeterminism { step, .. } | Halt::NotRecorded { step, .. } | Halt::InDoubt { step, .. } => Some(*step),
+            Halt::Nondeterminism { step, .. } | Halt::NotRecorded { step, .. } | Halt::InDoubt { step, .. } => {
+                Some(*step)
+            }
             Halt::Store(_) | Halt::Limit(_) | Halt::Cancelled => None,
         }
     }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::Gate;
 use super::observer::{Notice, Observer};
 use super::stop::{Halt, Stop};
-use super::Gate;
 use crate::effect::{Effect, Failure, RunMode};
 use crate::id::{RunId, StepNo};
-use crate::journal::{Answer, Asked, Begun, Entry, Outcome, Recorded, RunError, RunRecord, Status, Writer, entry, writer};
+use crate::journal::{
+    Answer, Asked, Begun, Entry, Outcome, Recorded, RunError, RunRecord, Status, Writer, entry, writer,
+};
 use crate::store::{Batch, Durability, StoreError, keys};
 use crate::value::Value;
 
@@ -136,7 +138,9 @@ impl Tape {
 
     /// Whether the record still answers, so that log and progress are silent.
     pub fn is_replaying(&self) -> bool {
-        self.recorded.as_ref().is_some_and(|recorded| recorded.steps.range(self.step + 1..).next().is_some())
+        self.recorded
+            .as_ref()
+            .is_some_and(|recorded| recorded.steps.range(self.step + 1..).next().is_some())
     }
 
     pub fn observer(&self) -> &Arc<dyn Observer> {
@@ -164,7 +168,9 @@ impl Tape {
             return Err(self.stop(Halt::Cancelled));
         }
         if self.step >= EFFECTS_MAX {
-            let message = format!("the run has asked for {EFFECTS_MAX} effects, and no more are allowed; split it into several runs");
+            let message = format!(
+                "the run has asked for {EFFECTS_MAX} effects, and no more are allowed; split it into several runs"
+            );
             return Err(self.stop(Halt::Limit(Failure::new("LIMIT_EFFECTS", message))));
         }
         self.step += 1;
@@ -179,13 +185,21 @@ impl Tape {
 
     /// The answer on record, if there is one. Asked differently than recorded, the run stops.
     pub(super) fn recorded_answer(&mut self, asked: &Asked) -> Result<Option<Result<Value, Stop>>, Stop> {
-        let Some(step) = self.recorded.as_mut().and_then(|recorded| recorded.steps.get_mut(&asked.step)) else {
+        let Some(step) = self
+            .recorded
+            .as_mut()
+            .and_then(|recorded| recorded.steps.get_mut(&asked.step))
+        else {
             return Ok(None);
         };
         let recorded = step.asked().expect("a step on record has an intent or an answer");
         if recorded.name != asked.name || recorded.args != asked.args {
             let (recorded, asked_text) = (describe(recorded), describe(asked));
-            return Err(self.stop(Halt::Nondeterminism { step: asked.step, recorded, asked: asked_text }));
+            return Err(self.stop(Halt::Nondeterminism {
+                step: asked.step,
+                recorded,
+                asked: asked_text,
+            }));
         }
         let Some(answer) = step.answer.clone() else {
             return Ok(None);
@@ -193,30 +207,46 @@ impl Tape {
         self.count(&answer);
         let failed = answer.error.clone();
         Ok(Some(match failed {
-            Some(failure) if answer.in_doubt => Err(self.stop(Halt::InDoubt { step: asked.step, failure })),
+            Some(failure) if answer.in_doubt => Err(self.stop(Halt::InDoubt {
+                step: asked.step,
+                failure,
+            })),
             Some(failure) => Err(Stop::Failed(failure)),
             None => Ok(answer.value),
         }))
     }
 
-    /// Stops a replay whose record has ended.
+    /// Stops a replay whose record has ended: as the run was stopped, where that came from outside.
     pub(super) fn refuse_beyond(&mut self, asked: &Asked) -> Result<(), Stop> {
         match self.beyond {
             Beyond::Perform => Ok(()),
             Beyond::Refuse => {
+                if let Some(halt) = self.recorded.as_ref().and_then(Recorded::imposed_stop) {
+                    return Err(self.stop(halt_again(halt)));
+                }
                 let text = describe(asked);
-                Err(self.stop(Halt::NotRecorded { step: asked.step, asked: text }))
+                Err(self.stop(Halt::NotRecorded {
+                    step: asked.step,
+                    asked: text,
+                }))
             }
         }
     }
 
     pub(super) fn begin(&self, gate: &Gate, asked: &Asked) {
-        self.observer.notice(Notice::Asked { asked, at_ms: self.elapsed_ms(gate) });
+        self.observer.notice(Notice::Asked {
+            asked,
+            at_ms: self.elapsed_ms(gate),
+        });
     }
 
     /// An answer to `asked`, still without a value.
     pub(super) fn answer_to(&self, gate: &Gate, asked: Asked) -> Answer {
-        Answer { asked, at_ms: self.elapsed_ms(gate), ..Answer::default() }
+        Answer {
+            asked,
+            at_ms: self.elapsed_ms(gate),
+            ..Answer::default()
+        }
     }
 
     /// Puts the outcome on the tape, to reach the store with a later batch, and gives it to the script.
@@ -236,12 +266,19 @@ impl Tape {
     pub(super) fn conclude_with(&mut self, gate: &Gate, answer: &Answer, change: Batch) -> Result<(), StoreError> {
         let mut kept = answer.clone();
         writer::store_large(&gate.ground, &mut kept)?;
-        self.writer.commit(&gate.ground, change, Some(Entry::Answer(Box::new(kept))), Durability::Soon)
+        self.writer.commit(
+            &gate.ground,
+            change,
+            Some(Entry::Answer(Box::new(kept))),
+            Durability::Soon,
+        )
     }
 
     /// Writes an intent and everything before it to disk: after this the request may leave.
     pub(super) fn promise(&mut self, gate: &Gate, intent: Entry) -> Result<(), Stop> {
-        let written = self.writer.commit(&gate.ground, Batch::new(), Some(intent), Durability::Now);
+        let written = self
+            .writer
+            .commit(&gate.ground, Batch::new(), Some(intent), Durability::Now);
         self.persist(written)
     }
 
@@ -264,7 +301,10 @@ impl Tape {
         self.count(&answer);
         self.observer.notice(Notice::Answered { answer: &answer });
         match answer.error {
-            Some(failure) if answer.in_doubt => Err(self.stop(Halt::InDoubt { step: answer.asked.step, failure })),
+            Some(failure) if answer.in_doubt => Err(self.stop(Halt::InDoubt {
+                step: answer.asked.step,
+                failure,
+            })),
             Some(failure) => Err(Stop::Failed(failure)),
             None => Ok(answer.value),
         }
@@ -294,7 +334,11 @@ impl Tape {
             ended.file = Some(gate.ground.content.put(&ended.value.to_bytes())?);
             ended.value = Value::Unit;
         }
-        let record = self.record(outcome.status, outcome.error.clone(), Some(self.begun.at_ms + ended.at_ms as i64));
+        let record = self.record(
+            outcome.status,
+            outcome.error.clone(),
+            Some(self.begun.at_ms + ended.at_ms as i64),
+        );
         self.writer.end(&gate.ground, Entry::Ended(ended), &record)?;
         Ok(record)
     }
@@ -314,6 +358,15 @@ impl Tape {
             cost_usd: self.tally.cost_usd,
             error,
         }
+    }
+}
+
+/// The halt that a stop from outside was.
+fn halt_again(failure: &Failure) -> Halt {
+    if failure.code == "CANCELLED" {
+        Halt::Cancelled
+    } else {
+        Halt::Limit(failure.clone())
     }
 }
 

@@ -25,7 +25,9 @@ pub struct SystemChance;
 
 impl Chance for SystemChance {
     fn bits(&self) -> u64 {
-        SysRng.try_next_u64().expect("the operating system gives random bits to every process")
+        SysRng
+            .try_next_u64()
+            .expect("the operating system gives random bits to every process")
     }
 }
 

@@ -33,11 +33,17 @@ impl Environment {
                 let reason = match error {
                     dotenvy::Error::LineParse(line, at) => {
                         let name = line.split('=').next().unwrap_or_default();
-                        format!("the line of {:?} is wrong near character {at}", name.chars().take(40).collect::<String>())
+                        format!(
+                            "the line of {:?} is wrong near character {at}",
+                            name.chars().take(40).collect::<String>()
+                        )
                     }
                     other => other.to_string(),
                 };
-                BadDotEnv { file: file.display().to_string(), reason }
+                BadDotEnv {
+                    file: file.display().to_string(),
+                    reason,
+                }
             };
             for item in dotenvy::from_path_iter(file).map_err(bad)? {
                 let (name, value) = item.map_err(bad)?;
@@ -54,12 +60,20 @@ impl Environment {
 
     /// Exactly these variables: for tests.
     pub fn of(variables: impl IntoIterator<Item = (String, String)>) -> Environment {
-        Environment(variables.into_iter().map(|(name, value)| (name, (value, Origin::Process))).collect())
+        Environment(
+            variables
+                .into_iter()
+                .map(|(name, value)| (name, (value, Origin::Process)))
+                .collect(),
+        )
     }
 
     /// The value of `name`; an empty one counts as absent.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|(value, _)| value.as_str()).filter(|value| !value.is_empty())
+        self.0
+            .get(name)
+            .map(|(value, _)| value.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     pub fn origin(&self, name: &str) -> Option<Origin> {
@@ -75,4 +89,16 @@ pub fn current_dir() -> std::io::Result<std::path::PathBuf> {
 /// The words the process was started with.
 pub fn arguments() -> Vec<std::ffi::OsString> {
     std::env::args_os().collect()
+}
+
+/// The longest configuration file.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// The text of a configuration file.
+pub fn read_config(path: &Path) -> Result<String, String> {
+    let bytes = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if bytes > CONFIG_BYTES_MAX {
+        return Err(format!("it has {bytes} bytes; at most {CONFIG_BYTES_MAX} are read"));
+    }
+    std::fs::read_to_string(path).map_err(|error| error.to_string())
 }

@@ -9,11 +9,13 @@ pub mod clock;
 pub mod env;
 pub mod ffmpeg;
 pub mod files;
+pub mod fresh;
 pub mod http;
 pub mod provider;
 pub mod scratch;
 pub mod scripts;
 pub mod secrets;
+pub mod signals;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

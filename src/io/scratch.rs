@@ -2,8 +2,13 @@
 #![expect(clippy::disallowed_methods, reason = "this is the door to scratch folders")]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::chance::Chance;
+use super::clock::Clock;
+
+/// A page: about what a small commit writes.
+const SYNCED_BYTES: usize = 4096;
 
 /// A new, empty folder that only this user can enter.
 #[derive(Debug)]
@@ -25,6 +30,23 @@ impl Scratch {
 
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// How long this folder's disk takes to keep a small write, `times` times, shortest first.
+    pub fn sync_times(&self, times: usize, clock: &dyn Clock) -> std::io::Result<Vec<Duration>> {
+        use std::os::unix::fs::FileExt;
+        let file = std::fs::File::create_new(self.0.join("sync"))?;
+        file.set_len(SYNCED_BYTES as u64)?;
+        file.sync_all()?;
+        let mut taken = Vec::with_capacity(times);
+        for round in 0..times {
+            file.write_all_at(&[round as u8; SYNCED_BYTES], 0)?;
+            let before = clock.monotonic();
+            file.sync_data()?;
+            taken.push(clock.monotonic().saturating_sub(before));
+        }
+        taken.sort();
+        Ok(taken)
     }
 }
 

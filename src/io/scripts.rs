@@ -70,7 +70,10 @@ impl ScriptFiles {
         if path.is_file() {
             return read(path, self.name_of(path), name.to_owned());
         }
-        Err(ScriptFault::NotFound { name: name.to_owned(), hint: self.hint(stem) })
+        Err(ScriptFault::NotFound {
+            name: name.to_owned(),
+            hint: self.hint(stem),
+        })
     }
 
     /// A module by the name in its import.
@@ -82,7 +85,10 @@ impl ScriptFiles {
         }
         let path = folder.join(format!("{name}.rhai"));
         if !path.is_file() {
-            return Err(ScriptFault::NotFound { name: name.to_owned(), hint: self.hint(name) });
+            return Err(ScriptFault::NotFound {
+                name: name.to_owned(),
+                hint: self.hint(name),
+            });
         }
         // A link may lead anywhere.
         let real = (path.canonicalize().ok()).zip(folder.canonicalize().ok());
@@ -104,15 +110,26 @@ impl ScriptFiles {
 
     fn name_of(&self, path: &Path) -> String {
         let below = self.playbooks.as_ref().and_then(|folder| {
-            let below = path.canonicalize().ok()?.strip_prefix(folder.canonicalize().ok()?).ok()?.with_extension("");
+            let below = path
+                .canonicalize()
+                .ok()?
+                .strip_prefix(folder.canonicalize().ok()?)
+                .ok()?
+                .with_extension("");
             Some(below.to_string_lossy().into_owned())
         });
-        below.unwrap_or_else(|| path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()))
+        below.unwrap_or_else(|| {
+            path.file_stem()
+                .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+        })
     }
 
     fn hint(&self, name: &str) -> String {
         let names = self.list();
-        let near = names.iter().map(|known| (strsim::damerau_levenshtein(name, known), known)).min();
+        let near = names
+            .iter()
+            .map(|known| (strsim::damerau_levenshtein(name, known), known))
+            .min();
         match near {
             Some((distance, near)) if distance <= 3 => format!("; did you mean {near:?}?"),
             _ if names.is_empty() => ": give the path of a script, or make a project with `host init`".to_owned(),
@@ -128,10 +145,17 @@ fn is_plain(name: &str) -> bool {
 }
 
 fn read(path: &Path, name: String, file: String) -> Result<Found, ScriptFault> {
-    let unreadable = |reason: String| ScriptFault::Unreadable { file: file.clone(), reason };
-    let bytes = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
+    let unreadable = |reason: String| ScriptFault::Unreadable {
+        file: file.clone(),
+        reason,
+    };
+    let bytes = std::fs::metadata(path)
+        .map_err(|error| unreadable(error.to_string()))?
+        .len();
     if bytes > BYTES_MAX {
-        return Err(unreadable(format!("it has {bytes} bytes; at most {BYTES_MAX} are read")));
+        return Err(unreadable(format!(
+            "it has {bytes} bytes; at most {BYTES_MAX} are read"
+        )));
     }
     let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|error| {

@@ -137,7 +137,10 @@ pub struct Answer {
 impl Answer {
     /// This answer, with an error for an outcome.
     pub fn failed(self, failure: Failure) -> Answer {
-        Answer { error: Some(failure), ..self }
+        Answer {
+            error: Some(failure),
+            ..self
+        }
     }
 }
 
@@ -178,7 +181,9 @@ fn is_empty(args: &Value) -> bool {
 pub fn encode(entries: &[Entry]) -> Vec<u8> {
     let mut row = vec![FORMAT];
     let mut serializer = rmp_serde::Serializer::new(&mut row).with_struct_map();
-    entries.serialize(&mut serializer).expect("entries are plain data, and memory does not fail to be written");
+    entries
+        .serialize(&mut serializer)
+        .expect("entries are plain data, and memory does not fail to be written");
     row
 }
 
@@ -195,7 +200,11 @@ pub fn decode(row: &[u8]) -> Result<Vec<Entry>, DecodeError> {
         Some((&FORMAT, body)) => {
             let mut bytes = body;
             let entries = rmp_serde::from_read(&mut bytes).map_err(|error| DecodeError::Corrupt(error.to_string()))?;
-            if bytes.is_empty() { Ok(entries) } else { Err(DecodeError::Corrupt(format!("{} bytes too many", bytes.len()))) }
+            if bytes.is_empty() {
+                Ok(entries)
+            } else {
+                Err(DecodeError::Corrupt(format!("{} bytes too many", bytes.len())))
+            }
         }
         Some((&version, _)) if version > FORMAT => Err(DecodeError::Newer(version)),
         Some((version, _)) => Err(DecodeError::Corrupt(format!("no format has the version {version}"))),

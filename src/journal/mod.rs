@@ -26,9 +26,17 @@ pub enum JournalError {
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
     #[error("the journal of run {run} cannot be read at entry {entry}: {reason}; restore the store from a backup")]
-    Corrupt { run: crate::id::RunId, entry: u64, reason: String },
+    Corrupt {
+        run: crate::id::RunId,
+        entry: u64,
+        reason: String,
+    },
     #[error("the journal of run {run} has format {found}, this host knows up to {known}: use the newer host")]
-    NewerFormat { run: crate::id::RunId, found: u8, known: u8 },
+    NewerFormat {
+        run: crate::id::RunId,
+        found: u8,
+        known: u8,
+    },
     #[error("no run begins with {0:?}: `host runs` lists them")]
     NoSuchRun(String),
     #[error("{prefix:?} could be any of these runs: {candidates}; type more of the id")]

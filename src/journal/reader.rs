@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use super::entry::{Answer, Asked, Attempt, Begun, DecodeError, Ended, Entry, FORMAT, Intent, decode};
 use super::{JournalError, Outcome};
+use crate::effect::Failure;
 use crate::id::{RunId, StepNo};
 use crate::store::tx::Ground;
 use crate::store::{KeyRange, keys};
@@ -52,16 +53,26 @@ impl Recorded {
     pub fn load(ground: &Ground, run: RunId) -> Result<Recorded, JournalError> {
         let mut entries = Vec::new();
         loop {
-            let rows = ground.store.scan(rest_of(run, entries.len() as u64), ROWS_AT_ONCE, false)?;
+            let rows = ground
+                .store
+                .scan(rest_of(run, entries.len() as u64), ROWS_AT_ONCE, false)?;
             let last = rows.len() < ROWS_AT_ONCE;
             for (key, row) in rows {
                 let number = entries.len() as u64;
-                let corrupt = |reason| JournalError::Corrupt { run, entry: number, reason };
+                let corrupt = |reason| JournalError::Corrupt {
+                    run,
+                    entry: number,
+                    reason,
+                };
                 if keys::parse(&key) != Some(keys::Place::Journal { run, first: number }) {
                     return Err(corrupt("entries are missing here".to_owned()));
                 }
                 entries.extend(decode(&row.value).map_err(|error| match error {
-                    DecodeError::Newer(found) => JournalError::NewerFormat { run, found, known: FORMAT },
+                    DecodeError::Newer(found) => JournalError::NewerFormat {
+                        run,
+                        found,
+                        known: FORMAT,
+                    },
                     DecodeError::Corrupt(reason) => corrupt(reason),
                 })?);
             }
@@ -77,7 +88,11 @@ impl Recorded {
     /// Arranges entries by step; refuses what no writer writes.
     pub fn from_entries(run: RunId, entries: Vec<Entry>) -> Result<Recorded, JournalError> {
         let count = entries.len() as u64;
-        let corrupt = |entry: usize, reason: &str| JournalError::Corrupt { run, entry: entry as u64, reason: reason.to_owned() };
+        let corrupt = |entry: usize, reason: &str| JournalError::Corrupt {
+            run,
+            entry: entry as u64,
+            reason: reason.to_owned(),
+        };
         let mut entries = entries.into_iter().enumerate();
         let Some((_, Entry::Begun(begun))) = entries.next() else {
             return Err(corrupt(0, "it does not start with the beginning of a run"));
@@ -101,14 +116,27 @@ impl Recorded {
                 Entry::Ended(end) => ended = Some(end),
             }
         }
-        Ok(Recorded { begun: *begun, steps, ended, entries: count })
+        Ok(Recorded {
+            begun: *begun,
+            steps,
+            ended,
+            entries: count,
+        })
     }
 
     fn load_large(&mut self, ground: &Ground, run: RunId) -> Result<(), JournalError> {
         let load = |hash: crate::id::ContentHash| {
             let missing = || format!("the file {hash} that holds a large value is missing");
-            let bytes = ground.content.get(&hash)?.ok_or_else(|| JournalError::Corrupt { run, entry: 0, reason: missing() })?;
-            Value::from_bytes(&bytes).map_err(|error| JournalError::Corrupt { run, entry: 0, reason: error.to_string() })
+            let bytes = ground.content.get(&hash)?.ok_or_else(|| JournalError::Corrupt {
+                run,
+                entry: 0,
+                reason: missing(),
+            })?;
+            Value::from_bytes(&bytes).map_err(|error| JournalError::Corrupt {
+                run,
+                entry: 0,
+                reason: error.to_string(),
+            })
         };
         for answer in self.steps.values_mut().filter_map(|step| step.answer.as_mut()) {
             if let Some(hash) = answer.file {
@@ -123,8 +151,20 @@ impl Recorded {
         Ok(())
     }
 
+    /// The failure that ended the run from outside its script, at a moment that a replay cannot find again: somebody
+    /// cancelled it, or its time or memory was used up.
+    pub fn imposed_stop(&self) -> Option<&Failure> {
+        const IMPOSED: [&str; 3] = ["CANCELLED", "LIMIT_TIME", "LIMIT_MEMORY"];
+        let failure = &self.ended.as_ref()?.error.as_ref()?.failure;
+        IMPOSED.contains(&failure.code.as_str()).then_some(failure)
+    }
+
     /// How the run ended, if it did.
     pub fn outcome(&self) -> Option<Outcome> {
-        self.ended.as_ref().map(|end| Outcome { status: end.status, value: end.value.clone(), error: end.error.clone() })
+        self.ended.as_ref().map(|end| Outcome {
+            status: end.status,
+            value: end.value.clone(),
+            error: end.error.clone(),
+        })
     }
 }

@@ -96,17 +96,30 @@ impl RunRecord {
 
     fn decode(run: RunId, row: &[u8]) -> Result<RunRecord, JournalError> {
         match row.split_first() {
-            Some((&super::entry::FORMAT, body)) => rmp_serde::from_slice(body)
-                .map_err(|error| JournalError::Corrupt { run, entry: 0, reason: error.to_string() }),
-            Some((&found, _)) => Err(JournalError::NewerFormat { run, found, known: super::entry::FORMAT }),
-            None => Err(JournalError::Corrupt { run, entry: 0, reason: "the row is empty".to_owned() }),
+            Some((&super::entry::FORMAT, body)) => rmp_serde::from_slice(body).map_err(|error| JournalError::Corrupt {
+                run,
+                entry: 0,
+                reason: error.to_string(),
+            }),
+            Some((&found, _)) => Err(JournalError::NewerFormat {
+                run,
+                found,
+                known: super::entry::FORMAT,
+            }),
+            None => Err(JournalError::Corrupt {
+                run,
+                entry: 0,
+                reason: "the row is empty".to_owned(),
+            }),
         }
     }
 
     /// The latest runs, newest first, created at or before `before`.
     pub fn latest(store: &dyn Store, before: RunId, limit: usize) -> Result<Vec<RunRecord>, JournalError> {
         let rows = store.scan(keys::runs(RunId::from_bytes([0; 16]), before), limit, true)?;
-        rows.iter().map(|(key, row)| RunRecord::decode(run_of(key), &row.value)).collect()
+        rows.iter()
+            .map(|(key, row)| RunRecord::decode(run_of(key), &row.value))
+            .collect()
     }
 
     /// The one run whose id begins with `prefix`.
@@ -119,7 +132,11 @@ impl RunRecord {
             [(key, row)] => RunRecord::decode(run_of(key), &row.value),
             several => Err(JournalError::Ambiguous {
                 prefix: prefix.to_owned(),
-                candidates: several.iter().map(|(key, _)| run_of(key).to_string()).collect::<Vec<_>>().join(", "),
+                candidates: several
+                    .iter()
+                    .map(|(key, _)| run_of(key).to_string())
+                    .collect::<Vec<_>>()
+                    .join(", "),
             }),
         }
     }

@@ -48,7 +48,12 @@ impl Faults<'_> {
             other if other.sent() == Sent::No => (Landed::No, false),
             other => (Landed::Unknown, may_pass(other)),
         };
-        Fault { failure, landed, passing, unhealthy: passing }
+        Fault {
+            failure,
+            landed,
+            passing,
+            unhealthy: passing,
+        }
     }
 
     /// An answer with a status of failure: `who` refused. `words` are the provider's own, if they were understood.
@@ -62,16 +67,26 @@ impl Faults<'_> {
         let wait = response.retry_after(self.errand.world.clock.unix_ms());
         let failure = Failure {
             retry_after_ms: wait.map(|wait| wait.as_millis() as u64),
-            ..Failure::new("HTTP_STATUS", message).provider(self.provider).status(status).details(self.details(response))
+            ..Failure::new("HTTP_STATUS", message)
+                .provider(self.provider)
+                .status(status)
+                .details(self.details(response))
         };
         let (landed, passing) = judge(status, self.nothing_done);
         // A provider that counts its callers is well.
-        Fault { failure, landed, passing, unhealthy: passing && status != 429 }
+        Fault {
+            failure,
+            landed,
+            passing,
+            unhealthy: passing && status != 429,
+        }
     }
 
     /// An answer that did its work and is of no use.
     pub fn useless(&self, code: &str, message: String, response: &Response) -> Fault {
-        let failure = Failure::new(code, message).provider(self.provider).status(response.status);
+        let failure = Failure::new(code, message)
+            .provider(self.provider)
+            .status(response.status);
         Fault::answered(failure.details(self.details(response)))
     }
 
@@ -86,8 +101,16 @@ impl Faults<'_> {
 
     /// Foreign words on one line, without secrets, and not too long for a message.
     pub fn words(&self, text: &str) -> String {
-        let text = self.errand.masked(printable(&text[..text.floor_char_boundary(SEARCHED_BYTES_MAX)]));
-        shorten(&text, text.char_indices().nth(WORDS_CHARS_MAX).map_or(text.len(), |(at, _)| at)).into_owned()
+        let text = self
+            .errand
+            .masked(printable(&text[..boundary(text, SEARCHED_BYTES_MAX)]));
+        shorten(
+            &text,
+            text.char_indices()
+                .nth(WORDS_CHARS_MAX)
+                .map_or(text.len(), |(at, _)| at),
+        )
+        .into_owned()
     }
 
     fn excerpt(&self, body: &[u8]) -> String {
@@ -127,9 +150,8 @@ fn judge(status: u16, nothing_done: &[u16]) -> (Landed, bool) {
 
 /// The text on one line, without what could steer a terminal or turn the direction of writing.
 fn printable(text: &str) -> String {
-    let is_steering = |c: char| {
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
+    let is_steering =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     let mut line = String::with_capacity(text.len());
     for c in text.chars().filter(|c| !is_steering(*c)) {
         match c {
@@ -146,8 +168,14 @@ fn shorten(text: &str, bytes_max: usize) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     const ELLIPSIS: &str = "…";
-    let end = text.floor_char_boundary(bytes_max.saturating_sub(ELLIPSIS.len()));
+    let end = boundary(text, bytes_max.saturating_sub(ELLIPSIS.len()));
     Cow::Owned(format!("{}{ELLIPSIS}", &text[..end]))
+}
+
+/// The last place up to `bytes_max` at which `text` can be cut.
+fn boundary(text: &str, bytes_max: usize) -> usize {
+    let at_most = bytes_max.min(text.len());
+    (0..=at_most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -7,12 +7,23 @@
 pub mod declared;
 pub mod fault;
 pub mod file;
+pub mod hash;
 pub mod http;
+pub mod id;
+pub mod json;
+pub mod kv;
+pub mod log;
 pub mod media;
 pub mod openai;
 pub mod options;
+pub mod prompt;
 pub mod provider;
+pub mod random;
+pub mod reading;
+pub mod run;
 pub mod slack;
+pub mod store;
+pub mod time;
 
 use std::collections::BTreeMap;
 
@@ -23,9 +34,27 @@ pub use provider::ProviderSpec;
 
 /// Every namespace by name, in the order of the reference; those of declared providers come last.
 pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
-    let own = [("http", http::module()), ("openai", openai::module()), ("slack", slack::module())];
+    let own: Vec<(&str, Module)> = vec![
+        ("store", store::module()),
+        ("kv", kv::module()),
+        ("file", file::module()),
+        ("http", http::module()),
+        ("prompt", prompt::module()),
+        ("openai", openai::module()),
+        ("slack", slack::module()),
+        ("time", time::module()),
+        ("random", random::module()),
+        ("id", id::module()),
+        ("hash", hash::module()),
+        ("json", json::module()),
+        ("log", log::module()),
+        ("run", run::module()),
+    ];
     let own = own.into_iter().map(|(name, module)| (name.to_owned(), module));
-    own.chain(declared.iter().map(|provider| (provider.name.clone(), declared::module(provider)))).collect()
+    let declared = declared
+        .iter()
+        .map(|provider| (provider.name.clone(), declared::module(provider)));
+    own.chain(declared).collect()
 }
 
 /// The providers that `host` knows without being told.
@@ -45,7 +74,11 @@ pub fn writers(declared: &[DeclaredProvider]) -> BTreeMap<String, String> {
         ("openai::chat", openai::NAME),
         ("slack::post", slack::NAME),
     ];
-    let own = OWN.into_iter().map(|(function, provider)| (function.to_owned(), provider.to_owned()));
-    let declared = declared.iter().flat_map(|provider| declared::writers(provider).map(|function| (function, provider.name.clone())));
+    let own = OWN
+        .into_iter()
+        .map(|(function, provider)| (function.to_owned(), provider.to_owned()));
+    let declared = declared
+        .iter()
+        .flat_map(|provider| declared::writers(provider).map(|function| (function, provider.name.clone())));
     own.chain(declared).collect()
 }

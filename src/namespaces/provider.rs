@@ -11,8 +11,8 @@ use crate::io::secrets::Secrets;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderSpec {
     pub name: String,
-    /// The environment variable that turns it on: `SLACK_ENABLED`. `None`: it needs none.
-    pub switch: Option<String>,
+    /// The environment variable that turns it on: `SLACK_ENABLED`. Empty: it needs none.
+    pub switch: String,
     /// Whether it is live also while `DRY_RUN` is on.
     pub even_dry: bool,
     /// The environment variables that carry its secrets; all are needed to be live.
@@ -35,7 +35,7 @@ impl ProviderSpec {
     pub fn new(name: &str) -> ProviderSpec {
         ProviderSpec {
             name: name.to_owned(),
-            switch: None,
+            switch: String::new(),
             even_dry: false,
             secrets: Vec::new(),
             optional_secrets: Vec::new(),
@@ -48,7 +48,7 @@ impl ProviderSpec {
     }
 
     pub fn switch(mut self, name: &str) -> ProviderSpec {
-        self.switch = Some(name.to_owned());
+        self.switch = name.to_owned();
         self
     }
 
@@ -103,13 +103,19 @@ impl ProviderSpec {
         self.secrets.iter().chain(at_home).map(String::as_str).collect()
     }
 
+    /// Every secret it has, needed or not.
+    pub fn all_secrets(&self) -> impl Iterator<Item = &String> {
+        self.secrets
+            .iter()
+            .chain(&self.home_secrets)
+            .chain(&self.optional_secrets)
+    }
+
     /// What the provider's own door may reach: the configured address, and the one that a secret holds. Neither is
     /// thereby opened to `http::`.
-    pub fn reach(&self, base_url: Option<&Url>, secrets: &Secrets) -> Result<Reach, BadReach> {
+    pub fn reach(&self, base_url: &Url, secrets: &Secrets) -> Result<Reach, BadReach> {
         let mut reach = Reach::default();
-        if let Some(url) = base_url {
-            reach.allow_url(url)?;
-        }
+        reach.allow_url(base_url)?;
         let secret = self.url_secret.as_deref().and_then(|name| secrets.get(name));
         if let Some(url) = secret.and_then(|secret| Url::parse(secret.reveal()).ok()) {
             reach.allow_url(&url)?;

@@ -3,9 +3,12 @@
 //! A halted run is judged by its halt, whatever the script made of it: `try`, `sort` and their like can swallow the
 //! error that unwinds it, but not the flag.
 
+use std::sync::atomic::Ordering;
+
 use rhai::{Dynamic, EvalAltResult};
 
 use crate::effect::{Failure, Place};
+use crate::gate::Halt;
 use crate::journal::{Outcome, RunError, Status};
 use crate::script::error::diagnose;
 use crate::script::reference;
@@ -15,36 +18,71 @@ use crate::value::Value;
 
 /// The outcome of a run whose script ended with `result`.
 pub(super) fn outcome(run: &RunHandle, result: &Result<Dynamic, Box<EvalAltResult>>, language: &Language) -> Outcome {
-    let halt = run.tape().halted().cloned();
+    let stopped = run.stop_flag().load(Ordering::Relaxed).then_some(Halt::Cancelled);
+    let halt = run.tape().halted().cloned().or(stopped);
     if let Some(halt) = halt {
-        let mut error = RunError { failure: halt.failure(), place: Place::default(), step: halt.step() };
+        let mut error = RunError {
+            failure: halt.failure(),
+            place: Place::default(),
+            step: halt.step(),
+        };
         error.place = match run.last_failure() {
             Some(last) if last.failure == error.failure => last.place,
-            _ => result.as_ref().err().map(|error| diagnose(error, &language.limits, &[]).place).unwrap_or_default(),
+            _ => result
+                .as_ref()
+                .err()
+                .map(|error| diagnose(error, &language.limits, &[]).place)
+                .unwrap_or_default(),
         };
-        return Outcome { status: halt.status(), value: Value::Unit, error: Some(error) };
+        return Outcome {
+            status: halt.status(),
+            value: Value::Unit,
+            error: Some(error),
+        };
     }
     match result {
         Ok(value) => match from_dynamic(value) {
-            Ok(value) => Outcome { status: Status::Succeeded, value, error: None },
-            Err(error) => failed(Failure::new("NOT_PLAIN_DATA", format!("the playbook's result: {error}"))),
+            Ok(value) => Outcome {
+                status: Status::Succeeded,
+                value,
+                error: None,
+            },
+            Err(error) => failed(Failure::new(
+                "NOT_PLAIN_DATA",
+                format!("the playbook's result: {error}"),
+            )),
         },
-        Err(error) => Outcome { status: Status::Failed, value: Value::Unit, error: Some(script_error(run, error, language)) },
+        Err(error) => Outcome {
+            status: Status::Failed,
+            value: Value::Unit,
+            error: Some(script_error(run, error, language)),
+        },
     }
 }
 
 /// A run that failed outside its script.
 pub(super) fn failed(failure: Failure) -> Outcome {
-    let error = RunError { failure, place: Place::default(), step: None };
-    Outcome { status: Status::Failed, value: Value::Unit, error: Some(error) }
+    let error = RunError {
+        failure,
+        place: Place::default(),
+        step: None,
+    };
+    Outcome {
+        status: Status::Failed,
+        value: Value::Unit,
+        error: Some(error),
+    }
 }
 
 fn script_error(run: &RunHandle, error: &EvalAltResult, language: &Language) -> RunError {
     let known: Vec<String> = match error {
         // The list is only needed for "did you mean".
-        EvalAltResult::ErrorFunctionNotFound(..) | EvalAltResult::ErrorInFunctionCall(..) | EvalAltResult::ErrorInModule(..) => {
-            reference::functions(language).into_iter().map(|function| function.name).collect()
-        }
+        EvalAltResult::ErrorFunctionNotFound(..)
+        | EvalAltResult::ErrorInFunctionCall(..)
+        | EvalAltResult::ErrorInModule(..) => reference::functions(language)
+            .into_iter()
+            .map(|function| function.name)
+            .collect(),
         _ => Vec::new(),
     };
     let error = diagnose(error, &language.limits, &known);

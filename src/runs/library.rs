@@ -62,15 +62,26 @@ impl Library {
     pub fn pinned(&self, store: &dyn Store, begun: &Begun) -> Result<Arc<Script>, LibraryError> {
         let source = version(store, &begun.file, begun.version)?;
         let find = |module: &str| {
-            let hash = begun.modules.get(module).ok_or_else(|| format!("the run knew no module {module:?}"))?;
+            let hash = begun
+                .modules
+                .get(module)
+                .ok_or_else(|| format!("the run knew no module {module:?}"))?;
             version(store, &format!("{module}.rhai"), *hash).map_err(|error| error.to_string())
         };
-        Ok(Arc::new(Script::compile(&self.language, &begun.playbook, source, &find)?))
+        Ok(Arc::new(Script::compile(
+            &self.language,
+            &begun.playbook,
+            source,
+            &find,
+        )?))
     }
 }
 
 fn version(store: &dyn Store, file: &str, hash: ContentHash) -> Result<Text, LibraryError> {
-    let missing = || LibraryError::VersionMissing { file: file.to_owned(), hash };
+    let missing = || LibraryError::VersionMissing {
+        file: file.to_owned(),
+        hash,
+    };
     let row = store.get(&keys::version(&hash))?.ok_or_else(missing)?;
     let text = String::from_utf8(row.value).map_err(|_| missing())?;
     Ok(Text::new(file, text))

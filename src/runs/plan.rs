@@ -43,7 +43,13 @@ pub fn plan(
     mode: RunMode,
 ) -> Result<Plan, StoreError> {
     let seen = Arc::new(Seen::default());
-    let order = Order { script, input, mode: all_simulated(mode), trigger: "plan".to_owned(), observer: seen.clone() };
+    let order = Order {
+        script,
+        input,
+        mode: all_simulated(mode),
+        trigger: "plan".to_owned(),
+        observer: seen.clone(),
+    };
     let finished = runner.run(&order)?;
     let effects = std::mem::take(&mut *seen.0.lock().unwrap_or_else(PoisonError::into_inner));
     let mut store_changes = Vec::new();
@@ -51,14 +57,20 @@ pub fn plan(
         let now_ms = runner.gate.world.clock.unix_ms();
         store_changes.extend(store_change(&change, before, &runner.gate.ground, now_ms)?);
     }
-    Ok(Plan { effects, outcome: finished.outcome, store_changes })
+    Ok(Plan {
+        effects,
+        outcome: finished.outcome,
+        store_changes,
+    })
 }
 
 /// The mode with nothing live in it, and for each provider the reason that a run would have, if any.
 fn all_simulated(mut mode: RunMode) -> RunMode {
     for provider in mode.providers.values_mut() {
         if *provider == ProviderMode::Live {
-            *provider = ProviderMode::Simulated { why: PLANNED.to_owned() };
+            *provider = ProviderMode::Simulated {
+                why: PLANNED.to_owned(),
+            };
         }
     }
     mode
@@ -74,13 +86,21 @@ struct Seen(Mutex<Vec<Answer>>);
 impl Observer for Seen {
     fn notice(&self, notice: Notice<'_>) {
         if let Notice::Answered { answer } = notice {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(answer.clone());
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(answer.clone());
         }
     }
 }
 
 /// A change of what scripts see, if it is one.
-fn store_change(change: &Change, before: &Ground, after: &Ground, now_ms: i64) -> Result<Option<StoreChange>, StoreError> {
+fn store_change(
+    change: &Change,
+    before: &Ground,
+    after: &Ground,
+    now_ms: i64,
+) -> Result<Option<StoreChange>, StoreError> {
     let shown = |ground: &Ground, place: &Place| -> Result<Option<Value>, StoreError> {
         match place {
             Place::Document { realm, collection, id } => {
@@ -96,10 +116,31 @@ fn store_change(change: &Change, before: &Ground, after: &Ground, now_ms: i64) -
     };
     let (before, after) = (shown(before, &place)?, shown(after, &place)?);
     Ok(match place {
-        Place::Document { realm, collection, id } => {
-            Some(StoreChange { realm, name: format!("{collection}/{id}"), kind: "document", before, after })
-        }
-        Place::Kv { realm, key } => Some(StoreChange { realm, name: key, kind: "kv", before, after }),
+        Place::Document { realm, collection, id } => Some(StoreChange {
+            realm,
+            name: format!("{collection}/{id}"),
+            kind: "document",
+            before,
+            after,
+        }),
+        Place::Kv { realm, key } => Some(StoreChange {
+            realm,
+            name: key,
+            kind: "kv",
+            before,
+            after,
+        }),
         _ => None,
     })
+}
+
+impl StoreChange {
+    /// What happens to it: added, changed or removed.
+    pub fn word(&self) -> &'static str {
+        match (&self.before, &self.after) {
+            (None, _) => "added",
+            (Some(_), Some(_)) => "changed",
+            (Some(_), None) => "removed",
+        }
+    }
 }

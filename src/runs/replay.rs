@@ -51,9 +51,18 @@ pub fn replay(
     let expected = recorded.outcome().ok_or(ReplayError::Unfinished(run))?;
     let script = library.pinned(&*gate.ground.store, &recorded.begun)?;
     let handle = RunHandle::new(gate.clone(), Tape::replay(&gate, recorded.clone(), observer));
-    let runner = Runner { gate, language: library.language.clone() };
+    let runner = Runner {
+        gate,
+        language: library.language.clone(),
+    };
     let outcome = runner.execute(&handle, &script);
     let effects = handle.tape().tally().effects;
-    let same = outcome == expected && effects as usize == recorded.steps.len();
-    Ok(Replayed { recorded, outcome, effects, same })
+    let all_asked = effects as usize == recorded.steps.len();
+    let same = all_asked && (outcome == expected || recorded.imposed_stop().is_some());
+    Ok(Replayed {
+        recorded,
+        outcome,
+        effects,
+        same,
+    })
 }

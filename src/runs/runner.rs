@@ -52,7 +52,11 @@ impl Runner {
             playbook: script.name.clone(),
             file: script.source.file.clone(),
             version: script.source.hash,
-            modules: script.modules.iter().map(|(name, text)| (name.clone(), text.hash)).collect(),
+            modules: script
+                .modules
+                .iter()
+                .map(|(name, text)| (name.clone(), text.hash))
+                .collect(),
             api: API_VERSION,
             mode: order.mode.clone(),
             input: gate.masks.mask(order.input.clone()),
@@ -61,7 +65,10 @@ impl Runner {
             epoch: 1,
         };
         let versions = self.unknown_versions(std::iter::once(&script.source).chain(script.modules.values()))?;
-        Ok(RunHandle::new(gate.clone(), Tape::begin_run(gate, begun, versions, order.observer.clone())))
+        Ok(RunHandle::new(
+            gate.clone(),
+            Tape::begin_run(gate, begun, versions, order.observer.clone()),
+        ))
     }
 
     /// Runs `script` to its end, and answers when the end is on disk.
@@ -87,7 +94,10 @@ impl Runner {
         match thread.map(std::thread::JoinHandle::join) {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => judge::failed(Failure::new("PANIC", "the run's thread ended without an answer")),
-            Err(error) => judge::failed(Failure::new("NO_THREAD", format!("no thread could be started for the run: {error}"))),
+            Err(error) => judge::failed(Failure::new(
+                "NO_THREAD",
+                format!("no thread could be started for the run: {error}"),
+            )),
         }
     }
 
@@ -102,7 +112,10 @@ impl Runner {
         let result = catch_unwind(AssertUnwindSafe(|| script.evaluate(&engine)));
         let outcome = match result {
             Ok(result) => judge::outcome(run, &result, &self.language),
-            Err(panic) => judge::failed(Failure::new("PANIC", format!("the script's engine gave up: {}", words_of(&panic)))),
+            Err(panic) => judge::failed(Failure::new(
+                "PANIC",
+                format!("the script's engine gave up: {}", words_of(&panic)),
+            )),
         };
         let gate = &self.gate;
         Outcome {
@@ -129,7 +142,10 @@ impl Runner {
 }
 
 fn words_of(panic: &Box<dyn std::any::Any + Send>) -> String {
-    let words = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let words = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
     words.unwrap_or("it did not say why").to_owned()
 }
 

@@ -58,18 +58,24 @@ fn set_text(module: &mut Module) {
         module,
         |text: &mut ImmutableString, find: ImmutableString, with: ImmutableString| replace(text, &find, &with),
     );
-    rhai::FuncRegistration::new("replace")
-        .set_into_module(module, |text: &mut ImmutableString, find: char, with: char| {
+    rhai::FuncRegistration::new("replace").set_into_module(
+        module,
+        |text: &mut ImmutableString, find: char, with: char| {
             replace(text, find.encode_utf8(&mut [0; 4]), with.encode_utf8(&mut [0; 4]))
-        });
-    rhai::FuncRegistration::new("replace")
-        .set_into_module(module, |text: &mut ImmutableString, find: ImmutableString, with: char| {
+        },
+    );
+    rhai::FuncRegistration::new("replace").set_into_module(
+        module,
+        |text: &mut ImmutableString, find: ImmutableString, with: char| {
             replace(text, &find, with.encode_utf8(&mut [0; 4]))
-        });
-    rhai::FuncRegistration::new("replace")
-        .set_into_module(module, |text: &mut ImmutableString, find: char, with: ImmutableString| {
+        },
+    );
+    rhai::FuncRegistration::new("replace").set_into_module(
+        module,
+        |text: &mut ImmutableString, find: char, with: ImmutableString| {
             replace(text, find.encode_utf8(&mut [0; 4]), &with)
-        });
+        },
+    );
 }
 
 fn replace(text: &mut ImmutableString, find: &str, with: &str) -> Result<(), Box<EvalAltResult>> {
@@ -109,7 +115,8 @@ fn set_order(module: &mut Module) {
                 let repeated = match kept.last() {
                     Some(last) => {
                         let same = is_same.call_raw(&ctx, None, [last.clone(), item.clone()])?;
-                        same.as_bool().map_err(|_| mismatch("a bool from the closure of `dedup`", &same))?
+                        same.as_bool()
+                            .map_err(|_| mismatch("a bool from the closure of `dedup`", &same))?
                     }
                     None => false,
                 };
@@ -127,12 +134,12 @@ fn mismatch(wanted: &str, got: &Dynamic) -> Box<EvalAltResult> {
     EvalAltResult::ErrorMismatchDataType(wanted.to_owned(), got.type_name().to_owned(), rhai::Position::NONE).into()
 }
 
+/// Whether the first may stand before the second.
+type InOrder<'a> = dyn FnMut(&Dynamic, &Dynamic) -> Result<bool, Box<EvalAltResult>> + 'a;
+
 /// Stable, and the same questions in the same order in every build: the standard library's sort promises neither its
 /// questions nor, for a comparer that contradicts itself, its answer. The first error ends it.
-fn merge_sort(
-    mut items: Array,
-    in_order: &mut dyn FnMut(&Dynamic, &Dynamic) -> Result<bool, Box<EvalAltResult>>,
-) -> Result<Array, Box<EvalAltResult>> {
+fn merge_sort(mut items: Array, in_order: &mut InOrder<'_>) -> Result<Array, Box<EvalAltResult>> {
     if items.len() < 2 {
         return Ok(items);
     }
@@ -148,8 +155,10 @@ fn merge_sort(
     Ok(merged)
 }
 
+type OfOneNumber = fn(f64) -> f64;
+
 fn set_math(module: &mut Module) {
-    let functions: [(&str, fn(f64) -> f64); 15] = [
+    let functions: [(&str, OfOneNumber); 15] = [
         ("sin", libm::sin),
         ("cos", libm::cos),
         ("tan", libm::tan),

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{ASTNode, Expr, Position, Stmt};
 
+use super::Language;
 use super::error::{Diagnosis, nearest, place_of};
 use super::reference::{Function, functions};
 use super::source::Script;
-use super::Language;
 
 /// Everything that can be said against `script` without running it.
 pub fn check(language: &Language, script: &Script, writers: &BTreeMap<String, String>) -> Vec<Diagnosis> {
@@ -15,7 +15,9 @@ pub fn check(language: &Language, script: &Script, writers: &BTreeMap<String, St
     let mut found = Vec::new();
     let mut written: BTreeSet<&str> = BTreeSet::new();
     for (module, ast) in script.asts() {
-        let text = module.and_then(|module| script.modules.get(module)).unwrap_or(&script.source);
+        let text = module
+            .and_then(|module| script.modules.get(module))
+            .unwrap_or(&script.source);
         ast.walk(&mut |path: &[ASTNode]| {
             if let Some((name, arguments, position)) = namespaced_call(path) {
                 written.extend(writers.get(&name).map(String::as_str));
@@ -26,12 +28,30 @@ pub fn check(language: &Language, script: &Script, writers: &BTreeMap<String, St
             true
         });
     }
-    let missing: Vec<&str> =
-        written.into_iter().filter(|provider| !script.header.uses.iter().any(|used| used.split(':').next() == Some(provider))).collect();
+    let missing: Vec<&str> = written
+        .into_iter()
+        .filter(|provider| {
+            !script
+                .header
+                .uses
+                .iter()
+                .any(|used| used.split(':').next() == Some(provider))
+        })
+        .collect();
     if !missing.is_empty() && script.header.is_present {
-        let list = missing.iter().map(|provider| format!("{provider:?}")).collect::<Vec<_>>().join(", ");
-        let message = format!("the playbook writes to {}, but `uses` does not say so: live, the gate will refuse", missing.join(" and "));
-        found.push(Diagnosis::new("NOT_IN_USES", message, script.source.clone()).help(format!("add {list} to `uses` in PLAYBOOK")));
+        let list = missing
+            .iter()
+            .map(|provider| format!("{provider:?}"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let message = format!(
+            "the playbook writes to {}, but `uses` does not say so: live, the gate will refuse",
+            missing.join(" and ")
+        );
+        found.push(
+            Diagnosis::new("NOT_IN_USES", message, script.source.clone())
+                .help(format!("add {list} to `uses` in PLAYBOOK")),
+        );
     }
     found
 }
@@ -61,6 +81,13 @@ fn unknown(language: &Language, known: &[Function], name: &str, arguments: usize
     if same_name.iter().any(|function| function.parameters == arguments) {
         return None;
     }
-    let signatures = same_name.iter().map(|function| format!("`{}`", function.signature)).collect::<Vec<_>>().join(" or ");
-    Some(("UNKNOWN_FUNCTION", format!("`{name}` does not take {arguments} arguments; it is {signatures}")))
+    let signatures = same_name
+        .iter()
+        .map(|function| format!("`{}`", function.signature))
+        .collect::<Vec<_>>()
+        .join(" or ");
+    Some((
+        "UNKNOWN_FUNCTION",
+        format!("`{name}` does not take {arguments} arguments; it is {signatures}"),
+    ))
 }

@@ -37,7 +37,12 @@ struct Inner {
 impl RunHandle {
     pub fn new(gate: Arc<Gate>, tape: Tape) -> RunHandle {
         let stop = tape.stop_flag();
-        RunHandle(Arc::new(Inner { gate, tape: Mutex::new(tape), stop, last_failure: Mutex::new(None) }))
+        RunHandle(Arc::new(Inner {
+            gate,
+            tape: Mutex::new(tape),
+            stop,
+            last_failure: Mutex::new(None),
+        }))
     }
 
     pub fn gate(&self) -> &Arc<Gate> {
@@ -58,7 +63,11 @@ impl RunHandle {
     }
 
     pub fn last_failure(&self) -> Option<RunError> {
-        self.0.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .last_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Shows a line of the script's, unless it was shown when the run was live.
@@ -71,7 +80,11 @@ impl RunHandle {
         if !tape.is_replaying() {
             let message = self.0.gate.masks.mask_text(message.to_owned());
             let fields = self.0.gate.masks.mask(fields.clone());
-            tape.observer().notice(Notice::Log { level, message: &message, fields: &fields });
+            tape.observer().notice(Notice::Log {
+                level,
+                message: &message,
+                fields: &fields,
+            });
         }
     }
 
@@ -84,12 +97,20 @@ impl RunHandle {
         let position = position_of(&effect.place);
         match stop {
             Stop::Failed(failure) => {
-                let error = RunError { failure: failure.clone(), place: effect.place, step: Some(tape.step()) };
+                let error = RunError {
+                    failure: failure.clone(),
+                    place: effect.place,
+                    step: Some(tape.step()),
+                };
                 *self.0.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 Err(thrown(&failure, position))
             }
             Stop::Halted(halt) => {
-                let error = RunError { failure: halt.failure(), place: effect.place, step: halt.step() };
+                let error = RunError {
+                    failure: halt.failure(),
+                    place: effect.place,
+                    step: halt.step(),
+                };
                 tape.halt(halt);
                 self.0.stop.store(true, Ordering::Relaxed);
                 let mut last = self.0.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,7 +149,9 @@ pub trait ContextExt {
 
 impl ContextExt for NativeCallContext<'_> {
     fn run(&self) -> ScriptResult<RunHandle> {
-        let handle = self.tag().and_then(|tag| tag.read_lock::<RunHandle>().map(|handle| handle.clone()));
+        let handle = self
+            .tag()
+            .and_then(|tag| tag.read_lock::<RunHandle>().map(|handle| handle.clone()));
         handle.ok_or_else(|| "this function can only be called in a run".into())
     }
 
@@ -155,7 +178,9 @@ impl ContextExt for NativeCallContext<'_> {
     }
 
     fn outside(&self, effect: Effect<'_>, act: &dyn Act) -> ScriptResult {
-        self.run()?.perform(effect.at(self.place()), How::Outside(act)).map(to_dynamic)
+        self.run()?
+            .perform(effect.at(self.place()), How::Outside(act))
+            .map(to_dynamic)
     }
 }
 

@@ -18,16 +18,22 @@ pub struct Language {
 }
 
 impl Language {
-    /// The language with the given namespaces, in the order in which the reference lists them.
-    pub fn new(namespaces: Vec<(String, Module)>, limits: ScriptLimits) -> Language {
+    /// The language with the namespaces that `make` makes. They are made here because the names of their functions are
+    /// hashed as they are made, and the seed must be fixed before the first of them.
+    pub fn new(make: impl FnOnce() -> Vec<(String, Module)>, limits: ScriptLimits) -> Language {
         fix_hashing();
-        let namespaces = namespaces.into_iter().map(|(name, mut module)| {
+        let namespaces = make().into_iter().map(|(name, mut module)| {
             module.set_id(name.as_str());
             module.build_index();
             (name, module.into())
         });
         let namespaces = namespaces.collect();
-        Language { packages: base::packages(), overrides: base::overrides(), namespaces, limits }
+        Language {
+            packages: base::packages(),
+            overrides: base::overrides(),
+            namespaces,
+            limits,
+        }
     }
 
     pub fn namespaces(&self) -> &[(String, Shared<Module>)] {
@@ -68,7 +74,10 @@ impl Language {
         let debugging = run.clone();
         engine.on_debug(move |text, _, _| debugging.log(crate::gate::observer::LogLevel::Debug, text));
         let input = Arc::new(input);
-        #[expect(deprecated, reason = "Rhai marks it as volatile, not as going away; no other way makes `input` visible in functions")]
+        #[expect(
+            deprecated,
+            reason = "Rhai marks it as volatile, not as going away; no other way makes `input` visible in functions"
+        )]
         engine.on_var(move |name, _, _| Ok((name == super::source::INPUT).then(|| (*input).clone())));
         engine
     }

@@ -25,7 +25,13 @@ pub struct Diagnosis {
 
 impl Diagnosis {
     pub fn new(code: impl Into<String>, message: impl Into<String>, text: Text) -> Diagnosis {
-        Diagnosis { code: code.into(), message: message.into(), text, place: Place::default(), help: None }
+        Diagnosis {
+            code: code.into(),
+            message: message.into(),
+            text,
+            place: Place::default(),
+            help: None,
+        }
     }
 
     pub fn at(mut self, place: Place) -> Diagnosis {
@@ -45,7 +51,9 @@ impl Diagnosis {
                 format!("there is no variable `{name}`"),
                 Some("declare it with `let`, or read it from `input`".to_owned()),
             ),
-            ParseErrorType::ModuleUndefined(name) => ("UNKNOWN_NAMESPACE", format!("there is no namespace `{name}::`"), None),
+            ParseErrorType::ModuleUndefined(name) => {
+                ("UNKNOWN_NAMESPACE", format!("there is no namespace `{name}::`"), None)
+            }
             ParseErrorType::ExprTooDeep => (
                 "LIMIT_NESTING",
                 "expressions are nested too deep here: at most 48 levels, 32 in functions".to_owned(),
@@ -54,12 +62,21 @@ impl Diagnosis {
             ParseErrorType::Reserved(word) if word == "eval" || word == "**" => (
                 "FORBIDDEN",
                 format!("`{word}` is not available in playbooks"),
-                Some(if word == "**" { "use `pow(x, y)`" } else { "call functions by name, or through closures" }.to_owned()),
+                Some(
+                    if word == "**" {
+                        "use `pow(x, y)`"
+                    } else {
+                        "call functions by name, or through closures"
+                    }
+                    .to_owned(),
+                ),
             ),
             ParseErrorType::Reserved(word) => (
                 "SYNTAX",
                 format!("`{word}` is a reserved word"),
-                Some(format!("as a property write it in brackets: m[\"{word}\"], and in a map as \"{word}\": …")),
+                Some(format!(
+                    "as a property write it in brackets: m[\"{word}\"], and in a map as \"{word}\": …"
+                )),
             ),
             other => ("SYNTAX", lower_first(&other.to_string()), None),
         };
@@ -78,7 +95,11 @@ impl Diagnosis {
 pub fn place_of(position: Position, module: Option<&str>) -> Place {
     let line = position.line().unwrap_or(0) as u32;
     let column = position.position().unwrap_or(0) as u32;
-    Place { line, column: if line == 0 { 0 } else { column.max(1) }, module: module.filter(|name| !name.is_empty()).map(str::to_owned) }
+    Place {
+        line,
+        column: if line == 0 { 0 } else { column.max(1) },
+        module: module.filter(|name| !name.is_empty()).map(str::to_owned),
+    }
 }
 
 /// What ended a script, in our words.
@@ -86,7 +107,11 @@ pub fn diagnose(error: &EvalAltResult, limits: &ScriptLimits, known: &[String]) 
     let (inner, module) = innermost(error, None);
     let place = place_of(inner.position(), module);
     let failure = limits.failure(inner).unwrap_or_else(|| failure_of(inner, known));
-    RunError { failure, place, step: None }
+    RunError {
+        failure,
+        place,
+        step: None,
+    }
 }
 
 /// The error that started it, and the module it happened in.
@@ -104,13 +129,20 @@ fn failure_of(error: &EvalAltResult, known: &[String]) -> Failure {
     match error {
         EvalAltResult::ErrorRuntime(thrown, _) => thrown_failure(thrown),
         EvalAltResult::ErrorFunctionNotFound(signature, _) => unknown_function(signature, known),
-        EvalAltResult::ErrorVariableNotFound(name, _) => Failure::new("UNKNOWN_VARIABLE", format!("there is no variable `{name}`")),
-        EvalAltResult::ErrorModuleNotFound(name, _) => Failure::new("UNKNOWN_NAMESPACE", format!("there is no namespace `{name}::`")),
-        EvalAltResult::ErrorMismatchDataType(wanted, got, _) | EvalAltResult::ErrorMismatchOutputType(wanted, got, _) => {
+        EvalAltResult::ErrorVariableNotFound(name, _) => {
+            Failure::new("UNKNOWN_VARIABLE", format!("there is no variable `{name}`"))
+        }
+        EvalAltResult::ErrorModuleNotFound(name, _) => {
+            Failure::new("UNKNOWN_NAMESPACE", format!("there is no namespace `{name}::`"))
+        }
+        EvalAltResult::ErrorMismatchDataType(wanted, got, _)
+        | EvalAltResult::ErrorMismatchOutputType(wanted, got, _) => {
             Failure::new("TYPE", format!("{wanted} is expected here, and this is {got}"))
         }
         EvalAltResult::ErrorArithmetic(message, _) => Failure::new("ARITHMETIC", lower_first(message)),
-        EvalAltResult::ErrorAssignmentToConstant(name, _) => Failure::new("CONSTANT", format!("`{name}` is constant and cannot be changed")),
+        EvalAltResult::ErrorAssignmentToConstant(name, _) => {
+            Failure::new("CONSTANT", format!("`{name}` is constant and cannot be changed"))
+        }
         EvalAltResult::ErrorArrayBounds(length, index, _) => {
             Failure::new("INDEX", format!("the array has {length} items, and none at {index}"))
         }
@@ -144,7 +176,10 @@ fn unknown_function(signature: &str, known: &[String]) -> Failure {
     let types = signature.strip_prefix(name).unwrap_or_default().trim();
     let exists = known.iter().any(|function| function == name);
     let mut message = if exists {
-        let types = types.replace("&str | ImmutableString | String", "string").replace("i64", "int").replace("f64", "float");
+        let types = types
+            .replace("&str | ImmutableString | String", "string")
+            .replace("i64", "int")
+            .replace("f64", "float");
         format!("`{name}` does not take {types}; `host functions {name}` shows what it takes")
     } else {
         format!("there is no function `{name}`")
@@ -168,7 +203,9 @@ fn lower_first(text: &str) -> String {
     let mut letters = text.chars();
     match letters.next() {
         // A word in capitals is a name.
-        Some(first) if !letters.clone().next().is_some_and(char::is_uppercase) => first.to_lowercase().chain(letters).collect(),
+        Some(first) if !letters.clone().next().is_some_and(char::is_uppercase) => {
+            first.to_lowercase().chain(letters).collect()
+        }
         _ => text.to_owned(),
     }
 }

@@ -18,7 +18,9 @@ use crate::value::{Map, Value};
 const CONSTANT: &str = "PLAYBOOK";
 
 /// Keys that say what starts a playbook. They are kept for whoever serves triggers; a run by hand needs none.
-const TRIGGER_KEYS: [&str; 8] = ["schedule", "timezone", "missed", "overlap", "http", "webhook", "queue", "event"];
+const TRIGGER_KEYS: [&str; 8] = [
+    "schedule", "timezone", "missed", "overlap", "http", "webhook", "queue", "event",
+];
 const KEYS: [&str; 5] = ["title", "description", "uses", "inputs", "timeout"];
 
 /// A playbook's header.
@@ -47,13 +49,20 @@ impl Header {
             Err(Diagnosis::new("HEADER", message, text.clone()).at(place_of(position, None)))
         };
         let Expr::Map(fields, _) = expression else {
-            return fail(format!("{CONSTANT} must be a map: const {CONSTANT} = #{{ title: \"…\" }};"), expression.position());
+            return fail(
+                format!("{CONSTANT} must be a map: const {CONSTANT} = #{{ title: \"…\" }};"),
+                expression.position(),
+            );
         };
-        let mut header = Header { is_present: true, ..Header::default() };
+        let mut header = Header {
+            is_present: true,
+            ..Header::default()
+        };
         for (key, expression) in &fields.0 {
             let (name, position) = (key.as_str(), key.pos);
             let Some(literal) = expression.get_literal_value(None) else {
-                let message = format!("`{name}` in {CONSTANT} must be written out: the header is read without running anything");
+                let message =
+                    format!("`{name}` in {CONSTANT} must be written out: the header is read without running anything");
                 return fail(message, expression.position());
             };
             let value = match from_dynamic(&literal) {
@@ -70,18 +79,27 @@ impl Header {
     fn set(&mut self, key: &str, value: Value) -> Result<(), String> {
         let text = |value: &Value| match value {
             Value::Text(text) => Ok(text.clone()),
-            other => Err(format!("`{key}` in {CONSTANT} must be a string, and this is {}", other.kind())),
+            other => Err(format!(
+                "`{key}` in {CONSTANT} must be a string, and this is {}",
+                other.kind()
+            )),
         };
         match key {
             "title" => self.title = Some(text(&value)?),
             "description" => self.description = Some(text(&value)?),
-            "timeout" => self.timeout = Some(crate::duration::parse(&text(&value)?).map_err(|error| error.to_string())?),
+            "timeout" => {
+                self.timeout = Some(crate::duration::parse(&text(&value)?).map_err(|error| error.to_string())?)
+            }
             "uses" => {
-                let list = value.as_list().ok_or_else(|| format!("`uses` in {CONSTANT} must be an array of strings, such as [\"slack\"]"))?;
+                let list = value
+                    .as_list()
+                    .ok_or_else(|| format!("`uses` in {CONSTANT} must be an array of strings, such as [\"slack\"]"))?;
                 self.uses = list.iter().map(text).collect::<Result<_, _>>()?;
             }
             "inputs" => {
-                let map = value.as_map().ok_or_else(|| format!("`inputs` in {CONSTANT} must be a map, such as #{{ topic: #{{ type: \"string\" }} }}"))?;
+                let map = value.as_map().ok_or_else(|| {
+                    format!("`inputs` in {CONSTANT} must be a map, such as #{{ topic: #{{ type: \"string\" }} }}")
+                })?;
                 for (name, spec) in map {
                     self.inputs.insert(name.clone(), InputSpec::read(name, spec)?);
                 }

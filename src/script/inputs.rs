@@ -44,16 +44,24 @@ const KINDS: [(&str, InputKind); 6] = [
 
 impl InputKind {
     pub fn as_str(self) -> &'static str {
-        KINDS.iter().find(|(_, kind)| *kind == self).expect("every kind is in the table").0
+        KINDS
+            .iter()
+            .find(|(_, kind)| *kind == self)
+            .expect("every kind is in the table")
+            .0
     }
 }
 
 impl InputSpec {
     /// Reads `spec`, the header's map for the input `name`.
     pub fn read(name: &str, spec: &Value) -> Result<InputSpec, String> {
-        let map = spec.as_map().ok_or_else(|| format!("input `{name}` must be a map, such as #{{ type: \"string\" }}"))?;
+        let map = spec
+            .as_map()
+            .ok_or_else(|| format!("input `{name}` must be a map, such as #{{ type: \"string\" }}"))?;
         if let Some(unknown) = map.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            let hint = nearest(unknown, KEYS.into_iter()).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let hint = nearest(unknown, KEYS.into_iter())
+                .map(|near| format!("; did you mean `{near}`?"))
+                .unwrap_or_default();
             return Err(format!("input `{name}` has no key `{unknown}`{hint}"));
         }
         let wrong = |key: &str, wanted: &str| format!("`{key}` of input `{name}` must be {wanted}");
@@ -61,7 +69,11 @@ impl InputSpec {
             None => InputKind::String,
             Some(Value::Text(word)) => {
                 let names = KINDS.map(|(name, _)| name).join(", ");
-                KINDS.into_iter().find(|(known, _)| known == word).map(|(_, kind)| kind).ok_or_else(|| wrong("type", &format!("one of {names}")))?
+                KINDS
+                    .into_iter()
+                    .find(|(known, _)| known == word)
+                    .map(|(_, kind)| kind)
+                    .ok_or_else(|| wrong("type", &format!("one of {names}")))?
             }
             Some(_) => return Err(wrong("type", "a string")),
         };
@@ -89,7 +101,10 @@ impl InputSpec {
         };
         match &spec.preset {
             Some(preset) => match spec.accept(name, preset.clone()) {
-                Ok(preset) => Ok(InputSpec { preset: Some(preset), ..spec }),
+                Ok(preset) => Ok(InputSpec {
+                    preset: Some(preset),
+                    ..spec
+                }),
                 Err(failure) => Err(format!("the preset does not fit: {}", failure.message)),
             },
             None => Ok(spec),
@@ -107,23 +122,39 @@ impl InputSpec {
             | (InputKind::Bool, value @ Value::Bool(_))
             | (InputKind::Array, value @ Value::List(_))
             | (InputKind::Map, value @ Value::Map(_)) => value,
-            (kind, value) => return Err(wrong(format!("must be of type {}, and {} is {}", kind.as_str(), excerpt(&value), value.kind()))),
+            (kind, value) => {
+                return Err(wrong(format!(
+                    "must be of type {}, and {} is {}",
+                    kind.as_str(),
+                    excerpt(&value),
+                    value.kind()
+                )));
+            }
         };
         if value.size() > TEXT_BYTES_MAX {
-            return Err(wrong(format!("has {} bytes; at most {TEXT_BYTES_MAX} are allowed: put it into a file below inbox/", value.size())));
+            return Err(wrong(format!(
+                "has {} bytes; at most {TEXT_BYTES_MAX} are allowed: put it into a file below inbox/",
+                value.size()
+            )));
         }
         if !self.choices.is_empty() && !self.choices.contains(&value) {
             let choices = self.choices.iter().map(Value::to_string).collect::<Vec<_>>().join(", ");
             return Err(wrong(format!("must be one of {choices}, not {}", excerpt(&value))));
         }
-        let measure = value.as_float().or_else(|| value.as_str().map(|text| text.chars().count() as f64));
+        let measure = value
+            .as_float()
+            .or_else(|| value.as_str().map(|text| text.chars().count() as f64));
         if let Some(measure) = measure {
             let what = if value.as_str().is_some() { "characters" } else { "" };
             if let Some(min) = self.min.filter(|min| measure < *min) {
-                return Err(wrong(format!("is {measure} {what}; at least {min} is expected").replace(" ;", ";")));
+                return Err(wrong(
+                    format!("is {measure} {what}; at least {min} is expected").replace(" ;", ";"),
+                ));
             }
             if let Some(max) = self.max.filter(|max| measure > *max) {
-                return Err(wrong(format!("is {measure} {what}; at most {max} is allowed").replace(" ;", ";")));
+                return Err(wrong(
+                    format!("is {measure} {what}; at most {max} is allowed").replace(" ;", ";"),
+                ));
             }
         }
         Ok(value)
@@ -132,12 +163,23 @@ impl InputSpec {
     /// The value behind a word on the command line.
     pub fn parse(&self, name: &str, word: &str) -> Result<Value, Failure> {
         let wrong = |wanted: &str| {
-            Failure::new("INPUT", format!("input `{name}` must be {wanted}, and {:?} is not", excerpt(&Value::from(word))))
+            Failure::new(
+                "INPUT",
+                format!(
+                    "input `{name}` must be {wanted}, and {:?} is not",
+                    excerpt(&Value::from(word))
+                ),
+            )
         };
         Ok(match self.kind {
             InputKind::String => Value::from(word),
             InputKind::Int => Value::Int(word.parse().map_err(|_| wrong("a whole number"))?),
-            InputKind::Float => Value::Float(word.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| wrong("a number"))?),
+            InputKind::Float => Value::Float(
+                word.parse::<f64>()
+                    .ok()
+                    .filter(|number| number.is_finite())
+                    .ok_or_else(|| wrong("a number"))?,
+            ),
             InputKind::Bool => match word.to_ascii_lowercase().as_str() {
                 "1" | "true" | "yes" | "on" => Value::Bool(true),
                 "0" | "false" | "no" | "off" => Value::Bool(false),
@@ -153,7 +195,11 @@ impl InputSpec {
 fn excerpt(value: &Value) -> String {
     const CHARS_MAX: usize = 60;
     let text = value.to_string();
-    if text.chars().count() <= CHARS_MAX { text } else { text.chars().take(CHARS_MAX).collect::<String>() + "…" }
+    if text.chars().count() <= CHARS_MAX {
+        text
+    } else {
+        text.chars().take(CHARS_MAX).collect::<String>() + "…"
+    }
 }
 
 /// The whole input of a run: presets filled in, nothing missing, nothing unknown. A playbook that declares no inputs
@@ -171,7 +217,10 @@ pub fn complete(header: &super::Header, mut given: Map) -> Result<Value, Failure
                 None if spec.required => {
                     let help = spec.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
                     let flag = name.replace('_', "-");
-                    return Err(Failure::new("INPUT_MISSING", format!("input `{name}`{help} is missing; give it with --{flag} VALUE")));
+                    return Err(Failure::new(
+                        "INPUT_MISSING",
+                        format!("input `{name}`{help} is missing; give it with --{flag} VALUE"),
+                    ));
                 }
                 None => Value::Unit,
             },
@@ -184,9 +233,15 @@ pub fn complete(header: &super::Header, mut given: Map) -> Result<Value, Failure
             let hint = match nearest(unknown, header.inputs.keys().map(String::as_str)) {
                 Some(near) => format!("; did you mean `{near}`?"),
                 None if header.inputs.is_empty() => "; it takes none".to_owned(),
-                None => format!("; it takes {}", header.inputs.keys().cloned().collect::<Vec<_>>().join(", ")),
+                None => format!(
+                    "; it takes {}",
+                    header.inputs.keys().cloned().collect::<Vec<_>>().join(", ")
+                ),
             };
-            Err(Failure::new("INPUT_UNKNOWN", format!("the playbook has no input `{unknown}`{hint}")))
+            Err(Failure::new(
+                "INPUT_UNKNOWN",
+                format!("the playbook has no input `{unknown}`{hint}"),
+            ))
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rhai::Engine;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tikv_jemalloc_ctl::thread;
 
 use crate::effect::Failure;
@@ -26,7 +26,7 @@ pub const SOURCE_BYTES_MAX: usize = 512 * 1024;
 const CLOCK_EVERY: u64 = 1024;
 
 /// What one run may use. `[limits]` in `host.toml`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScriptLimits {
     /// Steps of the interpreter.
@@ -80,11 +80,17 @@ impl ScriptLimits {
         let (code, message) = match error {
             Rhai::ErrorTooManyOperations(_) => (
                 "LIMIT_OPERATIONS",
-                format!("the script took more than {} steps; is there an endless loop?", group(self.operations)),
+                format!(
+                    "the script took more than {} steps; is there an endless loop?",
+                    group(self.operations)
+                ),
             ),
             Rhai::ErrorStackOverflow(_) => (
                 "LIMIT_CALLS",
-                format!("functions called each other more than {} levels deep; is there an endless recursion?", self.call_levels),
+                format!(
+                    "functions called each other more than {} levels deep; is there an endless recursion?",
+                    self.call_levels
+                ),
             ),
             Rhai::ErrorDataTooLarge(what, _) => (
                 "LIMIT_SIZE",
@@ -96,7 +102,10 @@ impl ScriptLimits {
                     group(self.map_fields as u64)
                 ),
             ),
-            Rhai::ErrorTooManyVariables(_) => ("LIMIT_VARIABLES", "more than 1024 variables are in use at once".to_owned()),
+            Rhai::ErrorTooManyVariables(_) => (
+                "LIMIT_VARIABLES",
+                "more than 1024 variables are in use at once".to_owned(),
+            ),
             Rhai::ErrorTooManyModules(_) => ("LIMIT_MODULES", "more than 64 modules were imported".to_owned()),
             _ => return None,
         };
@@ -168,7 +177,10 @@ impl Meter {
             return Err(Some(Failure::new("LIMIT_MEMORY", message)));
         }
         if operations.is_multiple_of(CLOCK_EVERY) && self.clock.monotonic() > self.deadline {
-            let message = format!("the run has been at work for {} s, its time limit", self.active.as_secs());
+            let message = format!(
+                "the run has been at work for {} s, its time limit",
+                self.active.as_secs()
+            );
             return Err(Some(Failure::new("LIMIT_TIME", message)));
         }
         Ok(())

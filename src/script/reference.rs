@@ -19,7 +19,9 @@ pub struct Function {
 
 /// Every function of every namespace, sorted by name.
 pub fn functions(language: &Language) -> Vec<Function> {
-    let mut found = language.engine().collect_fn_metadata(None, |function| describe(&function), false);
+    let mut found = language
+        .engine()
+        .collect_fn_metadata(None, |function| describe(&function), false);
     found.sort();
     found
 }
@@ -32,9 +34,19 @@ fn describe(function: &FuncInfo<'_>) -> Option<Function> {
     let metadata = function.metadata;
     let name = format!("{}::{}", function.namespace, metadata.name);
     let parameters: Vec<String> = metadata.params_info.iter().filter_map(|info| parameter(info)).collect();
-    let doc = metadata.comments.iter().map(|comment| plain(comment)).collect::<Vec<_>>().join("\n");
+    let doc = metadata
+        .comments
+        .iter()
+        .map(|comment| plain(comment))
+        .collect::<Vec<_>>()
+        .join("\n");
     let signature = format!("{name}({})", parameters.join(", "));
-    Some(Function { signature, parameters: metadata.num_params, name, doc: doc.trim().to_owned() })
+    Some(Function {
+        signature,
+        parameters: metadata.num_params,
+        name,
+        doc: doc.trim().to_owned(),
+    })
 }
 
 /// `key: &str` as `key: string`; the call's context is no parameter of the playbook's.
@@ -55,9 +67,22 @@ fn parameter(info: &str) -> Option<String> {
         "Dynamic" => "any",
         other => other,
     };
-    Some(if kind.is_empty() { name.trim().to_owned() } else { format!("{}: {kind}", name.trim()) })
+    Some(if kind.is_empty() {
+        name.trim().to_owned()
+    } else {
+        format!("{}: {kind}", name.trim())
+    })
 }
 
 fn plain(comment: &str) -> String {
-    comment.lines().map(|line| line.trim_start().trim_start_matches('/').strip_prefix(' ').unwrap_or(line.trim_start().trim_start_matches('/'))).collect::<Vec<_>>().join("\n")
+    comment
+        .lines()
+        .map(|line| {
+            line.trim_start()
+                .trim_start_matches('/')
+                .strip_prefix(' ')
+                .unwrap_or(line.trim_start().trim_start_matches('/'))
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rhai::{AST, ASTNode, Engine, EvalAltResult, Expr, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared, Stmt};
+use rhai::{
+    AST, ASTNode, Engine, EvalAltResult, Expr, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared,
+    Stmt,
+};
 
+use super::Language;
 use super::error::{Diagnosis, place_of};
 use super::header::Header;
 use super::limits::SOURCE_BYTES_MAX;
-use super::Language;
 use crate::effect::Place;
 use crate::id::ContentHash;
 
@@ -29,7 +32,11 @@ pub struct Text {
 impl Text {
     pub fn new(file: impl Into<String>, text: impl Into<Arc<str>>) -> Text {
         let text = text.into();
-        Text { file: file.into(), hash: ContentHash::of(text.as_bytes()), text }
+        Text {
+            file: file.into(),
+            hash: ContentHash::of(text.as_bytes()),
+            text,
+        }
     }
 }
 
@@ -54,15 +61,36 @@ impl Script {
         let engine = language.engine();
         let ast = parse(&engine, &source, None)?;
         let header = Header::read(&ast, &source)?;
-        let mut loading = Loading { engine: &engine, find, texts: BTreeMap::new(), compiled: BTreeMap::new(), path: Vec::new() };
+        let mut loading = Loading {
+            engine: &engine,
+            find,
+            texts: BTreeMap::new(),
+            compiled: BTreeMap::new(),
+            path: Vec::new(),
+        };
         loading.load_imports(&ast, &source, None)?;
-        let Loading { texts: modules, compiled, .. } = loading;
-        Ok(Script { name: name.to_owned(), source, header, modules, ast, compiled: Arc::new(compiled) })
+        let Loading {
+            texts: modules,
+            compiled,
+            ..
+        } = loading;
+        Ok(Script {
+            name: name.to_owned(),
+            source,
+            header,
+            modules,
+            ast,
+            compiled: Arc::new(compiled),
+        })
     }
 
     /// The text in which `place` lies.
     pub fn text_at(&self, place: &Place) -> &Text {
-        place.module.as_ref().and_then(|module| self.modules.get(module)).unwrap_or(&self.source)
+        place
+            .module
+            .as_ref()
+            .and_then(|module| self.modules.get(module))
+            .unwrap_or(&self.source)
     }
 
     /// Resolves imports from the compiled modules and nothing else.
@@ -79,7 +107,10 @@ impl Script {
 
 fn parse(engine: &Engine, source: &Text, module: Option<&str>) -> Result<AST, Diagnosis> {
     if source.text.len() > SOURCE_BYTES_MAX {
-        let message = format!("the script has {} bytes; at most {SOURCE_BYTES_MAX} are allowed: split it into modules", source.text.len());
+        let message = format!(
+            "the script has {} bytes; at most {SOURCE_BYTES_MAX} are allowed: split it into modules",
+            source.text.len()
+        );
         return Err(Diagnosis::new("SCRIPT_TOO_LARGE", message, source.clone()));
     }
     let mut scope = Scope::new();
@@ -136,11 +167,17 @@ impl Loading<'_> {
                 Err(Diagnosis::new(code, message, source.clone()).at(place_of(position, module)))
             };
             let Some(name) = name else {
-                return fail("IMPORT_COMPUTED", "the path of an import must be a literal text, so that it is known before the run".to_owned());
+                return fail(
+                    "IMPORT_COMPUTED",
+                    "the path of an import must be a literal text, so that it is known before the run".to_owned(),
+                );
             };
             if self.path.contains(&name) {
                 let circle = format!("{} → {name}", self.path.join(" → "));
-                return fail("IMPORT_CYCLE", format!("modules import each other in a circle: {circle}"));
+                return fail(
+                    "IMPORT_CYCLE",
+                    format!("modules import each other in a circle: {circle}"),
+                );
             }
             if self.compiled.contains_key(&name) {
                 continue;
@@ -183,7 +220,13 @@ fn imports(ast: &AST) -> Vec<(Option<String>, Position)> {
 struct Pinned(Arc<BTreeMap<String, AST>>);
 
 impl ModuleResolver for Pinned {
-    fn resolve(&self, _: &Engine, _: Option<&str>, path: &str, pos: Position) -> Result<Shared<Module>, Box<EvalAltResult>> {
+    fn resolve(
+        &self,
+        _: &Engine,
+        _: Option<&str>,
+        path: &str,
+        pos: Position,
+    ) -> Result<Shared<Module>, Box<EvalAltResult>> {
         Err(EvalAltResult::ErrorModuleNotFound(path.to_owned(), pos).into())
     }
 
@@ -195,7 +238,10 @@ impl ModuleResolver for Pinned {
         path: &str,
         pos: Position,
     ) -> Result<Shared<Module>, Box<EvalAltResult>> {
-        let ast = self.0.get(path).ok_or_else(|| EvalAltResult::ErrorModuleNotFound(path.to_owned(), pos))?;
+        let ast = self
+            .0
+            .get(path)
+            .ok_or_else(|| EvalAltResult::ErrorModuleNotFound(path.to_owned(), pos))?;
         let mut module = Module::eval_ast_as_new_raw(engine, scope, global, ast)
             .map_err(|error| Box::new(EvalAltResult::ErrorInModule(path.to_owned(), error, pos)))?;
         module.build_index();

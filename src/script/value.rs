@@ -46,12 +46,18 @@ fn convert(value: &Dynamic, levels_left: usize) -> Result<Value, NotAValue> {
     let below = levels_left.checked_sub(1).ok_or(NotAValue::TooDeep);
     if let Some(map) = value.read_lock::<Map>() {
         let below = below?;
-        let fields = map.iter().map(|(name, value)| Ok((name.to_string(), convert(value, below)?)));
+        let fields = map
+            .iter()
+            .map(|(name, value)| Ok((name.to_string(), convert(value, below)?)));
         return fields.collect::<Result<_, _>>().map(Value::Map);
     }
     if let Some(items) = value.read_lock::<Array>() {
         let below = below?;
-        return items.iter().map(|item| convert(item, below)).collect::<Result<_, _>>().map(Value::List);
+        return items
+            .iter()
+            .map(|item| convert(item, below))
+            .collect::<Result<_, _>>()
+            .map(Value::List);
     }
     if let Some(bytes) = value.read_lock::<Blob>() {
         return Ok(Value::Blob(bytes.clone()));
@@ -74,9 +80,11 @@ pub fn to_dynamic(value: Value) -> Dynamic {
         Value::Text(text) => text.into(),
         Value::Blob(bytes) => Dynamic::from_blob(bytes),
         Value::List(items) => Dynamic::from_array(items.into_iter().map(to_dynamic).collect()),
-        Value::Map(map) => {
-            Dynamic::from_map(map.into_iter().map(|(name, value)| (name.into(), to_dynamic(value))).collect())
-        }
+        Value::Map(map) => Dynamic::from_map(
+            map.into_iter()
+                .map(|(name, value)| (name.into(), to_dynamic(value)))
+                .collect(),
+        ),
     }
 }
 
@@ -100,7 +108,10 @@ mod tests {
     fn a_value_comes_back_as_it_went() {
         let value = Value::from([
             ("blob", Value::Blob(vec![0, 255])),
-            ("list", Value::List(vec![Value::Unit, Value::Int(-1), Value::Float(f64::NAN)])),
+            (
+                "list",
+                Value::List(vec![Value::Unit, Value::Int(-1), Value::Float(f64::NAN)]),
+            ),
         ]);
         assert_eq!(from_dynamic(&to_dynamic(value.clone())), Ok(value));
     }

@@ -1,4 +1,5 @@
 //! What the engine promises when things go wrong: crashes, full disks, damaged files, other processes.
+#![expect(clippy::disallowed_methods, reason = "tests damage and measure files")]
 
 use std::collections::BTreeMap;
 use std::fs;

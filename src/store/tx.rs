@@ -31,7 +31,13 @@ pub struct Tx<'a> {
 
 impl<'a> Tx<'a> {
     pub fn new(ground: &'a Ground, realm: Realm, now_ms: i64) -> Tx<'a> {
-        Tx { ground, realm, now_ms, batch: Batch::new(), seen: CommitNo::default() }
+        Tx {
+            ground,
+            realm,
+            now_ms,
+            batch: Batch::new(),
+            seen: CommitNo::default(),
+        }
     }
 
     /// The row under `key` as committed; changes of this transaction are not seen.

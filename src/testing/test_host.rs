@@ -31,6 +31,8 @@ use crate::store::engine::Engine;
 use crate::store::tx::Ground;
 use crate::value::Value;
 
+type MakeModules = Box<dyn Fn() -> Vec<(String, Module)>>;
+
 /// A host, built by saying only what differs from an empty dry one.
 pub struct TestHost {
     pub clock: Arc<TestClock>,
@@ -42,7 +44,7 @@ pub struct TestHost {
     secrets: Vec<(String, String)>,
     hosts: Vec<String>,
     providers: BTreeMap<String, ProviderDoor>,
-    modules: Vec<Box<dyn Fn() -> Vec<(String, Module)>>>,
+    modules: Vec<MakeModules>,
     /// The project's folder; gone with the host.
     scratch: Scratch,
     chance: Arc<SeededChance>,
@@ -152,18 +154,29 @@ impl TestHost {
             chance: self.chance.clone(),
             http: Arc::new(HttpDoor::new(Reach::parse(&self.hosts).expect("hosts"))),
             providers: Arc::new(self.providers.clone()),
-            files: Arc::new(ProjectFiles::new(root.clone(), vec!["inbox".to_owned(), "prompts".to_owned()])),
+            files: Arc::new(ProjectFiles::new(
+                root.clone(),
+                vec!["inbox".to_owned(), "prompts".to_owned()],
+            )),
             ffmpeg: Arc::new(FfmpegDoor::new(FfmpegOptions::default())),
             secrets: Arc::new(secrets),
             work_dir: root.join("runs"),
         };
-        Arc::new(Gate { ground: self.ground.clone(), world, masks, policies: self.policies.clone() })
+        Arc::new(Gate {
+            ground: self.ground.clone(),
+            world,
+            masks,
+            policies: self.policies.clone(),
+        })
     }
 
     pub fn library(&self) -> Library {
-        let modules = self.modules.iter().flat_map(|modules| modules()).collect();
+        let modules = || self.modules.iter().flat_map(|modules| modules()).collect();
         let language = Arc::new(Language::new(modules, self.limits.clone()));
-        Library { files: ScriptFiles::new(Some(self.folder().join("playbooks"))), language }
+        Library {
+            files: ScriptFiles::new(Some(self.folder().join("playbooks"))),
+            language,
+        }
     }
 
     /// Compiles `script`; panics with the diagnosis when it does not compile.
@@ -185,10 +198,19 @@ impl TestHost {
     /// Runs `script` with `input` to its end.
     pub fn run_with(&self, script: &str, input: Value) -> TestRun {
         let script = self.compile(script);
-        let runner = Runner { gate: self.gate(), language: self.library().language };
+        let runner = Runner {
+            gate: self.gate(),
+            language: self.library().language,
+        };
         let mut mode = self.mode.clone();
         mode.uses.extend(script.header.uses.iter().cloned());
-        let order = Order { script, input, mode, trigger: "test".to_owned(), observer: self.observer.clone() };
+        let order = Order {
+            script,
+            input,
+            mode,
+            trigger: "test".to_owned(),
+            observer: self.observer.clone(),
+        };
         let finished = runner.run(&order).expect("the store takes the run");
         let run = finished.record.run;
         self.seen.lock().expect("no test panics here").push(run);
@@ -199,7 +221,12 @@ impl TestHost {
     /// Replays a run with every door shut.
     pub fn replay(&self, run: RunId) -> Replayed {
         let gate = self.gate();
-        let shut = Gate { world: gate.world.shut(), ground: gate.ground.clone(), masks: gate.masks.clone(), policies: gate.policies.clone() };
+        let shut = Gate {
+            world: gate.world.shut(),
+            ground: gate.ground.clone(),
+            masks: gate.masks.clone(),
+            policies: gate.policies.clone(),
+        };
         replay::replay(&self.library(), Arc::new(shut), run, Arc::new(Silent)).expect("the run replays")
     }
 }
@@ -213,7 +240,11 @@ impl Drop for TestHost {
         for run in seen {
             let replayed = self.replay(run);
             let recorded = replayed.recorded.outcome();
-            assert!(replayed.same, "run {run} replays differently: {recorded:?} became {:?}", replayed.outcome);
+            assert!(
+                replayed.same,
+                "run {run} replays differently: {recorded:?} became {:?}",
+                replayed.outcome
+            );
         }
     }
 }
@@ -235,12 +266,21 @@ impl TestRun {
 
     /// The failure of a run that did not succeed.
     pub fn failure(&self) -> &Failure {
-        &self.outcome().error.as_ref().unwrap_or_else(|| panic!("the run succeeded: {}", self.outcome().value)).failure
+        &self
+            .outcome()
+            .error
+            .as_ref()
+            .unwrap_or_else(|| panic!("the run succeeded: {}", self.outcome().value))
+            .failure
     }
 
     /// The answers on the journal, in order.
     pub fn answers(&self) -> Vec<&Answer> {
-        self.recorded.steps.values().filter_map(|step| step.answer.as_ref()).collect()
+        self.recorded
+            .steps
+            .values()
+            .filter_map(|step| step.answer.as_ref())
+            .collect()
     }
 
     /// The journal, a line each: `1 kv.get {"key":"a"} -> 1`.

@@ -1,4 +1,5 @@
 //! Running a job and probing a file.
+#![expect(clippy::disallowed_methods, reason = "this is the door to ffmpeg")]
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};

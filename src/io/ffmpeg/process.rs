@@ -1,4 +1,5 @@
 //! A child that is killed when dropped, and waited for, so that none is left behind in any state.
+#![expect(clippy::disallowed_methods, reason = "this is the door to ffmpeg")]
 
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};

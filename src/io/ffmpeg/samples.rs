@@ -1,4 +1,5 @@
 //! Small real videos for tests, made once by ffmpeg and kept beside the test's binary.
+#![expect(clippy::disallowed_methods, reason = "tests make small videos")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,5 @@
 //! The door, against the installed ffmpeg.
+#![expect(clippy::disallowed_methods, reason = "tests lay files out and look at processes")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
 //! A file being written under a temporary name.
+#![expect(clippy::disallowed_methods, reason = "this is the door to ffmpeg")]
 
 use std::fs::{self, OpenOptions};
 use std::io;

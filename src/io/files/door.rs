@@ -1,5 +1,7 @@
 //! Checking a path, and reading what it names.
+#![expect(clippy::disallowed_methods, reason = "this is the door to the project's files")]
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,8 @@ use crate::id::ContentHash;
 pub const TEXT_BYTES_MAX: u64 = 16 << 20;
 /// The most bytes of any file that is hashed or handed to another door.
 pub const MEDIA_BYTES_MAX: u64 = 16 << 30;
+/// What a folder is called where a file is wanted.
+const A_FOLDER: &str = "a folder";
 /// The longest path.
 const PATH_BYTES_MAX: usize = 1024;
 
@@ -151,6 +155,30 @@ impl ProjectFiles {
         Ok(files)
     }
 
+    /// The regular files in `folder` and in the folders within it, by path; hidden ones are left out.
+    pub fn tree(&self, folder: &str) -> Result<Vec<FileInfo>, FileFault> {
+        let (mut files, mut waiting) = (Vec::new(), vec![folder.to_owned()]);
+        // Links may lead round in circles, so every real folder is entered once.
+        let mut entered = BTreeSet::new();
+        while let Some(folder) = waiting.pop() {
+            let absolute = self.resolve(&folder)?;
+            if !entered.insert(absolute.clone()) {
+                continue;
+            }
+            for name in list::names(&folder, &absolute, "*")? {
+                let path = format!("{folder}/{name}");
+                match self.info(&path) {
+                    Ok(_) if files.len() == list::LISTED_MAX => return Err(list::too_many_files(&folder)),
+                    Ok(file) => files.push(file),
+                    Err(FileFault::NotRegular { kind: A_FOLDER, .. }) => waiting.push(path),
+                    Err(_) => {}
+                }
+            }
+        }
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+
     /// Where `path` really lies, which is below a declared folder.
     fn resolve(&self, path: &str) -> Result<PathBuf, FileFault> {
         let root = self.root.as_ref().ok_or(FileFault::Shut)?;
@@ -278,7 +306,7 @@ fn file_info(path: String, about: &Metadata) -> FileInfo {
 fn kind(file_type: FileType) -> &'static str {
     use std::os::unix::fs::FileTypeExt;
     if file_type.is_dir() {
-        "a folder"
+        A_FOLDER
     } else if file_type.is_fifo() {
         "a pipe"
     } else if file_type.is_socket() {
@@ -520,6 +548,29 @@ mod tests {
         let files = ProjectFiles::shut();
         assert_eq!(files.open("inbox/feed.json").unwrap_err().code(), "DOOR_SHUT");
         assert_eq!(files.list("inbox", "*").unwrap_err().code(), "DOOR_SHUT");
+    }
+
+    #[test]
+    fn a_tree_is_listed_whole_and_links_in_a_circle_end() {
+        let project = project();
+        symlink("..", project.root().join("inbox/deep/round")).unwrap();
+        fs::write(project.root().join("inbox/deep/.hidden"), "x").unwrap();
+        let paths: Vec<String> = project
+            .files
+            .tree("inbox")
+            .unwrap()
+            .into_iter()
+            .map(|file| file.path)
+            .collect();
+        assert!(paths.iter().any(|path| path.starts_with("inbox/deep/")), "{paths:?}");
+        assert!(
+            paths.is_sorted()
+                && !paths
+                    .iter()
+                    .any(|path| path.contains("round") || path.contains("hidden")),
+            "{paths:?}"
+        );
+        assert_eq!(project.files.tree("data").unwrap_err().code(), "FILE_OUTSIDE");
     }
 
     #[test]

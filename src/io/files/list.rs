@@ -1,4 +1,5 @@
 //! What lies in a folder: names that fit a pattern, and names near a mistyped one.
+#![expect(clippy::disallowed_methods, reason = "this is the door to the project's files")]
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,7 +10,7 @@ use super::fault::FileFault;
 /// The most entries of a folder that are looked at.
 const ENTRIES_MAX: usize = 100_000;
 /// The most files in one listing.
-const LISTED_MAX: usize = 10_000;
+pub(super) const LISTED_MAX: usize = 10_000;
 /// The longest pattern: the longest name a file can have.
 const PATTERN_BYTES_MAX: usize = 255;
 /// How many near names a message offers.
@@ -65,12 +66,21 @@ pub(super) fn names(folder: &str, absolute: &Path, pattern: &str) -> Result<Vec<
             continue;
         }
         if names.len() == LISTED_MAX {
-            return Err(too_many("such files", LISTED_MAX));
+            return Err(too_many_files(folder));
         }
         names.push(name);
     }
     names.sort_unstable();
     Ok(names)
+}
+
+/// Said of a folder with more files than are listed.
+pub(super) fn too_many_files(folder: &str) -> FileFault {
+    FileFault::TooMany {
+        path: folder.to_owned(),
+        what: "such files",
+        entries_max: LISTED_MAX,
+    }
 }
 
 /// The names in the folder at `absolute` that a person may have meant by `name`, nearest first.

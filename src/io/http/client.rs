@@ -8,6 +8,7 @@
 //! - *TLS*: reading the system's roots takes longer than a whole request to a neighbour.
 //! - *Connect limit*: giving up while still connecting is certain to have sent nothing. So the limit on connecting has
 //!   to strike before the limit on the whole request does, and reqwest has one per client.
+#![expect(clippy::disallowed_methods, reason = "this is the door to the network")]
 
 use std::collections::BTreeMap;
 use std::io;

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
-use url::Url;
 
 use super::classify::{classify, too_large};
 use super::client::{Clients, runtime};
@@ -52,14 +51,6 @@ impl HttpDoor {
     pub fn shut(reason: &str) -> HttpDoor {
         HttpDoor {
             state: State::Shut(reason.into()),
-        }
-    }
-
-    /// Whether the list lets `url` through. A shut door reaches nothing.
-    pub fn reaches(&self, url: &Url) -> bool {
-        match &self.state {
-            State::Open(open) => open.reach.admit(url).is_ok(),
-            State::Shut(_) => false,
         }
     }
 

@@ -1,4 +1,5 @@
 //! The door against a real server on the loopback.
+#![expect(clippy::disallowed_methods, reason = "tests look at sockets and the clock")]
 
 use std::io::Read;
 use std::net::TcpListener;

@@ -49,7 +49,9 @@ const WRITES: [(&str, Method, &str); 4] = [
 
 /// The functions of a declared provider that write.
 pub fn writers(provider: &DeclaredProvider) -> impl Iterator<Item = String> {
-    WRITES.into_iter().map(|(verb, ..)| format!("{}::{verb}", provider.name))
+    WRITES
+        .into_iter()
+        .map(|(verb, ..)| format!("{}::{verb}", provider.name))
 }
 
 /// The namespace of a declared provider.
@@ -70,19 +72,34 @@ fn set_read(module: &mut Module, provider: &Arc<DeclaredProvider>, verb: &'stati
         provider.name, provider.base_url
     );
     let asked = provider.clone();
-    let plain = move |ctx: NativeCallContext, path: ImmutableString| read(&ctx, &asked, verb, method, &path, &rhai::Map::new());
+    let plain =
+        move |ctx: NativeCallContext, path: ImmutableString| read(&ctx, &asked, verb, method, &path, &rhai::Map::new());
     function(verb, &["path: string"], &[&about]).set_into_module(module, plain);
 
     let asked = provider.clone();
-    let with = move |ctx: NativeCallContext, path: ImmutableString, options: rhai::Map| read(&ctx, &asked, verb, method, &path, &options);
-    let options = "/// Options: `headers`, `query`, `timeout`, `max_bytes`, `accept` (statuses from 400 up that are answers).";
+    let with = move |ctx: NativeCallContext, path: ImmutableString, options: rhai::Map| {
+        read(&ctx, &asked, verb, method, &path, &options)
+    };
+    let options =
+        "/// Options: `headers`, `query`, `timeout`, `max_bytes`, `accept` (statuses from 400 up that are answers).";
     function(verb, &["path: string", "options: map"], &[&about, "///", options]).set_into_module(module, with);
 }
 
 fn set_write(module: &mut Module, provider: &Arc<DeclaredProvider>, verb: &'static str, method: Method, does: &str) {
-    let what = if method == Method::Delete { "" } else { " `body` (a map or an array as JSON, a string as text)" };
-    let publishes = if provider.publish { " It is a publish: governance decides whether it goes out." } else { "" };
-    let about = format!("/// {does}{what} at `path` of {}, below {}.{publishes}", provider.name, provider.base_url);
+    let what = if method == Method::Delete {
+        ""
+    } else {
+        " `body` (a map or an array as JSON, a string as text)"
+    };
+    let publishes = if provider.publish {
+        " It is a publish: governance decides whether it goes out."
+    } else {
+        ""
+    };
+    let about = format!(
+        "/// {does}{what} at `path` of {}, below {}.{publishes}",
+        provider.name, provider.base_url
+    );
 
     let asked = provider.clone();
     if method == Method::Delete {
@@ -101,16 +118,28 @@ fn set_write(module: &mut Module, provider: &Arc<DeclaredProvider>, verb: &'stat
     let with = move |ctx: NativeCallContext, path: ImmutableString, body: Dynamic, options: rhai::Map| {
         write(&ctx, &asked, verb, method, &path, body, &options)
     };
-    let strict = if provider.publish { ", `strict` (a refusal of governance is an error, not a simulation)" } else { "" };
+    let strict = if provider.publish {
+        ", `strict` (a refusal of governance is an error, not a simulation)"
+    } else {
+        ""
+    };
     let options = format!(
         "/// Options: `headers`, `query`, `timeout`, `max_bytes`, `accept`, `json` or `form` in the place of the body, \
          `key` (what makes this write the same as another, instead of the run's own key){strict}."
     );
-    function(verb, &["path: string", "body: any", "options: map"], &[&about, "///", &options]).set_into_module(module, with);
+    function(
+        verb,
+        &["path: string", "body: any", "options: map"],
+        &[&about, "///", &options],
+    )
+    .set_into_module(module, with);
 }
 
 fn function(name: &str, parameters: &[&str], comments: &[&str]) -> FuncRegistration {
-    FuncRegistration::new(name).with_volatility(true).with_params_info(parameters).with_comments(comments)
+    FuncRegistration::new(name)
+        .with_volatility(true)
+        .with_params_info(parameters)
+        .with_comments(comments)
 }
 
 fn read(
@@ -155,7 +184,10 @@ fn write(
         false => false,
     };
     ctx.check(options.finish())?;
-    call.key = provider.idempotency.as_ref().map(|by| KeyHeader { header: by.header.clone(), lifetime: by.lifetime });
+    call.key = provider.idempotency.as_ref().map(|by| KeyHeader {
+        header: by.header.clone(),
+        lifetime: by.lifetime,
+    });
     let declaration = Declaration::write("")
         .named(format!("{}.{verb}", provider.name))
         .of(provider.name.clone())
@@ -169,7 +201,15 @@ fn write(
     if provider.publish {
         effect = effect.publishing(&provider.account, &content(&args), strict);
     }
-    ctx.outside(effect, &Write { provider, path, call, key })
+    ctx.outside(
+        effect,
+        &Write {
+            provider,
+            path,
+            call,
+            key,
+        },
+    )
 }
 
 /// What the journal keeps of a call: all of it.
@@ -185,6 +225,8 @@ fn args(path: &str, body: Option<&Value>, options: &Options) -> Value {
 /// What is published: where it goes and what it says, but not how it is sent.
 fn content(args: &Value) -> Value {
     const SAID: [&str; 5] = ["path", "query", "body", "json", "form"];
-    let said = SAID.into_iter().filter_map(|name| Some((name.to_owned(), args.get(name)?.clone())));
+    let said = SAID
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), args.get(name)?.clone())));
     Value::Map(said.collect())
 }

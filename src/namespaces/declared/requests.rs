@@ -28,7 +28,12 @@ pub(super) struct Read<'a> {
 
 impl Act for Read<'_> {
     fn simulate(&self, simulation: &Simulation<'_>) -> Result<Value, Failure> {
-        Ok(simulate::answer(simulation, self.call.method, self.path, &self.call.content))
+        Ok(simulate::answer(
+            simulation,
+            self.call.method,
+            self.path,
+            &self.call.content,
+        ))
     }
 
     fn carry_out(&self, errand: &mut Errand<'_>) -> Result<Value, Fault> {
@@ -47,11 +52,22 @@ pub(super) struct Write<'a> {
 
 impl Act for Write<'_> {
     fn simulate(&self, simulation: &Simulation<'_>) -> Result<Value, Failure> {
-        Ok(simulate::answer(simulation, self.call.method, self.path, &self.call.content))
+        Ok(simulate::answer(
+            simulation,
+            self.call.method,
+            self.path,
+            &self.call.content,
+        ))
     }
 
     fn carry_out(&self, errand: &mut Errand<'_>) -> Result<Value, Fault> {
-        send(self.provider, self.path, &self.call, self.key.as_deref().unwrap_or(errand.key), errand)
+        send(
+            self.provider,
+            self.path,
+            &self.call,
+            self.key.as_deref().unwrap_or(errand.key),
+            errand,
+        )
     }
 
     fn look_up(&self, errand: &mut Errand<'_>, intent: &Intent) -> Result<Sighting, Fault> {
@@ -69,7 +85,11 @@ impl Act for Write<'_> {
 }
 
 fn send(provider: &DeclaredProvider, path: &str, call: &Call, key: &str, errand: &Errand<'_>) -> Result<Value, Fault> {
-    let faults = Faults { provider: &provider.name, errand, nothing_done: &[] };
+    let faults = Faults {
+        provider: &provider.name,
+        errand,
+        nothing_done: &[],
+    };
     let door = fault::door(errand.world, &provider.name)?;
     let url = below(&door.base_url, path).map_err(|error| Fault::refused(error.into()))?;
     let request = authorised(provider, call.request(url, key).timeout(errand.timeout), errand)?;
@@ -81,15 +101,24 @@ fn send(provider: &DeclaredProvider, path: &str, call: &Call, key: &str, errand:
 }
 
 fn look_up(provider: &DeclaredProvider, lookup: &LookUp, key: &str, errand: &Errand<'_>) -> Result<Sighting, Fault> {
-    let faults = Faults { provider: &provider.name, errand, nothing_done: &[] };
+    let faults = Faults {
+        provider: &provider.name,
+        errand,
+        nothing_done: &[],
+    };
     let door = fault::door(errand.world, &provider.name)?;
-    let path = lookup.path.replace(KEY, &utf8_percent_encode(key, NON_ALPHANUMERIC).to_string());
+    let path = lookup
+        .path
+        .replace(KEY, &utf8_percent_encode(key, NON_ALPHANUMERIC).to_string());
     let url = below(&door.base_url, &path).map_err(|error| Fault::refused(error.into()))?;
     let request = Request::new(Method::Get, url)
         .timeout(errand.timeout)
         .response_bytes_max(LOOK_UP_BYTES_MAX)
         .redirects_max(0);
-    let response = door.http.send(authorised(provider, request, errand)?).map_err(|fault| faults.no_answer(&fault))?;
+    let response = door
+        .http
+        .send(authorised(provider, request, errand)?)
+        .map_err(|fault| faults.no_answer(&fault))?;
     match response.status {
         404 => Ok(Sighting::NotThere),
         200..300 => found(lookup, &response, &faults),
@@ -137,7 +166,9 @@ fn authorised(provider: &DeclaredProvider, mut request: Request, errand: &Errand
         let message = format!("{} is not set; {} needs it", auth.secret, provider.name);
         Fault::refused(Failure::new("SECRET_MISSING", message).provider(&provider.name))
     })?;
-    request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&auth.header));
+    request
+        .headers
+        .retain(|(name, _)| !name.eq_ignore_ascii_case(&auth.header));
     Ok(request.secret_header(&auth.header, &format!("{}{}", auth.prefix, secret.reveal())))
 }
 
@@ -167,7 +198,9 @@ pub(super) fn check_path(provider: &DeclaredProvider, path: &str) -> Result<(), 
 
 pub(super) fn check_key(key: Option<&str>) -> Result<(), BadPath> {
     match key {
-        Some(key) if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+        Some(key)
+            if key.is_empty() || key.len() > KEY_BYTES_MAX || !key.bytes().all(|byte| byte.is_ascii_graphic()) =>
+        {
             Err(BadPath::Key { bytes: key.len() })
         }
         _ => Ok(()),
@@ -176,7 +209,10 @@ pub(super) fn check_key(key: Option<&str>) -> Result<(), BadPath> {
 
 /// `path` below `base`. The secret goes wherever this leads, so it leads nowhere else.
 fn below(base: &Url, path: &str) -> Result<Url, BadPath> {
-    let bad = || BadPath::Path { path: path.chars().take(100).collect(), base: base.clone() };
+    let bad = || BadPath::Path {
+        path: path.chars().take(100).collect(),
+        base: base.clone(),
+    };
     let root = base.as_str().trim_end_matches('/');
     let url = Url::parse(&format!("{root}/{}", path.trim_start_matches('/'))).map_err(|_| bad())?;
     let folder = format!("{}/", base.path().trim_end_matches('/'));
@@ -200,12 +236,21 @@ mod tests {
             ("", "https://api.acme.example/v2/"),
             ("//evil.example/x", "https://api.acme.example/v2/evil.example/x"),
             ("@evil.example", "https://api.acme.example/v2/@evil.example"),
-            ("/share?url=https://b.example", "https://api.acme.example/v2/share?url=https://b.example"),
+            (
+                "/share?url=https://b.example",
+                "https://api.acme.example/v2/share?url=https://b.example",
+            ),
             ("/posts/../users", "https://api.acme.example/v2/users"),
         ] {
             assert_eq!(below(&base, path).expect(path).as_str(), expected);
         }
-        for path in ["/../admin", "/posts/../../admin", "/%2e%2e/admin", "/\\..\\admin/..\\..", "https://evil.example/"] {
+        for path in [
+            "/../admin",
+            "/posts/../../admin",
+            "/%2e%2e/admin",
+            "/\\..\\admin/..\\..",
+            "https://evil.example/",
+        ] {
             assert!(below(&base, path).is_err(), "{path}");
         }
     }

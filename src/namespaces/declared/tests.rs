@@ -1,3 +1,5 @@
+//! A declared provider against a server on the loopback that keeps, loses and denies what it was sent.
+
 use std::time::Duration;
 
 use serde_json::json;
@@ -45,7 +47,11 @@ fn a_request_carries_the_secret_and_the_answer_its_data() {
     let host = live(&stub, &[AUTH]);
     let run = host.run(r#"let post = acme::get("/posts/1"); acme::delete("/posts/1"); post.json.text"#);
     assert_eq!(run.value(), &Value::from("hi"));
-    assert!(stub.requests().iter().all(|request| request.header("authorization") == Some(format!("Bearer {SECRET}").as_str())));
+    assert!(
+        stub.requests()
+            .iter()
+            .all(|request| request.header("authorization") == Some(format!("Bearer {SECRET}").as_str()))
+    );
     let names: Vec<_> = run.answers().iter().map(|answer| answer.asked.name.clone()).collect();
     assert_eq!(names, ["acme.get", "acme.delete"]);
 }
@@ -58,14 +64,23 @@ fn a_write_that_a_look_up_finds_has_landed_and_was_sent_once() {
             "cut" => stub.on("POST", "/v2/posts").cut(),
             _ => stub.on("POST", "/v2/posts").status(500),
         }
-        stub.on("GET", "/v2/posts").json(200, json!({ "items": [{ "id": "p1" }] }));
-        let run = live(&stub, &[AUTH, STORED_KEY, LOOK_UP]).run(&format!("let post = {POST}; [post.json.id, post.looked_up]"));
+        stub.on("GET", "/v2/posts")
+            .json(200, json!({ "items": [{ "id": "p1" }] }));
+        let run = live(&stub, &[AUTH, STORED_KEY, LOOK_UP])
+            .run(&format!("let post = {POST}; [post.json.id, post.looked_up]"));
         assert_eq!(run.value().to_string(), r#"["p1",true]"#, "{failure}");
-        assert_eq!((stub.count("POST", "/v2/posts"), stub.count("GET", "/v2/posts")), (1, 1), "{failure}");
+        assert_eq!(
+            (stub.count("POST", "/v2/posts"), stub.count("GET", "/v2/posts")),
+            (1, 1),
+            "{failure}"
+        );
         let requests = stub.requests();
         let key = requests[0].header("idempotency-key").expect("a key");
         assert_eq!(requests[1].query, format!("key={}", key.replace('-', "%2D")));
-        assert_eq!(requests[1].header("authorization"), Some(format!("Bearer {SECRET}").as_str()));
+        assert_eq!(
+            requests[1].header("authorization"),
+            Some(format!("Bearer {SECRET}").as_str())
+        );
         assert_eq!(run.recorded.steps[&1].intents.len(), 1);
     }
 }
@@ -78,10 +93,20 @@ fn a_write_that_is_not_there_is_sent_again_only_after_it_had_time_to_show() {
     let host = live(&stub, &[STORED_KEY, LOOK_UP, "settle = \"20s\"", "timeout = \"5s\""]);
     let run = host.run(&format!("{POST}.json.id"));
     assert_eq!(run.value(), &Value::from("p1"));
-    assert_eq!((stub.count("POST", "/v2/posts"), run.recorded.steps[&1].intents.len()), (2, 2));
+    assert_eq!(
+        (stub.count("POST", "/v2/posts"), run.recorded.steps[&1].intents.len()),
+        (2, 2)
+    );
     // Ten seconds to be sent, five to be answered, twenty to show.
-    assert!(host.clock.elapsed() >= Duration::from_secs(35), "{:?}", host.clock.elapsed());
-    assert!(stub.count("GET", "/v2/posts") > 3, "asked all the while, since it may turn up");
+    assert!(
+        host.clock.elapsed() >= Duration::from_secs(35),
+        "{:?}",
+        host.clock.elapsed()
+    );
+    assert!(
+        stub.count("GET", "/v2/posts") > 3,
+        "asked all the while, since it may turn up"
+    );
 }
 
 #[test]
@@ -89,7 +114,8 @@ fn a_write_that_turns_up_late_is_not_sent_again() {
     let stub = HttpStub::start();
     stub.on("POST", "/v2/posts").cut();
     stub.on("GET", "/v2/posts").times(3).status(404);
-    stub.on("GET", "/v2/posts").json(200, json!({ "items": [{ "id": "p1" }] }));
+    stub.on("GET", "/v2/posts")
+        .json(200, json!({ "items": [{ "id": "p1" }] }));
     let run = live(&stub, &[STORED_KEY, LOOK_UP]).run(&format!("{POST}.json.id"));
     assert_eq!((run.value(), stub.count("POST", "/v2/posts")), (&Value::from("p1"), 1));
 }
@@ -101,7 +127,11 @@ fn a_look_up_that_fails_or_cannot_be_understood_decides_nothing() {
         stub.on("POST", "/v2/posts").cut();
         stub.on("GET", "/v2/posts").answer(status, body);
         let run = live(&stub, &[STORED_KEY, LOOK_UP]).run(POST);
-        assert_eq!((run.outcome().status, stub.count("POST", "/v2/posts")), (Status::NeedsAttention, 1), "{status}");
+        assert_eq!(
+            (run.outcome().status, stub.count("POST", "/v2/posts")),
+            (Status::NeedsAttention, 1),
+            "{status}"
+        );
     }
 }
 
@@ -113,7 +143,10 @@ fn under_a_key_that_is_remembered_the_write_is_simply_sent_again() {
     let run = live(&stub, &[remembered]).run(&format!("{POST}.json.id"));
     assert_eq!(run.value(), &Value::from("p1"));
     let requests = stub.requests();
-    let mut keys: Vec<_> = requests.iter().map(|request| request.header("x-key").expect("a key")).collect();
+    let mut keys: Vec<_> = requests
+        .iter()
+        .map(|request| request.header("x-key").expect("a key"))
+        .collect();
     assert_eq!(keys.len(), 3);
     keys.dedup();
     assert_eq!(keys, [run.recorded.steps[&1].intents[0].key.as_str()]);
@@ -125,14 +158,18 @@ fn a_key_that_may_be_forgotten_by_then_is_not_relied_upon() {
     service(&stub, 1);
     let forgetful = r#"idempotency = { header = "X-Key", lifetime = "10s" }"#;
     let run = live(&stub, &[forgetful, "timeout = \"10s\""]).run(POST);
-    assert_eq!((run.outcome().status, stub.count("POST", "/v2/posts")), (Status::NeedsAttention, 1));
+    assert_eq!(
+        (run.outcome().status, stub.count("POST", "/v2/posts")),
+        (Status::NeedsAttention, 1)
+    );
 }
 
 #[test]
 fn a_key_of_the_playbooks_own_is_sent_and_looked_up() {
     let stub = HttpStub::start();
     stub.on("POST", "/v2/posts").cut();
-    stub.on("GET", "/v2/posts").json(200, json!({ "items": [{ "id": "p1" }] }));
+    stub.on("GET", "/v2/posts")
+        .json(200, json!({ "items": [{ "id": "p1" }] }));
     let script = r#"acme::post("/posts", #{ text: "hi" }, #{ key: "clip/7" }).json.id"#;
     let run = live(&stub, &[STORED_KEY, LOOK_UP]).run(script);
     assert_eq!(run.value(), &Value::from("p1"));
@@ -142,13 +179,19 @@ fn a_key_of_the_playbooks_own_is_sent_and_looked_up() {
 
 #[test]
 fn without_a_way_of_telling_the_settings_decide() {
-    for (on_unknown, status, times) in
-        [("ask", Status::NeedsAttention, 1), ("repeat", Status::Succeeded, 2), ("assume_landed", Status::Succeeded, 1)]
-    {
+    for (on_unknown, status, times) in [
+        ("ask", Status::NeedsAttention, 1),
+        ("repeat", Status::Succeeded, 2),
+        ("assume_landed", Status::Succeeded, 1),
+    ] {
         let stub = HttpStub::start();
         service(&stub, 1);
         let run = live(&stub, &[&format!("on_unknown = \"{on_unknown}\"")]).run(POST);
-        assert_eq!((run.outcome().status, stub.count("POST", "/v2/posts")), (status, times), "{on_unknown}");
+        assert_eq!(
+            (run.outcome().status, stub.count("POST", "/v2/posts")),
+            (status, times),
+            "{on_unknown}"
+        );
     }
 }
 
@@ -162,7 +205,10 @@ fn a_publish_needs_its_signals_and_is_simulated_without_them() {
     let decision = run.answers()[0].decision.clone().expect("a decision");
     assert!(decision.contains("GOVERNANCE_APPROVED"), "{decision}");
     let run = host.run(r#"acme::post("/posts", #{ text: "hi" }, #{ strict: true })"#);
-    assert_eq!((run.failure().code.as_str(), stub.connections()), ("PUBLISH_REFUSED", 0));
+    assert_eq!(
+        (run.failure().code.as_str(), stub.connections()),
+        ("PUBLISH_REFUSED", 0)
+    );
     let run = host.approved().run(&format!("{POST}.json.id"));
     assert_eq!(run.value(), &Value::from("p1"));
 }
@@ -179,10 +225,17 @@ fn what_would_lead_elsewhere_or_means_nothing_is_refused_before_it_is_an_effect(
         (r#"acme::post("/x", 1, #{ key: "a b" })"#, "BAD_OPTION"),
     ] {
         let run = host.run(script);
-        assert_eq!((run.failure().code.as_str(), run.journal().as_str()), (code, ""), "{script}");
+        assert_eq!(
+            (run.failure().code.as_str(), run.journal().as_str()),
+            (code, ""),
+            "{script}"
+        );
     }
     let run = host.run(r#"acme::get("/x", #{ acept: [404] })"#);
-    assert_eq!(run.failure().message, "`acme::get` has no option `acept`; did you mean `accept`?");
+    assert_eq!(
+        run.failure().message,
+        "`acme::get` has no option `acept`; did you mean `accept`?"
+    );
     assert_eq!(stub.connections(), 0);
 }
 
@@ -192,14 +245,16 @@ fn the_secret_reaches_neither_answer_nor_failure_nor_disk_and_no_other_host() {
     let other = HttpStub::start();
     let say_back = |status: u16| {
         move |request: &crate::testing::http_stub::Recorded| {
-            Answer::new(status, format!("{:?}", request.headers)).header("x-seen", request.header("authorization").unwrap_or_default())
+            Answer::new(status, format!("{:?}", request.headers))
+                .header("x-seen", request.header("authorization").unwrap_or_default())
         }
     };
     stub.on("GET", "/v2/ok").answer_with(say_back(200));
     stub.on("POST", "/v2/no").answer_with(say_back(422));
     stub.on("GET", "/v2/away").redirect(302, &other.url("/"));
     let host = live(&stub, &[AUTH]);
-    let run = host.run(r#"let seen = [acme::get("/ok")]; try { acme::post("/no", 1) } catch (e) { seen.push(e) } seen"#);
+    let run =
+        host.run(r#"let seen = [acme::get("/ok")]; try { acme::post("/no", 1) } catch (e) { seen.push(e) } seen"#);
     let shown = run.value().to_string();
     assert!(shown.matches("[masked:ACME_TOKEN]").count() >= 3, "{shown}");
     let everything: KeyRange = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
@@ -210,7 +265,11 @@ fn the_secret_reaches_neither_answer_nor_failure_nor_disk_and_no_other_host() {
         assert!(!holds(&row.value) && !holds(&key), "{key:?}");
     }
     let away = host.run(r#"acme::get("/away")"#);
-    assert_eq!(away.value().get("status"), Some(&Value::Int(302)), "no redirect is followed with a secret in hand");
+    assert_eq!(
+        away.value().get("status"),
+        Some(&Value::Int(302)),
+        "no redirect is followed with a secret in hand"
+    );
     assert_eq!(other.connections(), 0);
 }
 
@@ -219,10 +278,15 @@ fn a_dry_run_echoes_the_write_with_a_made_up_id() {
     let stub = HttpStub::start();
     let mut host = live(&stub, &[AUTH]);
     host.mode.providers.clear();
-    let run = host.run(&format!("let post = {POST}; [post.status, post.json.text, post.json.id, post.simulated]"));
+    let run = host.run(&format!(
+        "let post = {POST}; [post.status, post.json.text, post.json.id, post.simulated]"
+    ));
     let again = host.run(&format!("{POST}.json.id"));
     let shown = run.value().as_list().expect("an array");
-    assert_eq!((&shown[0], &shown[1], &shown[3]), (&Value::Int(200), &Value::from("hi"), &Value::Bool(true)));
+    assert_eq!(
+        (&shown[0], &shown[1], &shown[3]),
+        (&Value::Int(200), &Value::from("hi"), &Value::Bool(true))
+    );
     assert_eq!(&shown[2], again.value());
     assert_eq!(stub.connections(), 0);
 }
@@ -231,17 +295,33 @@ fn a_dry_run_echoes_the_write_with_a_made_up_id() {
 fn the_reference_and_the_check_know_a_declared_provider() {
     let stub = HttpStub::start();
     let provider = declare(&stub, &["publish = true"]);
-    let language = crate::script::Language::new(crate::namespaces::modules(std::slice::from_ref(&provider)), Default::default());
+    let language = crate::script::Language::new(
+        || crate::namespaces::modules(std::slice::from_ref(&provider)),
+        Default::default(),
+    );
     let functions = reference::functions(&language);
-    let signatures: Vec<_> = functions.iter().filter(|function| function.name.starts_with("acme::")).map(|function| function.signature.as_str()).collect();
+    let signatures: Vec<_> = functions
+        .iter()
+        .filter(|function| function.name.starts_with("acme::"))
+        .map(|function| function.signature.as_str())
+        .collect();
     assert!(signatures.contains(&"acme::get(path: string)"), "{signatures:?}");
-    assert!(signatures.contains(&"acme::post(path: string, body: any, options: map)"), "{signatures:?}");
-    assert!(functions.iter().all(|function| !function.doc.is_empty()), "every function says what it does");
+    assert!(
+        signatures.contains(&"acme::post(path: string, body: any, options: map)"),
+        "{signatures:?}"
+    );
+    assert!(
+        functions.iter().all(|function| !function.doc.is_empty()),
+        "every function says what it does"
+    );
     let writers = crate::namespaces::writers(std::slice::from_ref(&provider));
     assert_eq!(writers.get("acme::post").map(String::as_str), Some("acme"));
     assert_eq!(writers.get("http::post").map(String::as_str), Some("http_writes"));
     for name in writers.keys() {
-        assert!(functions.iter().any(|function| function.name == *name), "{name} is a function");
+        assert!(
+            functions.iter().any(|function| function.name == *name),
+            "{name} is a function"
+        );
     }
     for (name, _) in crate::namespaces::modules(&[]) {
         assert!(super::settings::is_reserved(&name), "{name} cannot be declared");

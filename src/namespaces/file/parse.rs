@@ -3,6 +3,7 @@
 //! Cells of a CSV stay texts: what looks like a number may be an account, a zip code or a phone, and loses its zeros
 //! when it is read as one.
 
+use crate::effect::Failure;
 use crate::value::{Map, VALUE_DEPTH_MAX, Value};
 
 /// The most rows of a CSV, its header not counted.
@@ -45,6 +46,12 @@ impl ParseFault {
             ParseFault::Csv { .. } | ParseFault::CsvTooMany { .. } => "CSV_INVALID",
             ParseFault::CsvDelimiter(_) => "CSV_DELIMITER_INVALID",
         }
+    }
+}
+
+impl From<ParseFault> for Failure {
+    fn from(fault: ParseFault) -> Failure {
+        Failure::new(fault.code(), fault.to_string())
     }
 }
 

@@ -8,7 +8,9 @@ pub fn of(response: &Response) -> Value {
     let mut headers = Map::new();
     for (name, value) in &response.headers {
         // More than one of a name are one list (RFC 9110, 5.3).
-        let present = headers.entry(name.to_ascii_lowercase()).or_insert_with(|| Value::from(""));
+        let present = headers
+            .entry(name.to_ascii_lowercase())
+            .or_insert_with(|| Value::from(""));
         *present = Value::from(match present.as_str() {
             Some("") | None => value.clone(),
             Some(before) => format!("{before}, {value}"),
@@ -55,7 +57,10 @@ mod tests {
     fn answer(headers: &[(&str, &str)], body: &str) -> Value {
         of(&Response {
             status: 200,
-            headers: headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
             body: body.as_bytes().to_vec(),
             url: Url::parse("https://example.com/").expect("a URL"),
         })
@@ -64,8 +69,14 @@ mod tests {
     #[test]
     fn a_body_is_data_only_where_the_server_says_so_and_it_is_true() {
         let json = |kind: &str, body: &str| answer(&[("content-type", kind)], body).get("json").cloned();
-        assert_eq!(json("application/json; charset=utf-8", "[1]"), Some(Value::List(vec![Value::Int(1)])));
-        assert_eq!(json("application/problem+json", "\u{feff}{}"), Some(Value::Map(Map::new())));
+        assert_eq!(
+            json("application/json; charset=utf-8", "[1]"),
+            Some(Value::List(vec![Value::Int(1)]))
+        );
+        assert_eq!(
+            json("application/problem+json", "\u{feff}{}"),
+            Some(Value::Map(Map::new()))
+        );
         assert_eq!(json("text/plain", "[1]"), Some(Value::Unit));
         assert_eq!(json("application/json", "<html>"), Some(Value::Unit));
         assert_eq!(json("application/json", "null"), Some(Value::Unit));
@@ -76,7 +87,11 @@ mod tests {
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         for (levels, is_data) in [(1, true), (60, true), (70, false), (100, false), (100_000, false)] {
             let answer = answer(&[("content-type", "application/json")], &nested(levels));
-            assert_eq!(answer.get("json").is_some_and(|json| !json.is_unit()), is_data, "{levels}");
+            assert_eq!(
+                answer.get("json").is_some_and(|json| !json.is_unit()),
+                is_data,
+                "{levels}"
+            );
             assert!(check_depth(&answer).is_ok());
         }
     }
@@ -84,6 +99,9 @@ mod tests {
     #[test]
     fn headers_of_one_name_are_one_list() {
         let answer = answer(&[("link", "<a>"), ("Link", "<b>")], "");
-        assert_eq!(answer.get("headers").and_then(|headers| headers.get("link")), Some(&Value::from("<a>, <b>")));
+        assert_eq!(
+            answer.get("headers").and_then(|headers| headers.get("link")),
+            Some(&Value::from("<a>, <b>"))
+        );
     }
 }

@@ -24,8 +24,17 @@ pub const BODY_BYTES_MAX: usize = 64 << 20;
 const REDIRECTS_MAX: u8 = 5;
 
 /// Parts of a header's name that say that its value is a secret.
-const SECRET_PARTS: [&str; 9] =
-    ["auth", "cookie", "credential", "key", "password", "secret", "session", "signature", "token"];
+const SECRET_PARTS: [&str; 9] = [
+    "auth",
+    "cookie",
+    "credential",
+    "key",
+    "password",
+    "secret",
+    "session",
+    "signature",
+    "token",
+];
 
 /// Why a request cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +115,9 @@ impl Call {
             query: pairs("query", options)?,
             content: Content::None,
             timeout,
-            bytes_max: options.int("max_bytes", 1..=BYTES_MAX_MAX as i64)?.map_or(BYTES_MAX, |bytes| bytes as u64),
+            bytes_max: options
+                .int("max_bytes", 1..=BYTES_MAX_MAX as i64)?
+                .map_or(BYTES_MAX, |bytes| bytes as u64),
             accept,
             follow: false,
             key: None,
@@ -165,7 +176,9 @@ impl Call {
     }
 
     fn has_header(&self, name: &str) -> bool {
-        self.headers.iter().any(|(present, _)| present.eq_ignore_ascii_case(name))
+        self.headers
+            .iter()
+            .any(|(present, _)| present.eq_ignore_ascii_case(name))
     }
 }
 
@@ -197,7 +210,10 @@ impl Content {
 
 /// The URL that a playbook wrote.
 pub fn parse_url(text: &str) -> Result<Url, BadCall> {
-    let bad = |reason: String| BadCall::Url { url: text.chars().take(100).collect(), reason };
+    let bad = |reason: String| BadCall::Url {
+        url: text.chars().take(100).collect(),
+        reason,
+    };
     let url = Url::parse(text).map_err(|error| bad(error.to_string()))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
@@ -210,10 +226,19 @@ pub fn read_key(options: &mut Options) -> Result<Option<KeyHeader>, BadOption> {
     let header = options.string("idempotency_key_header")?;
     let lifetime = options.duration("idempotency_lifetime")?;
     match (header, lifetime) {
-        (Some(header), Some(lifetime)) => Ok(Some(KeyHeader { header, lifetime: Some(lifetime) })),
+        (Some(header), Some(lifetime)) => Ok(Some(KeyHeader {
+            header,
+            lifetime: Some(lifetime),
+        })),
         (None, None) => Ok(None),
-        (Some(_), None) => Err(options.missing("idempotency_lifetime", "how long the server remembers a key, such as \"24h\"")),
-        (None, Some(_)) => Err(options.missing("idempotency_key_header", "the header it reads, such as \"Idempotency-Key\"")),
+        (Some(_), None) => Err(options.missing(
+            "idempotency_lifetime",
+            "how long the server remembers a key, such as \"24h\"",
+        )),
+        (None, Some(_)) => Err(options.missing(
+            "idempotency_key_header",
+            "the header it reads, such as \"Idempotency-Key\"",
+        )),
     }
 }
 
@@ -244,7 +269,9 @@ fn spread(option: &'static str, map: Value, options: &Options) -> Result<Vec<(St
                 Value::Unit => continue,
                 Value::Text(text) => text,
                 Value::Int(_) | Value::Float(_) | Value::Bool(_) => item.to_string(),
-                other => return Err(options.kind(option, &other, "a map of strings, numbers, booleans and arrays of them")),
+                other => {
+                    return Err(options.kind(option, &other, "a map of strings, numbers, booleans and arrays of them"));
+                }
             };
             found.push((name.clone(), text));
         }
@@ -267,8 +294,18 @@ mod tests {
     #[test]
     fn query_headers_and_body_are_put_together_as_servers_read_them() {
         let given = Value::from([
-            ("query", Value::from([("q", "a b&c".into()), ("tag", Value::List(vec!["x".into(), Value::Int(2)])), ("no", Value::Unit)])),
-            ("headers", Value::from([("X-Api-Token", "t".into()), ("X-Title", "t".into())])),
+            (
+                "query",
+                Value::from([
+                    ("q", "a b&c".into()),
+                    ("tag", Value::List(vec!["x".into(), Value::Int(2)])),
+                    ("no", Value::Unit),
+                ]),
+            ),
+            (
+                "headers",
+                Value::from([("X-Api-Token", "t".into()), ("X-Title", "t".into())]),
+            ),
             ("form", Value::from([("name", "é".into()), ("on", Value::Bool(true))])),
         ]);
         let mut options = options(given);
@@ -276,7 +313,10 @@ mod tests {
         let request = call.request(url(), "key-1");
         assert_eq!(request.url.query(), Some("a=1&q=a+b%26c&tag=x&tag=2"));
         assert_eq!(request.body, b"name=%C3%A9&on=true");
-        assert!(request.headers.contains(&("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())));
+        assert!(request.headers.contains(&(
+            "content-type".to_owned(),
+            "application/x-www-form-urlencoded".to_owned()
+        )));
         assert!(request.is_secret("x-api-token") && !request.is_secret("x-title"));
         assert_eq!(request.redirects_max, 0, "a write follows no redirect");
     }
@@ -285,14 +325,25 @@ mod tests {
     fn the_kind_of_body_follows_from_its_value_unless_a_header_says_it() {
         let kind = |body: Value, headers: Value| {
             let mut options = options(Value::from([("headers", headers)]));
-            let request = Call::write(Method::Put, TIMEOUT, body, &mut options).expect("a call").request(url(), "key-1");
-            let named = request.headers.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+            let request = Call::write(Method::Put, TIMEOUT, body, &mut options)
+                .expect("a call")
+                .request(url(), "key-1");
+            let named = request
+                .headers
+                .into_iter()
+                .filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
             named.map(|(_, value)| value).collect::<Vec<_>>().join(" and ")
         };
-        assert_eq!(kind(Value::from([("a", Value::Int(1))]), Value::Unit), "application/json");
+        assert_eq!(
+            kind(Value::from([("a", Value::Int(1))]), Value::Unit),
+            "application/json"
+        );
         assert_eq!(kind("text".into(), Value::Unit), "text/plain; charset=utf-8");
         assert_eq!(kind(Value::Blob(vec![1]), Value::Unit), "application/octet-stream");
-        assert_eq!(kind("<a/>".into(), Value::from([("Content-Type", "text/xml".into())])), "text/xml");
+        assert_eq!(
+            kind("<a/>".into(), Value::from([("Content-Type", "text/xml".into())])),
+            "text/xml"
+        );
         assert_eq!(kind(Value::Unit, Value::Unit), "");
     }
 
@@ -303,11 +354,29 @@ mod tests {
             Failure::from(error).code
         };
         assert_eq!(code("a".into(), Value::from([("json", Value::Int(1))])), "BAD_OPTION");
-        assert_eq!(code(Value::Unit, Value::from([("timeout", "11m".into())])), "BAD_OPTION");
+        assert_eq!(
+            code(Value::Unit, Value::from([("timeout", "11m".into())])),
+            "BAD_OPTION"
+        );
         assert_eq!(code(Value::Unit, Value::from([("timeout", "0s".into())])), "BAD_OPTION");
-        assert_eq!(code(Value::Unit, Value::from([("accept", Value::List(vec![Value::Int(200)]))])), "BAD_OPTION");
-        assert_eq!(code(Value::Unit, Value::from([("max_bytes", Value::Int(65 << 20))])), "BAD_OPTION");
-        assert_eq!(code(Value::Unit, Value::from([("query", Value::from([("a", Value::from([("b", Value::Unit)]))]))])), "BAD_OPTION");
+        assert_eq!(
+            code(
+                Value::Unit,
+                Value::from([("accept", Value::List(vec![Value::Int(200)]))])
+            ),
+            "BAD_OPTION"
+        );
+        assert_eq!(
+            code(Value::Unit, Value::from([("max_bytes", Value::Int(65 << 20))])),
+            "BAD_OPTION"
+        );
+        assert_eq!(
+            code(
+                Value::Unit,
+                Value::from([("query", Value::from([("a", Value::from([("b", Value::Unit)]))]))])
+            ),
+            "BAD_OPTION"
+        );
         for url in ["", "api.example.com", "ftp://example.com/", "file:///etc/passwd"] {
             assert_eq!(Failure::from(parse_url(url).expect_err(url)).code, "HTTP_BAD_URL");
         }

@@ -46,6 +46,9 @@ pub const WRITES: &str = "http_writes";
 /// Live also in dry runs, to the hosts in `[http] dry_read`.
 pub const DRY_READS: &str = "http_dry_read";
 
+/// The setting of that provider that lists them: whether its door is open is another matter.
+const HOSTS: &str = "hosts";
+
 pub fn module() -> Module {
     exported_module!(functions)
 }
@@ -59,15 +62,16 @@ pub fn providers() -> [ProviderSpec; 3] {
     ]
 }
 
-/// The door to the hosts in `[http] dry_read`, to be put among the world's providers under its name.
-pub fn dry_read_door(hosts: &[String]) -> Result<ProviderDoor, BadReach> {
+/// The door to `hosts`, those in `[http] dry_read`, as one of the world's providers: `door` makes it, open or shut.
+pub fn dry_read_door(hosts: &[String], door: impl Fn(Reach) -> HttpDoor) -> Result<ProviderDoor, BadReach> {
+    let listed = hosts.iter().map(|host| Value::from(host.as_str())).collect();
     Ok(ProviderDoor {
         name: DRY_READS.to_owned(),
         // Never asked: requests of `http::` carry whole URLs.
         base_url: Url::parse("http://dry-read.invalid/").expect("a URL"),
-        http: HttpDoor::new(Reach::parse(hosts)?),
+        http: door(Reach::parse(hosts)?),
         timeout: call::TIMEOUT,
-        settings: Fields::new(),
+        settings: Fields::from([(HOSTS.to_owned(), Value::List(listed))]),
     })
 }
 
@@ -148,7 +152,14 @@ mod functions {
     /// Sends an empty PATCH to `url`.
     #[rhai_fn(name = "patch", return_raw)]
     pub fn patch(ctx: NativeCallContext, url: &str) -> ScriptResult {
-        write(&ctx, "http::patch", Method::Patch, url, Dynamic::UNIT, &rhai::Map::new())
+        write(
+            &ctx,
+            "http::patch",
+            Method::Patch,
+            url,
+            Dynamic::UNIT,
+            &rhai::Map::new(),
+        )
     }
 
     /// Changes what is at `url` by `body`, in the forms that `post` takes.
@@ -166,7 +177,14 @@ mod functions {
     /// Deletes what is at `url`.
     #[rhai_fn(name = "delete", return_raw)]
     pub fn delete(ctx: NativeCallContext, url: &str) -> ScriptResult {
-        write(&ctx, "http::delete", Method::Delete, url, Dynamic::UNIT, &rhai::Map::new())
+        write(
+            &ctx,
+            "http::delete",
+            Method::Delete,
+            url,
+            Dynamic::UNIT,
+            &rhai::Map::new(),
+        )
     }
 
     /// Deletes what is at `url`, with the options of `post`, `json` and `form` included.
@@ -176,7 +194,13 @@ mod functions {
     }
 }
 
-fn read(ctx: &NativeCallContext, function: &'static str, method: Method, url: &str, options: &rhai::Map) -> ScriptResult {
+fn read(
+    ctx: &NativeCallContext,
+    function: &'static str,
+    method: Method,
+    url: &str,
+    options: &rhai::Map,
+) -> ScriptResult {
     let mut options = ctx.check(Options::new(function, options))?;
     let args = args(url, None, &options);
     let url = ctx.check(call::parse_url(url))?;
@@ -208,7 +232,14 @@ fn write(
         .timeout(call.timeout)
         .on_unknown(OnUnknown::Ask)
         .key_lifetime(call.key.as_ref().and_then(|key| key.lifetime));
-    ctx.outside(Effect::new(&declaration, args), &Sending { call, url, provider: WRITES })
+    ctx.outside(
+        Effect::new(&declaration, args),
+        &Sending {
+            call,
+            url,
+            provider: WRITES,
+        },
+    )
 }
 
 fn name(method: Method) -> &'static str {
@@ -232,11 +263,20 @@ fn args(url: &str, body: Option<&Value>, options: &Options) -> Value {
     Value::Map(args)
 }
 
-/// In a run whose reads are simulated, the listed hosts are still asked.
+/// In a run whose reads are simulated, those of listed hosts are a matter of their own.
 fn provider_of_read(run: &RunHandle, url: &Url) -> &'static str {
+    let world = &run.gate().world;
+    let listed = || {
+        let hosts = world.providers.get(DRY_READS)?.settings.get(HOSTS)?.as_list()?;
+        let hosts: Vec<&str> = hosts.iter().filter_map(Value::as_str).collect();
+        Reach::parse(&hosts).ok()?.admit(url).ok()
+    };
     let is_simulated = run.tape().mode.why_simulated(READS).is_some();
-    let listed = run.gate().world.providers.get(DRY_READS).is_some_and(|door| door.http.reaches(url));
-    if is_simulated && listed { DRY_READS } else { READS }
+    if is_simulated && listed().is_some() {
+        DRY_READS
+    } else {
+        READS
+    }
 }
 
 /// One call on its way.
@@ -248,11 +288,20 @@ struct Sending {
 
 impl Act for Sending {
     fn simulate(&self, simulation: &Simulation<'_>) -> Result<Value, Failure> {
-        Ok(simulate::answer(simulation, self.call.method, self.url.as_str(), &self.call.content))
+        Ok(simulate::answer(
+            simulation,
+            self.call.method,
+            self.url.as_str(),
+            &self.call.content,
+        ))
     }
 
     fn carry_out(&self, errand: &mut Errand<'_>) -> Result<Value, Fault> {
-        let faults = Faults { provider: self.provider, errand, nothing_done: &[] };
+        let faults = Faults {
+            provider: self.provider,
+            errand,
+            nothing_done: &[],
+        };
         let door = match self.provider {
             DRY_READS => &fault::door(errand.world, DRY_READS)?.http,
             _ => &*errand.world.http,
@@ -265,6 +314,9 @@ impl Act for Sending {
             false => Err(faults.refusal(&format!("{who} ({})", self.call.method), &response, None)),
         });
         // Many hosts stand behind this one name: one that is ill says nothing of the others.
-        sent.map_err(|fault| Fault { unhealthy: false, ..fault })
+        sent.map_err(|fault| Fault {
+            unhealthy: false,
+            ..fault
+        })
     }
 }

@@ -99,6 +99,7 @@ fn finish(output: Unfinished, info: MediaInfo) -> Result<Finished, MediaFault> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests lay files out")]
 mod tests {
     use std::fs;
 

@@ -26,9 +26,14 @@ pub fn read(
     let Ok(json) = serde_json::from_slice::<Json>(&response.body) else {
         return (None, Err(useless(faults, response, "its answer is no JSON")));
     };
-    let model = json["model"].as_str().filter(|model| !model.is_empty()).unwrap_or(&chat.model);
+    let model = json["model"]
+        .as_str()
+        .filter(|model| !model.is_empty())
+        .unwrap_or(&chat.model);
     let tokens = Tokens::of(&json["usage"]);
-    let cost_usd = prices.cost_usd(model, tokens.input, tokens.output).or_else(|| prices.cost_usd(&chat.model, tokens.input, tokens.output));
+    let cost_usd = prices
+        .cost_usd(model, tokens.input, tokens.output)
+        .or_else(|| prices.cost_usd(&chat.model, tokens.input, tokens.output));
     let value = said(chat, faults, response, &json).map(|(text, data)| {
         let choice = &json["choices"][0];
         Value::from([
@@ -51,8 +56,14 @@ fn said(chat: &Chat, faults: &Faults<'_>, response: &Response, json: &Json) -> R
     let message = &choice["message"];
     if message.is_null() {
         // Some gateways answer 200 and put the error into the body.
-        let words = super::refusal::Words::of(json).message.map(|words| faults.words(&words));
-        return Err(useless(faults, response, &words.unwrap_or_else(|| "there is no message in its answer".to_owned())));
+        let words = super::refusal::Words::of(json)
+            .message
+            .map(|words| faults.words(&words));
+        return Err(useless(
+            faults,
+            response,
+            &words.unwrap_or_else(|| "there is no message in its answer".to_owned()),
+        ));
     }
     if let Some(refusal) = message["refusal"].as_str().filter(|refusal| !refusal.is_empty()) {
         let message = format!("the model declined to answer: {}", faults.words(refusal));
@@ -69,12 +80,22 @@ fn said(chat: &Chat, faults: &Faults<'_>, response: &Response, json: &Json) -> R
     };
     if reason == "length" {
         let message = match chat.max_tokens {
-            Some(most) => format!("the answer was cut off at {most} tokens, so its data is incomplete; raise max_tokens"),
-            None => "the answer was cut off at the model's own limit, so its data is incomplete; ask for less".to_owned(),
+            Some(most) => {
+                format!("the answer was cut off at {most} tokens, so its data is incomplete; raise max_tokens")
+            }
+            None => {
+                "the answer was cut off at the model's own limit, so its data is incomplete; ask for less".to_owned()
+            }
         };
         return Err(faults.useless("OPENAI_TRUNCATED", message, response));
     }
-    let bad = |why: String| faults.useless("OPENAI_BAD_JSON", format!("the model's answer does not fit the schema: {why}"), response);
+    let bad = |why: String| {
+        faults.useless(
+            "OPENAI_BAD_JSON",
+            format!("the model's answer does not fit the schema: {why}"),
+            response,
+        )
+    };
     let text = text.ok_or_else(|| bad("it is empty".to_owned()))?;
     let data = parse(unfenced(&text).as_bytes()).ok_or_else(|| bad("it is no JSON, or nests too deep".to_owned()))?;
     let checker = schema::checker(&asked.schema.to_json()).map_err(|reason| bad(faults.words(&reason)))?;
@@ -88,7 +109,11 @@ fn said(chat: &Chat, faults: &Faults<'_>, response: &Response, json: &Json) -> R
 }
 
 fn useless(faults: &Faults<'_>, response: &Response, why: &str) -> Fault {
-    faults.useless("OPENAI_BAD_ANSWER", format!("openai answered with nothing of use: {why}"), response)
+    faults.useless(
+        "OPENAI_BAD_ANSWER",
+        format!("openai answered with nothing of use: {why}"),
+        response,
+    )
 }
 
 /// A message's content: a text, or parts of which some are; `None` is no text, which is not the same as an empty one.
@@ -120,12 +145,18 @@ pub struct Tokens {
 impl Tokens {
     fn of(usage: &Json) -> Tokens {
         let count = |names: [&str; 2]| names.iter().find_map(|name| usage[*name].as_u64()).unwrap_or_default();
-        Tokens { input: count(["prompt_tokens", "input_tokens"]), output: count(["completion_tokens", "output_tokens"]) }
+        Tokens {
+            input: count(["prompt_tokens", "input_tokens"]),
+            output: count(["completion_tokens", "output_tokens"]),
+        }
     }
 
     pub fn to_value(self) -> Value {
         let count = |tokens: u64| Value::Int(i64::try_from(tokens).unwrap_or(i64::MAX));
-        Value::from([("input_tokens", count(self.input)), ("output_tokens", count(self.output))])
+        Value::from([
+            ("input_tokens", count(self.input)),
+            ("output_tokens", count(self.output)),
+        ])
     }
 }
 
@@ -138,12 +169,18 @@ mod tests {
     #[test]
     fn content_is_read_in_every_shape_and_null_is_not_empty() {
         assert_eq!(text_of(&json!("a")).as_deref(), Some("a"));
-        assert_eq!(text_of(&json!([{ "type": "text", "text": "a" }, { "type": "image" }, { "text": "b" }])).as_deref(), Some("ab"));
+        assert_eq!(
+            text_of(&json!([{ "type": "text", "text": "a" }, { "type": "image" }, { "text": "b" }])).as_deref(),
+            Some("ab")
+        );
         assert_eq!(text_of(&Json::Null), None);
         assert_eq!(unfenced("```json\n{}\n```"), "{}");
         assert_eq!(unfenced(" {} "), "{}");
         let tokens = Tokens { input: 3, output: 5 };
-        assert_eq!(Tokens::of(&json!({ "prompt_tokens": 3, "completion_tokens": 5 })), tokens);
+        assert_eq!(
+            Tokens::of(&json!({ "prompt_tokens": 3, "completion_tokens": 5 })),
+            tokens
+        );
         assert_eq!(Tokens::of(&json!({ "input_tokens": 3, "output_tokens": 5 })), tokens);
         assert_eq!(Tokens::of(&Json::Null), Tokens::default());
     }

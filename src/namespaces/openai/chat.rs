@@ -83,12 +83,20 @@ impl Chat {
         let mut said: Vec<Value> = system.map(|text| message("system", text)).into_iter().collect();
         match (&prompt, messages) {
             (Some(_), Some(_)) => return Err(BadChat::SaidTwice),
-            (None, None) => return Err(options.missing("prompt", "a string, or what `prompt::render` returned").into()),
+            (None, None) => {
+                return Err(options
+                    .missing("prompt", "a string, or what `prompt::render` returned")
+                    .into());
+            }
             (None, Some(messages)) => said.extend(messages),
             (Some(Value::Text(text)), None) => said.push(message("user", text.clone())),
             (Some(other), None) => match preset("text") {
                 Some(Value::Text(text)) => said.push(message("user", text.clone())),
-                _ => return Err(options.kind("prompt", other, "a string, or what `prompt::render` returned,").into()),
+                _ => {
+                    return Err(options
+                        .kind("prompt", other, "a string, or what `prompt::render` returned,")
+                        .into());
+                }
             },
         }
         check_messages(&said)?;
@@ -145,7 +153,10 @@ impl Chat {
         }
         if let Some(Schema { name, schema }) = &self.schema {
             let named = json!({ "name": name, "schema": schema.to_json(), "strict": true });
-            body.insert("response_format".to_owned(), json!({ "type": "json_schema", "json_schema": named }));
+            body.insert(
+                "response_format".to_owned(),
+                json!({ "type": "json_schema", "json_schema": named }),
+            );
         }
         Json::Object(body)
     }
@@ -153,20 +164,27 @@ impl Chat {
     /// Everything said to the model, for estimates and simulations.
     pub fn text(&self) -> String {
         let contents = self.messages.iter().filter_map(|message| message.get("content"));
-        contents.map(|content| content.as_str().map_or_else(|| content.to_string(), str::to_owned)).collect::<Vec<_>>().join("\n")
+        contents
+            .map(|content| content.as_str().map_or_else(|| content.to_string(), str::to_owned))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     /// What was said last, which is what the answer is about.
     pub fn last_text(&self) -> &str {
-        let texts = self.messages.iter().filter_map(|message| message.get("content").and_then(Value::as_str));
-        texts.last().unwrap_or_default()
+        let text = |message| Value::get(message, "content").and_then(Value::as_str);
+        self.messages.iter().rev().find_map(text).unwrap_or_default()
     }
 }
 
 /// The options that a rendered prompt presets, as given or else as preset.
 fn given_or_preset(options: &mut Options, rendered: &Map) -> Map {
-    const PRESETS: [(&str, &str); 4] =
-        [("model", "model"), ("temperature", "temperature"), ("max_tokens", "max_tokens"), ("schema", "output_schema")];
+    const PRESETS: [(&str, &str); 4] = [
+        ("model", "model"),
+        ("temperature", "temperature"),
+        ("max_tokens", "max_tokens"),
+        ("schema", "output_schema"),
+    ];
     let value = |(name, preset): (&'static str, &str)| {
         let value = options.value(name).or_else(|| rendered.get(preset).cloned());
         (name.to_owned(), value.unwrap_or_default())
@@ -183,7 +201,12 @@ fn check_messages(messages: &[Value]) -> Result<(), BadChat> {
         return Err(BadChat::TooMany { count: messages.len() });
     }
     for (index, message) in messages.iter().enumerate() {
-        let bad = |reason| Err(BadChat::Message { number: index + 1, reason });
+        let bad = |reason| {
+            Err(BadChat::Message {
+                number: index + 1,
+                reason,
+            })
+        };
         if message.as_map().is_none() {
             return bad("it is no map");
         }
@@ -204,15 +227,24 @@ fn check_messages(messages: &[Value]) -> Result<(), BadChat> {
 fn check_schema(schema: &Value) -> Result<(), BadChat> {
     let bytes = schema.size();
     if bytes > SCHEMA_BYTES_MAX {
-        return Err(BadChat::Schema { reason: format!("it has {bytes} bytes; at most {SCHEMA_BYTES_MAX} are sent") });
+        return Err(BadChat::Schema {
+            reason: format!("it has {bytes} bytes; at most {SCHEMA_BYTES_MAX} are sent"),
+        });
     }
-    schema::checker(&schema.to_json()).map(|_| ()).map_err(|reason| BadChat::Schema { reason })
+    schema::checker(&schema.to_json())
+        .map(|_| ())
+        .map_err(|reason| BadChat::Schema { reason })
 }
 
 /// A name that OpenAI takes: letters, digits, `_` and `-`.
 fn schema_name(prompt: Option<&str>) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    let name: String = prompt.unwrap_or(SCHEMA_NAME).chars().map(plain).take(SCHEMA_NAME_BYTES_MAX).collect();
+    let name: String = prompt
+        .unwrap_or(SCHEMA_NAME)
+        .chars()
+        .map(plain)
+        .take(SCHEMA_NAME_BYTES_MAX)
+        .collect();
     if name.is_empty() { SCHEMA_NAME.to_owned() } else { name }
 }
 
@@ -230,7 +262,10 @@ mod tests {
     #[test]
     fn only_what_was_asked_for_is_sent() {
         let chat = read(Value::from([("prompt", "hello".into())])).expect("a chat");
-        assert_eq!(chat.body(), json!({ "model": MODEL, "messages": [{ "role": "user", "content": "hello" }] }));
+        assert_eq!(
+            chat.body(),
+            json!({ "model": MODEL, "messages": [{ "role": "user", "content": "hello" }] })
+        );
     }
 
     #[test]
@@ -245,7 +280,11 @@ mod tests {
             ("max_tokens", Value::Int(300)),
             ("output_schema", schema),
         ]);
-        let chat = read(Value::from([("prompt", prompt), ("model", "other".into()), ("system", "be brief".into())]));
+        let chat = read(Value::from([
+            ("prompt", prompt),
+            ("model", "other".into()),
+            ("system", "be brief".into()),
+        ]));
         let body = chat.expect("a chat").body();
         assert_eq!(body["model"], "other");
         assert_eq!(body["temperature"], 0.7);
@@ -262,13 +301,34 @@ mod tests {
         let code = |fields: Value| read(fields).expect_err("refused").code;
         assert_eq!(code(Value::from([("model", "m".into())])), "MISSING_OPTION");
         assert_eq!(code(Value::from([("prompt", Value::Int(1))])), "BAD_OPTION");
-        assert_eq!(code(Value::from([("prompt", "a".into()), ("messages", Value::List(vec![]))])), "BAD_OPTION");
-        assert_eq!(code(Value::from([("messages", Value::List(vec!["a".into()]))])), "BAD_OPTION");
-        assert_eq!(code(Value::from([("prompt", "a".into()), ("temperature", Value::Float(2.5))])), "BAD_OPTION");
-        assert_eq!(code(Value::from([("prompt", "a".into()), ("promt", "a".into())])), "UNKNOWN_OPTION");
+        assert_eq!(
+            code(Value::from([("prompt", "a".into()), ("messages", Value::List(vec![]))])),
+            "BAD_OPTION"
+        );
+        assert_eq!(
+            code(Value::from([("messages", Value::List(vec!["a".into()]))])),
+            "BAD_OPTION"
+        );
+        assert_eq!(
+            code(Value::from([
+                ("prompt", "a".into()),
+                ("temperature", Value::Float(2.5))
+            ])),
+            "BAD_OPTION"
+        );
+        assert_eq!(
+            code(Value::from([("prompt", "a".into()), ("promt", "a".into())])),
+            "UNKNOWN_OPTION"
+        );
         let schema = Value::from([("type", "objekt".into())]);
-        assert_eq!(code(Value::from([("prompt", "a".into()), ("schema", schema)])), "OPENAI_BAD_SCHEMA");
+        assert_eq!(
+            code(Value::from([("prompt", "a".into()), ("schema", schema)])),
+            "OPENAI_BAD_SCHEMA"
+        );
         let elsewhere = Value::from([("$ref", "https://example.com/schema.json".into())]);
-        assert_eq!(code(Value::from([("prompt", "a".into()), ("schema", elsewhere)])), "OPENAI_BAD_SCHEMA");
+        assert_eq!(
+            code(Value::from([("prompt", "a".into()), ("schema", elsewhere)])),
+            "OPENAI_BAD_SCHEMA"
+        );
     }
 }

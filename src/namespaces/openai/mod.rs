@@ -57,8 +57,11 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// to do.
 const NOTHING_DONE: [u16; 3] = [409, 503, 529];
 
-static CHAT: LazyLock<Declaration> =
-    LazyLock::new(|| Declaration::write("openai.chat").of(NAME).on_unknown(OnUnknown::Repeat(1)));
+static CHAT: LazyLock<Declaration> = LazyLock::new(|| {
+    Declaration::write("openai.chat")
+        .of(NAME)
+        .on_unknown(OnUnknown::Repeat(1))
+});
 
 pub fn module() -> Module {
     exported_module!(functions)
@@ -66,7 +69,11 @@ pub fn module() -> Module {
 
 /// The key is needed at OpenAI itself; many compatible servers need none.
 pub fn provider() -> ProviderSpec {
-    ProviderSpec::new(NAME).switch("OPENAI_ENABLED").base_url(BASE_URL).home_secret(KEY).timeout(TIMEOUT)
+    ProviderSpec::new(NAME)
+        .switch("OPENAI_ENABLED")
+        .base_url(BASE_URL)
+        .home_secret(KEY)
+        .timeout(TIMEOUT)
 }
 
 #[export_module]
@@ -106,7 +113,11 @@ impl Act for Chatting {
         let door = fault::door(errand.world, NAME)?;
         let prices = Prices::of(door);
         let request = request(door, &self.0, errand)?;
-        let faults = Faults { provider: NAME, errand, nothing_done: &NOTHING_DONE };
+        let faults = Faults {
+            provider: NAME,
+            errand,
+            nothing_done: &NOTHING_DONE,
+        };
         let response = door.http.send(request).map_err(|fault| faults.no_answer(&fault))?;
         if !response.is_success() {
             return Err(refusal::fault(&faults, &response));
@@ -130,8 +141,10 @@ fn request(door: &ProviderDoor, chat: &Chat, errand: &Errand<'_>) -> Result<Requ
         .timeout(errand.timeout)
         .response_bytes_max(ANSWER_BYTES_MAX)
         .redirects_max(0);
-    Ok(match errand.world.secrets.get(KEY).filter(|key| !key.reveal().is_empty()) {
-        Some(key) => request.secret_header("authorization", &format!("Bearer {}", key.reveal())),
-        None => request,
-    })
+    Ok(
+        match errand.world.secrets.get(KEY).filter(|key| !key.reveal().is_empty()) {
+            Some(key) => request.secret_header("authorization", &format!("Bearer {}", key.reveal())),
+            None => request,
+        },
+    )
 }

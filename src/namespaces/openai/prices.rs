@@ -33,17 +33,30 @@ pub struct Prices {
 impl Prices {
     /// Those of the server behind `door`: a model's namesake elsewhere costs something else, or nothing.
     pub fn of(door: &ProviderDoor) -> Prices {
-        let configured = door.settings.get("prices").and_then(Value::as_map).cloned().unwrap_or_default();
-        Prices { configured, built_in: door.base_url.host_str() == Some(HOST) }
+        let configured = door
+            .settings
+            .get("prices")
+            .and_then(Value::as_map)
+            .cloned()
+            .unwrap_or_default();
+        Prices {
+            configured,
+            built_in: door.base_url.host_str() == Some(HOST),
+        }
     }
 
     /// OpenAI's own, for estimates that depend on nothing configured.
     pub fn built_in() -> Prices {
-        Prices { configured: Map::new(), built_in: true }
+        Prices {
+            configured: Map::new(),
+            built_in: true,
+        }
     }
 
     pub fn cost_usd(&self, model: &str, input_tokens: u64, output_tokens: u64) -> Option<f64> {
-        let (input, output) = self.per_million(model).or_else(|| self.per_million(without_date(model)?))?;
+        let (input, output) = self
+            .per_million(model)
+            .or_else(|| self.per_million(without_date(model)?))?;
         Some((input_tokens as f64 * input + output_tokens as f64 * output) / 1e6)
     }
 
@@ -52,7 +65,12 @@ impl Prices {
             Some([input, output]) => input.as_float().zip(output.as_float()),
             _ => None,
         };
-        let built_in = || BUILT_IN.iter().find(|(name, ..)| *name == model).map(|(_, input, output)| (*input, *output));
+        let built_in = || {
+            BUILT_IN
+                .iter()
+                .find(|(name, ..)| *name == model)
+                .map(|(_, input, output)| (*input, *output))
+        };
         configured.or_else(|| if self.built_in { built_in() } else { None })
     }
 }
@@ -61,7 +79,10 @@ impl Prices {
 fn without_date(model: &str) -> Option<&str> {
     const DATE: &str = "-0000-00-00";
     let (name, date) = model.split_at_checked(model.len().checked_sub(DATE.len())?)?;
-    let is_date = date.chars().zip(DATE.chars()).all(|(c, form)| if form == '0' { c.is_ascii_digit() } else { c == form });
+    let is_date = date
+        .chars()
+        .zip(DATE.chars())
+        .all(|(c, form)| if form == '0' { c.is_ascii_digit() } else { c == form });
     (is_date && !name.is_empty()).then_some(name)
 }
 
@@ -72,19 +93,31 @@ mod tests {
     #[test]
     fn a_cost_is_known_only_where_the_price_is() {
         let prices = Prices::built_in();
-        let cost = prices.cost_usd("gpt-4o-mini-2024-07-18", 1_000_000, 500_000).expect("a price");
+        let cost = prices
+            .cost_usd("gpt-4o-mini-2024-07-18", 1_000_000, 500_000)
+            .expect("a price");
         assert!((cost - 0.45).abs() < 1e-9, "{cost}");
         assert_eq!(prices.cost_usd("gpt-4o-mini-2024-07", 1, 1), None);
         assert_eq!(prices.cost_usd("llama3.1", 1, 1), None);
         assert_eq!(prices.cost_usd("é-0000-00-0", 1, 1), None);
 
         let configured = Map::from([
-            ("llama3.1".to_owned(), Value::List(vec![Value::Int(0), Value::Float(0.5)])),
+            (
+                "llama3.1".to_owned(),
+                Value::List(vec![Value::Int(0), Value::Float(0.5)]),
+            ),
             ("broken".to_owned(), Value::Int(3)),
         ]);
-        let elsewhere = Prices { configured, built_in: false };
+        let elsewhere = Prices {
+            configured,
+            built_in: false,
+        };
         assert_eq!(elsewhere.cost_usd("llama3.1", 7, 2_000_000), Some(1.0));
         assert_eq!(elsewhere.cost_usd("broken", 1, 1), None);
-        assert_eq!(elsewhere.cost_usd("gpt-4o-mini", 1, 1), None, "a namesake on another server");
+        assert_eq!(
+            elsewhere.cost_usd("gpt-4o-mini", 1, 1),
+            None,
+            "a namesake on another server"
+        );
     }
 }

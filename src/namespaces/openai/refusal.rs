@@ -24,7 +24,13 @@ impl Words {
             Json::Null => json,
             error => error,
         };
-        let message = [error, &error["message"], &error["detail"], &error["detail"][0]["msg"], &json["message"]];
+        let message = [
+            error,
+            &error["message"],
+            &error["detail"],
+            &error["detail"][0]["msg"],
+            &json["message"],
+        ];
         Words {
             message: message.into_iter().find_map(text),
             kind: text(&error["type"]),
@@ -62,7 +68,12 @@ pub fn fault(faults: &Faults<'_>, response: &Response) -> Fault {
         fault.failure.code = "OPENAI_QUOTA".to_owned();
         fault.failure.message = "the OpenAI account is out of credit: check its plan and billing".to_owned();
         fault.failure.retry_after_ms = None;
-        return Fault { landed: Landed::No, passing: false, unhealthy: false, ..fault };
+        return Fault {
+            landed: Landed::No,
+            passing: false,
+            unhealthy: false,
+            ..fault
+        };
     }
     fault
 }
@@ -76,13 +87,19 @@ mod tests {
     #[test]
     fn an_error_is_read_in_every_shape_that_servers_send() {
         let message = |json: Json| Words::of(&json).message.unwrap_or_default();
-        assert_eq!(message(json!({ "error": { "message": "a", "type": "t", "code": null } })), "a");
+        assert_eq!(
+            message(json!({ "error": { "message": "a", "type": "t", "code": null } })),
+            "a"
+        );
         assert_eq!(message(json!({ "error": "a" })), "a");
         assert_eq!(message(json!({ "detail": "a" })), "a");
         assert_eq!(message(json!({ "detail": [{ "msg": "a" }] })), "a");
         assert_eq!(message(json!({ "message": "a", "code": 400 })), "a");
         assert_eq!(message(json!("a")), "a");
         assert_eq!(message(json!([1])), "");
-        assert_eq!(Words::of(&json!({ "error": { "code": 401 } })).code.as_deref(), Some("401"));
+        assert_eq!(
+            Words::of(&json!({ "error": { "code": 401 } })).code.as_deref(),
+            Some("401")
+        );
     }
 }

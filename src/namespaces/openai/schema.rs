@@ -22,8 +22,20 @@ const ITEMS_MAX: u64 = 500;
 
 /// Texts for a `pattern`, the commonest first.
 const CANDIDATES: [&str; 14] = [
-    "simulated", "Simulated", "SIMULATED", "a", "A", "1", "12", "123", "1234", "12345", "#simulated", "#112233",
-    "simulated-1", "2026-01-01",
+    "simulated",
+    "Simulated",
+    "SIMULATED",
+    "a",
+    "A",
+    "1",
+    "12",
+    "123",
+    "1234",
+    "12345",
+    "#simulated",
+    "#112233",
+    "simulated-1",
+    "2026-01-01",
 ];
 
 /// Checks data against `schema`, or says why it is no schema. Nothing outside it is read, and no pattern takes long.
@@ -37,7 +49,12 @@ pub fn instance(schema: &Json, pick: &dyn Fn(&str, u64) -> u64) -> Result<Json, 
     let checker = checker(schema)?;
     let mut complaint = "it allows nothing".to_owned();
     for guess in 0..GUESSES_MAX {
-        let mut guesser = Guesser { root: schema, pick, guess, values: 0 };
+        let mut guesser = Guesser {
+            root: schema,
+            pick,
+            guess,
+            values: 0,
+        };
         let Some(data) = guesser.value(schema, &mut "$".to_owned(), 0) else {
             complaint = format!("it asks for more than {VALUES_MAX} values or {LEVELS_MAX} levels");
             continue;
@@ -78,7 +95,11 @@ impl Guesser<'_> {
         if let Some(value) = schema.get("const") {
             return Some(value.clone());
         }
-        if let Some(values) = schema.get("enum").and_then(Json::as_array).filter(|values| !values.is_empty()) {
+        if let Some(values) = schema
+            .get("enum")
+            .and_then(Json::as_array)
+            .filter(|values| !values.is_empty())
+        {
             return Some(values[self.pick(path, values.len() as u64) as usize].clone());
         }
         match self.kind(&schema, path) {
@@ -136,7 +157,11 @@ impl Guesser<'_> {
             Some(Json::String(kind)) => kind,
             Some(Json::Array(kinds)) if !kinds.is_empty() => {
                 // Null is allowed, but says nothing.
-                let telling: Vec<&str> = kinds.iter().filter_map(Json::as_str).filter(|kind| *kind != "null").collect();
+                let telling: Vec<&str> = kinds
+                    .iter()
+                    .filter_map(Json::as_str)
+                    .filter(|kind| *kind != "null")
+                    .collect();
                 match telling.len() {
                     0 => "null",
                     count => telling[self.pick(path, count as u64) as usize],
@@ -144,7 +169,16 @@ impl Guesser<'_> {
             }
             _ if has(&["properties", "required", "additionalProperties"]) => "object",
             _ if has(&["items", "prefixItems", "minItems"]) => "array",
-            _ if has(&["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]) => "number",
+            _ if has(&[
+                "minimum",
+                "maximum",
+                "exclusiveMinimum",
+                "exclusiveMaximum",
+                "multipleOf",
+            ]) =>
+            {
+                "number"
+            }
             _ => "string",
         }
     }
@@ -181,8 +215,15 @@ impl Guesser<'_> {
         const USUAL: u64 = 3;
         let least = bound(schema, "minItems").unwrap_or(0);
         let most = bound(schema, "maxItems").unwrap_or(u64::MAX);
-        let usual = if level < FULL_LEVELS { 1 + self.pick(path, USUAL) } else { 0 };
-        let first: &[Json] = schema.get("prefixItems").and_then(Json::as_array).map_or(&[], Vec::as_slice);
+        let usual = if level < FULL_LEVELS {
+            1 + self.pick(path, USUAL)
+        } else {
+            0
+        };
+        let first: &[Json] = schema
+            .get("prefixItems")
+            .and_then(Json::as_array)
+            .map_or(&[], Vec::as_slice);
         let others = schema.get("items").cloned().unwrap_or(Json::Bool(true));
         let ends = matches!(others, Json::Bool(false));
         let count = usual.max(first.len() as u64).max(least).min(most);
@@ -231,13 +272,18 @@ impl Guesser<'_> {
             (Some("date-time"), _) => format!("2026-01-{:02}T{:02}:00:00Z", 1 + chance % 28, chance % 24),
             (Some("duration"), _) => format!("PT{}S", 1 + chance % 60),
             (Some("email" | "idn-email"), _) => format!("simulated-{}@example.com", chance % 1000),
-            (Some("uri" | "iri" | "uri-reference" | "url"), _) => format!("https://example.com/simulated/{}", chance % 1000),
+            (Some("uri" | "iri" | "uri-reference" | "url"), _) => {
+                format!("https://example.com/simulated/{}", chance % 1000)
+            }
             (Some("hostname" | "idn-hostname"), _) => format!("simulated-{}.example.com", chance % 1000),
             (Some("ipv4"), _) => format!("192.0.2.{}", chance % 256),
             (Some("ipv6"), _) => format!("2001:db8::{:x}", chance % 65_536),
             (Some("uuid"), _) => format!("00000000-0000-4000-8000-{chance:012x}"),
             _ => {
-                let name = path.rsplit('.').find(|name| !name.bytes().all(|byte| byte.is_ascii_digit())).unwrap_or("value");
+                let name = path
+                    .rsplit('.')
+                    .find(|name| !name.bytes().all(|byte| byte.is_ascii_digit()))
+                    .unwrap_or("value");
                 format!("{MARK} {} {}", name.replace(['_', '$'], " ").trim(), chance % 1000).replace("  ", " ")
             }
         };
@@ -261,7 +307,12 @@ fn number(schema: &Map<String, Json>, chance: u64, is_whole: bool) -> Option<Jso
     // An open bound is left by one grain, or by half of what there is where the bounds are close.
     let (low, high) = (read("minimum"), read("maximum"));
     let (above, below) = (read("exclusiveMinimum"), read("exclusiveMaximum"));
-    let low = above.into_iter().chain(low).reduce(f64::max).or_else(|| below.or(high).map(|high| high - SPAN)).unwrap_or(0.0);
+    let low = above
+        .into_iter()
+        .chain(low)
+        .reduce(f64::max)
+        .or_else(|| below.or(high).map(|high| high - SPAN))
+        .unwrap_or(0.0);
     let high = below.into_iter().chain(high).reduce(f64::min).unwrap_or(low + SPAN);
     let snap = |number: f64| (number / grain).ceil() * grain;
     let mut first = snap(low);
@@ -269,7 +320,11 @@ fn number(schema: &Map<String, Json>, chance: u64, is_whole: bool) -> Option<Jso
         first += grain;
     }
     let fits = ((high - first) / grain).floor();
-    let last = if below.is_some_and(|below| first + fits * grain >= below) { fits - 1.0 } else { fits };
+    let last = if below.is_some_and(|below| first + fits * grain >= below) {
+        fits - 1.0
+    } else {
+        fits
+    };
     let number = match last >= 0.0 {
         true => first + (chance % (last.min(SPAN) as u64 + 1)) as f64 * grain,
         false if is_whole || step.is_some() => return None,
@@ -283,7 +338,12 @@ fn number(schema: &Map<String, Json>, chance: u64, is_whole: bool) -> Option<Jso
 
 fn bound(schema: &Map<String, Json>, name: &str) -> Option<u64> {
     let number = schema.get(name)?;
-    number.as_u64().or_else(|| number.as_f64().filter(|number| *number >= 0.0).map(|number| number as u64))
+    number.as_u64().or_else(|| {
+        number
+            .as_f64()
+            .filter(|number| *number >= 0.0)
+            .map(|number| number as u64)
+    })
 }
 
 /// The branch that is least likely to lead on.
@@ -295,7 +355,9 @@ fn plainest(branches: &[Json]) -> usize {
         Some("array") => 2,
         _ => 3,
     };
-    (0..branches.len()).min_by_key(|index| weight(&branches[*index])).unwrap_or(0)
+    (0..branches.len())
+        .min_by_key(|index| weight(&branches[*index]))
+        .unwrap_or(0)
 }
 
 /// Adds `part` to `whole`, where both must be satisfied.
@@ -303,7 +365,9 @@ fn merge(whole: &mut Map<String, Json>, part: Map<String, Json>) {
     for (name, added) in part {
         match (whole.get_mut(&name), added) {
             (Some(Json::Object(present)), Json::Object(added)) if name == "properties" => present.extend(added),
-            (Some(Json::Array(present)), Json::Array(added)) if name == "required" || name == "allOf" => present.extend(added),
+            (Some(Json::Array(present)), Json::Array(added)) if name == "required" || name == "allOf" => {
+                present.extend(added)
+            }
             (Some(present), added) if name.starts_with("min") || name == "exclusiveMinimum" => {
                 if added.as_f64() > present.as_f64() {
                     *present = added;

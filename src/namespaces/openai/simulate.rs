@@ -34,18 +34,31 @@ pub fn answer(chat: &Chat, simulation: &Simulation<'_>) -> Result<Value, Failure
     let (text, data) = match &chat.schema {
         None => (caption(chat.last_text(), simulation), Value::Unit),
         Some(asked) => {
-            let data = schema::instance(&asked.schema.to_json(), &|salt, below| simulation.pick(salt, below)).map_err(|reason| {
-                let message = format!("no answer could be made up for this schema: {reason}; run it live, or without `schema`");
-                Failure::new("OPENAI_SCHEMA_NOT_SIMULATED", message).provider(super::NAME)
-            })?;
+            let data = schema::instance(&asked.schema.to_json(), &|salt, below| simulation.pick(salt, below)).map_err(
+                |reason| {
+                    let message = format!(
+                        "no answer could be made up for this schema: {reason}; run it live, or without `schema`"
+                    );
+                    Failure::new("OPENAI_SCHEMA_NOT_SIMULATED", message).provider(super::NAME)
+                },
+            )?;
             (data.to_string(), Value::from_json(data))
         }
     };
     let input = tokens(&chat.text()) + TOKENS_PER_MESSAGE * chat.messages.len() as u64;
-    let usual = chat.max_tokens.map_or(OUTPUT_TOKENS_USUAL, |most| (most as u64).min(OUTPUT_TOKENS_USUAL));
+    let usual = chat
+        .max_tokens
+        .map_or(OUTPUT_TOKENS_USUAL, |most| (most as u64).min(OUTPUT_TOKENS_USUAL));
     let estimated_cost_usd = Prices::built_in().cost_usd(&chat.model, input, usual);
     Ok(Value::from([
-        ("usage", Tokens { input, output: tokens(&text) }.to_value()),
+        (
+            "usage",
+            Tokens {
+                input,
+                output: tokens(&text),
+            }
+            .to_value(),
+        ),
         ("text", Value::from(text)),
         ("json", data),
         ("model", Value::from(chat.model.as_str())),
@@ -76,7 +89,9 @@ fn caption(prompt: &str, simulation: &Simulation<'_>) -> String {
     }
     let mut next = |salt: &str| match words.len() {
         0 => "this".to_owned(),
-        count => words.remove(simulation.pick(salt, count as u64) as usize).to_lowercase(),
+        count => words
+            .remove(simulation.pick(salt, count as u64) as usize)
+            .to_lowercase(),
     };
     let (a, b, c) = (next("first"), next("second"), next("third"));
     let said = match simulation.pick("form", 4) {
@@ -102,16 +117,35 @@ mod tests {
 
     #[test]
     fn a_simulated_text_is_made_of_the_prompt_marked_and_always_the_same() {
-        let ask = |prompt: &str| simulated(Value::from([("prompt", prompt.into()), ("max_tokens", Value::Int(100))]));
+        let ask = |prompt: &str| {
+            simulated(Value::from([
+                ("prompt", prompt.into()),
+                ("max_tokens", Value::Int(100)),
+            ]))
+        };
         let answer = ask("Write a caption about volcanoes erupting under glaciers in Iceland.");
         let text = answer.get("text").and_then(Value::as_str).expect("a text");
         assert!(text.starts_with(MARK), "{text}");
         let known = ["volcanoes", "erupting", "glaciers", "iceland", "under"];
         assert!(known.iter().filter(|word| text.contains(**word)).count() == 3, "{text}");
-        assert_eq!(answer, ask("Write a caption about volcanoes erupting under glaciers in Iceland."));
+        assert_eq!(
+            answer,
+            ask("Write a caption about volcanoes erupting under glaciers in Iceland.")
+        );
         assert_eq!(answer.get("cost_usd"), Some(&Value::Float(0.0)));
-        let estimate = answer.get("estimated_cost_usd").and_then(Value::as_float).expect("a known model");
-        assert!(estimate > 100.0 * 0.60 / 1e6 && estimate < 200.0 * 0.60 / 1e6, "{estimate}");
-        assert!(ask("").get("text").and_then(Value::as_str).is_some_and(|text| text.contains("this")));
+        let estimate = answer
+            .get("estimated_cost_usd")
+            .and_then(Value::as_float)
+            .expect("a known model");
+        assert!(
+            estimate > 100.0 * 0.60 / 1e6 && estimate < 200.0 * 0.60 / 1e6,
+            "{estimate}"
+        );
+        assert!(
+            ask("")
+                .get("text")
+                .and_then(Value::as_str)
+                .is_some_and(|text| text.contains("this"))
+        );
     }
 }

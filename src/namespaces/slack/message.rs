@@ -22,7 +22,11 @@ const CHARS_MAX: [(&str, &[&str], usize); 7] = [
 ];
 
 /// Block, list within it, and how many items it may have.
-const ITEMS_MAX: [(&str, &str, usize); 3] = [("section", "fields", 10), ("context", "elements", 10), ("actions", "elements", 25)];
+const ITEMS_MAX: [(&str, &str, usize); 3] = [
+    ("section", "fields", 10),
+    ("context", "elements", 10),
+    ("actions", "elements", 25),
+];
 
 const FIELD_CHARS_MAX: usize = 2_000;
 
@@ -37,7 +41,12 @@ pub enum BadMessage {
     #[error("{what} is empty; Slack needs some text there")]
     Empty { what: String },
     #[error("{what} has {count} {unit}; Slack takes at most {most}")]
-    TooLong { what: String, count: usize, unit: &'static str, most: usize },
+    TooLong {
+        what: String,
+        count: usize,
+        unit: &'static str,
+        most: usize,
+    },
     #[error("block {number} is no block: {reason}; see Slack's Block Kit")]
     Block { number: usize, reason: &'static str },
 }
@@ -73,7 +82,10 @@ impl Message {
             message.insert("blocks".to_owned(), Value::List(blocks));
         }
         if !mentions {
-            message = message.into_iter().map(|(name, value)| (name, unmentioned(value))).collect();
+            message = message
+                .into_iter()
+                .map(|(name, value)| (name, unmentioned(value)))
+                .collect();
         }
         if let Some(channel) = channel {
             message.insert("channel".to_owned(), Value::Text(channel));
@@ -92,7 +104,10 @@ fn check_blocks(blocks: &[Value]) -> Result<(), BadMessage> {
     for (index, block) in blocks.iter().enumerate() {
         let number = index + 1;
         let bad = |reason| BadMessage::Block { number, reason };
-        let kind = block.get("type").and_then(Value::as_str).ok_or(bad("it is no map with a `type`"))?;
+        let kind = block
+            .get("type")
+            .and_then(Value::as_str)
+            .ok_or(bad("it is no map with a `type`"))?;
         if let Some(id) = block.get("block_id").and_then(Value::as_str) {
             check_chars(&format!("the block_id of block {number}"), id, BLOCK_ID_CHARS_MAX)?;
         }
@@ -104,9 +119,18 @@ fn check_blocks(blocks: &[Value]) -> Result<(), BadMessage> {
         }
         for (of, list, most) in ITEMS_MAX.into_iter().filter(|(of, ..)| *of == kind) {
             let items = block.get(list).and_then(Value::as_list).unwrap_or_default();
-            check_count(&format!("the `{list}` of block {number} ({of})"), items.len(), "items", most)?;
+            check_count(
+                &format!("the `{list}` of block {number} ({of})"),
+                items.len(),
+                "items",
+                most,
+            )?;
             for text in items.iter().filter_map(|item| item.get("text").and_then(Value::as_str)) {
-                check_chars(&format!("one of the `{list}` of block {number} ({of})"), text, FIELD_CHARS_MAX)?;
+                check_chars(
+                    &format!("one of the `{list}` of block {number} ({of})"),
+                    text,
+                    FIELD_CHARS_MAX,
+                )?;
             }
         }
         match kind {
@@ -132,7 +156,12 @@ fn check_chars(what: &str, text: &str, most: usize) -> Result<(), BadMessage> {
 
 fn check_count(what: &str, count: usize, unit: &'static str, most: usize) -> Result<(), BadMessage> {
     match count > most {
-        true => Err(BadMessage::TooLong { what: what.to_owned(), count, unit, most }),
+        true => Err(BadMessage::TooLong {
+            what: what.to_owned(),
+            count,
+            unit,
+            most,
+        }),
         false => Ok(()),
     }
 }
@@ -151,7 +180,11 @@ fn unmentioned(value: Value) -> Value {
                 Value::from([("type", Value::from("text")), ("text", Value::from(format!("@{whom}")))])
             }
             Some("usergroup") => Value::from([("type", Value::from("text")), ("text", Value::from("@group"))]),
-            _ => Value::Map(map.into_iter().map(|(name, value)| (name, unmentioned(value))).collect()),
+            _ => Value::Map(
+                map.into_iter()
+                    .map(|(name, value)| (name, unmentioned(value)))
+                    .collect(),
+            ),
         },
         other => other,
     }
@@ -163,7 +196,9 @@ mod tests {
 
     fn read(fields: Value) -> Result<Value, String> {
         let mut options = Options::of("slack::post", fields.as_map().cloned().expect("a map"));
-        Message::read(&mut options).map(|message| message.to_value()).map_err(|error| error.to_string())
+        Message::read(&mut options)
+            .map(|message| message.to_value())
+            .map_err(|error| error.to_string())
     }
 
     fn section(text: &str) -> Value {
@@ -173,37 +208,101 @@ mod tests {
 
     #[test]
     fn nobody_is_called_unless_that_was_asked_for() {
-        let element = |kind: &str| Value::from([("type", kind.into()), ("range", "here".into()), ("usergroup_id", "S1".into())]);
-        let rich = Value::from([("type", "rich_text".into()), ("elements", Value::List(vec![element("broadcast"), element("usergroup")]))]);
+        let element = |kind: &str| {
+            Value::from([
+                ("type", kind.into()),
+                ("range", "here".into()),
+                ("usergroup_id", "S1".into()),
+            ])
+        };
+        let rich = Value::from([
+            ("type", "rich_text".into()),
+            (
+                "elements",
+                Value::List(vec![element("broadcast"), element("usergroup")]),
+            ),
+        ]);
         let text = "<!channel> <!here|here> <!subteam^S1|@ops> <!date^1^{date}|then> <@U1> a < b";
         let given = |mentions: bool| {
             let blocks = Value::List(vec![section("<!everyone> hi"), rich.clone()]);
-            read(Value::from([("text", text.into()), ("blocks", blocks), ("mentions", Value::Bool(mentions))])).expect("a message").to_string()
+            read(Value::from([
+                ("text", text.into()),
+                ("blocks", blocks),
+                ("mentions", Value::Bool(mentions)),
+            ]))
+            .expect("a message")
+            .to_string()
         };
         let quiet = given(false);
-        for call in ["<!channel", "<!here", "<!everyone", "<!subteam", "broadcast", "usergroup"] {
+        for call in [
+            "<!channel",
+            "<!here",
+            "<!everyone",
+            "<!subteam",
+            "broadcast",
+            "usergroup",
+        ] {
             assert!(!quiet.contains(call), "{call} in {quiet}");
             assert!(given(true).contains(call), "{call}");
         }
         assert!(quiet.contains("&lt;!channel> &lt;!here|here>"), "{quiet}");
-        assert!(quiet.contains("<!date^1^{date}|then> <@U1> a < b"), "all else is as it was given: {quiet}");
+        assert!(
+            quiet.contains("<!date^1^{date}|then> <@U1> a < b"),
+            "all else is as it was given: {quiet}"
+        );
     }
 
     #[test]
     fn what_slack_would_refuse_is_named_with_its_limit() {
-        let post = |block: Value| read(Value::from([("text", "a".into()), ("blocks", Value::List(vec![section("a"), block]))])).expect_err("refused");
-        assert_eq!(post(section(&"é".repeat(3001))), "the text of block 2 (section) has 3001 letters; Slack takes at most 3000");
-        assert_eq!(post(section("")), "the text of block 2 (section) is empty; Slack needs some text there");
-        assert!(post(Value::from([("type", "image".into()), ("image_url", "https://a".into())])).contains("alt_text"));
+        let post = |block: Value| {
+            read(Value::from([
+                ("text", "a".into()),
+                ("blocks", Value::List(vec![section("a"), block])),
+            ]))
+            .expect_err("refused")
+        };
+        assert_eq!(
+            post(section(&"é".repeat(3001))),
+            "the text of block 2 (section) has 3001 letters; Slack takes at most 3000"
+        );
+        assert_eq!(
+            post(section("")),
+            "the text of block 2 (section) is empty; Slack needs some text there"
+        );
+        assert!(
+            post(Value::from([
+                ("type", "image".into()),
+                ("image_url", "https://a".into())
+            ]))
+            .contains("alt_text")
+        );
         assert!(post("a".into()).contains("block 2 is no block"));
         let elements = Value::List(vec![Value::Unit; 11]);
-        assert!(post(Value::from([("type", "context".into()), ("elements", elements)])).contains("11 items; Slack takes at most 10"));
+        assert!(
+            post(Value::from([("type", "context".into()), ("elements", elements)]))
+                .contains("11 items; Slack takes at most 10")
+        );
 
-        assert!(read(Value::from([("text", "a".repeat(40_001).into())])).expect_err("refused").contains("40001 letters"));
+        assert!(
+            read(Value::from([("text", "a".repeat(40_001).into())]))
+                .expect_err("refused")
+                .contains("40001 letters")
+        );
         assert!(read(Value::from([("text", " ".into())])).is_err());
-        assert!(read(Value::from([("blocks", Value::List(vec![section("a")]))])).expect_err("refused").contains("needs the option `text`"));
+        assert!(
+            read(Value::from([("blocks", Value::List(vec![section("a")]))]))
+                .expect_err("refused")
+                .contains("needs the option `text`")
+        );
         let many = Value::List(vec![section("a"); 51]);
-        assert!(read(Value::from([("text", "a".into()), ("blocks", many)])).expect_err("refused").contains("51 blocks"));
-        assert!(read(Value::from([("text", "é".repeat(40_000).into())])).is_ok(), "letters count, not bytes");
+        assert!(
+            read(Value::from([("text", "a".into()), ("blocks", many)]))
+                .expect_err("refused")
+                .contains("51 blocks")
+        );
+        assert!(
+            read(Value::from([("text", "é".repeat(40_000).into())])).is_ok(),
+            "letters count, not bytes"
+        );
     }
 }

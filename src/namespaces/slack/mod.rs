@@ -43,8 +43,12 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 /// Slack answers with a word.
 const ANSWER_BYTES_MAX: u64 = 256 * 1024;
 
-static POST: LazyLock<Declaration> =
-    LazyLock::new(|| Declaration::write("slack.post").of(NAME).timeout(TIMEOUT).on_unknown(OnUnknown::AssumeLanded));
+static POST: LazyLock<Declaration> = LazyLock::new(|| {
+    Declaration::write("slack.post")
+        .of(NAME)
+        .timeout(TIMEOUT)
+        .on_unknown(OnUnknown::AssumeLanded)
+});
 
 pub fn module() -> Module {
     exported_module!(functions)
@@ -98,7 +102,11 @@ impl Act for Posting {
 
     fn carry_out(&self, errand: &mut Errand<'_>) -> Result<Value, Fault> {
         let door = fault::door(errand.world, NAME)?;
-        let faults = Faults { provider: NAME, errand, nothing_done: &refusal::NOTHING_DONE };
+        let faults = Faults {
+            provider: NAME,
+            errand,
+            nothing_done: &refusal::NOTHING_DONE,
+        };
         let request = Request::new(Method::Post, hook(errand)?)
             .header("content-type", "application/json")
             .body(self.0.to_value().to_json().to_string())
@@ -109,7 +117,11 @@ impl Act for Posting {
         if !response.is_success() {
             return Err(refusal::fault(&faults, &response));
         }
-        if is_ok(&response) { Ok(answer(false)) } else { Err(odd(&faults, &response)) }
+        if is_ok(&response) {
+            Ok(answer(false))
+        } else {
+            Err(odd(&faults, &response))
+        }
     }
 }
 
@@ -121,9 +133,21 @@ fn answer(simulated: bool) -> Value {
 fn hook(errand: &Errand<'_>) -> Result<Url, Fault> {
     let failure = |code: &str, message: String| Fault::refused(Failure::new(code, message).provider(NAME));
     let secret = errand.world.secrets.get(HOOK);
-    let secret = secret.ok_or_else(|| failure("SECRET_MISSING", format!("{HOOK} is not set; Slack shows it where the web hook was made")))?;
-    let url = Url::parse(secret.reveal().trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    url.ok_or_else(|| failure("HTTP_BAD_URL", format!("{HOOK} is no URL; it should begin with https://hooks.slack.com/services/")))
+    let secret = secret.ok_or_else(|| {
+        failure(
+            "SECRET_MISSING",
+            format!("{HOOK} is not set; Slack shows it where the web hook was made"),
+        )
+    })?;
+    let url = Url::parse(secret.reveal().trim())
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or_else(|| {
+        failure(
+            "HTTP_BAD_URL",
+            format!("{HOOK} is no URL; it should begin with https://hooks.slack.com/services/"),
+        )
+    })
 }
 
 /// Hooks answer with the word; workflows with JSON.
@@ -139,6 +163,12 @@ fn odd(faults: &Faults<'_>, response: &Response) -> Fault {
     if json["ok"] == false {
         return refusal::fault(faults, response);
     }
-    let message = format!("slack answered {} with something other than \"ok\"; is {HOOK} the address of a web hook?", response.status);
-    Fault { landed: Landed::Unknown, ..faults.useless("SLACK_BAD_ANSWER", message, response) }
+    let message = format!(
+        "slack answered {} with something other than \"ok\"; is {HOOK} the address of a web hook?",
+        response.status
+    );
+    Fault {
+        landed: Landed::Unknown,
+        ..faults.useless("SLACK_BAD_ANSWER", message, response)
+    }
 }

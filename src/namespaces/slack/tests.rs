@@ -1,3 +1,5 @@
+//! Messages to a web hook on the loopback.
+
 use std::time::Duration;
 
 use super::{HOOK, NAME};
@@ -7,7 +9,10 @@ use crate::value::Value;
 const PATH: &str = "/services/T0SECRET/B0SECRET/abcdefghijkl";
 
 fn live(stub: &HttpStub) -> TestHost {
-    TestHost::default().secret(HOOK, &stub.url(PATH)).provider(NAME, &stub.url("/"), Value::Unit).live(NAME)
+    TestHost::default()
+        .secret(HOOK, &stub.url(PATH))
+        .provider(NAME, &stub.url("/"), Value::Unit)
+        .live(NAME)
 }
 
 #[test]
@@ -17,7 +22,10 @@ fn a_message_is_posted_as_slack_takes_it() {
     let host = live(&stub);
     let run = host.run(r##"slack::post(#{ text: "<!channel> done & dusted", channel: "#content" })"##);
     assert_eq!(run.value().to_string(), r#"{"ok":true,"simulated":false}"#);
-    assert_eq!(stub.requests()[0].json(), serde_json::json!({ "text": "&lt;!channel> done & dusted", "channel": "#content" }));
+    assert_eq!(
+        stub.requests()[0].json(),
+        serde_json::json!({ "text": "&lt;!channel> done & dusted", "channel": "#content" })
+    );
     assert!(!format!("{:?}", run.recorded).contains("T0SECRET"));
 }
 
@@ -43,7 +51,11 @@ fn slacks_words_of_refusal_are_explained_and_final() {
         stub.on("POST", PATH).answer(status, word);
         let run = live(&stub).run(r#"slack::post("hello")"#);
         let failure = run.failure();
-        assert_eq!((failure.code.as_str(), failure.status, failure.landed), ("SLACK_REFUSED", Some(status), Some(false)), "{word}");
+        assert_eq!(
+            (failure.code.as_str(), failure.status, failure.landed),
+            ("SLACK_REFUSED", Some(status), Some(false)),
+            "{word}"
+        );
         assert!(failure.message.contains(expected), "{}", failure.message);
         assert_eq!(failure.details.get("error"), Some(&Value::from(word)));
         assert_eq!(stub.count("POST", PATH), 1, "{word}");
@@ -53,7 +65,10 @@ fn slacks_words_of_refusal_are_explained_and_final() {
 #[test]
 fn a_message_that_slack_did_not_take_is_posted_again() {
     let stub = HttpStub::start();
-    stub.on("POST", PATH).once().header("retry-after", "3").answer(429, "rate_limited");
+    stub.on("POST", PATH)
+        .once()
+        .header("retry-after", "3")
+        .answer(429, "rate_limited");
     stub.on("POST", PATH).once().answer(500, "rollup_error");
     stub.on("POST", PATH).answer(200, "ok");
     let host = live(&stub);
@@ -73,7 +88,11 @@ fn a_message_whose_answer_was_lost_counts_as_posted_and_is_posted_once() {
             _ => stub.on("POST", PATH).answer(200, "<html>please log in</html>"),
         }
         let run = live(&stub).run(r#"slack::post("hello").assumed"#);
-        assert_eq!((run.value(), stub.count("POST", PATH)), (&Value::Bool(true), 1), "{lost}");
+        assert_eq!(
+            (run.value(), stub.count("POST", PATH)),
+            (&Value::Bool(true), 1),
+            "{lost}"
+        );
     }
 }
 
@@ -96,7 +115,9 @@ fn the_hook_is_never_shown_though_the_answer_quotes_it() {
 #[test]
 fn a_hook_that_is_missing_or_no_url_is_said_without_showing_it() {
     let stub = HttpStub::start();
-    let without = TestHost::default().provider(NAME, &stub.url("/"), Value::Unit).live(NAME);
+    let without = TestHost::default()
+        .provider(NAME, &stub.url("/"), Value::Unit)
+        .live(NAME);
     assert_eq!(without.run(r#"slack::post("hello")"#).failure().code, "SECRET_MISSING");
     let wrong = without.secret(HOOK, "T0SECRET/B0SECRET");
     let run = wrong.run(r#"slack::post("hello")"#);

@@ -16,6 +16,7 @@
 //!
 //! Requests are recorded before they are answered, so a cut connection is a write that landed. Everything is bounded,
 //! and dropping the stub closes all connections and joins all threads.
+#![expect(clippy::disallowed_methods, reason = "this server listens on loopback for tests")]
 
 mod script;
 mod wire;

@@ -1,0 +1,33 @@
+# make run    installs what is missing, builds, and runs the demo
+# make test   installs what is missing, and runs what CI runs
+# make soak   the long tests
+# make bench  measures this machine
+
+.PHONY: run test soak bench deps test-deps lint
+
+CARGO ?= cargo
+
+run: deps
+	$(CARGO) run --release --quiet -- run demo
+
+test: test-deps lint
+	$(CARGO) test --quiet
+	$(CARGO) run --quiet -- run demo --json > /dev/null
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --all-targets -- -D warnings
+
+soak: test-deps
+	HOST_SOAK=1 $(CARGO) test --release
+
+bench: deps
+	$(CARGO) run --release --quiet -- bench steps --runs 20000 --steps 10 --concurrency 64
+	$(CARGO) run --release --quiet -- bench steps --runs 2000 --steps 10 --concurrency 1
+	$(CARGO) run --release --quiet -- bench latency --runs 2000
+
+deps:
+	@sh .ci/deps ffmpeg ffprobe cc make cargo
+
+test-deps: deps
+	@sh .ci/deps strace

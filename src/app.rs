@@ -1,0 +1,440 @@
+//! Puts the parts together: from a configuration to a host that runs playbooks.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{Config, ConfigError};
+use crate::effect::{Failure, ProviderMode, RunMode};
+use crate::gate::governance::SIGNAL_NAMES;
+use crate::gate::{BackoffSettings, CircuitSettings, Gate, Masks, Policies, Signals};
+use crate::io::World;
+use crate::io::chance::{Chance, SystemChance};
+use crate::io::clock::{Clock, SystemClock};
+use crate::io::ffmpeg::{FfmpegDoor, FfmpegOptions};
+use crate::io::files::ProjectFiles;
+use crate::io::http::{HttpDoor, Reach};
+use crate::io::provider::ProviderDoor;
+use crate::io::scratch::Scratch;
+use crate::io::scripts::ScriptFiles;
+use crate::io::secrets::Secrets;
+use crate::namespaces::{self, DeclaredProvider, ProviderSpec};
+use crate::runs::{Library, Runner};
+use crate::script::Language;
+use crate::store::content::{Content, FileContent, ScratchContent};
+use crate::store::documents::Indexes;
+use crate::store::engine::{self, Engine, EngineOptions, Repaired};
+use crate::store::overlay::Overlay;
+use crate::store::tx::Ground;
+use crate::store::{Store, StoreError};
+use crate::value::Value;
+
+/// The store's file below the data folder.
+pub const STORE_FILE: &str = "store.redb";
+
+/// How long to wait for another command to let go of the store.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// A configured host. Nothing is opened yet.
+pub struct App {
+    pub config: Config,
+    pub library: Library,
+    pub providers: Vec<ProviderSpec>,
+    pub masks: Arc<Masks>,
+    pub secrets: Arc<Secrets>,
+    pub clock: Arc<dyn Clock>,
+    pub chance: Arc<dyn Chance>,
+}
+
+/// Why the host cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A provider is switched on, and something it needs is not there.
+    #[error("{}", .0.message)]
+    Credentials(Failure),
+    #[error("a scratch folder cannot be made: {0}")]
+    Scratch(std::io::Error),
+}
+
+impl AppError {
+    pub fn code(&self) -> &str {
+        match self {
+            AppError::Config(error) => error.code(),
+            AppError::Store(error) => error.code(),
+            AppError::Credentials(failure) => &failure.code,
+            AppError::Scratch(_) => "SCRATCH",
+        }
+    }
+}
+
+/// The providers that `host.toml` declares: every section that is none of the host's own.
+fn declared(config: &Config) -> Result<Vec<DeclaredProvider>, ConfigError> {
+    let own: Vec<String> = namespaces::providers().into_iter().map(|spec| spec.name).collect();
+    let sections = config.file.providers.iter().filter(|(name, _)| !own.contains(name));
+    let declare = |(name, section): (&String, &toml::Table)| {
+        DeclaredProvider::parse(name, section.clone()).map_err(|error| ConfigError::Value {
+            key: format!("[providers.{name}]"),
+            reason: error.to_string(),
+        })
+    };
+    sections.map(declare).collect()
+}
+
+/// A plan's ground: what lies below its overlay, and the overlay.
+pub struct Rehearsal {
+    pub runner: Runner,
+    pub before: Ground,
+    pub overlay: Arc<Overlay>,
+    /// Media of the plan lies here, until this is dropped.
+    pub scratch: Scratch,
+}
+
+impl App {
+    /// The host of the project that `folder` lies in, or one with presets outside a project.
+    pub fn new(folder: &Path) -> Result<App, AppError> {
+        App::with(Config::find(folder)?)
+    }
+
+    pub fn with(config: Config) -> Result<App, AppError> {
+        let declared = declared(&config)?;
+        let mut providers = namespaces::providers();
+        providers.extend(declared.iter().map(DeclaredProvider::spec));
+        let named = providers.iter().flat_map(ProviderSpec::all_secrets);
+        let secrets = named.filter_map(|name| Some((name.clone(), config.env.get(name)?.to_owned())));
+        let secrets = Secrets::new(secrets);
+        let masks = Arc::new(Masks::new(&secrets));
+        let language = Arc::new(Language::new(
+            || namespaces::modules(&declared),
+            config.file.limits.clone(),
+        ));
+        let playbooks = config.project.as_ref().map(|project| project.join("playbooks"));
+        Ok(App {
+            library: Library {
+                files: ScriptFiles::new(playbooks),
+                language,
+            },
+            providers,
+            masks,
+            secrets: Arc::new(secrets),
+            clock: Arc::new(SystemClock::new()),
+            chance: Arc::new(SystemChance),
+            config,
+        })
+    }
+
+    /// A runner on the project's store, opened for writing.
+    pub fn runner(&self) -> Result<Runner, AppError> {
+        let ground = self.writer()?;
+        Ok(self.runner_on(ground, self.world()?)?)
+    }
+
+    /// The project's store, opened for writing and made if there is none. Repairs it if its last owner was killed.
+    pub fn writer(&self) -> Result<Ground, AppError> {
+        let path = self.config.data().join(STORE_FILE);
+        let store = self.patiently(|| Engine::open(&path, self.engine_options()))?;
+        let ground = self.ground(Arc::new(store))?;
+        Indexes::build(&ground)?;
+        Ok(ground)
+    }
+
+    /// Checks every row of the project's store, and makes good what an owner that was killed left behind.
+    pub fn repair(&self) -> Result<Repaired, AppError> {
+        let path = self.config.data().join(STORE_FILE);
+        Ok(self.patiently(|| engine::repair(&path, self.engine_options()))?)
+    }
+
+    /// The project's store, only to be read. `None` when there is none yet.
+    pub fn reader(&self) -> Result<Option<Ground>, AppError> {
+        let path = self.config.data().join(STORE_FILE);
+        match self.patiently(|| Engine::open_read_only(&path, self.engine_options())) {
+            Ok(store) => Ok(Some(self.ground(Arc::new(store))?)),
+            Err(StoreError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A runner that leaves everything as it is: over an overlay, in a world without a network, in virtual time.
+    pub fn rehearsal(&self) -> Result<Rehearsal, AppError> {
+        let scratch = Scratch::new(&*self.chance).map_err(AppError::Scratch)?;
+        let before = match self.reader()? {
+            Some(ground) => ground,
+            None => Ground {
+                content: self.content(),
+                store: Arc::new(Overlay::empty()),
+                indexes: Arc::new(Indexes::none()),
+            },
+        };
+        let overlay = Arc::new(Overlay::over(before.store.clone()));
+        let content = ScratchContent::in_folder(scratch.path().join("content"), Some(before.content.clone()));
+        let ground = Ground {
+            store: overlay.clone(),
+            content: Arc::new(content),
+            indexes: before.indexes.clone(),
+        };
+        const WHY: &str = "a plan opens no socket";
+        let world = World {
+            http: Arc::new(HttpDoor::shut(WHY)),
+            providers: Arc::new(self.provider_doors(|_| HttpDoor::shut(WHY))?),
+            work_dir: scratch.path().join("runs"),
+            clock: Arc::new(crate::io::clock::VirtualClock::new(self.clock.clone())),
+            ..self.world()?
+        };
+        let runner = self.runner_on(ground, world)?;
+        Ok(Rehearsal {
+            runner,
+            before,
+            overlay,
+            scratch,
+        })
+    }
+
+    /// A gate on `ground` whose every door is shut, for replays.
+    pub fn shut_gate(&self, ground: Ground) -> Result<Arc<Gate>, AppError> {
+        let world = self.world()?.shut();
+        Ok(self.runner_on(ground, world)?.gate)
+    }
+
+    fn runner_on(&self, ground: Ground, world: World) -> Result<Runner, ConfigError> {
+        let gate = Gate {
+            ground,
+            world,
+            masks: self.masks.clone(),
+            policies: self.policies()?,
+        };
+        Ok(Runner {
+            gate: Arc::new(gate),
+            language: self.library.language.clone(),
+        })
+    }
+
+    fn engine_options(&self) -> EngineOptions {
+        EngineOptions {
+            cache_bytes: self.config.file.store.cache_mib as usize * (1 << 20),
+        }
+    }
+
+    /// Another command may hold the store for a moment.
+    fn patiently<T>(&self, open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let give_up_at = self.clock.monotonic() + LOCK_WAIT;
+        loop {
+            match open() {
+                Err(StoreError::Locked { .. }) if self.clock.monotonic() < give_up_at => {
+                    self.clock.sleep(Duration::from_millis(20));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn content(&self) -> Arc<dyn Content> {
+        Arc::new(FileContent::new(self.config.data().join("content")))
+    }
+
+    fn ground(&self, store: Arc<dyn Store>) -> Result<Ground, AppError> {
+        let declared = self.config.file.collections.iter();
+        let declared: BTreeMap<String, Vec<String>> = declared
+            .map(|(name, collection)| (name.clone(), collection.indexes.clone()))
+            .collect();
+        let indexes = Indexes::declare(&declared).map_err(|error| ConfigError::Value {
+            key: "[collections]".to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(Ground {
+            store,
+            content: self.content(),
+            indexes: Arc::new(indexes),
+        })
+    }
+
+    fn world(&self) -> Result<World, ConfigError> {
+        let config = &self.config;
+        let http = &config.file.http;
+        let reach = Reach::parse(&http.hosts).map_err(|error| ConfigError::Value {
+            key: "[http] hosts".to_owned(),
+            reason: error.to_string(),
+        })?;
+        let mut folders = config.file.files.folders.clone();
+        folders.push("prompts".to_owned());
+        let timeout = config.duration("[media] timeout", &config.file.media.timeout)?;
+        Ok(World {
+            clock: self.clock.clone(),
+            chance: self.chance.clone(),
+            http: Arc::new(HttpDoor::new(reach)),
+            providers: Arc::new(self.provider_doors(HttpDoor::new)?),
+            files: Arc::new(ProjectFiles::new(config.root.clone(), folders)),
+            ffmpeg: Arc::new(FfmpegDoor::new(FfmpegOptions {
+                timeout,
+                ..FfmpegOptions::default()
+            })),
+            secrets: self.secrets.clone(),
+            work_dir: config.data().join("runs"),
+        })
+    }
+
+    fn provider_doors(&self, door: impl Fn(Reach) -> HttpDoor) -> Result<BTreeMap<String, ProviderDoor>, ConfigError> {
+        let mut doors = BTreeMap::new();
+        for spec in &self.providers {
+            let section = self.config.file.providers.get(&spec.name);
+            let text = |key: &str| {
+                section
+                    .and_then(|section| section.get(key))
+                    .and_then(toml::Value::as_str)
+            };
+            let Some(base_url) = self.base_url(spec)? else {
+                continue;
+            };
+            let timeout = match text("timeout") {
+                Some(timeout) => self
+                    .config
+                    .duration(&format!("[providers.{}] timeout", spec.name), timeout)?,
+                None => spec.timeout,
+            };
+            let reach = spec
+                .reach(&base_url, &self.secrets)
+                .map_err(|error| ConfigError::Value {
+                    key: format!("[providers.{}] base_url", spec.name),
+                    reason: error.to_string(),
+                })?;
+            let settings = match section.map(serde_json::to_value) {
+                Some(Ok(json)) => Value::from_json(json).as_map().cloned().unwrap_or_default(),
+                _ => Default::default(),
+            };
+            doors.insert(
+                spec.name.clone(),
+                ProviderDoor {
+                    name: spec.name.clone(),
+                    base_url,
+                    http: door(reach),
+                    timeout,
+                    settings,
+                },
+            );
+        }
+        let dry_read = namespaces::http::dry_read_door(&self.config.file.http.dry_read, &door);
+        let dry_read = dry_read.map_err(|error| ConfigError::Value {
+            key: "[http] dry_read".to_owned(),
+            reason: error.to_string(),
+        })?;
+        doors.insert(dry_read.name.clone(), dry_read);
+        Ok(doors)
+    }
+
+    /// Where the provider is; `None` when it has no one address.
+    fn base_url(&self, spec: &ProviderSpec) -> Result<Option<url::Url>, ConfigError> {
+        let section = self.config.file.providers.get(&spec.name);
+        let configured = section.and_then(|section| section.get("base_url")?.as_str());
+        let parse = |text: &str| {
+            text.parse().map_err(|error| ConfigError::Value {
+                key: format!("[providers.{}] base_url", spec.name),
+                reason: format!("{text:?} is no URL: {error}"),
+            })
+        };
+        configured.or(spec.base_url.as_deref()).map(parse).transpose()
+    }
+
+    fn policies(&self) -> Result<Policies, ConfigError> {
+        let gate = &self.config.file.gate;
+        let mut signals = [false; 3];
+        for (signal, name) in signals.iter_mut().zip(SIGNAL_NAMES) {
+            *signal = self.config.switch(name, false)?;
+        }
+        let threshold = match self.config.env.get("CIRCUIT_FAILURE_THRESHOLD") {
+            Some(text) => text.parse().map_err(|_| ConfigError::Value {
+                key: "CIRCUIT_FAILURE_THRESHOLD".to_owned(),
+                reason: format!("{text:?} is no whole number"),
+            })?,
+            None => gate.circuit_failures,
+        };
+        let configured = self.config.file.providers.iter().filter_map(|(name, section)| {
+            Some((
+                name.clone(),
+                u32::try_from(section.get("rate_per_minute")?.as_integer()?).ok()?,
+            ))
+        });
+        let preset = self
+            .providers
+            .iter()
+            .filter_map(|spec| Some((spec.name.clone(), spec.per_minute?)));
+        let per_minute = preset.chain(configured);
+        Ok(Policies {
+            backoff: BackoffSettings {
+                base: self.config.duration("[gate] backoff_base", &gate.backoff_base)?,
+                cap: self.config.duration("[gate] backoff_cap", &gate.backoff_cap)?,
+                attempts_max: gate.attempts_max.max(1),
+            },
+            circuit: CircuitSettings {
+                threshold: threshold.max(1),
+                cooldown: self
+                    .config
+                    .duration("[gate] circuit_cooldown", &gate.circuit_cooldown)?,
+            },
+            per_minute: per_minute.collect(),
+            signals: Signals(signals),
+        })
+    }
+
+    /// Each provider's state, with the reason when it is not live.
+    pub fn provider_modes(&self) -> Result<BTreeMap<String, ProviderMode>, ConfigError> {
+        let dry = self.config.dry_run()?;
+        let mut modes = BTreeMap::new();
+        for spec in &self.providers {
+            let why = match self.missing_secrets(spec)? {
+                _ if dry && !spec.even_dry => Some("DRY_RUN is on".to_owned()),
+                _ if !spec.switch.is_empty() && !self.config.switch(&spec.switch, false)? => {
+                    Some(format!("{} is off", spec.switch))
+                }
+                missing if !missing.is_empty() => Some(format!("missing {}", missing.join(", "))),
+                _ if spec.name == namespaces::http::DRY_READS && self.config.file.http.dry_read.is_empty() => {
+                    Some("[http] dry_read lists no host".to_owned())
+                }
+                _ => None,
+            };
+            modes.insert(
+                spec.name.clone(),
+                why.map_or(ProviderMode::Live, |why| ProviderMode::Simulated { why }),
+            );
+        }
+        Ok(modes)
+    }
+
+    pub fn missing_secrets<'s>(&self, spec: &'s ProviderSpec) -> Result<Vec<&'s str>, ConfigError> {
+        let mut needed = spec.needed_secrets(self.base_url(spec)?.as_ref());
+        needed.retain(|name| self.secrets.get(name).is_none());
+        Ok(needed)
+    }
+
+    /// The mode of a run that begins now. A provider that the playbook uses and that is switched on, but lacks a
+    /// secret, fails at once: nobody should find out after the first half of the work.
+    pub fn mode(&self, uses: &[String]) -> Result<RunMode, AppError> {
+        let live = !self.config.dry_run()?;
+        let mode = RunMode {
+            live,
+            providers: self.provider_modes()?,
+            uses: uses.to_vec(),
+        };
+        for spec in self.providers.iter().filter(|spec| live && mode.uses(&spec.name)) {
+            let missing = self.missing_secrets(spec)?;
+            if !missing.is_empty() && self.config.switch(&spec.switch, false)? {
+                let message = format!(
+                    "{} is switched on ({}), but {} missing; set it, or switch {} off",
+                    spec.name,
+                    spec.switch,
+                    missing.join(" and ") + if missing.len() == 1 { " is" } else { " are" },
+                    spec.switch
+                );
+                return Err(AppError::Credentials(
+                    Failure::new("CREDENTIALS_MISSING", message).provider(&spec.name),
+                ));
+            }
+            if mode.why_simulated(&spec.name).is_none() {
+                tracing::warn!(provider = %spec.name, "{} LIVE MODE ENABLED", spec.name.to_uppercase());
+            }
+        }
+        Ok(mode)
+    }
+}

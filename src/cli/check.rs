@@ -1,0 +1,133 @@
+//! `host check`: mistakes in playbooks, found without running them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::error::{CliError, Shown, USAGE, render};
+use super::out::{BAD, GOOD, Out, plain};
+use super::progress::Busy;
+use crate::app::App;
+use crate::runs::library::LibraryError;
+use crate::script::Diagnosis;
+use crate::script::check::check;
+use crate::script::source::Text;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Names below playbooks/, or paths of .rhai files; all of playbooks/ when none is given.
+    playbooks: Vec<String>,
+}
+
+pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
+    let names = match args.playbooks.is_empty() {
+        true => all(app)?,
+        false => args.playbooks,
+    };
+    let busy = Busy::new(out, "checking");
+    let mut problems = Problems::default();
+    for (done, name) in names.iter().enumerate() {
+        busy.at(done as u64, names.len() as u64);
+        problems.add(check_one(app, name)?);
+    }
+    busy.done();
+    let problems = problems.in_order;
+    if out.json {
+        let shown: Vec<_> = problems.iter().map(to_json).collect();
+        out.json(&json!({ "ok": problems.is_empty(), "checked": names, "problems": shown }));
+    } else {
+        show(&names, &problems, out);
+    }
+    Ok(if problems.is_empty() { 0 } else { USAGE })
+}
+
+fn all(app: &App) -> Result<Vec<String>, CliError> {
+    let names = app.library.files.list();
+    if !names.is_empty() {
+        return Ok(names);
+    }
+    Err(match app.config.project {
+        Some(_) => CliError::usage("NOTHING_TO_CHECK", "playbooks/ holds no playbook")
+            .help("add playbooks/NAME.rhai, or name the path of a script"),
+        None => CliError::usage("NO_PROJECT", "this is no project, so there is no playbooks/ to check")
+            .help("name the path of a script, or make a project with `host init`"),
+    })
+}
+
+/// Every mistake in one playbook; an error when there is no such playbook.
+fn check_one(app: &App, name: &str) -> Result<Vec<Diagnosis>, CliError> {
+    let script = match app.library.load(name) {
+        Ok(script) => script,
+        Err(LibraryError::Script(diagnosis)) => return Ok(vec![*diagnosis]),
+        Err(LibraryError::File(crate::io::scripts::ScriptFault::Unreadable { file, reason })) => {
+            return Ok(vec![Diagnosis::new("PLAYBOOK_UNREADABLE", reason, Text::new(file, ""))]);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(check(&app.library.language, &script, &BTreeMap::new()))
+}
+
+/// Mistakes as they are found, each once: a module's are found again in every playbook that imports it.
+#[derive(Default)]
+struct Problems {
+    in_order: Vec<Diagnosis>,
+    seen: BTreeSet<(String, u32, u32, String)>,
+}
+
+impl Problems {
+    fn add(&mut self, found: Vec<Diagnosis>) {
+        for problem in found {
+            // In its own file a module has no name; in a playbook it is found under one.
+            let file = match &problem.place.module {
+                Some(module) => format!("playbooks/{module}.rhai"),
+                None => problem.text.file.clone(),
+            };
+            let (line, column) = (problem.place.line, problem.place.column);
+            if self.seen.insert((file, line, column, problem.message.clone())) {
+                self.in_order.push(problem);
+            }
+        }
+    }
+}
+
+fn to_json(problem: &Diagnosis) -> serde_json::Value {
+    let place = &problem.place;
+    json!({
+        "code": problem.code,
+        "message": problem.message,
+        "file": problem.text.file,
+        "line": Some(place.line).filter(|line| *line > 0),
+        "column": Some(place.column).filter(|column| *column > 0),
+        "help": problem.help,
+    })
+}
+
+fn show(names: &[String], problems: &[Diagnosis], out: &mut Out) {
+    for problem in problems {
+        let shown = Shown {
+            code: &problem.code,
+            message: &problem.message,
+            notes: &[],
+            help: problem.help.as_deref(),
+        };
+        let text = render(&shown, Some(problem), out.has_color(), out.unicode);
+        out.line(text);
+        out.line("");
+    }
+    let playbooks = match names {
+        [only] => plain(only),
+        names => format!("{} playbooks", names.len()),
+    };
+    let line = match problems.len() {
+        0 => format!(
+            "{} {playbooks} checked, nothing wrong",
+            out.paint(GOOD, out.symbol("✓"))
+        ),
+        1 => format!("{} {playbooks} checked, 1 mistake", out.paint(BAD, out.symbol("✗"))),
+        mistakes => format!(
+            "{} {playbooks} checked, {mistakes} mistakes",
+            out.paint(BAD, out.symbol("✗"))
+        ),
+    };
+    out.line(line);
+}

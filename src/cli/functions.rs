@@ -1,0 +1,154 @@
+//! `host functions`: the playbook reference, out of the functions' own doc comments.
+
+use super::error::CliError;
+use super::out::{FAINT, Out, STRONG, excerpt, plain};
+use crate::app::App;
+use crate::script::error::nearest;
+use crate::script::reference::{Function, functions};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// A function, `kv::get` or only `get`, or a namespace, `kv`; a line on each function when not given.
+    name: Option<String>,
+}
+
+pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
+    let all = functions(&app.library.language);
+    let Some(name) = args.name else {
+        list(&all, app, out);
+        return Ok(0);
+    };
+    let found = find(&all, &name);
+    if found.is_empty() {
+        return Err(unknown(&all, &name));
+    }
+    if out.json {
+        out.json(&found);
+        return Ok(0);
+    }
+    let mut first = true;
+    for function in found {
+        if !first {
+            out.line("");
+        }
+        first = false;
+        explain(function, out);
+    }
+    Ok(0)
+}
+
+/// A function by its whole name, all of a namespace, or those of that name in any namespace.
+fn find<'f>(all: &'f [Function], name: &str) -> Vec<&'f Function> {
+    let name = name.trim_end_matches("()");
+    let namespace = name.trim_end_matches("::");
+    let picks: [&dyn Fn(&Function) -> bool; 3] = [
+        &|function| function.name == name,
+        &|function| namespace_of(function) == namespace,
+        &|function| function.name.rsplit("::").next() == Some(name),
+    ];
+    let picked = picks
+        .into_iter()
+        .map(|pick| all.iter().filter(|function| pick(function)).collect::<Vec<_>>());
+    picked.into_iter().find(|picked| !picked.is_empty()).unwrap_or_default()
+}
+
+fn unknown(all: &[Function], name: &str) -> CliError {
+    let short = |function: &'_ Function| function.name.rsplit("::").next().unwrap_or_default().to_owned();
+    let shorts: Vec<String> = all.iter().map(short).collect();
+    let names = all.iter().map(|function| function.name.as_str());
+    let namespaces = all.iter().map(|function| namespace_of(function));
+    let near = nearest(name, names.chain(namespaces).chain(shorts.iter().map(String::as_str)));
+    let error = CliError::usage(
+        "UNKNOWN_FUNCTION",
+        format!("there is no function or namespace {name:?}"),
+    );
+    match near {
+        Some(near) => error.help(format!("did you mean `{near}`?")),
+        None => error.help("`host functions` lists all of them"),
+    }
+}
+
+fn list(all: &[Function], app: &App, out: &mut Out) {
+    if out.json {
+        out.json(&all);
+        return;
+    }
+    // In the order in which the namespaces are declared, which puts the most used first.
+    for (namespace, _) in app.library.language.namespaces() {
+        let own: Vec<&Function> = all
+            .iter()
+            .filter(|function| namespace_of(function) == namespace)
+            .collect();
+        if own.is_empty() {
+            continue;
+        }
+        let head = out.paint(STRONG, &format!("{namespace}::"));
+        out.line(head);
+        for function in own {
+            let signature = format!("  {}", short_signature(function));
+            let column = 34.max(signature.chars().count() + 2);
+            let sentence = excerpt(&first_sentence(&function.doc), out.rest_of_line(column));
+            let sentence = out.paint(FAINT, &sentence);
+            out.line(format!("{signature:<column$}{sentence}").trim_end());
+        }
+        out.line("");
+    }
+    out.line("host functions NAME   the whole of one, with examples");
+}
+
+/// The signature without its types: `get(collection, id)`.
+fn short_signature(function: &Function) -> String {
+    let call = function
+        .signature
+        .split_once("::")
+        .map_or(function.signature.as_str(), |(_, call)| call);
+    let Some((name, parameters)) = call.split_once('(') else {
+        return plain(call);
+    };
+    let names = parameters
+        .trim_end_matches(')')
+        .split(", ")
+        .map(|parameter| parameter.split(':').next().unwrap_or_default());
+    format!("{name}({})", names.collect::<Vec<_>>().join(", "))
+}
+
+fn explain(function: &Function, out: &mut Out) {
+    let signature = out.paint(STRONG, &plain(&function.signature));
+    out.line(signature);
+    out.line("");
+    for line in function.doc.lines() {
+        let line = plain(line);
+        out.line(if line.is_empty() {
+            String::new()
+        } else {
+            format!("    {line}")
+        });
+    }
+}
+
+fn namespace_of(function: &Function) -> &str {
+    function.name.rsplit_once("::").map_or("", |(namespace, _)| namespace)
+}
+
+/// The first sentence of a doc comment, on one line.
+fn first_sentence(doc: &str) -> String {
+    let paragraph = doc.split("\n\n").next().unwrap_or_default().replace('\n', " ");
+    match paragraph.split_once(". ") {
+        Some((sentence, _)) => sentence.to_owned(),
+        None => paragraph.trim_end_matches('.').to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_sentence_stands_for_the_whole() {
+        assert_eq!(
+            first_sentence("Returns the value, or\n`()`. Never fails.\n\nMore."),
+            "Returns the value, or `()`"
+        );
+        assert_eq!(first_sentence("One sentence."), "One sentence");
+    }
+}

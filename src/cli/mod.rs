@@ -1,0 +1,134 @@
+//! The command line: one file per command, and this one, which alone knows them all.
+
+pub mod error;
+pub mod out;
+mod playbook;
+mod progress;
+
+mod bench;
+mod check;
+mod config;
+mod data;
+mod functions;
+// mod init;
+mod kv;
+mod plan;
+mod providers;
+mod replay;
+mod run;
+mod runs;
+mod show;
+mod store;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app::App;
+use error::CliError;
+use out::Out;
+
+/// Runs playbooks: Rhai scripts with providers, storage and media, dry by default, journaled and replayable.
+#[derive(Parser)]
+#[command(name = "host", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    /// Answer in JSON, with a stable schema.
+    #[arg(long, global = true)]
+    json: bool,
+    /// When to colour the output.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: out::ColorChoice,
+    /// Behave as if started in this folder.
+    #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
+    directory: Option<std::path::PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 the playbook failed (or a replay differs), 2 wrong usage or input, \
+3 a write is in doubt and needs a person, 4 the store cannot be used, 5 the configuration cannot be used, 6 anything else.";
+
+#[derive(Subcommand)]
+enum Command {
+    // /// Make a project with a demo that needs no keys.
+    // Init(init::Args),
+    /// Find mistakes in playbooks and prompts without running them.
+    Check(check::Args),
+    /// Run a playbook, by name or by path.
+    Run(run::Args),
+    /// Show what a playbook would do; nothing is sent, nothing is kept.
+    Plan(plan::Args),
+    /// List runs, newest first.
+    Runs(runs::Args),
+    /// Show what a run did, step by step.
+    Show(show::Args),
+    /// Play a run again from its journal, every door shut.
+    Replay(replay::Args),
+    /// Explain the functions that playbooks call.
+    Functions(functions::Args),
+    /// Look at and change documents.
+    Store(store::Args),
+    /// Look at and change key-value pairs.
+    Kv(kv::Args),
+    /// Show the effective configuration and where each value comes from.
+    Config(config::Args),
+    /// Show for each provider whether it is live, and why not.
+    Providers(providers::Args),
+    /// Measure this machine.
+    Bench(bench::Args),
+}
+
+/// Runs the command that `arguments` name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() {
+                ExitCode::from(error::USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
+            // Nobody is left to be told that the terminal has gone.
+            error.print().unwrap_or_default();
+            return code;
+        }
+    };
+    let mut out = Out::new(cli.json, cli.color);
+    match perform(cli, &mut out) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let code = error.exit_code();
+            out.error(&error);
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Every command, in one place. The number is the exit code.
+fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
+    let folder = match &cli.directory {
+        Some(folder) => folder.clone(),
+        None => crate::io::env::current_dir().map_err(crate::config::ConfigError::Folder)?,
+    };
+    // if let Command::Init(args) = cli.command {
+    //     return init::perform(args, &folder, out);
+    // }
+    let app = App::new(&folder)?;
+    out.start_log(&app);
+    match cli.command {
+        // Command::Init(_) => unreachable!("it needs no app and was handled above"),
+        Command::Check(args) => check::perform(args, &app, out),
+        Command::Run(args) => run::perform(args, &app, out),
+        Command::Plan(args) => plan::perform(args, &app, out),
+        Command::Runs(args) => runs::perform(args, &app, out),
+        Command::Show(args) => show::perform(args, &app, out),
+        Command::Replay(args) => replay::perform(args, &app, out),
+        Command::Functions(args) => functions::perform(args, &app, out),
+        Command::Store(args) => store::perform(args, &app, out),
+        Command::Kv(args) => kv::perform(args, &app, out),
+        Command::Config(args) => config::perform(args, &app, out),
+        Command::Providers(args) => providers::perform(args, &app, out),
+        Command::Bench(args) => bench::perform(args, &app, out),
+    }
+}

@@ -1,0 +1,110 @@
+//! `host runs`: what ran, newest first.
+
+use super::error::CliError;
+use super::out::{BAD, CAREFUL, GOOD, Out, ago, plain};
+use crate::app::App;
+use crate::duration::for_people;
+use crate::id::RunId;
+use crate::journal::{RunRecord, Status};
+use crate::report::summary::record_json;
+
+/// Runs that are looked through when a filter is given.
+const LOOKED_THROUGH_MAX: usize = 100_000;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only runs of this playbook.
+    #[arg(long)]
+    playbook: Option<String>,
+    /// Only runs with this status: running, succeeded, failed, cancelled or needs_attention.
+    #[arg(long)]
+    status: Option<String>,
+    /// How many to list.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+}
+
+pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
+    let records = match app.reader()? {
+        Some(ground) => matching(&args, &*ground.store)?,
+        None => Vec::new(),
+    };
+    if out.json {
+        out.json(&records.iter().map(record_json).collect::<Vec<_>>());
+        return Ok(0);
+    }
+    if records.is_empty() {
+        out.line(if args.playbook.is_some() || args.status.is_some() {
+            "no run matches"
+        } else {
+            "nothing has run yet: try `host run demo`"
+        });
+        return Ok(0);
+    }
+    let now_ms = app.clock.unix_ms();
+    let rows: Vec<Vec<String>> = records.iter().map(|record| row(record, now_ms, out)).collect();
+    out.table(
+        &["run", "playbook", "status", "mode", "started", "took", "effects", "why"],
+        &rows,
+    );
+    Ok(0)
+}
+
+fn matching(args: &Args, store: &dyn crate::store::Store) -> Result<Vec<RunRecord>, CliError> {
+    const AT_ONCE: usize = 256;
+    let mut found = Vec::new();
+    let mut before = RunId::from_bytes([0xff; 16]);
+    for _ in 0..LOOKED_THROUGH_MAX / AT_ONCE {
+        let records = RunRecord::latest(store, before, AT_ONCE)?;
+        let Some(last) = records.last().map(|record| record.run) else {
+            break;
+        };
+        let is_last = records.len() < AT_ONCE;
+        found.extend(records.into_iter().filter(|record| {
+            args.playbook
+                .as_ref()
+                .is_none_or(|playbook| record.playbook == *playbook)
+                && args
+                    .status
+                    .as_ref()
+                    .is_none_or(|status| record.status.code() == status.replace([' ', '-'], "_"))
+        }));
+        if is_last || found.len() >= args.limit as usize {
+            break;
+        }
+        before = RunId::from_bytes((u128::from_be_bytes(last.to_bytes()) - 1).to_be_bytes());
+    }
+    found.truncate(args.limit as usize);
+    Ok(found)
+}
+
+fn row(record: &RunRecord, now_ms: i64, out: &Out) -> Vec<String> {
+    let style = match record.status {
+        Status::Succeeded => GOOD,
+        Status::Running => CAREFUL,
+        _ => BAD,
+    };
+    let took = record
+        .ended_ms
+        .map(|ended| for_people((ended - record.begun_ms).max(0) as u64))
+        .unwrap_or_default();
+    let simulated = if record.simulated > 0 {
+        format!(", {} sim", record.simulated)
+    } else {
+        String::new()
+    };
+    vec![
+        record.run.short(),
+        format!("{}@{}", plain(&record.playbook), record.version.short()),
+        out.paint(style, &record.status.to_string()),
+        if record.live { "LIVE" } else { "DRY" }.to_owned(),
+        ago(record.begun_ms, now_ms),
+        took,
+        format!("{}{simulated}", record.effects),
+        record
+            .error
+            .as_ref()
+            .map(|error| plain(&error.failure.code))
+            .unwrap_or_default(),
+    ]
+}

@@ -1,0 +1,290 @@
+//! What `host.toml`, `.env` and the environment say, and where each value comes from.
+//!
+//! `host.toml` at the project's root holds what is no secret; a key that nobody knows is refused, with its line. The
+//! environment holds switches, signals and secrets, under the users' own names; `.env` beside `host.toml` is read
+//! below it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::io::env::{Environment, Origin};
+use crate::script::ScriptLimits;
+
+/// The project's file.
+pub const FILE_NAME: &str = "host.toml";
+
+/// `host.toml`, with presets for what it does not say.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FileConfig {
+    pub store: StoreConfig,
+    pub files: FilesConfig,
+    pub http: HttpConfig,
+    pub media: MediaConfig,
+    pub gate: GateConfig,
+    pub limits: ScriptLimits,
+    pub collections: BTreeMap<String, CollectionConfig>,
+    pub providers: BTreeMap<String, toml::Table>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// Where the store, its files and the runs' folders lie, below the project's root.
+    pub folder: String,
+    pub cache_mib: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FilesConfig {
+    /// The folders below the project's root that playbooks may read.
+    pub folders: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// The hosts that `http::` may reach: `api.example.com`, `*.example.com`, `127.0.0.1:8080`, or `*` for all public ones.
+    pub hosts: Vec<String>,
+    /// Hosts that may be read even while `DRY_RUN` is on.
+    pub dry_read: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MediaConfig {
+    /// How long one ffmpeg job may take.
+    pub timeout: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GateConfig {
+    /// Attempts at an effect at most, whatever it declares.
+    pub attempts_max: u32,
+    /// The longest pause before the second attempt; it doubles with each further one.
+    pub backoff_base: String,
+    /// The longest pause of all, and the longest `Retry-After` that is waited for.
+    pub backoff_cap: String,
+    /// Failures in a row that open a provider's circuit. The environment's `CIRCUIT_FAILURE_THRESHOLD` wins.
+    pub circuit_failures: u32,
+    pub circuit_cooldown: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CollectionConfig {
+    /// Fields, with dots for fields of fields, by which documents are found quickly.
+    pub indexes: Vec<String>,
+}
+
+impl Default for StoreConfig {
+    fn default() -> StoreConfig {
+        StoreConfig {
+            folder: "data".to_owned(),
+            cache_mib: 64,
+        }
+    }
+}
+
+impl Default for FilesConfig {
+    fn default() -> FilesConfig {
+        FilesConfig {
+            folders: vec!["inbox".to_owned()],
+        }
+    }
+}
+
+impl Default for MediaConfig {
+    fn default() -> MediaConfig {
+        MediaConfig {
+            timeout: "15m".to_owned(),
+        }
+    }
+}
+
+impl Default for GateConfig {
+    fn default() -> GateConfig {
+        GateConfig {
+            attempts_max: 10,
+            backoff_base: "500ms".to_owned(),
+            backoff_cap: "30s".to_owned(),
+            circuit_failures: 5,
+            circuit_cooldown: "60s".to_owned(),
+        }
+    }
+}
+
+/// Everything configured, before anything is opened.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder of `host.toml`; `None` outside a project.
+    pub project: Option<PathBuf>,
+    /// The project's folder, or the current one.
+    pub root: PathBuf,
+    pub file: FileConfig,
+    /// What `host.toml` really says, to tell it from presets.
+    written: toml::Table,
+    pub env: Environment,
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{file}: {reason}")]
+    File { file: String, reason: String },
+    #[error(transparent)]
+    DotEnv(#[from] crate::io::env::BadDotEnv),
+    #[error("{name} is {value:?}; write true or false (1, yes and on, or 0, no and off, are understood too)")]
+    Switch { name: String, value: String },
+    #[error("{key} in host.toml: {reason}")]
+    Value { key: String, reason: String },
+    #[error("the current folder cannot be read: {0}")]
+    Folder(std::io::Error),
+}
+
+impl ConfigError {
+    pub fn code(&self) -> &'static str {
+        "CONFIG"
+    }
+}
+
+impl Config {
+    /// Reads the configuration of the project that `folder` lies in, or the presets outside a project.
+    pub fn find(folder: &Path) -> Result<Config, ConfigError> {
+        let project = folder
+            .ancestors()
+            .find(|folder| folder.join(FILE_NAME).is_file())
+            .map(Path::to_owned);
+        let root = project.clone().unwrap_or_else(|| folder.to_owned());
+        let text = match &project {
+            Some(project) => {
+                Some(
+                    crate::io::env::read_config(&project.join(FILE_NAME)).map_err(|reason| ConfigError::File {
+                        file: FILE_NAME.to_owned(),
+                        reason,
+                    })?,
+                )
+            }
+            None => None,
+        };
+        let bad = |error: toml::de::Error| ConfigError::File {
+            file: FILE_NAME.to_owned(),
+            reason: error.to_string(),
+        };
+        let (file, written) = match &text {
+            Some(text) => (toml::from_str(text).map_err(bad)?, toml::from_str(text).map_err(bad)?),
+            None => (
+                FileConfig {
+                    store: StoreConfig {
+                        folder: ".host".to_owned(),
+                        ..StoreConfig::default()
+                    },
+                    ..FileConfig::default()
+                },
+                toml::Table::new(),
+            ),
+        };
+        let env = Environment::read(project.as_ref().map(|project| project.join(".env")).as_deref())?;
+        Ok(Config {
+            project,
+            root,
+            file,
+            written,
+            env,
+        })
+    }
+
+    /// Where everything persistent lies.
+    pub fn data(&self) -> PathBuf {
+        self.root.join(&self.file.store.folder)
+    }
+
+    /// Whether nothing may leave: `DRY_RUN`, on unless it is switched off.
+    pub fn dry_run(&self) -> Result<bool, ConfigError> {
+        self.switch("DRY_RUN", true)
+    }
+
+    /// The switch `name`, or `preset` when it is not set.
+    pub fn switch(&self, name: &str, preset: bool) -> Result<bool, ConfigError> {
+        match self
+            .env
+            .get(name)
+            .map(str::trim)
+            .map(str::to_ascii_lowercase)
+            .as_deref()
+        {
+            None => Ok(preset),
+            Some("1" | "true" | "yes" | "on") => Ok(true),
+            Some("0" | "false" | "no" | "off") => Ok(false),
+            Some(other) => Err(ConfigError::Switch {
+                name: name.to_owned(),
+                value: other.chars().take(40).collect(),
+            }),
+        }
+    }
+
+    /// The length of time `text`, which stands under `key`.
+    pub fn duration(&self, key: &str, text: &str) -> Result<Duration, ConfigError> {
+        crate::duration::parse(text).map_err(|error| ConfigError::Value {
+            key: key.to_owned(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Every value of `host.toml` and its presets, by dotted key, with its origin.
+    pub fn file_settings(&self) -> Vec<Setting> {
+        let effective = toml::Table::try_from(&self.file).expect("what was read from TOML can be written as TOML");
+        let mut settings = Vec::new();
+        flatten("", &effective, Some(&self.written), &mut settings);
+        settings
+    }
+
+    /// A variable of the environment with its origin; `value` is what may be shown of it.
+    pub fn env_setting(&self, name: &str, value: String) -> Setting {
+        let origin = match self.env.origin(name) {
+            Some(Origin::Process) => "environment",
+            Some(Origin::DotEnv) => ".env",
+            None => "preset",
+        };
+        Setting {
+            name: name.to_owned(),
+            value,
+            origin,
+        }
+    }
+}
+
+/// One effective value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    pub name: String,
+    pub value: String,
+    pub origin: &'static str,
+}
+
+fn flatten(prefix: &str, effective: &toml::Table, written: Option<&toml::Table>, settings: &mut Vec<Setting>) {
+    for (key, value) in effective {
+        let name = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
+        let there = written.and_then(|written| written.get(key));
+        match value {
+            toml::Value::Table(table) => flatten(&name, table, there.and_then(toml::Value::as_table), settings),
+            value => {
+                let origin = if there.is_some() { FILE_NAME } else { "preset" };
+                settings.push(Setting {
+                    name,
+                    value: value.to_string(),
+                    origin,
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Signals: Ctrl-C cancels in order, and a file-size limit is an error like any other.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// Sent when a file would grow beyond the process's limit; unheeded, it ends the process. The same number on Linux,
+/// the BSDs and macOS.
+const SIGXFSZ: i32 = 25;
+
+/// Exit code after a second Ctrl-C: 128 and the signal's number.
+const INTERRUPTED: i32 = 130;
+
+/// Makes a file-size limit an error of the write that meets it.
+pub fn heed_file_size_limit() {
+    // Whoever cannot register it lives with the signal's own effect.
+    flag::register(SIGXFSZ, Arc::default())
+        .map_or_else(|error| tracing::debug!(%error, "no handler for SIGXFSZ"), |_| ());
+}
+
+/// Sets `stop` at the first Ctrl-C or SIGTERM, and ends the process at the second.
+pub fn stop_on_interrupt(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal sets the flag, the second finds it set.
+        flag::register_conditional_shutdown(signal, INTERRUPTED, stop.clone())?;
+        flag::register(signal, stop.clone())?;
+    }
+    Ok(())
+}

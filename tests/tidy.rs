@@ -1,0 +1,202 @@
+//! What the compiler does not check: floors import downwards, modules say what they are for, codes are explained.
+#![expect(clippy::disallowed_methods, reason = "this test reads the source tree")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The floors, lowest first, and the modules on each. A module may use its own floor and those below.
+const FLOORS: [(&str, &[&str]); 7] = [
+    ("ground", &["store", "io", "id", "value", "duration"]),
+    ("record", &["journal", "effect"]),
+    ("gate", &["gate"]),
+    ("script", &["script"]),
+    ("namespaces", &["namespaces"]),
+    ("runs", &["runs", "report"]),
+    ("edges", &["cli", "app", "config"]),
+];
+
+/// The longest a file may grow without its tests; beyond it, two things live in it.
+const LINES_MAX: usize = 500;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file below `folder`, with its text.
+fn rust_files(folder: &str) -> BTreeMap<PathBuf, String> {
+    fn collect(folder: &Path, found: &mut BTreeMap<PathBuf, String>) {
+        for entry in std::fs::read_dir(folder).expect("a folder of the project") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                collect(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.insert(path.clone(), std::fs::read_to_string(&path).expect("a text"));
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    collect(&root().join(folder), &mut found);
+    assert!(!found.is_empty(), "{folder} has no Rust files");
+    found
+}
+
+/// The first part of a file's path below `src/`: `gate` for `src/gate/perform.rs`.
+fn module_of(path: &Path) -> String {
+    let below = path.strip_prefix(root().join("src")).expect("a file below src/");
+    let first = below.components().next().expect("a name").as_os_str().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn floor_of(module: &str) -> Option<usize> {
+    FLOORS.iter().position(|(_, modules)| modules.contains(&module))
+}
+
+/// The modules of this crate that `text` names, without comments.
+fn used_modules(text: &str) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        for (at, _) in line.match_indices("crate::") {
+            let name = line[at + "crate::".len()..]
+                .chars()
+                .take_while(|letter| letter.is_alphanumeric() || *letter == '_');
+            used.insert(name.collect());
+        }
+    }
+    used
+}
+
+/// The part of a file that is not its tests.
+fn without_tests(text: &str) -> &str {
+    text.split("\n#[cfg(test)]\nmod tests {").next().expect("a first part")
+}
+
+#[test]
+fn floors_use_only_floors_below_them() {
+    let mut wrong = Vec::new();
+    for (path, text) in rust_files("src") {
+        let module = module_of(&path);
+        if path
+            .components()
+            .any(|part| part.as_os_str().to_string_lossy().contains("tests"))
+        {
+            continue;
+        }
+        let Some(floor) = floor_of(&module) else {
+            assert!(
+                ["lib", "main", "testing"].contains(&module.as_str()),
+                "{module} stands on no floor: add it to FLOORS"
+            );
+            continue;
+        };
+        for used in used_modules(without_tests(&text)) {
+            match floor_of(&used) {
+                Some(other) if other > floor => {
+                    wrong.push(format!("{}: {module} uses {used}, which is above it", path.display()))
+                }
+                None if used == "testing" => wrong.push(format!("{}: only tests use `testing`", path.display())),
+                _ => {}
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_module_says_what_it_is_for() {
+    let files = rust_files("src").into_iter().chain(rust_files("tests"));
+    let silent: Vec<_> = files
+        .filter(|(_, text)| !text.starts_with("//!"))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(silent.is_empty(), "these do not open with `//!`: {silent:?}");
+}
+
+#[test]
+fn no_file_grows_beyond_one_reason_to_change() {
+    let long = rust_files("src")
+        .into_iter()
+        .map(|(path, text)| (path, without_tests(&text).lines().count()));
+    let long: Vec<_> = long
+        .filter(|(path, lines)| *lines > LINES_MAX && !path.ends_with("tests.rs"))
+        .collect();
+    assert!(long.is_empty(), "longer than {LINES_MAX} lines: {long:?}");
+}
+
+#[test]
+fn every_error_code_is_explained() {
+    let page = std::fs::read_to_string(root().join("docs/errors.md")).expect("docs/errors.md");
+    let explained: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    let mut used: BTreeSet<String> = BTreeSet::new();
+    for (path, text) in rust_files("src") {
+        if !path.ends_with("test_host.rs") && module_of(&path) != "testing" {
+            used.extend(codes(without_tests(&text)));
+        }
+    }
+    let missing: Vec<_> = used.iter().filter(|code| !explained.contains(code.as_str())).collect();
+    let left: Vec<_> = explained.iter().filter(|code| !used.contains(**code)).collect();
+    assert!(missing.is_empty(), "docs/errors.md does not explain {missing:?}");
+    assert!(left.is_empty(), "docs/errors.md explains what no code uses: {left:?}");
+}
+
+/// The error codes in a text: literals in capitals where an error is made or named.
+fn codes(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        let makes_one = [
+            "Failure::new(",
+            "CliError::",
+            "Diagnosis::new(",
+            "=> \"",
+            "fail(\"",
+            "(\"",
+            "code: \"",
+            "    \"",
+        ];
+        if !makes_one.iter().any(|mark| line.contains(mark)) {
+            continue;
+        }
+        for literal in line.split('"').skip(1).step_by(2) {
+            let is_code = literal.len() >= 4
+                && literal
+                    .chars()
+                    .all(|letter| letter.is_ascii_uppercase() || letter == '_' || letter.is_ascii_digit());
+            if is_code && !NOT_CODES.contains(&literal) && !literal.ends_with("_ENABLED") && !literal.ends_with("_LIVE")
+            {
+                found.insert(literal.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// Capitals that are no error codes: variables of the environment, constants of formats.
+const NOT_CODES: &[&str] = &[
+    "DRY_RUN",
+    "PLAYBOOK",
+    "LIVE",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LOG_LEVEL",
+    "LOG_FORMAT",
+    "CIRCUIT_FAILURE_THRESHOLD",
+    "ALLOW_AUTONOMOUS_PUBLISH",
+    "PUBLISH_APPROVAL_GRANTED",
+    "GOVERNANCE_APPROVED",
+];
+
+#[test]
+fn shared_words_are_not_used_for_other_things() {
+    // A module of leftovers tells nobody what is in it.
+    for (path, _) in rust_files("src") {
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        assert!(
+            !["utils", "helpers", "common", "misc", "manager"].contains(&name.as_str()),
+            "{}",
+            path.display()
+        );
+    }
+}
