@@ -251,6 +251,13 @@ impl App {
         })
     }
 
+    /// The files of the project that playbooks may read, its prompts among them.
+    pub fn files(&self) -> Arc<ProjectFiles> {
+        let mut folders = self.config.file.files.folders.clone();
+        folders.push("prompts".to_owned());
+        Arc::new(ProjectFiles::new(self.config.root.clone(), folders))
+    }
+
     fn world(&self) -> Result<World, ConfigError> {
         let config = &self.config;
         let http = &config.file.http;
@@ -258,15 +265,13 @@ impl App {
             key: "[http] hosts".to_owned(),
             reason: error.to_string(),
         })?;
-        let mut folders = config.file.files.folders.clone();
-        folders.push("prompts".to_owned());
         let timeout = config.duration("[media] timeout", &config.file.media.timeout)?;
         Ok(World {
             clock: self.clock.clone(),
             chance: self.chance.clone(),
             http: Arc::new(HttpDoor::new(reach)),
             providers: Arc::new(self.provider_doors(HttpDoor::new)?),
-            files: Arc::new(ProjectFiles::new(config.root.clone(), folders)),
+            files: self.files(),
             ffmpeg: Arc::new(FfmpegDoor::new(FfmpegOptions {
                 timeout,
                 ..FfmpegOptions::default()

@@ -1,4 +1,4 @@
-//! `host check`: mistakes in playbooks, found without running them.
+//! `host check`: mistakes in playbooks and prompts, found without running them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +8,7 @@ use super::error::{CliError, Shown, USAGE, render};
 use super::out::{BAD, GOOD, Out, plain};
 use super::progress::Busy;
 use crate::app::App;
+use crate::namespaces::prompt;
 use crate::runs::library::LibraryError;
 use crate::script::Diagnosis;
 use crate::script::check::check;
@@ -15,12 +16,13 @@ use crate::script::source::Text;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Names below playbooks/, or paths of .rhai files; all of playbooks/ when none is given.
+    /// Names below playbooks/, or paths of .rhai files; all of playbooks/ and prompts/ when none is given.
     playbooks: Vec<String>,
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
-    let names = match args.playbooks.is_empty() {
+    let is_whole = args.playbooks.is_empty();
+    let names = match is_whole {
         true => all(app)?,
         false => args.playbooks,
     };
@@ -30,13 +32,17 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         busy.at(done as u64, names.len() as u64);
         problems.add(check_one(app, name)?);
     }
+    // Prompts belong to the project, not to one playbook.
+    if is_whole {
+        problems.add(prompt::check_all(&app.files()));
+    }
     busy.done();
     let problems = problems.in_order;
     if out.json {
         let shown: Vec<_> = problems.iter().map(to_json).collect();
         out.json(&json!({ "ok": problems.is_empty(), "checked": names, "problems": shown }));
     } else {
-        show(&names, &problems, out);
+        show(&names, is_whole, &problems, out);
     }
     Ok(if problems.is_empty() { 0 } else { USAGE })
 }
@@ -102,7 +108,7 @@ fn to_json(problem: &Diagnosis) -> serde_json::Value {
     })
 }
 
-fn show(names: &[String], problems: &[Diagnosis], out: &mut Out) {
+fn show(names: &[String], is_whole: bool, problems: &[Diagnosis], out: &mut Out) {
     for problem in problems {
         let shown = Shown {
             code: &problem.code,
@@ -117,6 +123,11 @@ fn show(names: &[String], problems: &[Diagnosis], out: &mut Out) {
     let playbooks = match names {
         [only] => plain(only),
         names => format!("{} playbooks", names.len()),
+    };
+    let playbooks = if is_whole {
+        format!("{playbooks} and the prompts")
+    } else {
+        playbooks
     };
     let line = match problems.len() {
         0 => format!(

@@ -65,7 +65,7 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     out.line(format!("data     {}", plain(&app.config.data().display().to_string())));
     let all = || sections.iter().flat_map(|section| &section.settings);
     let names = all().map(|setting| setting.name.chars().count()).max().unwrap_or(0);
-    for section in &sections {
+    for section in sections.iter().filter(|section| !section.settings.is_empty()) {
         out.line("");
         let name = out.paint(STRONG, section.name);
         out.line(name);

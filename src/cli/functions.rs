@@ -6,6 +6,9 @@ use crate::app::App;
 use crate::script::error::nearest;
 use crate::script::reference::{Function, functions};
 
+/// Longer signatures push their sentence aside instead of everybody's.
+const SIGNATURE_COLUMNS: usize = 34;
+
 #[derive(clap::Args)]
 pub struct Args {
     /// A function, `kv::get` or only `get`, or a namespace, `kv`; a line on each function when not given.
@@ -84,12 +87,17 @@ fn list(all: &[Function], app: &App, out: &mut Out) {
         }
         let head = out.paint(STRONG, &format!("{namespace}::"));
         out.line(head);
-        for function in own {
-            let signature = format!("  {}", short_signature(function));
-            let column = 34.max(signature.chars().count() + 2);
-            let sentence = excerpt(&first_sentence(&function.doc), out.rest_of_line(column));
+        let signatures: Vec<String> = own.iter().map(|function| short_signature(function)).collect();
+        let fitting = signatures
+            .iter()
+            .map(String::len)
+            .filter(|length| *length <= SIGNATURE_COLUMNS);
+        let column = fitting.max().unwrap_or(0);
+        for (function, signature) in own.into_iter().zip(signatures) {
+            let width = out.rest_of_line(column.max(signature.len()) + 4);
+            let sentence = excerpt(&first_sentence(&function.doc), width);
             let sentence = out.paint(FAINT, &sentence);
-            out.line(format!("{signature:<column$}{sentence}").trim_end());
+            out.line(format!("  {signature:<column$}  {sentence}").trim_end());
         }
         out.line("");
     }

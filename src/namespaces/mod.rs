@@ -39,6 +39,7 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
         ("kv", kv::module()),
         ("file", file::module()),
         ("http", http::module()),
+        ("media", media::module()),
         ("prompt", prompt::module()),
         ("openai", openai::module()),
         ("slack", slack::module()),

@@ -56,6 +56,11 @@ pub enum BadOption {
         name: &'static str,
         source: BadDuration,
     },
+    #[error("the options of `{function}` do not go together: {reason}")]
+    Conflict {
+        function: Cow<'static, str>,
+        reason: String,
+    },
     #[error("the option `{name}` of `{function}`: {source}")]
     NotPlain {
         function: Cow<'static, str>,
@@ -139,23 +144,25 @@ impl Options {
 
     /// One of a few words.
     pub fn word(&mut self, name: &'static str, words: &[&'static str]) -> Result<Option<&'static str>, BadOption> {
+        let choices: Vec<(&'static str, &'static str)> = words.iter().map(|word| (*word, *word)).collect();
+        self.choice(name, &choices)
+    }
+
+    /// What one of a few words stands for.
+    pub fn choice<T: Clone>(
+        &mut self,
+        name: &'static str,
+        choices: &[(&'static str, T)],
+    ) -> Result<Option<T>, BadOption> {
         let Some(given) = self.value(name) else { return Ok(None) };
-        let found = given.as_str().and_then(|text| words.iter().find(|word| **word == text));
-        match found {
-            Some(word) => Ok(Some(word)),
-            None => {
-                let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
-                let near = given.as_str().and_then(|text| nearest(text, words.iter().copied()));
-                let near = near.map_or(String::new(), |near| format!(" (did you mean {near:?}?)"));
-                let wanted = format!("one of {}{near}", quoted.join(", "));
-                Err(BadOption::Kind {
-                    function: self.function.clone(),
-                    name,
-                    given: brief(&given),
-                    wanted,
-                })
-            }
+        let word = given.as_str();
+        if let Some((_, chosen)) = choices.iter().find(|(choice, _)| Some(*choice) == word) {
+            return Ok(Some(chosen.clone()));
         }
+        let quoted: Vec<String> = choices.iter().map(|(choice, _)| format!("{choice:?}")).collect();
+        let near = word.and_then(|word| nearest(word, choices.iter().map(|(choice, _)| *choice)));
+        let near = near.map_or(String::new(), |near| format!(" (did you mean {near:?}?)"));
+        Err(self.kind(name, &given, format!("one of {}{near}", quoted.join(", "))))
     }
 
     pub fn bool(&mut self, name: &'static str) -> Result<Option<bool>, BadOption> {
@@ -229,6 +236,14 @@ impl Options {
             name,
             given: brief(given),
             wanted: wanted.into(),
+        }
+    }
+
+    /// The error for options that are each well but not together.
+    pub fn conflict(&self, reason: impl Into<String>) -> BadOption {
+        BadOption::Conflict {
+            function: self.function.clone(),
+            reason: reason.into(),
         }
     }
 
