@@ -91,6 +91,11 @@ mod functions {
     /// (redirects, up to 5; on).
     ///
     /// An answer of 400 and above is the error `HTTP_STATUS`, with `status` and the beginning of the body in `details`.
+    ///
+    /// ```rhai
+    /// let page = http::get("https://api.example.com/items", #{ query: #{ limit: 20 }, accept: [404] });
+    /// if page.status == 200 { for item in page.json.items { print(item.title); } }
+    /// ```
     #[rhai_fn(name = "get", return_raw)]
     pub fn get_with(ctx: NativeCallContext, url: &str, options: rhai::Map) -> ScriptResult {
         read(&ctx, "http::get", Method::Get, url, &options)

@@ -78,6 +78,10 @@ mod functions {
     /// Posts a message to Slack: `text` (required: notifications show it), `blocks` (an array of Block Kit's blocks, at
     /// most 50), `channel` (for hooks that may choose one; a hook of a Slack app always posts to its own) and
     /// `mentions` (true lets mentions of everybody through).
+    ///
+    /// ```rhai
+    /// slack::post(#{ text: `${count} clips are ready`, blocks: [#{ type: "header", text: #{ type: "plain_text", text: "Clips" } }] });
+    /// ```
     #[rhai_fn(name = "post", return_raw)]
     pub fn post_message(ctx: NativeCallContext, message: rhai::Map) -> ScriptResult {
         let message = ctx.value(&rhai::Dynamic::from_map(message))?;
