@@ -110,7 +110,7 @@ fn row(
         "" => out.symbol("—").to_owned(),
         name => format!("{name} {}", if app.config.switch(name, false)? { "on" } else { "off" }),
     };
-    let missing = app.missing_secrets(spec);
+    let missing = app.missing_secrets(spec)?;
     let secrets = match (spec.secrets.len(), missing.len()) {
         (0, _) => out.symbol("—").to_owned(),
         (_, 0) => "present".to_owned(),

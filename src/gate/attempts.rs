@@ -12,7 +12,7 @@ use super::observer::Notice;
 use super::stop::Stop;
 use super::tape::Tape;
 use super::{Gate, circuit, doubt, rate};
-use crate::effect::{Class, Effect, Failure, Fault};
+use crate::effect::{Class, Effect, Failure, Fault, Landed};
 use crate::id::ContentHash;
 use crate::journal::{Answer, Asked, Attempt, Entry, Intent};
 use crate::store::Batch;
@@ -98,7 +98,7 @@ pub(super) fn run(
             }
         }
         let Next::Again(pause) = next else {
-            let landed = (effect.declaration.class == Class::Write).then_some(false);
+            let landed = (effect.declaration.class == Class::Write).then_some(fault.landed == Landed::Yes);
             return Ok(finish(gate, tape, answer, Err(fault.failure.landed(landed))));
         };
         let now_ms = tape.elapsed_ms(gate);
@@ -230,6 +230,7 @@ pub(super) fn with_errand<T>(
         content: &*gate.ground.content,
         observer: &**tape.observer(),
         workspace: tape.workspace(),
+        masks: &gate.masks,
         cost_usd: None,
         kept: Batch::new(),
         stop: &stop,
