@@ -222,7 +222,6 @@ fn described(file: &FileInfo) -> Value {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests look at the files that runs leave")]
 mod tests {
     use std::fs;
 
