@@ -298,8 +298,9 @@ fn described(info: &MediaInfo, name: &str, sha256: ContentHash) -> Fields {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "tests look at the files that runs leave")]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests look at the files that runs leave")]
+
     use std::fs;
     use std::sync::{Arc, Mutex};
 
