@@ -41,6 +41,8 @@ pub struct App {
     pub config: Config,
     pub library: Library,
     pub providers: Vec<ProviderSpec>,
+    /// The functions that write to a provider, with its name.
+    pub writers: BTreeMap<String, String>,
     pub masks: Arc<Masks>,
     pub secrets: Arc<Secrets>,
     pub clock: Arc<dyn Clock>,
@@ -119,6 +121,7 @@ impl App {
                 language,
             },
             providers,
+            writers: namespaces::writers(&declared),
             masks,
             secrets: Arc::new(secrets),
             clock: Arc::new(SystemClock::new()),

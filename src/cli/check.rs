@@ -1,6 +1,6 @@
 //! `host check`: mistakes in playbooks and prompts, found without running them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
 
@@ -70,7 +70,7 @@ fn check_one(app: &App, name: &str) -> Result<Vec<Diagnosis>, CliError> {
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(check(&app.library.language, &script, &BTreeMap::new()))
+    Ok(check(&app.library.language, &script, &app.writers))
 }
 
 /// Mistakes as they are found, each once: a module's are found again in every playbook that imports it.
