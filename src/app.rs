@@ -41,6 +41,8 @@ pub struct App {
     pub config: Config,
     pub library: Library,
     pub providers: Vec<ProviderSpec>,
+    /// Every function that writes to a provider, and the provider's name.
+    pub writers: BTreeMap<String, String>,
     pub masks: Arc<Masks>,
     pub secrets: Arc<Secrets>,
     pub clock: Arc<dyn Clock>,
@@ -119,6 +121,7 @@ impl App {
                 language,
             },
             providers,
+            writers: namespaces::writers(&declared),
             masks,
             secrets: Arc::new(secrets),
             clock: Arc::new(SystemClock::new()),
@@ -330,7 +333,8 @@ impl App {
     }
 
     /// Where the provider is; `None` when it has no one address.
-    fn base_url(&self, spec: &ProviderSpec) -> Result<Option<url::Url>, ConfigError> {
+    /// Where the provider is, as configured or else as it is known.
+    pub fn base_url(&self, spec: &ProviderSpec) -> Result<Option<url::Url>, ConfigError> {
         let section = self.config.file.providers.get(&spec.name);
         let configured = section.and_then(|section| section.get("base_url")?.as_str());
         let parse = |text: &str| {
