@@ -41,7 +41,7 @@ pub struct App {
     pub config: Config,
     pub library: Library,
     pub providers: Vec<ProviderSpec>,
-    /// Every function that writes to a provider, and the provider's name.
+    /// The functions that write to a provider, with its name.
     pub writers: BTreeMap<String, String>,
     pub masks: Arc<Masks>,
     pub secrets: Arc<Secrets>,

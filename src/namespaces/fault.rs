@@ -26,9 +26,6 @@ pub const EXCERPT_BYTES_MAX: usize = 2 * 1024;
 /// How much of the provider's own words goes into a message, in characters.
 const WORDS_CHARS_MAX: usize = 300;
 
-/// How much of a body is looked at for its excerpt.
-const SEARCHED_BYTES_MAX: usize = 64 * 1024;
-
 /// Reads what went wrong in the name of one provider.
 pub struct Faults<'a> {
     pub provider: &'a str,
@@ -101,9 +98,7 @@ impl Faults<'_> {
 
     /// Foreign words on one line, without secrets, and not too long for a message.
     pub fn words(&self, text: &str) -> String {
-        let text = self
-            .errand
-            .masked(printable(&text[..boundary(text, SEARCHED_BYTES_MAX)]));
+        let text = self.errand.masked(printable(text));
         shorten(
             &text,
             text.char_indices()
@@ -113,8 +108,9 @@ impl Faults<'_> {
         .into_owned()
     }
 
+    /// Masked as a whole before it is cut: half a secret would not be found later.
     fn excerpt(&self, body: &[u8]) -> String {
-        let text = String::from_utf8_lossy(&body[..body.len().min(SEARCHED_BYTES_MAX)]);
+        let text = String::from_utf8_lossy(body);
         let text = self.errand.masked(printable(&text));
         shorten(&text, EXCERPT_BYTES_MAX).into_owned()
     }

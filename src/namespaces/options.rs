@@ -75,7 +75,7 @@ impl BadOption {
         match self {
             BadOption::Unknown { .. } => "UNKNOWN_OPTION",
             BadOption::Missing { .. } => "MISSING_OPTION",
-            BadOption::NotPlain { .. } => "NOT_PLAIN_DATA",
+            BadOption::NotPlain { source, .. } => source.code(),
             _ => "BAD_OPTION",
         }
     }

@@ -47,10 +47,7 @@ pub(super) fn outcome(run: &RunHandle, result: &Result<Dynamic, Box<EvalAltResul
                 value,
                 error: None,
             },
-            Err(error) => failed(Failure::new(
-                "NOT_PLAIN_DATA",
-                format!("the playbook's result: {error}"),
-            )),
+            Err(error) => failed(Failure::new(error.code(), format!("the playbook's result: {error}"))),
         },
         Err(error) => Outcome {
             status: Status::Failed,

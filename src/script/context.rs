@@ -164,7 +164,7 @@ impl ContextExt for NativeCallContext<'_> {
     }
 
     fn value(&self, value: &Dynamic) -> ScriptResult<Value> {
-        self.check(from_dynamic(value).map_err(|error| Failure::new("NOT_PLAIN_DATA", error.to_string())))
+        self.check(from_dynamic(value).map_err(|error| Failure::new(error.code(), error.to_string())))
     }
 
     fn local(

@@ -44,7 +44,7 @@ const WRITES: [(&str, Method, &str); 4] = [
     ("post", Method::Post, "Sends"),
     ("put", Method::Put, "Puts"),
     ("patch", Method::Patch, "Changes what is there by"),
-    ("delete", Method::Delete, "Deletes what is there"),
+    ("delete", Method::Delete, "Deletes what is"),
 ];
 
 /// The functions of a declared provider that write.
@@ -115,9 +115,6 @@ fn set_write(module: &mut Module, provider: &Arc<DeclaredProvider>, verb: &'stat
     }
 
     let asked = provider.clone();
-    let with = move |ctx: NativeCallContext, path: ImmutableString, body: Dynamic, options: rhai::Map| {
-        write(&ctx, &asked, verb, method, &path, body, &options)
-    };
     let strict = if provider.publish {
         ", `strict` (a refusal of governance is an error, not a simulation)"
     } else {
@@ -127,12 +124,18 @@ fn set_write(module: &mut Module, provider: &Arc<DeclaredProvider>, verb: &'stat
         "/// Options: `headers`, `query`, `timeout`, `max_bytes`, `accept`, `json` or `form` in the place of the body, \
          `key` (what makes this write the same as another, instead of the run's own key){strict}."
     );
-    function(
-        verb,
-        &["path: string", "body: any", "options: map"],
-        &[&about, "///", &options],
-    )
-    .set_into_module(module, with);
+    let comments = [about.as_str(), "///", &options];
+    if method == Method::Delete {
+        let with = move |ctx: NativeCallContext, path: ImmutableString, options: rhai::Map| {
+            write(&ctx, &asked, verb, method, &path, Dynamic::UNIT, &options)
+        };
+        function(verb, &["path: string", "options: map"], &comments).set_into_module(module, with);
+    } else {
+        let with = move |ctx: NativeCallContext, path: ImmutableString, body: Dynamic, options: rhai::Map| {
+            write(&ctx, &asked, verb, method, &path, body, &options)
+        };
+        function(verb, &["path: string", "body: any", "options: map"], &comments).set_into_module(module, with);
+    }
 }
 
 fn function(name: &str, parameters: &[&str], comments: &[&str]) -> FuncRegistration {

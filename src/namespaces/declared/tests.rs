@@ -45,7 +45,7 @@ fn a_request_carries_the_secret_and_the_answer_its_data() {
     stub.on("GET", "/v2/posts/1").json(200, json!({ "text": "hi" }));
     stub.on("DELETE", "/v2/posts/1").status(204);
     let host = live(&stub, &[AUTH]);
-    let run = host.run(r#"let post = acme::get("/posts/1"); acme::delete("/posts/1"); post.json.text"#);
+    let run = host.run(r#"let post = acme::get("/posts/1"); acme::delete("/posts/1"); acme::delete("/posts/1", #{ accept: [404] }); post.json.text"#);
     assert_eq!(run.value(), &Value::from("hi"));
     assert!(
         stub.requests()
@@ -53,7 +53,7 @@ fn a_request_carries_the_secret_and_the_answer_its_data() {
             .all(|request| request.header("authorization") == Some(format!("Bearer {SECRET}").as_str()))
     );
     let names: Vec<_> = run.answers().iter().map(|answer| answer.asked.name.clone()).collect();
-    assert_eq!(names, ["acme.get", "acme.delete"]);
+    assert_eq!(names, ["acme.get", "acme.delete", "acme.delete"]);
 }
 
 #[test]

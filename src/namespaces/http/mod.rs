@@ -81,6 +81,10 @@ mod functions {
     ///
     /// `headers` has names in lower case. `body` is text. `json` is the body as data when the server says that it is
     /// JSON, else `()`.
+    ///
+    /// ```rhai
+    /// let page = http::get("https://example.com/feed.json").json;
+    /// ```
     #[rhai_fn(name = "get", return_raw)]
     pub fn get(ctx: NativeCallContext, url: &str) -> ScriptResult {
         read(&ctx, "http::get", Method::Get, url, &rhai::Map::new())
@@ -91,30 +95,51 @@ mod functions {
     /// (redirects, up to 5; on).
     ///
     /// An answer of 400 and above is the error `HTTP_STATUS`, with `status` and the beginning of the body in `details`.
+    ///
+    /// ```rhai
+    /// let page = http::get("https://api.example.com/items", #{ query: #{ limit: 20 }, accept: [404] });
+    /// if page.status == 200 { for item in page.json.items { print(item.title); } }
+    /// ```
     #[rhai_fn(name = "get", return_raw)]
     pub fn get_with(ctx: NativeCallContext, url: &str, options: rhai::Map) -> ScriptResult {
         read(&ctx, "http::get", Method::Get, url, &options)
     }
 
     /// Asks for what is known of `url`: like `get`, with an empty `body`.
+    ///
+    /// ```rhai
+    /// let size = http::head("https://example.com/clip.mp4").headers["content-length"];
+    /// ```
     #[rhai_fn(name = "head", return_raw)]
     pub fn head(ctx: NativeCallContext, url: &str) -> ScriptResult {
         read(&ctx, "http::head", Method::Head, url, &rhai::Map::new())
     }
 
     /// Asks for what is known of `url`, with the options of `get`.
+    ///
+    /// ```rhai
+    /// let found = http::head("https://example.com/clip.mp4", #{ accept: [404] }).status != 404;
+    /// ```
     #[rhai_fn(name = "head", return_raw)]
     pub fn head_with(ctx: NativeCallContext, url: &str, options: rhai::Map) -> ScriptResult {
         read(&ctx, "http::head", Method::Head, url, &options)
     }
 
     /// Sends an empty POST to `url`. A live write needs `HTTP_WRITES_ENABLED`, and `"http_writes"` in `uses`.
+    ///
+    /// ```rhai
+    /// http::post("https://example.com/refresh");
+    /// ```
     #[rhai_fn(name = "post", return_raw)]
     pub fn post(ctx: NativeCallContext, url: &str) -> ScriptResult {
         write(&ctx, "http::post", Method::Post, url, Dynamic::UNIT, &rhai::Map::new())
     }
 
     /// Sends `body` to `url`: a map or an array as JSON, a string as text, a blob as it is.
+    ///
+    /// ```rhai
+    /// let made = http::post("https://example.com/clips", #{ title: "Three habits" }).json;
+    /// ```
     #[rhai_fn(name = "post", return_raw)]
     pub fn post_body(ctx: NativeCallContext, url: &str, body: Dynamic) -> ScriptResult {
         write(&ctx, "http::post", Method::Post, url, body, &rhai::Map::new())
@@ -126,30 +151,52 @@ mod functions {
     /// When the answer to a write is lost, nobody can tell whether it was carried out, and the run stops for a person to
     /// decide. A server that recognises a repeated write makes that unnecessary: say so with `idempotency_key_header`
     /// ("Idempotency-Key") and `idempotency_lifetime`, how long it remembers a key ("24h").
+    ///
+    /// ```rhai
+    /// http::post("https://example.com/clips", #{ title: "Three habits" }, #{
+    ///     idempotency_key_header: "Idempotency-Key", idempotency_lifetime: "24h",
+    /// });
+    /// ```
     #[rhai_fn(name = "post", return_raw)]
     pub fn post_with(ctx: NativeCallContext, url: &str, body: Dynamic, options: rhai::Map) -> ScriptResult {
         write(&ctx, "http::post", Method::Post, url, body, &options)
     }
 
     /// Sends an empty PUT to `url`.
+    ///
+    /// ```rhai
+    /// http::put("https://example.com/clips/7/published");
+    /// ```
     #[rhai_fn(name = "put", return_raw)]
     pub fn put(ctx: NativeCallContext, url: &str) -> ScriptResult {
         write(&ctx, "http::put", Method::Put, url, Dynamic::UNIT, &rhai::Map::new())
     }
 
     /// Puts `body` at `url`, in the forms that `post` takes.
+    ///
+    /// ```rhai
+    /// http::put("https://example.com/clips/7", #{ title: "Three habits", seconds: 42 });
+    /// ```
     #[rhai_fn(name = "put", return_raw)]
     pub fn put_body(ctx: NativeCallContext, url: &str, body: Dynamic) -> ScriptResult {
         write(&ctx, "http::put", Method::Put, url, body, &rhai::Map::new())
     }
 
     /// Puts `body` at `url`, with the options of `post`.
+    ///
+    /// ```rhai
+    /// http::put("https://example.com/clips/7", (), #{ form: #{ title: "Three habits" } });
+    /// ```
     #[rhai_fn(name = "put", return_raw)]
     pub fn put_with(ctx: NativeCallContext, url: &str, body: Dynamic, options: rhai::Map) -> ScriptResult {
         write(&ctx, "http::put", Method::Put, url, body, &options)
     }
 
     /// Sends an empty PATCH to `url`.
+    ///
+    /// ```rhai
+    /// http::patch("https://example.com/clips/7/touch");
+    /// ```
     #[rhai_fn(name = "patch", return_raw)]
     pub fn patch(ctx: NativeCallContext, url: &str) -> ScriptResult {
         write(
@@ -163,18 +210,30 @@ mod functions {
     }
 
     /// Changes what is at `url` by `body`, in the forms that `post` takes.
+    ///
+    /// ```rhai
+    /// http::patch("https://example.com/clips/7", #{ title: "Three habits" });
+    /// ```
     #[rhai_fn(name = "patch", return_raw)]
     pub fn patch_body(ctx: NativeCallContext, url: &str, body: Dynamic) -> ScriptResult {
         write(&ctx, "http::patch", Method::Patch, url, body, &rhai::Map::new())
     }
 
     /// Changes what is at `url` by `body`, with the options of `post`.
+    ///
+    /// ```rhai
+    /// http::patch("https://example.com/clips/7", #{ title: "Three habits" }, #{ timeout: "30s" });
+    /// ```
     #[rhai_fn(name = "patch", return_raw)]
     pub fn patch_with(ctx: NativeCallContext, url: &str, body: Dynamic, options: rhai::Map) -> ScriptResult {
         write(&ctx, "http::patch", Method::Patch, url, body, &options)
     }
 
     /// Deletes what is at `url`.
+    ///
+    /// ```rhai
+    /// http::delete("https://example.com/clips/7");
+    /// ```
     #[rhai_fn(name = "delete", return_raw)]
     pub fn delete(ctx: NativeCallContext, url: &str) -> ScriptResult {
         write(
@@ -188,6 +247,10 @@ mod functions {
     }
 
     /// Deletes what is at `url`, with the options of `post`, `json` and `form` included.
+    ///
+    /// ```rhai
+    /// http::delete("https://example.com/clips/7", #{ accept: [404] });
+    /// ```
     #[rhai_fn(name = "delete", return_raw)]
     pub fn delete_with(ctx: NativeCallContext, url: &str, options: rhai::Map) -> ScriptResult {
         write(&ctx, "http::delete", Method::Delete, url, Dynamic::UNIT, &options)

@@ -22,7 +22,9 @@ impl OutputName {
         let Some(asked) = asked else {
             let stem = source.rsplit_once('.').map_or(source, |(stem, _)| stem);
             let stem = stem.trim_start_matches('.');
-            let stem = &stem[..stem.floor_char_boundary(STEM_BYTES_MAX)];
+            let ends = stem.char_indices().map(|(at, letter)| at + letter.len_utf8());
+            let end = ends.take_while(|end| *end <= STEM_BYTES_MAX).last().unwrap_or(0);
+            let stem = &stem[..end];
             let stem = if stem.is_empty() { "media" } else { stem };
             return Ok(OutputName {
                 name: format!("{stem}{suffix}.{ending}"),

@@ -63,6 +63,8 @@ pub struct Chat {
     pub max_tokens: Option<i64>,
     pub schema: Option<Schema>,
     pub timeout: Option<Duration>,
+    /// Which prompt it was made of, in which version: `daily/caption@3f9c21a`.
+    pub prompt: Option<String>,
 }
 
 /// What the answer must satisfy.
@@ -119,6 +121,10 @@ impl Chat {
             max_tokens: bounds.int("max_tokens", 1..=TOKENS_MAX)?,
             schema: schema.map(|schema| Schema { name, schema }),
             timeout,
+            prompt: preset("name")
+                .and_then(Value::as_str)
+                .zip(preset("version").and_then(Value::as_str))
+                .map(|(name, version)| format!("{name}@{version}")),
         })
     }
 
@@ -128,6 +134,9 @@ impl Chat {
             ("model".to_owned(), Value::from(self.model.as_str())),
             ("messages".to_owned(), Value::List(self.messages.clone())),
         ]);
+        if let Some(prompt) = &self.prompt {
+            args.insert("prompt".to_owned(), Value::from(prompt.as_str()));
+        }
         if let Some(temperature) = self.temperature {
             args.insert("temperature".to_owned(), Value::Float(temperature));
         }
@@ -285,7 +294,13 @@ mod tests {
             ("model", "other".into()),
             ("system", "be brief".into()),
         ]));
-        let body = chat.expect("a chat").body();
+        let chat = chat.expect("a chat");
+        assert_eq!(
+            chat.args().get("prompt"),
+            Some(&"daily/caption@3f9c".into()),
+            "the journal names its source"
+        );
+        let body = chat.body();
         assert_eq!(body["model"], "other");
         assert_eq!(body["temperature"], 0.7);
         assert_eq!(body["max_completion_tokens"], 300);

@@ -89,6 +89,16 @@ mod functions {
     /// With `schema` (a JSON schema) the answer is data, in `json`: the model is held to the schema, and the host checks
     /// it again. `OPENAI_BAD_JSON` and `OPENAI_TRUNCATED` say that it did not fit, `OPENAI_REFUSED` that the model
     /// declined, `OPENAI_QUOTA` that the account is out of credit. `cost_usd` is `()` for models of unknown price.
+    ///
+    /// ```rhai
+    /// let idea = openai::chat(#{
+    ///     prompt: prompt::render("daily/idea", #{ topic: input.topic }),
+    ///     schema: #{
+    ///         type: "object", additionalProperties: false, required: ["title"],
+    ///         properties: #{ title: #{ type: "string", maxLength: 80 } },
+    ///     },
+    /// }).json;
+    /// ```
     #[rhai_fn(return_raw)]
     pub fn chat(ctx: NativeCallContext, options: rhai::Map) -> ScriptResult {
         let mut options = ctx.check(Options::new("openai::chat", &options))?;

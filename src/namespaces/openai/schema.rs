@@ -24,7 +24,7 @@ const ITEMS_MAX: u64 = 500;
 const CANDIDATES: [&str; 14] = [
     "simulated",
     "Simulated",
-    "SIMULATED",
+    "ABC",
     "a",
     "A",
     "1",

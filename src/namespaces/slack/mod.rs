@@ -70,6 +70,10 @@ mod functions {
     /// The text is Slack's own markup: `*bold*`, `_italic_`, `<https://example.com|a link>`. Mentions of everybody
     /// (`<!channel>`, `<!here>`, `<!everyone>`, user groups) are shown as letters and notify nobody. When the answer was
     /// lost the message counts as posted, and `assumed` is true.
+    ///
+    /// ```rhai
+    /// slack::post("*Three habits* is ready");
+    /// ```
     #[rhai_fn(name = "post", return_raw)]
     pub fn post_text(ctx: NativeCallContext, text: &str) -> ScriptResult {
         post_options(&ctx, Map::from([("text".to_owned(), Value::from(text))]))
@@ -78,6 +82,10 @@ mod functions {
     /// Posts a message to Slack: `text` (required: notifications show it), `blocks` (an array of Block Kit's blocks, at
     /// most 50), `channel` (for hooks that may choose one; a hook of a Slack app always posts to its own) and
     /// `mentions` (true lets mentions of everybody through).
+    ///
+    /// ```rhai
+    /// slack::post(#{ text: "3 clips are ready", blocks: [#{ type: "header", text: #{ type: "plain_text", text: "Clips" } }] });
+    /// ```
     #[rhai_fn(name = "post", return_raw)]
     pub fn post_message(ctx: NativeCallContext, message: rhai::Map) -> ScriptResult {
         let message = ctx.value(&rhai::Dynamic::from_map(message))?;
