@@ -171,13 +171,24 @@ fn soon_is_synced_by_itself_and_by_a_close() {
     let disk = TestDisk::default();
     let engine = open_disk(&disk);
     engine.commit(nth_batch(1), Durability::Soon).unwrap();
-    while engine.stats().durable_commits == 0 {
+    let is_synced = || {
         std::thread::sleep(Duration::from_millis(5));
-    }
+        engine.stats().durable_commits == 1
+    };
+    assert!((0..400).any(|_| is_synced()), "not even after two seconds");
     assert_eq!(batches_held(&open_disk(&disk.after_power_cut(|| false))), 1);
     engine.commit(nth_batch(2), Durability::Soon).unwrap();
     engine.close().unwrap();
     assert_eq!(batches_held(&open_disk(&disk.after_power_cut(|| false))), 2);
+}
+
+#[test]
+fn a_close_that_could_not_keep_everything_says_so() {
+    let disk = TestDisk::default();
+    let engine = open_disk(&disk);
+    engine.commit(nth_batch(1), Durability::Soon).unwrap();
+    disk.fill();
+    assert_eq!(engine.close().unwrap_err().code(), "STORE_FULL");
 }
 
 #[test]

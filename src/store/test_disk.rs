@@ -60,6 +60,11 @@ impl TestDisk {
         disk
     }
 
+    /// From now on nothing fits any more.
+    pub fn fill(&self) {
+        self.state().full_from = Some(0);
+    }
+
     pub fn with_slow_sync(sync_takes: std::time::Duration) -> TestDisk {
         let disk = TestDisk::default();
         disk.state().sync_takes = sync_takes;
