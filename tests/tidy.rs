@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors, lowest first, and the modules on each. A module may use its own floor and those below.
 const FLOORS: [(&str, &[&str]); 7] = [
-    ("ground", &["store", "io", "id", "value", "duration"]),
+    ("ground", &["store", "io", "id", "value", "duration", "digits"]),
     ("record", &["journal", "effect"]),
     ("gate", &["gate"]),
     ("script", &["script"]),
