@@ -333,7 +333,8 @@ impl App {
     }
 
     /// Where the provider is; `None` when it has no one address.
-    fn base_url(&self, spec: &ProviderSpec) -> Result<Option<url::Url>, ConfigError> {
+    /// Where the provider is, as configured or else as it is known.
+    pub fn base_url(&self, spec: &ProviderSpec) -> Result<Option<url::Url>, ConfigError> {
         let section = self.config.file.providers.get(&spec.name);
         let configured = section.and_then(|section| section.get("base_url")?.as_str());
         let parse = |text: &str| {

@@ -10,9 +10,10 @@ use super::progress::Busy;
 use crate::app::App;
 use crate::namespaces::prompt;
 use crate::runs::library::LibraryError;
-use crate::script::Diagnosis;
 use crate::script::check::check;
+use crate::script::error::nearest;
 use crate::script::source::Text;
+use crate::script::{Diagnosis, Script};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -70,7 +71,32 @@ fn check_one(app: &App, name: &str) -> Result<Vec<Diagnosis>, CliError> {
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(check(&app.library.language, &script, &app.writers))
+    let mut found = check(&app.library.language, &script, &app.writers);
+    found.extend(unknown_providers(app, &script));
+    Ok(found)
+}
+
+/// What `uses` names and nobody knows: its writes would never be live.
+fn unknown_providers(app: &App, script: &Script) -> Vec<Diagnosis> {
+    let known = || app.providers.iter().map(|provider| provider.name.as_str());
+    let names = script
+        .header
+        .uses
+        .iter()
+        .map(|used| used.split(':').next().unwrap_or(used));
+    let unknown = names.filter(|name| known().all(|known| known != *name));
+    let diagnose = |name: &str| {
+        let diagnosis = Diagnosis::new(
+            "UNKNOWN_PROVIDER",
+            format!("`uses` names {name:?}, and no provider has that name"),
+            script.source.clone(),
+        );
+        match nearest(name, known()) {
+            Some(near) => diagnosis.help(format!("did you mean {near:?}?")),
+            None => diagnosis.help("`host providers` lists all of them; others are declared in host.toml"),
+        }
+    };
+    unknown.map(diagnose).collect()
 }
 
 /// Mistakes as they are found, each once: a module's are found again in every playbook that imports it.

@@ -93,10 +93,11 @@ fn line(setting: &Setting, names: usize, out: &Out) -> String {
         plain(&setting.name),
         setting.origin
     );
+    let text = text.trim_end();
     if setting.origin == "preset" {
-        out.paint(FAINT, &text)
+        out.paint(FAINT, text)
     } else {
-        text
+        text.to_owned()
     }
 }
 
@@ -122,13 +123,7 @@ fn sections(app: &App) -> Result<Vec<Section>, ConfigError> {
         .collect::<Result<_, _>>()?;
     let mut secrets = Vec::new();
     for provider in &app.providers {
-        secrets.extend(
-            provider
-                .secrets
-                .iter()
-                .chain(&provider.optional_secrets)
-                .map(|name| secret(app, name)),
-        );
+        secrets.extend(provider.all_secrets().map(|name| secret(app, name)));
     }
     secrets.sort_by(|a, b| a.name.cmp(&b.name));
     secrets.dedup();

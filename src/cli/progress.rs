@@ -106,6 +106,7 @@ impl State {
 /// `✓ media.probe        inbox/clip.mp4          0:42 1920×1080 h264 aac   12 ms`
 pub fn effect_line(answer: &Answer, out: &Out) -> String {
     let mark = match (&answer.error, &answer.simulated) {
+        _ if answer.in_doubt => out.paint(CAREFUL, "?"),
         (Some(_), _) => out.paint(BAD, out.symbol("✗")),
         (None, Some(_)) => out.paint(CAREFUL, "~"),
         (None, None) => out.paint(GOOD, out.symbol("✓")),
@@ -113,6 +114,9 @@ pub fn effect_line(answer: &Answer, out: &Out) -> String {
     let name = format!("{:<17}", plain(&answer.asked.name));
     let subject = format!("{:<24}", excerpt(&lines::subject(answer), 24));
     let mut end = String::new();
+    if answer.in_doubt {
+        end.push_str("  in doubt");
+    }
     if let Some(why) = &answer.simulated {
         end.push_str(&format!("  sim ({})", plain(why)));
     }

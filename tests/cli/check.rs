@@ -76,6 +76,15 @@ fn prompts_are_checked_with_the_project() {
 }
 
 #[test]
+fn what_uses_names_and_what_it_forgets_are_told() {
+    let script = "const PLAYBOOK = #{ uses: [\"slak\"] };\nslack::post(\"hello\")";
+    let checked = Project::bare().file("playbooks/a.rhai", script).host(&["check"]);
+    assert_eq!(checked.code, 2);
+    assert!(checked.stdout.contains("did you mean \"slack\"?"), "{}", checked.stdout);
+    assert!(checked.stdout.contains("NOT_IN_USES"), "{}", checked.stdout);
+}
+
+#[test]
 fn outside_a_project_a_path_is_needed() {
     let project = Project::none().file("a.rhai", "kv::get(\"a\")");
     let nothing = project.host(&["check", "--json"]);

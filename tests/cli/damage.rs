@@ -36,35 +36,52 @@ fn a_store_in_use_is_named_by_every_command_that_needs_it() {
     assert_eq!(project.json(&["kv", "get", "kept"])["value"], "safe");
 }
 
-#[test]
-fn a_store_of_a_newer_host_is_left_alone() {
-    let project = project();
-    let format = redb::TableDefinition::<&str, u64>::new("format");
+/// Writes another format number into the store, as another host would have.
+fn set_format(project: &Project, format: u64) {
+    let table = redb::TableDefinition::<&str, u64>::new("format");
     let database = redb::Database::open(project.store()).expect("it opens");
     let transaction = database.begin_write().expect("a transaction");
     transaction
-        .open_table(format)
+        .open_table(table)
         .expect("the table")
-        .insert("store", 7)
+        .insert("store", format)
         .expect("a row");
     transaction.commit().expect("on disk");
-    drop(database);
-    let before = project.files();
-    for arguments in [
-        vec!["run", "a"],
-        vec!["kv", "get", "kept"],
-        vec!["plan", "a"],
-        vec!["store", "repair"],
-    ] {
-        let answer = project.host(&[arguments.clone(), vec!["--json"]].concat());
+}
+
+#[test]
+fn a_store_of_a_newer_host_is_not_touched() {
+    let project = project();
+    set_format(&project, 7);
+    let refused = |arguments: &[&str]| {
+        let answer = project.host(&[arguments, &["--json"]].concat());
         assert_eq!(
             (answer.code, answer.error_code().as_str()),
             (4, "STORE_NEWER_FORMAT"),
             "{arguments:?}"
         );
         assert!(answer.stdout.contains("format 7"), "{answer:?}");
+    };
+    let before = project.files();
+    for reader in [
+        ["kv", "get", "kept"].as_slice(),
+        &["plan", "a"],
+        &["store", "list"],
+        &["store", "repair"],
+    ] {
+        refused(reader);
     }
     assert_eq!(project.files(), before);
+    for writer in [
+        ["run", "a"].as_slice(),
+        &["kv", "set", "kept", "lost"],
+        &["store", "put", "c", "a", "{}"],
+    ] {
+        refused(writer);
+    }
+    set_format(&project, host::store::engine::FORMAT);
+    let kept = project.json(&["kv", "list"]);
+    assert_eq!(kept["pairs"], serde_json::json!([{ "key": "kept", "value": "safe" }]));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use host::id::ContentHash;
 use tempfile::TempDir;
 
 /// A folder, gone when dropped.
@@ -123,16 +124,16 @@ impl Project {
         answer.stdout
     }
 
-    /// The names and bytes of every file, to be compared.
-    pub fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        fn collect(folder: &Path, found: &mut Vec<(PathBuf, Vec<u8>)>) {
+    /// The names of every file with the hashes of what they hold, to be compared.
+    pub fn files(&self) -> Vec<(PathBuf, ContentHash)> {
+        fn collect(folder: &Path, found: &mut Vec<(PathBuf, ContentHash)>) {
             for entry in std::fs::read_dir(folder).expect("a folder") {
                 let path = entry.expect("an entry").path();
                 if path.is_dir() {
                     collect(&path, found);
                 } else {
                     let bytes = std::fs::read(&path).expect("a file");
-                    found.push((path, bytes));
+                    found.push((path, ContentHash::of(&bytes)));
                 }
             }
         }

@@ -42,7 +42,16 @@ fn the_json_has_its_stable_fields() {
     assert_eq!(keys(&json), ["dry_run", "providers", "publish_signals"]);
     assert_eq!(
         keys(&json["providers"][0]),
-        ["circuit", "provider", "secrets", "state", "switch", "switch_on", "why"]
+        [
+            "circuit",
+            "needs",
+            "provider",
+            "secrets",
+            "state",
+            "switch",
+            "switch_on",
+            "why"
+        ]
     );
     assert_eq!(json["publish_signals"]["GOVERNANCE_APPROVED"], false);
 }
@@ -52,7 +61,7 @@ fn what_it_takes_to_go_live_and_to_publish_is_said() {
     let shown = Project::bare().env("GOVERNANCE_APPROVED", "true").ok(&["providers"]);
     assert!(shown.contains("DRY_RUN=false"), "{shown}");
     assert!(
-        shown.contains("ALLOW_AUTONOMOUS_PUBLISH, PUBLISH_APPROVAL_GRANTED are not given"),
+        shown.contains("  ALLOW_AUTONOMOUS_PUBLISH, PUBLISH_APPROVAL_GRANTED\n"),
         "{shown}"
     );
 }
