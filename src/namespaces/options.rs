@@ -3,7 +3,7 @@
 //! Each getter takes one option out and says its type and its bounds; [`Options::finish`] refuses what nobody asked
 //! for, so a misspelt option is never silently without effect. An option given as `()` counts as not given.
 //!
-//! ```ignore
+//! ```text
 //! let mut options = ctx.check(Options::new("kv::put", &options))?;
 //! let ttl = ctx.check(options.duration("ttl"))?;
 //! ctx.check(options.finish())?;
