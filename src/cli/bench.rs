@@ -239,7 +239,7 @@ impl Track {
                             Ok(()) => own.push(clock.monotonic().saturating_sub(before)),
                             Err(error) => *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
                         }
-                        if number % 64 == 0 {
+                        if number.is_multiple_of(64) {
                             busy.at(u64::from(number), u64::from(runs));
                         }
                     }
@@ -293,7 +293,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);

@@ -61,7 +61,7 @@ fn unknown(all: &[Function], name: &str) -> CliError {
     let short = |function: &'_ Function| function.name.rsplit("::").next().unwrap_or_default().to_owned();
     let shorts: Vec<String> = all.iter().map(short).collect();
     let names = all.iter().map(|function| function.name.as_str());
-    let namespaces = all.iter().map(|function| namespace_of(function));
+    let namespaces = all.iter().map(namespace_of);
     let near = nearest(name, names.chain(namespaces).chain(shorts.iter().map(String::as_str)));
     let error = CliError::usage(
         "UNKNOWN_FUNCTION",
