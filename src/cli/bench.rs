@@ -15,6 +15,7 @@ use super::error::{CliError, OTHER};
 use super::out::{FAINT, Out};
 use super::progress::Busy;
 use crate::app::App;
+use crate::digits::grouped;
 use crate::effect::RunMode;
 use crate::gate::Silent;
 use crate::io::scratch::Scratch;
@@ -286,19 +287,6 @@ fn ms(time: Duration) -> f64 {
 
 fn time(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1e3)
-}
-
-/// `150,000`
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 #[cfg(test)]

@@ -203,8 +203,8 @@ fn pairs(found: Vec<(String, Value)>) -> Value {
 mod tests {
     use std::time::Duration;
 
+    use super::*;
     use crate::testing::TestHost;
-    use crate::value::Value;
 
     #[test]
     fn a_value_is_there_for_the_next_run_and_a_replay_sees_what_was_there_then() {
@@ -246,6 +246,14 @@ mod tests {
             run.value().to_string(),
             r#"[[{"key":"n/a","value":-1},{"key":"n/b","value":5}],1,true,false]"#
         );
+    }
+
+    #[test]
+    fn a_listing_that_may_be_cut_short_is_refused_rather_than_cut() {
+        let found = |count| vec![("a".to_owned(), Value::Unit); count];
+        assert!(all(found(KV_LIST_MAX - 1), "a").is_ok());
+        let refusal = all(found(KV_LIST_MAX), "a").expect_err("refused").to_string();
+        assert!(refusal.starts_with("10000 keys or more begin with \"a\""), "{refusal}");
     }
 
     #[test]

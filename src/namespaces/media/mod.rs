@@ -302,11 +302,13 @@ mod tests {
     #![expect(clippy::disallowed_methods, reason = "tests look at the files that runs leave")]
 
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
     use std::sync::{Arc, Mutex};
 
     use super::*;
     use crate::gate::{Notice, Observer};
     use crate::io::ffmpeg::samples;
+    use crate::store::content::FileContent;
     use crate::testing::TestHost;
 
     fn host() -> TestHost {
@@ -386,6 +388,46 @@ mod tests {
             run.failure().to_string(),
             r#"MEDIA_MISSING: "old.mp4" is not among the kept files any more, or was altered; make it again"#
         );
+    }
+
+    #[test]
+    fn what_was_kept_and_then_altered_is_not_worked_on() {
+        let mut host = host();
+        host.ground.content = Arc::new(FileContent::new(host.folder().join("content")));
+        let made = host
+            .run(&format!(r#"media::cut("inbox/clip.mp4", #{{ {QUICK} }})"#))
+            .value()
+            .clone();
+        let again =
+            |host: &TestHost| host.run_with("media::probe(input.clip).sha256", Value::from([("clip", made.clone())]));
+        let sha256 = made.get("sha256").cloned().unwrap();
+        assert_eq!(again(&host).value(), &sha256);
+        let kept = host
+            .ground
+            .content
+            .path(&sha256.as_str().unwrap().parse().unwrap())
+            .unwrap();
+        assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o400);
+        fs::remove_file(&kept).unwrap();
+        fs::copy(samples::odd(), &kept).unwrap();
+        assert_eq!(again(&host).failure().code, "MEDIA_MISSING");
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_refused_and_what_was_made_for_it_is_removed() {
+        let host = host();
+        let run = host.run(&format!(
+            r#"
+            media::cut("inbox/clip.mp4", #{{ length: 0.5, name: "a", {QUICK} }});
+            media::cut("inbox/clip.mp4", #{{ length: 0.6, name: "a", {QUICK} }});
+            "#,
+        ));
+        assert_eq!(
+            run.failure().to_string(),
+            r#"MEDIA_NAME_TAKEN: "a.mp4" is the name of another file of this run already; choose another name"#
+        );
+        let workspace = host.folder().join("runs").join(run.id().to_string());
+        assert_eq!(fs::read_dir(workspace).unwrap().count(), 1);
     }
 
     #[test]
