@@ -200,7 +200,7 @@ impl Track {
         if cfg!(debug_assertions) {
             let note = out.paint(
                 FAINT,
-                "this host was built without optimisation; `cargo build --release` makes a faster one",
+                "built without optimisation: `cargo build --release` makes a faster host",
             );
             out.line("");
             out.line(note);

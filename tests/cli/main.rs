@@ -8,6 +8,7 @@ mod bench;
 mod check;
 mod config;
 mod damage;
+mod demo;
 mod functions;
 mod init;
 mod kv;

@@ -73,6 +73,25 @@ fn the_json_of_a_run_has_its_stable_fields() {
 }
 
 #[test]
+fn help_with_a_name_tells_of_the_playbook_and_without_of_the_command() {
+    let header =
+        "const PLAYBOOK = #{ title: \"Weekly\", inputs: #{ max_age: #{ type: \"int\", preset: 7, help: \"days\" } } };";
+    let project = Project::bare().file("playbooks/a.rhai", header);
+    for command in ["run", "plan"] {
+        for arguments in [[command, "a", "--help"], [command, "--help", "a"], [command, "a", "-h"]] {
+            let help = project.ok(&arguments);
+            assert!(
+                help.contains("Weekly") && help.contains("--max-age") && help.contains("days"),
+                "{help}"
+            );
+        }
+        let help = project.ok(&[command, "--help"]);
+        assert!(help.contains(&format!("Usage: host {command}")), "{help}");
+    }
+    assert!(!project.store().exists());
+}
+
+#[test]
 fn an_unknown_playbook_is_answered_with_the_nearest() {
     let project = Project::bare().file("playbooks/daily/publish.rhai", "1");
     let missing = project.host(&["run", "daily/publsh"]);
