@@ -4,6 +4,8 @@
     reason = "these tests start processes that die, and read what they leave behind"
 )]
 
+mod form;
 mod journal;
 mod kill;
 mod ledger;
+mod playbooks;
