@@ -1,7 +1,10 @@
 //! Between Rhai's values and ours.
 //!
-//! What passes here can be journaled: no function pointer, no range, no handle, and not too deep. A live script is
-//! given the converted value, which is exactly what a replay is given.
+//! What passes here can be journaled: no function pointer, no range, no handle, not too deep and not too large. A live
+//! script is given the converted value, which is exactly what a replay is given.
+//!
+//! The size is measured on the way, because Rhai shares texts: a map of 4 MiB can hold the same 4 MiB ten thousand
+//! times, and would become 40 GiB here.
 
 use rhai::{Array, Blob, Dynamic, Map};
 
@@ -14,18 +17,42 @@ pub enum NotAValue {
     Kind { what: String },
     #[error("the value is nested more than {VALUE_DEPTH_MAX} levels deep; keep it flatter, or pass it on in parts")]
     TooDeep,
+    #[error(
+        "the value has more than {BYTES_MAX} bytes; leave large collections to the host's functions, or pass it on in parts"
+    )]
+    TooLarge,
+}
+
+/// The most that leaves a script at once, as [`Value::size`] counts.
+pub const BYTES_MAX: usize = 8 << 20;
+
+impl NotAValue {
+    pub fn code(&self) -> &'static str {
+        match self {
+            NotAValue::Kind { .. } => "NOT_PLAIN_DATA",
+            NotAValue::TooDeep => "VALUE_TOO_DEEP",
+            NotAValue::TooLarge => "VALUE_TOO_LARGE",
+        }
+    }
 }
 
 /// From a script.
 pub fn from_dynamic(value: &Dynamic) -> Result<Value, NotAValue> {
-    convert(value, VALUE_DEPTH_MAX)
+    convert(value, VALUE_DEPTH_MAX, &mut { BYTES_MAX })
 }
 
-fn convert(value: &Dynamic, levels_left: usize) -> Result<Value, NotAValue> {
+fn convert(value: &Dynamic, levels_left: usize, bytes_left: &mut usize) -> Result<Value, NotAValue> {
     if value.is_shared() {
-        return convert(&value.flatten_clone(), levels_left);
+        return convert(&value.flatten_clone(), levels_left, bytes_left);
     }
+    let mut spend = |bytes: usize| {
+        *bytes_left = bytes_left.checked_sub(bytes).ok_or(NotAValue::TooLarge)?;
+        Ok(())
+    };
+    // No scalar is larger than this.
+    spend(8)?;
     if let Ok(text) = value.as_immutable_string_ref() {
+        spend(text.len())?;
         return Ok(Value::Text(text.to_string()));
     }
     if let Ok(number) = value.as_int() {
@@ -46,20 +73,22 @@ fn convert(value: &Dynamic, levels_left: usize) -> Result<Value, NotAValue> {
     let below = levels_left.checked_sub(1).ok_or(NotAValue::TooDeep);
     if let Some(map) = value.read_lock::<Map>() {
         let below = below?;
-        let fields = map
-            .iter()
-            .map(|(name, value)| Ok((name.to_string(), convert(value, below)?)));
+        let fields = map.iter().map(|(name, value)| {
+            *bytes_left = bytes_left.checked_sub(name.len()).ok_or(NotAValue::TooLarge)?;
+            Ok((name.to_string(), convert(value, below, bytes_left)?))
+        });
         return fields.collect::<Result<_, _>>().map(Value::Map);
     }
     if let Some(items) = value.read_lock::<Array>() {
         let below = below?;
         return items
             .iter()
-            .map(|item| convert(item, below))
+            .map(|item| convert(item, below, bytes_left))
             .collect::<Result<_, _>>()
             .map(Value::List);
     }
     if let Some(bytes) = value.read_lock::<Blob>() {
+        *bytes_left = bytes_left.checked_sub(bytes.len()).ok_or(NotAValue::TooLarge)?;
         return Ok(Value::Blob(bytes.clone()));
     }
     let what = match value.type_name() {
@@ -102,6 +131,14 @@ mod tests {
             deep = Dynamic::from_array(vec![deep]);
         }
         assert_eq!(from_dynamic(&deep), Err(NotAValue::TooDeep));
+    }
+
+    /// A map whose fields share one text passed every limit of Rhai's, and took the process down where it was copied.
+    #[test]
+    fn a_value_that_is_small_only_because_it_shares_is_refused() {
+        let text = Dynamic::from("x".repeat(1 << 20));
+        let value = Dynamic::from_array(vec![text; 10_000]);
+        assert_eq!(from_dynamic(&value), Err(NotAValue::TooLarge));
     }
 
     #[test]
