@@ -19,7 +19,7 @@ use crate::io::provider::ProviderDoor;
 use crate::io::scratch::Scratch;
 use crate::io::scripts::ScriptFiles;
 use crate::io::secrets::Secrets;
-use crate::namespaces::{self, ProviderSpec};
+use crate::namespaces::{self, DeclaredProvider, ProviderSpec};
 use crate::runs::{Library, Runner};
 use crate::script::Language;
 use crate::store::content::{Content, FileContent, ScratchContent};
@@ -41,6 +41,8 @@ pub struct App {
     pub config: Config,
     pub library: Library,
     pub providers: Vec<ProviderSpec>,
+    /// The functions that write to a provider, with its name.
+    pub writers: BTreeMap<String, String>,
     pub masks: Arc<Masks>,
     pub secrets: Arc<Secrets>,
     pub clock: Arc<dyn Clock>,
@@ -72,6 +74,19 @@ impl AppError {
     }
 }
 
+/// The providers that `host.toml` declares: every section that is none of the host's own.
+fn declared(config: &Config) -> Result<Vec<DeclaredProvider>, ConfigError> {
+    let own: Vec<String> = namespaces::providers().into_iter().map(|spec| spec.name).collect();
+    let sections = config.file.providers.iter().filter(|(name, _)| !own.contains(name));
+    let declare = |(name, section): (&String, &toml::Table)| {
+        DeclaredProvider::parse(name, section.clone()).map_err(|error| ConfigError::Value {
+            key: format!("[providers.{name}]"),
+            reason: error.to_string(),
+        })
+    };
+    sections.map(declare).collect()
+}
+
 /// A plan's ground: what lies below its overlay, and the overlay.
 pub struct Rehearsal {
     pub runner: Runner,
@@ -88,14 +103,17 @@ impl App {
     }
 
     pub fn with(config: Config) -> Result<App, AppError> {
-        let providers = namespaces::providers();
-        let named = providers
-            .iter()
-            .flat_map(|provider| provider.secrets.iter().chain(&provider.optional_secrets));
+        let declared = declared(&config)?;
+        let mut providers = namespaces::providers();
+        providers.extend(declared.iter().map(DeclaredProvider::spec));
+        let named = providers.iter().flat_map(ProviderSpec::all_secrets);
         let secrets = named.filter_map(|name| Some((name.clone(), config.env.get(name)?.to_owned())));
         let secrets = Secrets::new(secrets);
         let masks = Arc::new(Masks::new(&secrets));
-        let language = Arc::new(Language::new(namespaces::modules, config.file.limits.clone()));
+        let language = Arc::new(Language::new(
+            || namespaces::modules(&declared),
+            config.file.limits.clone(),
+        ));
         let playbooks = config.project.as_ref().map(|project| project.join("playbooks"));
         Ok(App {
             library: Library {
@@ -103,6 +121,7 @@ impl App {
                 language,
             },
             providers,
+            writers: namespaces::writers(&declared),
             masks,
             secrets: Arc::new(secrets),
             clock: Arc::new(SystemClock::new()),
@@ -163,7 +182,7 @@ impl App {
         const WHY: &str = "a plan opens no socket";
         let world = World {
             http: Arc::new(HttpDoor::shut(WHY)),
-            providers: Arc::new(self.provider_doors(|_| Ok(HttpDoor::shut(WHY)))?),
+            providers: Arc::new(self.provider_doors(|_| HttpDoor::shut(WHY))?),
             work_dir: scratch.path().join("runs"),
             clock: Arc::new(crate::io::clock::VirtualClock::new(self.clock.clone())),
             ..self.world()?
@@ -235,6 +254,13 @@ impl App {
         })
     }
 
+    /// The files of the project that playbooks may read, its prompts among them.
+    pub fn files(&self) -> Arc<ProjectFiles> {
+        let mut folders = self.config.file.files.folders.clone();
+        folders.push("prompts".to_owned());
+        Arc::new(ProjectFiles::new(self.config.root.clone(), folders))
+    }
+
     fn world(&self) -> Result<World, ConfigError> {
         let config = &self.config;
         let http = &config.file.http;
@@ -242,15 +268,13 @@ impl App {
             key: "[http] hosts".to_owned(),
             reason: error.to_string(),
         })?;
-        let mut folders = config.file.files.folders.clone();
-        folders.push("prompts".to_owned());
         let timeout = config.duration("[media] timeout", &config.file.media.timeout)?;
         Ok(World {
             clock: self.clock.clone(),
             chance: self.chance.clone(),
             http: Arc::new(HttpDoor::new(reach)),
-            providers: Arc::new(self.provider_doors(|reach| Ok(HttpDoor::new(reach)))?),
-            files: Arc::new(ProjectFiles::new(config.root.clone(), folders)),
+            providers: Arc::new(self.provider_doors(HttpDoor::new)?),
+            files: self.files(),
             ffmpeg: Arc::new(FfmpegDoor::new(FfmpegOptions {
                 timeout,
                 ..FfmpegOptions::default()
@@ -260,10 +284,7 @@ impl App {
         })
     }
 
-    fn provider_doors(
-        &self,
-        door: impl Fn(Reach) -> Result<HttpDoor, ConfigError>,
-    ) -> Result<BTreeMap<String, ProviderDoor>, ConfigError> {
+    fn provider_doors(&self, door: impl Fn(Reach) -> HttpDoor) -> Result<BTreeMap<String, ProviderDoor>, ConfigError> {
         let mut doors = BTreeMap::new();
         for spec in &self.providers {
             let section = self.config.file.providers.get(&spec.name);
@@ -272,34 +293,21 @@ impl App {
                     .and_then(|section| section.get(key))
                     .and_then(toml::Value::as_str)
             };
-            let bad = |key: &str, reason: String| ConfigError::Value {
-                key: format!("[providers.{}] {key}", spec.name),
-                reason,
+            let Some(base_url) = self.base_url(spec)? else {
+                continue;
             };
-            let base_url = text("base_url").unwrap_or(&spec.base_url);
-            let base_url: url::Url = base_url
-                .parse()
-                .map_err(|error| bad("base_url", format!("{base_url:?} is no URL: {error}")))?;
             let timeout = match text("timeout") {
                 Some(timeout) => self
                     .config
                     .duration(&format!("[providers.{}] timeout", spec.name), timeout)?,
                 None => spec.timeout,
             };
-            let mut reach = Reach::default();
-            reach
-                .allow_url(&base_url)
-                .map_err(|error| bad("base_url", error.to_string()))?;
-            // Some secrets are addresses: a webhook's URL.
-            for url in spec
-                .secrets
-                .iter()
-                .filter_map(|name| self.secrets.get(name)?.reveal().parse::<url::Url>().ok())
-            {
-                reach
-                    .allow_url(&url)
-                    .map_err(|_| bad("secret", "the URL among its secrets has no host".to_owned()))?;
-            }
+            let reach = spec
+                .reach(&base_url, &self.secrets)
+                .map_err(|error| ConfigError::Value {
+                    key: format!("[providers.{}] base_url", spec.name),
+                    reason: error.to_string(),
+                })?;
             let settings = match section.map(serde_json::to_value) {
                 Some(Ok(json)) => Value::from_json(json).as_map().cloned().unwrap_or_default(),
                 _ => Default::default(),
@@ -309,13 +317,33 @@ impl App {
                 ProviderDoor {
                     name: spec.name.clone(),
                     base_url,
-                    http: door(reach)?,
+                    http: door(reach),
                     timeout,
                     settings,
                 },
             );
         }
+        let dry_read = namespaces::http::dry_read_door(&self.config.file.http.dry_read, &door);
+        let dry_read = dry_read.map_err(|error| ConfigError::Value {
+            key: "[http] dry_read".to_owned(),
+            reason: error.to_string(),
+        })?;
+        doors.insert(dry_read.name.clone(), dry_read);
         Ok(doors)
+    }
+
+    /// Where the provider is; `None` when it has no one address.
+    /// Where the provider is, as configured or else as it is known.
+    pub fn base_url(&self, spec: &ProviderSpec) -> Result<Option<url::Url>, ConfigError> {
+        let section = self.config.file.providers.get(&spec.name);
+        let configured = section.and_then(|section| section.get("base_url")?.as_str());
+        let parse = |text: &str| {
+            text.parse().map_err(|error| ConfigError::Value {
+                key: format!("[providers.{}] base_url", spec.name),
+                reason: format!("{text:?} is no URL: {error}"),
+            })
+        };
+        configured.or(spec.base_url.as_deref()).map(parse).transpose()
     }
 
     fn policies(&self) -> Result<Policies, ConfigError> {
@@ -331,12 +359,17 @@ impl App {
             })?,
             None => gate.circuit_failures,
         };
-        let per_minute = self.config.file.providers.iter().filter_map(|(name, section)| {
+        let configured = self.config.file.providers.iter().filter_map(|(name, section)| {
             Some((
                 name.clone(),
                 u32::try_from(section.get("rate_per_minute")?.as_integer()?).ok()?,
             ))
         });
+        let preset = self
+            .providers
+            .iter()
+            .filter_map(|spec| Some((spec.name.clone(), spec.per_minute?)));
+        let per_minute = preset.chain(configured);
         Ok(Policies {
             backoff: BackoffSettings {
                 base: self.config.duration("[gate] backoff_base", &gate.backoff_base)?,
@@ -359,12 +392,15 @@ impl App {
         let dry = self.config.dry_run()?;
         let mut modes = BTreeMap::new();
         for spec in &self.providers {
-            let why = match self.missing_secrets(spec) {
-                _ if dry => Some("DRY_RUN is on".to_owned()),
+            let why = match self.missing_secrets(spec)? {
+                _ if dry && !spec.even_dry => Some("DRY_RUN is on".to_owned()),
                 _ if !spec.switch.is_empty() && !self.config.switch(&spec.switch, false)? => {
                     Some(format!("{} is off", spec.switch))
                 }
                 missing if !missing.is_empty() => Some(format!("missing {}", missing.join(", "))),
+                _ if spec.name == namespaces::http::DRY_READS && self.config.file.http.dry_read.is_empty() => {
+                    Some("[http] dry_read lists no host".to_owned())
+                }
                 _ => None,
             };
             modes.insert(
@@ -375,12 +411,10 @@ impl App {
         Ok(modes)
     }
 
-    pub fn missing_secrets<'s>(&self, spec: &'s ProviderSpec) -> Vec<&'s str> {
-        spec.secrets
-            .iter()
-            .filter(|name| self.secrets.get(name).is_none())
-            .map(String::as_str)
-            .collect()
+    pub fn missing_secrets<'s>(&self, spec: &'s ProviderSpec) -> Result<Vec<&'s str>, ConfigError> {
+        let mut needed = spec.needed_secrets(self.base_url(spec)?.as_ref());
+        needed.retain(|name| self.secrets.get(name).is_none());
+        Ok(needed)
     }
 
     /// The mode of a run that begins now. A provider that the playbook uses and that is switched on, but lacks a
@@ -393,7 +427,7 @@ impl App {
             uses: uses.to_vec(),
         };
         for spec in self.providers.iter().filter(|spec| live && mode.uses(&spec.name)) {
-            let missing = self.missing_secrets(spec);
+            let missing = self.missing_secrets(spec)?;
             if !missing.is_empty() && self.config.switch(&spec.switch, false)? {
                 let message = format!(
                     "{} is switched on ({}), but {} missing; set it, or switch {} off",

@@ -4,6 +4,7 @@
 //! birth, then chance. Ids therefore sort by age, and people may type any unambiguous beginning of one.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -106,6 +107,24 @@ impl ContentHash {
     /// The hash of `bytes`.
     pub fn of(bytes: &[u8]) -> ContentHash {
         ContentHash(Sha256::digest(bytes).into())
+    }
+
+    /// The hash of what `reader` holds, read piece by piece, and how many bytes that is.
+    pub fn read(mut reader: impl io::Read) -> io::Result<(ContentHash, u64)> {
+        let mut digest = Sha256::new();
+        let mut piece = vec![0; 128 << 10];
+        let mut bytes = 0;
+        loop {
+            match reader.read(&mut piece) {
+                Ok(0) => return Ok((ContentHash(digest.finalize().into()), bytes)),
+                Ok(length) => {
+                    digest.update(&piece[..length]);
+                    bytes += length as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     pub fn from_digest(digest: [u8; 32]) -> ContentHash {

@@ -11,11 +11,12 @@
 //! | script | [`script`] |
 //! | gate | [`gate`] |
 //! | record | [`journal`], [`effect`] |
-//! | ground | [`store`], [`io`], [`id`], [`value`], [`duration`] |
+//! | ground | [`store`], [`io`], [`id`], [`value`], [`duration`], [`digits`] |
 
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod digits;
 pub mod duration;
 pub mod effect;
 pub mod gate;

@@ -15,6 +15,7 @@ use super::error::{CliError, OTHER};
 use super::out::{FAINT, Out};
 use super::progress::Busy;
 use crate::app::App;
+use crate::digits::grouped;
 use crate::effect::RunMode;
 use crate::gate::Silent;
 use crate::io::scratch::Scratch;
@@ -199,7 +200,7 @@ impl Track {
         if cfg!(debug_assertions) {
             let note = out.paint(
                 FAINT,
-                "this host was built without optimisation; `cargo build --release` makes a faster one",
+                "built without optimisation: `cargo build --release` makes a faster host",
             );
             out.line("");
             out.line(note);
@@ -239,7 +240,7 @@ impl Track {
                             Ok(()) => own.push(clock.monotonic().saturating_sub(before)),
                             Err(error) => *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
                         }
-                        if number % 64 == 0 {
+                        if number.is_multiple_of(64) {
                             busy.at(u64::from(number), u64::from(runs));
                         }
                     }
@@ -286,19 +287,6 @@ fn ms(time: Duration) -> f64 {
 
 fn time(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1e3)
-}
-
-/// `150,000`
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 #[cfg(test)]

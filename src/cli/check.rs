@@ -1,6 +1,6 @@
-//! `host check`: mistakes in playbooks, found without running them.
+//! `host check`: mistakes in playbooks and prompts, found without running them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
 
@@ -8,19 +8,22 @@ use super::error::{CliError, Shown, USAGE, render};
 use super::out::{BAD, GOOD, Out, plain};
 use super::progress::Busy;
 use crate::app::App;
+use crate::namespaces::prompt;
 use crate::runs::library::LibraryError;
-use crate::script::Diagnosis;
 use crate::script::check::check;
+use crate::script::error::nearest;
 use crate::script::source::Text;
+use crate::script::{Diagnosis, Script};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Names below playbooks/, or paths of .rhai files; all of playbooks/ when none is given.
+    /// Names below playbooks/, or paths of .rhai files; all of playbooks/ and prompts/ when none is given.
     playbooks: Vec<String>,
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
-    let names = match args.playbooks.is_empty() {
+    let is_whole = args.playbooks.is_empty();
+    let names = match is_whole {
         true => all(app)?,
         false => args.playbooks,
     };
@@ -30,13 +33,17 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         busy.at(done as u64, names.len() as u64);
         problems.add(check_one(app, name)?);
     }
+    // Prompts belong to the project, not to one playbook.
+    if is_whole {
+        problems.add(prompt::check_all(&app.files()));
+    }
     busy.done();
     let problems = problems.in_order;
     if out.json {
         let shown: Vec<_> = problems.iter().map(to_json).collect();
         out.json(&json!({ "ok": problems.is_empty(), "checked": names, "problems": shown }));
     } else {
-        show(&names, &problems, out);
+        show(&names, is_whole, &problems, out);
     }
     Ok(if problems.is_empty() { 0 } else { USAGE })
 }
@@ -64,7 +71,32 @@ fn check_one(app: &App, name: &str) -> Result<Vec<Diagnosis>, CliError> {
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(check(&app.library.language, &script, &BTreeMap::new()))
+    let mut found = check(&app.library.language, &script, &app.writers);
+    found.extend(unknown_providers(app, &script));
+    Ok(found)
+}
+
+/// What `uses` names and nobody knows: its writes would never be live.
+fn unknown_providers(app: &App, script: &Script) -> Vec<Diagnosis> {
+    let known = || app.providers.iter().map(|provider| provider.name.as_str());
+    let names = script
+        .header
+        .uses
+        .iter()
+        .map(|used| used.split(':').next().unwrap_or(used));
+    let unknown = names.filter(|name| known().all(|known| known != *name));
+    let diagnose = |name: &str| {
+        let diagnosis = Diagnosis::new(
+            "UNKNOWN_PROVIDER",
+            format!("`uses` names {name:?}, and no provider has that name"),
+            script.source.clone(),
+        );
+        match nearest(name, known()) {
+            Some(near) => diagnosis.help(format!("did you mean {near:?}?")),
+            None => diagnosis.help("`host providers` lists all of them; others are declared in host.toml"),
+        }
+    };
+    unknown.map(diagnose).collect()
 }
 
 /// Mistakes as they are found, each once: a module's are found again in every playbook that imports it.
@@ -102,7 +134,7 @@ fn to_json(problem: &Diagnosis) -> serde_json::Value {
     })
 }
 
-fn show(names: &[String], problems: &[Diagnosis], out: &mut Out) {
+fn show(names: &[String], is_whole: bool, problems: &[Diagnosis], out: &mut Out) {
     for problem in problems {
         let shown = Shown {
             code: &problem.code,
@@ -117,6 +149,11 @@ fn show(names: &[String], problems: &[Diagnosis], out: &mut Out) {
     let playbooks = match names {
         [only] => plain(only),
         names => format!("{} playbooks", names.len()),
+    };
+    let playbooks = if is_whole {
+        format!("{playbooks} and the prompts")
+    } else {
+        playbooks
     };
     let line = match problems.len() {
         0 => format!(

@@ -65,7 +65,7 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     out.line(format!("data     {}", plain(&app.config.data().display().to_string())));
     let all = || sections.iter().flat_map(|section| &section.settings);
     let names = all().map(|setting| setting.name.chars().count()).max().unwrap_or(0);
-    for section in &sections {
+    for section in sections.iter().filter(|section| !section.settings.is_empty()) {
         out.line("");
         let name = out.paint(STRONG, section.name);
         out.line(name);
@@ -93,10 +93,11 @@ fn line(setting: &Setting, names: usize, out: &Out) -> String {
         plain(&setting.name),
         setting.origin
     );
+    let text = text.trim_end();
     if setting.origin == "preset" {
-        out.paint(FAINT, &text)
+        out.paint(FAINT, text)
     } else {
-        text
+        text.to_owned()
     }
 }
 
@@ -122,13 +123,7 @@ fn sections(app: &App) -> Result<Vec<Section>, ConfigError> {
         .collect::<Result<_, _>>()?;
     let mut secrets = Vec::new();
     for provider in &app.providers {
-        secrets.extend(
-            provider
-                .secrets
-                .iter()
-                .chain(&provider.optional_secrets)
-                .map(|name| secret(app, name)),
-        );
+        secrets.extend(provider.all_secrets().map(|name| secret(app, name)));
     }
     secrets.sort_by(|a, b| a.name.cmp(&b.name));
     secrets.dedup();

@@ -1,10 +1,15 @@
 //! `host functions`: the playbook reference, out of the functions' own doc comments.
 
+use unicode_width::UnicodeWidthStr;
+
 use super::error::CliError;
 use super::out::{FAINT, Out, STRONG, excerpt, plain};
 use crate::app::App;
 use crate::script::error::nearest;
 use crate::script::reference::{Function, functions};
+
+/// Longer signatures push their sentence aside instead of everybody's.
+const SIGNATURE_COLUMNS: usize = 34;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -56,7 +61,7 @@ fn unknown(all: &[Function], name: &str) -> CliError {
     let short = |function: &'_ Function| function.name.rsplit("::").next().unwrap_or_default().to_owned();
     let shorts: Vec<String> = all.iter().map(short).collect();
     let names = all.iter().map(|function| function.name.as_str());
-    let namespaces = all.iter().map(|function| namespace_of(function));
+    let namespaces = all.iter().map(namespace_of);
     let near = nearest(name, names.chain(namespaces).chain(shorts.iter().map(String::as_str)));
     let error = CliError::usage(
         "UNKNOWN_FUNCTION",
@@ -84,12 +89,17 @@ fn list(all: &[Function], app: &App, out: &mut Out) {
         }
         let head = out.paint(STRONG, &format!("{namespace}::"));
         out.line(head);
-        for function in own {
-            let signature = format!("  {}", short_signature(function));
-            let column = 34.max(signature.chars().count() + 2);
-            let sentence = excerpt(&first_sentence(&function.doc), out.rest_of_line(column));
+        let signatures: Vec<String> = own.iter().map(|function| short_signature(function)).collect();
+        let fitting = signatures
+            .iter()
+            .map(String::len)
+            .filter(|length| *length <= SIGNATURE_COLUMNS);
+        let column = fitting.max().unwrap_or(0);
+        for (function, signature) in own.into_iter().zip(signatures) {
+            let width = out.rest_of_line(column.max(signature.len()) + 4);
+            let sentence = excerpt(&first_sentence(&function.doc), width);
             let sentence = out.paint(FAINT, &sentence);
-            out.line(format!("{signature:<column$}{sentence}").trim_end());
+            out.line(format!("  {signature:<column$}  {sentence}").trim_end());
         }
         out.line("");
     }
@@ -116,14 +126,51 @@ fn explain(function: &Function, out: &mut Out) {
     let signature = out.paint(STRONG, &plain(&function.signature));
     out.line(signature);
     out.line("");
-    for line in function.doc.lines() {
-        let line = plain(line);
-        out.line(if line.is_empty() {
-            String::new()
-        } else {
-            format!("    {line}")
-        });
+    // As it was written, when nobody reads it by eye.
+    let lines = match out.width {
+        Some(_) => wrapped(&function.doc, out.rest_of_line(4)),
+        None => function.doc.lines().map(str::to_owned).collect(),
+    };
+    for line in lines {
+        let line = plain(&line);
+        out.line(if line.is_empty() { line } else { format!("    {line}") });
     }
+}
+
+/// A doc comment with its paragraphs broken anew for `width` columns; code stays as it is.
+fn wrapped(doc: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut in_code = false;
+    // Where the words of the paragraph begin; `None` when the next line begins a new one.
+    let mut indent: Option<usize> = None;
+    for line in doc.lines() {
+        let text = line.trim_start();
+        let is_fence = text.starts_with("```");
+        if in_code || is_fence || text.is_empty() {
+            in_code ^= is_fence;
+            indent = None;
+            lines.push(line.to_owned());
+            continue;
+        }
+        let bullet = if text.starts_with("- ") { 2 } else { 0 };
+        if bullet > 0 || indent.is_none() {
+            lines.push(" ".repeat(line.len() - text.len()));
+            indent = Some(line.len() - text.len() + bullet);
+        }
+        let indent = " ".repeat(indent.unwrap_or(0));
+        for word in text.split(' ') {
+            let last = lines.last_mut().expect("the paragraph's first line");
+            if last.trim().is_empty() {
+                last.push_str(word);
+            } else if last.width() + 1 + word.width() <= width {
+                last.push(' ');
+                last.push_str(word);
+            } else {
+                lines.push(format!("{indent}{word}"));
+            }
+        }
+    }
+    lines
 }
 
 fn namespace_of(function: &Function) -> &str {
@@ -142,6 +189,27 @@ fn first_sentence(doc: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paragraphs_are_broken_anew_and_code_is_not() {
+        let doc = "one two three\nfour\n\n- `a`: five six\n  seven\n- eight\n\n```rhai\nlet long = 1 + 2 + 3;\n```";
+        assert_eq!(
+            wrapped(doc, 12),
+            [
+                "one two",
+                "three four",
+                "",
+                "- `a`: five",
+                "  six seven",
+                "- eight",
+                "",
+                "```rhai",
+                "let long = 1 + 2 + 3;",
+                "```"
+            ]
+        );
+        assert_eq!(wrapped(doc, usize::MAX)[0], "one two three four");
+    }
 
     #[test]
     fn the_first_sentence_stands_for_the_whole() {

@@ -10,7 +10,7 @@ mod check;
 mod config;
 mod data;
 mod functions;
-// mod init;
+mod init;
 mod kv;
 mod plan;
 mod providers;
@@ -51,8 +51,8 @@ const EXIT_CODES: &str = "Exit codes: 0 success, 1 the playbook failed (or a rep
 
 #[derive(Subcommand)]
 enum Command {
-    // /// Make a project with a demo that needs no keys.
-    // Init(init::Args),
+    /// Make a project with a demo that needs no keys.
+    Init(init::Args),
     /// Find mistakes in playbooks and prompts without running them.
     Check(check::Args),
     /// Run a playbook, by name or by path.
@@ -111,13 +111,14 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Some(folder) => folder.clone(),
         None => crate::io::env::current_dir().map_err(crate::config::ConfigError::Folder)?,
     };
-    // if let Command::Init(args) = cli.command {
-    //     return init::perform(args, &folder, out);
-    // }
+    // Before anything is read: there is nothing to read yet.
+    if let Command::Init(args) = cli.command {
+        return init::perform(args, &folder, out);
+    }
     let app = App::new(&folder)?;
     out.start_log(&app);
     match cli.command {
-        // Command::Init(_) => unreachable!("it needs no app and was handled above"),
+        Command::Init(_) => unreachable!("it needs no app and was handled above"),
         Command::Check(args) => check::perform(args, &app, out),
         Command::Run(args) => run::perform(args, &app, out),
         Command::Plan(args) => plan::perform(args, &app, out),

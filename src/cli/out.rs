@@ -125,6 +125,26 @@ impl Out {
         }
     }
 
+    /// Prints a result: on one line where it fits, else spread out, up to a screen of it.
+    pub fn result(&mut self, value: &crate::value::Value) {
+        const LINES_MAX: usize = 40;
+        let text = plain(&value.to_string());
+        if text.width() + 8 <= self.width.unwrap_or(120) {
+            self.line(format!("result  {text}"));
+            return;
+        }
+        let spread = serde_json::to_string_pretty(&value.to_json()).expect("values are plain data");
+        self.line("result");
+        for line in spread.lines().take(LINES_MAX) {
+            self.line(format!("  {}", excerpt(line, 400)));
+        }
+        let left = spread.lines().count().saturating_sub(LINES_MAX);
+        if left > 0 {
+            let more = self.paint(FAINT, &format!("  and {left} more lines: --json shows them all"));
+            self.line(more);
+        }
+    }
+
     /// Prints rows in aligned columns, each cell as it is; the last column is not padded.
     pub fn table(&mut self, heads: &[&str], rows: &[Vec<String>]) {
         let columns = heads.len();

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use clap::CommandFactory;
+
 use super::error::CliError;
 use super::out::{Out, excerpt, plain};
 use crate::app::App;
@@ -12,9 +14,15 @@ use crate::script::{Script, inputs};
 use crate::value::{Map, Value};
 
 #[derive(clap::Args)]
+#[command(disable_help_flag = true)]
 pub struct Args {
     /// Its name below playbooks/, or the path of any .rhai file.
-    playbook: String,
+    #[arg(required_unless_present = "help")]
+    playbook: Option<String>,
+    /// Print help: with a playbook's name, what it is and takes.
+    // Not clap's own flag: that would answer before the playbook is known.
+    #[arg(short, long)]
+    help: bool,
     /// Its inputs: --NAME VALUE for each, or --input NAME=VALUE; --help lists them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "INPUTS")]
     rest: Vec<String>,
@@ -29,10 +37,17 @@ pub struct Chosen {
 impl Args {
     /// Compiles the playbook and checks its inputs. `None` when only its help was asked for, and given.
     pub fn choose(&self, command: &str, app: &App, out: &mut Out) -> Result<Option<Chosen>, CliError> {
-        let script = app.library.load(&self.playbook)?;
+        let Some(playbook) = &self.playbook else {
+            let mut all = super::Cli::command();
+            all.build();
+            let own = all.find_subcommand_mut(command).expect("it was just parsed");
+            out.line(own.render_help().to_string().trim_end());
+            return Ok(None);
+        };
+        let script = app.library.load(playbook)?;
         let words = Words::read(&self.rest, &script)?;
         out.json |= words.json;
-        if words.help {
+        if words.help || self.help {
             help(command, &script, out);
             return Ok(None);
         }

@@ -106,26 +106,33 @@ impl State {
 /// `✓ media.probe        inbox/clip.mp4          0:42 1920×1080 h264 aac   12 ms`
 pub fn effect_line(answer: &Answer, out: &Out) -> String {
     let mark = match (&answer.error, &answer.simulated) {
+        _ if answer.in_doubt => out.paint(CAREFUL, "?"),
         (Some(_), _) => out.paint(BAD, out.symbol("✗")),
         (None, Some(_)) => out.paint(CAREFUL, "~"),
         (None, None) => out.paint(GOOD, out.symbol("✓")),
     };
-    let name = format!("{:<18}", plain(&answer.asked.name));
-    let subject = format!("{:<26}", excerpt(&lines::subject(answer), 26));
-    let gist = excerpt(&lines::gist(answer), 60);
-    let simulated = match &answer.simulated {
-        Some(why) => out.paint(FAINT, &format!("  sim ({})", plain(why))),
-        None => String::new(),
-    };
-    let took = if answer.took_ms > 0 {
-        out.paint(FAINT, &format!("  {}", for_people(answer.took_ms)))
-    } else {
-        String::new()
-    };
-    format!("  {mark} {name} {subject} {gist}{simulated}{took}")
-        .trim_end()
-        .to_owned()
+    let name = format!("{:<17}", plain(&answer.asked.name));
+    let subject = format!("{:<24}", excerpt(&lines::subject(answer), 24));
+    let mut end = String::new();
+    if answer.in_doubt {
+        end.push_str("  in doubt");
+    }
+    if let Some(why) = &answer.simulated {
+        end.push_str(&format!("  sim ({})", plain(why)));
+    }
+    if answer.took_ms > 0 {
+        end.push_str(&format!("  {}", for_people(answer.took_ms)));
+    }
+    // The reason and the time stay whole; what came of it gives way.
+    let width = out.width.unwrap_or(PIPED_COLUMNS);
+    let gist_width = width.saturating_sub(47 + end.chars().count()).max(12);
+    let gist = excerpt(&lines::gist(answer), gist_width);
+    let line = format!("  {mark} {name} {subject} {gist}{}", out.paint(FAINT, &end));
+    line.trim_end().to_owned()
 }
+
+/// Columns of an effect's line where there is no terminal.
+const PIPED_COLUMNS: usize = 120;
 
 /// A sign of life on standard error while a command works for more than a second; none when piped.
 pub struct Busy(ProgressBar);

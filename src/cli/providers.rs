@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::error::CliError;
-use super::out::{CAREFUL, FAINT, GOOD, Out, ago, plain};
+use super::out::{CAREFUL, FAINT, GOOD, Out, plain};
 use crate::app::App;
+use crate::duration::for_people;
 use crate::effect::ProviderMode;
 use crate::gate::circuit::{self, Circuit};
 use crate::gate::governance::SIGNAL_NAMES;
@@ -48,27 +49,26 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     }
     let mut rows = Vec::new();
     for spec in &app.providers {
-        rows.push(row(
-            spec,
-            &modes[&spec.name],
-            circuits.get(&spec.name),
-            app,
-            now_ms,
-            out,
-        )?);
+        rows.push(row(spec, &modes[&spec.name], circuits.get(&spec.name), now_ms, out));
+        let needs = needs(spec, app)?;
+        if !needs.is_empty() {
+            let needs = out.paint(FAINT, &format!("needs {}", needs.join(", ")));
+            rows.push(vec![String::new(), String::new(), String::new(), needs]);
+        }
     }
-    out.table(&["provider", "state", "why", "switch", "secrets", "circuit"], &rows);
+    out.table(&["provider", "state", "circuit", "why"], &rows);
     out.line("");
-    out.line(match app.config.dry_run()? {
-        true => "DRY: DRY_RUN is on, so nothing leaves this machine. To go live, in .env: DRY_RUN=false, the switch, the secrets.",
-        false => "LIVE: DRY_RUN is off, so live providers are really called.",
-    });
-    match missing.as_slice() {
-        [] => out.line("Publishing is open: all three signals are given."),
-        missing => out.line(format!(
-            "Publishing is shut: {} not given.",
-            missing.join(", ") + if missing.len() == 1 { " is" } else { " are" }
-        )),
+    if app.config.dry_run()? {
+        out.line("DRY: DRY_RUN is on, so nothing leaves this machine. To go live, say in .env");
+        out.line("DRY_RUN=false, turn the provider's switch on, and set its secrets.");
+    } else {
+        out.line("LIVE: DRY_RUN is off, so providers that are live are really called.");
+    }
+    if missing.is_empty() {
+        out.line("Publishing is open: all three signals are given.");
+    } else {
+        out.line("Publishing is shut. Not given:");
+        out.line(format!("  {}", missing.join(", ")));
     }
     if let Some(why) = why_unknown {
         let why = out.paint(FAINT, &format!("circuits are not known: {}", plain(&why)));
@@ -94,40 +94,37 @@ fn circuits(app: &App) -> (BTreeMap<String, Circuit>, Option<String>) {
     (circuits, None)
 }
 
-fn row(
-    spec: &ProviderSpec,
-    mode: &ProviderMode,
-    circuit: Option<&Circuit>,
-    app: &App,
-    now_ms: i64,
-    out: &Out,
-) -> Result<Vec<String>, CliError> {
+fn row(spec: &ProviderSpec, mode: &ProviderMode, circuit: Option<&Circuit>, now_ms: i64, out: &Out) -> Vec<String> {
     let (state, why) = match mode {
         ProviderMode::Live => (out.paint(GOOD, "live"), "switched on, nothing missing".to_owned()),
         ProviderMode::Simulated { why } => (out.paint(CAREFUL, "sim"), plain(why)),
     };
-    let switch = match spec.switch.as_str() {
-        "" => out.symbol("—").to_owned(),
-        name => format!("{name} {}", if app.config.switch(name, false)? { "on" } else { "off" }),
+    let Some(circuit) = circuit else {
+        return vec![plain(&spec.name), state, out.symbol("—").to_owned(), why];
     };
-    let missing = app.missing_secrets(spec);
-    let secrets = match (spec.secrets.len(), missing.len()) {
-        (0, _) => out.symbol("—").to_owned(),
-        (_, 0) => "present".to_owned(),
-        _ => format!("missing {}", missing.join(", ")),
+    let why = match circuit.failures {
+        0 => why,
+        failures => {
+            let wait_ms = (circuit.open_until_ms - now_ms).max(0) as u64;
+            let wait = if wait_ms > 0 {
+                format!(", tried again in {}", for_people(wait_ms))
+            } else {
+                String::new()
+            };
+            format!("{why}; {failures} failed in a row{wait}")
+        }
     };
-    let circuit = match circuit {
-        None => out.symbol("—").to_owned(),
-        Some(circuit) => match circuit.state(now_ms) {
-            "open" => format!(
-                "open, tried again in {}",
-                ago(now_ms, circuit.open_until_ms).replace(" ago", "")
-            ),
-            state if circuit.failures > 0 => format!("{state}, {} failed in a row", circuit.failures),
-            state => state.to_owned(),
-        },
-    };
-    Ok(vec![plain(&spec.name), state, why, switch, secrets, circuit])
+    vec![plain(&spec.name), state, circuit.state(now_ms).to_owned(), why]
+}
+
+/// What the provider still needs to be live, beside `DRY_RUN=false`.
+fn needs(spec: &ProviderSpec, app: &App) -> Result<Vec<String>, CliError> {
+    let mut needs = Vec::new();
+    if !spec.switch.is_empty() && !app.config.switch(&spec.switch, false)? {
+        needs.push(format!("{}=true", spec.switch));
+    }
+    needs.extend(app.missing_secrets(spec)?.into_iter().map(str::to_owned));
+    Ok(needs)
 }
 
 fn to_json(
@@ -141,18 +138,25 @@ fn to_json(
         ProviderMode::Live => None,
         ProviderMode::Simulated { why } => Some(why),
     };
-    let secret = |name: &String, needed: bool| json!({ "name": name, "present": app.secrets.get(name).is_some(), "needed": needed });
-    let needed = spec.secrets.iter().map(|name| secret(name, true));
-    let secrets: Vec<_> = needed
-        .chain(spec.optional_secrets.iter().map(|name| secret(name, false)))
+    let needed = spec.needed_secrets(app.base_url(spec)?.as_ref());
+    let secrets: Vec<_> = spec
+        .all_secrets()
+        .map(|name| {
+            json!({
+                "name": name,
+                "present": app.secrets.get(name).is_some(),
+                "needed": needed.contains(&name.as_str()),
+            })
+        })
         .collect();
     Ok(json!({
         "provider": spec.name,
         "state": if why.is_none() { "live" } else { "sim" },
         "why": why,
-        "switch": spec.switch,
-        "switch_on": app.config.switch(&spec.switch, false)?,
+        "switch": Some(&spec.switch).filter(|name| !name.is_empty()),
+        "switch_on": spec.switch.is_empty() || app.config.switch(&spec.switch, false)?,
         "secrets": secrets,
+        "needs": needs(spec, app)?,
         "circuit": circuit.map(|circuit| json!({
             "state": circuit.state(now_ms),
             "failures": circuit.failures,

@@ -91,10 +91,7 @@ fn summary(finished: &Finished, script: &Script, out: &mut Out) {
     let id = record.run.short();
     match &finished.outcome.error {
         None if finished.outcome.value.is_unit() => {}
-        None => out.line(format!(
-            "result  {}",
-            excerpt(&finished.outcome.value.to_string(), 2000)
-        )),
+        None => out.result(&finished.outcome.value),
         Some(error) => {
             let diagnosis = Diagnosis::of_run_error(error, script);
             let mut notes = Vec::new();

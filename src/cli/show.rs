@@ -132,7 +132,7 @@ fn end(record: &RunRecord, recorded: &Recorded, app: &App, store: &dyn Store, ou
         return;
     };
     match &outcome.error {
-        None => out.line(format!("result  {}", excerpt(&outcome.value.to_string(), 2000))),
+        None => out.result(&outcome.value),
         Some(error) => {
             // The frame comes from the text as the run had it, not from what lies on disk now.
             let script = app.library.pinned(store, &recorded.begun).ok();

@@ -39,7 +39,8 @@ enum Command {
         collection: String,
         id: String,
         /// Its data, a map: '{"title": "Three habits"}'.
-        json: String,
+        #[arg(value_name = "JSON")]
+        data: String,
     },
     /// Delete a document.
     Delete { collection: String, id: String },
@@ -78,7 +79,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         Command::Get { collection, id } => get(app, realm, &collection, &id, out)?,
         Command::Query(args) => query(app, realm, args, out)?,
         Command::Count { collection, conditions } => count(app, realm, &collection, conditions.as_deref(), out)?,
-        Command::Put { collection, id, json } => put(app, realm, &collection, &id, &json, out)?,
+        Command::Put { collection, id, data } => put(app, realm, &collection, &id, &data, out)?,
         Command::Delete { collection, id } => delete(app, realm, &collection, &id, out)?,
         Command::Repair => unreachable!("it has no realm and was handled above"),
     }

@@ -154,6 +154,8 @@ impl std::error::Error for Failure {}
 pub enum Landed {
     /// Certainly not: it never left, or the provider documents the refusal as "nothing done".
     No,
+    /// It did: the provider answered, but with nothing of use, such as a refusal to write the text that was paid for.
+    Yes,
     /// Nobody can tell from here.
     Unknown,
 }
@@ -187,6 +189,16 @@ impl Fault {
             landed: Landed::No,
             passing: true,
             unhealthy: true,
+        }
+    }
+
+    /// An answer without use, of a request that did its work: asking again would do it again.
+    pub fn answered(failure: Failure) -> Fault {
+        Fault {
+            failure,
+            landed: Landed::Yes,
+            passing: false,
+            unhealthy: false,
         }
     }
 

@@ -120,6 +120,7 @@ pub(super) fn run(
         }
         let Next::Again(pause) = next else {
             let landed = match effect.declaration.class {
+                Class::Write if fault.landed == Landed::Yes => Some(true),
                 Class::Write if !perhaps_landed => Some(false),
                 _ => None,
             };
@@ -254,6 +255,7 @@ pub(super) fn with_errand<T>(
         content: &*gate.ground.content,
         observer: &**tape.observer(),
         workspace: tape.workspace(),
+        masks: &gate.masks,
         cost_usd: None,
         kept: Batch::new(),
         stop: &stop,

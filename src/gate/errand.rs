@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::mask::Masks;
 use super::observer::{Notice, Observer};
 use crate::effect::{Failure, Fault};
 use crate::id::{ContentHash, StepNo};
@@ -82,6 +83,7 @@ pub struct Errand<'a> {
     pub(super) content: &'a dyn Content,
     pub(super) observer: &'a dyn Observer,
     pub(super) workspace: &'a Path,
+    pub(super) masks: &'a Masks,
     pub(super) cost_usd: Option<f64>,
     pub(super) kept: Batch,
     pub(super) stop: &'a AtomicBool,
@@ -105,6 +107,11 @@ impl Errand<'_> {
     /// Records what this attempt cost.
     pub fn cost(&mut self, usd: f64) {
         self.cost_usd = Some(self.cost_usd.unwrap_or(0.0) + usd);
+    }
+
+    /// `text` as the journal would keep it: for foreign words that are cut short, since half a secret is not found later.
+    pub fn masked(&self, text: String) -> String {
+        self.masks.mask_text(text)
     }
 
     /// The run's own folder for files under way and for people to look into.

@@ -7,6 +7,7 @@
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use url::{Position, Url};
 
 use crate::effect::Failure;
 use crate::io::secrets::Secrets;
@@ -95,6 +96,25 @@ fn disguises(secret: &str) -> Vec<String> {
     if secret.len() < SECRET_CHARS_MIN {
         return Vec::new();
     }
+    let mut found = disguises_of(secret);
+    // A web hook's address is a secret as a whole, but whoever answers it quotes the path alone.
+    if let Ok(url) = Url::parse(secret)
+        && url.has_host()
+    {
+        let path = url[Position::BeforePath..Position::AfterQuery].trim_start_matches('/');
+        if path.len() >= DISGUISE_CHARS_MIN {
+            found.extend(disguises_of(path));
+            found.push(path.to_owned());
+        }
+    }
+    found.retain(|disguise| disguise.len() >= DISGUISE_CHARS_MIN);
+    found.push(secret.to_owned());
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn disguises_of(secret: &str) -> Vec<String> {
     let json = serde_json::Value::from(secret).to_string();
     let percent = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
     let unreserved = percent
@@ -115,10 +135,6 @@ fn disguises(secret: &str) -> Vec<String> {
         found.push(base64_at(&STANDARD_NO_PAD, secret, offset));
         found.push(base64_at(&URL_SAFE_NO_PAD, secret, offset));
     }
-    found.retain(|disguise| disguise.len() >= DISGUISE_CHARS_MIN);
-    found.push(secret.to_owned());
-    found.sort();
-    found.dedup();
     found
 }
 
@@ -179,6 +195,18 @@ mod tests {
         let shown = masks.mask_failure(failure);
         assert_eq!(shown.message, "GET /?key=[masked:API_KEY]");
         assert_eq!(shown.details, Value::from("[masked:API_KEY]"));
+    }
+
+    #[test]
+    fn the_path_of_a_secret_address_is_masked_on_its_own() {
+        assert_eq!(masks("https://example.com/").mask_text("see /a".to_owned()), "see /a");
+        let masks = masks("https://hooks.example.com/services/T0/B0/abcdef");
+        let shown = masks.mask_text("no service at /services/T0/B0/abcdef on hooks.example.com".to_owned());
+        assert_eq!(shown, "no service at /[masked:API_KEY] on hooks.example.com");
+        assert_eq!(
+            masks.mask_text("services%2FT0%2FB0%2Fabcdef".to_owned()),
+            "[masked:API_KEY]"
+        );
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod functions {
     /// Errors: `TYPE`; turn other data into a string first, with `json::stringify`.
     ///
     /// ```rhai
-    /// let key = hash::sha256(json::stringify(request));
+    /// let key = hash::sha256(json::stringify(#{ model: "m", topic: "ai" }));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn sha256(ctx: NativeCallContext, data: Dynamic) -> ScriptResult {
@@ -67,7 +67,9 @@ mod functions {
     /// Errors: `TYPE`.
     ///
     /// ```rhai
-    /// store::put("articles", hash::short(article.url), article);
+    /// for article in file::read_json("inbox/feed.json").items {
+    ///     store::put("articles", hash::short(article.url), article);
+    /// }
     /// ```
     #[rhai_fn(return_raw)]
     pub fn short(ctx: NativeCallContext, data: Dynamic) -> ScriptResult {

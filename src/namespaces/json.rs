@@ -56,7 +56,7 @@ mod functions {
     /// Errors: `NOT_PLAIN_DATA` for a function or a range.
     ///
     /// ```rhai
-    /// log::info(json::pretty(page));
+    /// log::info(json::pretty(store::query("clips", #{ limit: 1 })));
     /// ```
     #[rhai_fn(return_raw)]
     pub fn pretty(ctx: NativeCallContext, value: Dynamic) -> ScriptResult {
@@ -72,6 +72,7 @@ mod functions {
     /// Errors: `JSON_PATH` when `path` is not of this form.
     ///
     /// ```rhai
+    /// let feed = file::read_json("inbox/feed.json");
     /// let title = json::get(feed, "items[0].title") ?? "untitled";
     /// ```
     #[rhai_fn(return_raw)]

@@ -45,7 +45,7 @@ mod functions {
     /// Stores `value` under `key`, in place of what was there, and keeps it until it is removed.
     ///
     /// - `key`: 1 to 512 bytes.
-    /// - `value`: plain data, up to 16 MiB.
+    /// - `value`: plain data, up to 8 MiB.
     ///
     /// Errors: `STORE_BAD_NAME`, `STORE_TOO_LARGE`, `NOT_PLAIN_DATA` for a function or a range.
     ///
@@ -64,7 +64,7 @@ mod functions {
     /// Stores `value` under `key` for a limited time.
     ///
     /// - `key`: 1 to 512 bytes.
-    /// - `value`: plain data, up to 16 MiB.
+    /// - `value`: plain data, up to 8 MiB.
     /// - `options`: `ttl`, how long it lasts, such as `"1h"` or a number of seconds, from 1 ms to 3650 days. Without it
     ///   the value stays until it is removed.
     ///
@@ -203,8 +203,8 @@ fn pairs(found: Vec<(String, Value)>) -> Value {
 mod tests {
     use std::time::Duration;
 
+    use super::*;
     use crate::testing::TestHost;
-    use crate::value::Value;
 
     #[test]
     fn a_value_is_there_for_the_next_run_and_a_replay_sees_what_was_there_then() {
@@ -246,6 +246,14 @@ mod tests {
             run.value().to_string(),
             r#"[[{"key":"n/a","value":-1},{"key":"n/b","value":5}],1,true,false]"#
         );
+    }
+
+    #[test]
+    fn a_listing_that_may_be_cut_short_is_refused_rather_than_cut() {
+        let found = |count| vec![("a".to_owned(), Value::Unit); count];
+        assert!(all(found(KV_LIST_MAX - 1), "a").is_ok());
+        let refusal = all(found(KV_LIST_MAX), "a").expect_err("refused").to_string();
+        assert!(refusal.starts_with("10000 keys or more begin with \"a\""), "{refusal}");
     }
 
     #[test]

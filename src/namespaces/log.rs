@@ -29,7 +29,7 @@ mod functions {
     /// - `message`: up to 8 KiB; what is longer is cut.
     ///
     /// ```rhai
-    /// log::trace(`page ${page} has ${items.len()} items`);
+    /// log::trace(`the feed has ${file::read_json("inbox/feed.json").items.len()} items`);
     /// ```
     #[rhai_fn(return_raw)]
     pub fn trace(ctx: NativeCallContext, message: &str) -> ScriptResult {
@@ -44,7 +44,7 @@ mod functions {
     /// Errors: `NOT_PLAIN_DATA`.
     ///
     /// ```rhai
-    /// log::trace("page read", #{ page, items: items.len() });
+    /// log::trace("page read", #{ page: 2, items: 50 });
     /// ```
     #[rhai_fn(name = "trace", return_raw)]
     pub fn trace_with(ctx: NativeCallContext, message: &str, fields: Map) -> ScriptResult {
@@ -125,7 +125,8 @@ mod functions {
     /// Errors: `NOT_PLAIN_DATA`.
     ///
     /// ```rhai
-    /// log::error("no clip could be cut", #{ code: e.code });
+    /// try { media::cut("inbox/clip.mp4", #{ to: 6 }); }
+    /// catch (e) { log::error("no clip could be cut", #{ code: e.code }); }
     /// ```
     #[rhai_fn(name = "error", return_raw)]
     pub fn error_with(ctx: NativeCallContext, message: &str, fields: Map) -> ScriptResult {

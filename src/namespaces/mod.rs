@@ -4,33 +4,45 @@
 //! itself. Adding a namespace is one file and one line in [`modules`]; adding a provider is one folder, that line, and
 //! one in [`providers`].
 
+pub mod declared;
+pub mod fault;
 pub mod file;
 pub mod hash;
+pub mod http;
 pub mod id;
 pub mod json;
 pub mod kv;
 pub mod log;
 pub mod media;
+pub mod openai;
 pub mod options;
 pub mod prompt;
 pub mod provider;
 pub mod random;
 pub mod reading;
 pub mod run;
+pub mod slack;
 pub mod store;
 pub mod time;
 
+use std::collections::BTreeMap;
+
 use rhai::Module;
 
+pub use declared::DeclaredProvider;
 pub use provider::ProviderSpec;
 
-/// Every namespace by name, in the order of the reference.
-pub fn modules() -> Vec<(String, Module)> {
-    let modules: Vec<(&str, Module)> = vec![
+/// Every namespace by name, in the order of the reference; those of declared providers come last.
+pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
+    let own: Vec<(&str, Module)> = vec![
         ("store", store::module()),
         ("kv", kv::module()),
         ("file", file::module()),
+        ("http", http::module()),
+        ("media", media::module()),
         ("prompt", prompt::module()),
+        ("openai", openai::module()),
+        ("slack", slack::module()),
         ("time", time::module()),
         ("random", random::module()),
         ("id", id::module()),
@@ -39,13 +51,80 @@ pub fn modules() -> Vec<(String, Module)> {
         ("log", log::module()),
         ("run", run::module()),
     ];
-    modules
-        .into_iter()
-        .map(|(name, module)| (name.to_owned(), module))
-        .collect()
+    let own = own.into_iter().map(|(name, module)| (name.to_owned(), module));
+    let declared = declared
+        .iter()
+        .map(|provider| (provider.name.clone(), declared::module(provider)));
+    own.chain(declared).collect()
 }
 
 /// The providers that `host` knows without being told.
 pub fn providers() -> Vec<ProviderSpec> {
-    Vec::new()
+    let mut providers = Vec::from(http::providers());
+    providers.extend([openai::provider(), slack::provider()]);
+    providers
+}
+
+/// Every function that writes to a provider, and the provider's name as `uses` in a playbook's header gives it.
+pub fn writers(declared: &[DeclaredProvider]) -> BTreeMap<String, String> {
+    const OWN: [(&str, &str); 6] = [
+        ("http::post", http::WRITES),
+        ("http::put", http::WRITES),
+        ("http::patch", http::WRITES),
+        ("http::delete", http::WRITES),
+        ("openai::chat", openai::NAME),
+        ("slack::post", slack::NAME),
+    ];
+    let own = OWN
+        .into_iter()
+        .map(|(function, provider)| (function.to_owned(), provider.to_owned()));
+    let declared = declared
+        .iter()
+        .flat_map(|provider| declared::writers(provider).map(|function| (function, provider.name.clone())));
+    own.chain(declared).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::script::source::Text;
+    use crate::script::{Language, Script, ScriptLimits, check, reference};
+
+    /// What people copy must work: each example stands for itself, and calls what there is.
+    #[test]
+    fn every_function_is_described_with_an_example_that_compiles() {
+        let language = Language::new(|| modules(&[]), ScriptLimits::default());
+        let mut wrong = Vec::new();
+        for function in reference::functions(&language) {
+            let example = function
+                .doc
+                .split_once("```rhai\n")
+                .and_then(|(_, rest)| rest.split_once("```"));
+            let Some((example, _)) = example else {
+                wrong.push(format!("{}: no example", function.signature));
+                continue;
+            };
+            let first = function.doc.lines().next().unwrap_or_default();
+            if !first.ends_with(['.', ':']) && !function.doc.contains(".\n") {
+                wrong.push(format!("{}: no sentence", function.signature));
+            }
+            if !example.contains(&function.name) {
+                wrong.push(format!("{}: an example of something else", function.signature));
+            }
+            let text = Text::new(function.name.as_str(), example);
+            match Script::compile(&language, "example", text, &|name| Err(name.to_owned())) {
+                Ok(script) => {
+                    let said = check::check(&language, &script, &BTreeMap::new());
+                    wrong.extend(
+                        said.iter()
+                            .map(|problem| format!("{}: {}", function.signature, problem.message)),
+                    );
+                }
+                Err(problem) => wrong.push(format!("{}: {}", function.signature, problem.message)),
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
 }

@@ -3,12 +3,13 @@
 //! Each getter takes one option out and says its type and its bounds; [`Options::finish`] refuses what nobody asked
 //! for, so a misspelt option is never silently without effect. An option given as `()` counts as not given.
 //!
-//! ```ignore
+//! ```text
 //! let mut options = ctx.check(Options::new("kv::put", &options))?;
 //! let ttl = ctx.check(options.duration("ttl"))?;
 //! ctx.check(options.finish())?;
 //! ```
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -24,26 +25,26 @@ use crate::value::{Map, Value};
 pub enum BadOption {
     #[error("`{function}` has no option `{name}`; {hint}")]
     Unknown {
-        function: &'static str,
+        function: Cow<'static, str>,
         name: String,
         hint: String,
     },
     #[error("`{function}` needs the option `{name}`: {wanted}")]
     Missing {
-        function: &'static str,
+        function: Cow<'static, str>,
         name: &'static str,
         wanted: String,
     },
     #[error("the option `{name}` of `{function}` is {given}; {wanted} is expected")]
     Kind {
-        function: &'static str,
+        function: Cow<'static, str>,
         name: &'static str,
         given: String,
         wanted: String,
     },
     #[error("the option `{name}` of `{function}` is {given}; it must be from {low} to {high}")]
     Range {
-        function: &'static str,
+        function: Cow<'static, str>,
         name: &'static str,
         given: String,
         low: String,
@@ -51,13 +52,18 @@ pub enum BadOption {
     },
     #[error("the option `{name}` of `{function}`: {source}")]
     Duration {
-        function: &'static str,
+        function: Cow<'static, str>,
         name: &'static str,
         source: BadDuration,
     },
+    #[error("the options of `{function}` do not go together: {reason}")]
+    Conflict {
+        function: Cow<'static, str>,
+        reason: String,
+    },
     #[error("the option `{name}` of `{function}`: {source}")]
     NotPlain {
-        function: &'static str,
+        function: Cow<'static, str>,
         name: String,
         source: NotAValue,
     },
@@ -69,7 +75,7 @@ impl BadOption {
         match self {
             BadOption::Unknown { .. } => "UNKNOWN_OPTION",
             BadOption::Missing { .. } => "MISSING_OPTION",
-            BadOption::NotPlain { .. } => "NOT_PLAIN_DATA",
+            BadOption::NotPlain { source, .. } => source.code(),
             _ => "BAD_OPTION",
         }
     }
@@ -84,33 +90,35 @@ impl From<BadOption> for Failure {
 /// The options of one call, taken out one by one.
 #[derive(Debug)]
 pub struct Options {
-    function: &'static str,
+    function: Cow<'static, str>,
     given: Map,
     known: Vec<&'static str>,
 }
 
 impl Options {
     /// The options given to `function` (`kv::put`), as plain data.
-    pub fn new(function: &'static str, given: &rhai::Map) -> Result<Options, BadOption> {
+    pub fn new(function: impl Into<Cow<'static, str>>, given: &rhai::Map) -> Result<Options, BadOption> {
+        let function = function.into();
         let plain = |(name, value): (&rhai::Identifier, &rhai::Dynamic)| match from_dynamic(value) {
             Ok(value) => Ok((name.to_string(), value)),
             Err(source) => Err(BadOption::NotPlain {
-                function,
+                function: function.clone(),
                 name: name.to_string(),
                 source,
             }),
         };
+        let given = given.iter().map(plain).collect::<Result<_, _>>()?;
         Ok(Options {
             function,
-            given: given.iter().map(plain).collect::<Result<_, _>>()?,
+            given,
             known: Vec::new(),
         })
     }
 
     /// The same of a map that is plain data already, such as one within an option.
-    pub fn of(function: &'static str, given: Map) -> Options {
+    pub fn of(function: impl Into<Cow<'static, str>>, given: Map) -> Options {
         Options {
-            function,
+            function: function.into(),
             given,
             known: Vec::new(),
         }
@@ -136,23 +144,25 @@ impl Options {
 
     /// One of a few words.
     pub fn word(&mut self, name: &'static str, words: &[&'static str]) -> Result<Option<&'static str>, BadOption> {
+        let choices: Vec<(&'static str, &'static str)> = words.iter().map(|word| (*word, *word)).collect();
+        self.choice(name, &choices)
+    }
+
+    /// What one of a few words stands for.
+    pub fn choice<T: Clone>(
+        &mut self,
+        name: &'static str,
+        choices: &[(&'static str, T)],
+    ) -> Result<Option<T>, BadOption> {
         let Some(given) = self.value(name) else { return Ok(None) };
-        let found = given.as_str().and_then(|text| words.iter().find(|word| **word == text));
-        match found {
-            Some(word) => Ok(Some(word)),
-            None => {
-                let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
-                let near = given.as_str().and_then(|text| nearest(text, words.iter().copied()));
-                let near = near.map_or(String::new(), |near| format!(" (did you mean {near:?}?)"));
-                let wanted = format!("one of {}{near}", quoted.join(", "));
-                Err(BadOption::Kind {
-                    function: self.function,
-                    name,
-                    given: brief(&given),
-                    wanted,
-                })
-            }
+        let word = given.as_str();
+        if let Some((_, chosen)) = choices.iter().find(|(choice, _)| Some(*choice) == word) {
+            return Ok(Some(chosen.clone()));
         }
+        let quoted: Vec<String> = choices.iter().map(|(choice, _)| format!("{choice:?}")).collect();
+        let near = word.and_then(|word| nearest(word, choices.iter().map(|(choice, _)| *choice)));
+        let near = near.map_or(String::new(), |near| format!(" (did you mean {near:?}?)"));
+        Err(self.kind(name, &given, format!("one of {}{near}", quoted.join(", "))))
     }
 
     pub fn bool(&mut self, name: &'static str) -> Result<Option<bool>, BadOption> {
@@ -183,7 +193,7 @@ impl Options {
             Value::Text(text) => {
                 let parsed = duration::parse(text);
                 return parsed.map(Some).map_err(|source| BadOption::Duration {
-                    function: self.function,
+                    function: self.function.clone(),
                     name,
                     source,
                 });
@@ -213,7 +223,7 @@ impl Options {
     /// The error for an option that was not given and has no preset.
     pub fn missing(&self, name: &'static str, wanted: impl Into<String>) -> BadOption {
         BadOption::Missing {
-            function: self.function,
+            function: self.function.clone(),
             name,
             wanted: wanted.into(),
         }
@@ -222,10 +232,18 @@ impl Options {
     /// The error for an option that was given in a form no getter covers.
     pub fn kind(&self, name: &'static str, given: &Value, wanted: impl Into<String>) -> BadOption {
         BadOption::Kind {
-            function: self.function,
+            function: self.function.clone(),
             name,
             given: brief(given),
             wanted: wanted.into(),
+        }
+    }
+
+    /// The error for options that are each well but not together.
+    pub fn conflict(&self, reason: impl Into<String>) -> BadOption {
+        BadOption::Conflict {
+            function: self.function.clone(),
+            reason: reason.into(),
         }
     }
 
@@ -240,7 +258,7 @@ impl Options {
             None => format!("it takes {}", self.known.join(", ")),
         };
         Err(BadOption::Unknown {
-            function: self.function,
+            function: self.function.clone(),
             name: shorten(name),
             hint,
         })
@@ -268,7 +286,7 @@ impl Options {
         }
         let (low, high) = (bounds.start().to_string(), bounds.end().to_string());
         Err(BadOption::Range {
-            function: self.function,
+            function: self.function.clone(),
             name,
             given: number.to_string(),
             low,

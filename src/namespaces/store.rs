@@ -72,7 +72,7 @@ mod functions {
     ///
     /// - `collection`: 1 to 64 letters, digits, `_` or `-`.
     /// - `id`: 1 to 512 bytes without control characters.
-    /// - `data`: a map of plain data, up to 16 MiB.
+    /// - `data`: a map of plain data, up to 8 MiB.
     ///
     /// Errors: `STORE_BAD_NAME`, `STORE_TOO_LARGE`, `NOT_PLAIN_DATA`.
     ///
@@ -155,7 +155,8 @@ mod functions {
     /// Errors: `STORE_STALE_VERSION` when somebody else was quicker, `STORE_BAD_NAME`, `STORE_TOO_LARGE`.
     ///
     /// ```rhai
-    /// store::delete("drafts", draft.id, draft.version);
+    /// let draft = store::read("drafts", "2026-11-20-b");
+    /// if draft.data.state == "old" { store::delete("drafts", draft.id, draft.version); }
     /// ```
     #[rhai_fn(name = "delete", return_raw)]
     pub fn delete_at(ctx: NativeCallContext, collection: &str, id: &str, version: i64) -> ScriptResult {

@@ -17,6 +17,7 @@ use rhai::Engine;
 use serde::{Deserialize, Serialize};
 use tikv_jemalloc_ctl::thread;
 
+use crate::digits::grouped;
 use crate::effect::Failure;
 use crate::gate::Halt;
 use crate::io::clock::Clock;
@@ -104,9 +105,9 @@ impl ScriptLimits {
         format!(
             "{what} became too large: at most {} bytes in a string, {} items in an array or blob, {} fields in a map; \
              leave large collections to the host's functions",
-            group(self.string_bytes as u64),
-            group(self.array_items as u64),
-            group(self.map_fields as u64)
+            grouped(self.string_bytes as u64),
+            grouped(self.array_items as u64),
+            grouped(self.map_fields as u64)
         )
     }
 
@@ -118,7 +119,7 @@ impl ScriptLimits {
                 "LIMIT_OPERATIONS",
                 format!(
                     "the script took more than {} steps; is there an endless loop?",
-                    group(self.operations)
+                    grouped(self.operations)
                 ),
             ),
             Rhai::ErrorStackOverflow(_) => (
@@ -138,18 +139,6 @@ impl ScriptLimits {
         };
         Some(Failure::new(code, message))
     }
-}
-
-fn group(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
 }
 
 thread_local! {
@@ -233,7 +222,7 @@ impl Meter {
         if operations > self.operations_max {
             let message = format!(
                 "the script took more than {} steps; is there an endless loop?",
-                group(self.operations_max)
+                grouped(self.operations_max)
             );
             let limit = || Halt::Limit(Failure::new("LIMIT_OPERATIONS", message));
             return Err(self.recorded.clone().unwrap_or_else(limit));

@@ -12,6 +12,16 @@ pub enum Precondition {
     At(CommitNo),
 }
 
+impl Precondition {
+    /// Whether this is true of a key last written by `found`, or of one that is not there.
+    pub fn holds(self, found: Option<CommitNo>) -> bool {
+        match self {
+            Precondition::Absent => found.is_none(),
+            Precondition::At(version) => found == Some(version),
+        }
+    }
+}
+
 /// One change of the store, applied whole or not at all. The last word on a key counts.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {

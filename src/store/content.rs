@@ -16,8 +16,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sha2::{Digest, Sha256};
-
 use super::StoreError;
 use super::open::{make_folder, sync_folder};
 use crate::id::ContentHash;
@@ -259,19 +257,7 @@ fn copy_synced(from: &Path, to: &Path) -> io::Result<()> {
 
 /// The hash and length of a file of any size.
 fn hash_file(path: &Path) -> io::Result<(ContentHash, u64)> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    let mut bytes = 0;
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok((ContentHash::from_digest(hasher.finalize().into()), bytes)),
-            read => {
-                hasher.update(&buffer[..read]);
-                bytes += read as u64;
-            }
-        }
-    }
+    ContentHash::read(File::open(path)?)
 }
 
 #[cfg(test)]

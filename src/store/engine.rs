@@ -1,9 +1,10 @@
-//! The embedded engine: redb, with one writer thread that commits in groups.
+//! The embedded engine: redb, with commits gathered in memory and one thread that takes them to the disk.
 //!
-//! All rows live in one table, because each table touched costs a commit more than many rows do. Reads use a snapshot
-//! for the length of one call and never wait for the writer. Files named by a batch are on disk before the batch is
-//! made, because [`Content::put`](super::content::Content::put) syncs them; so the engine itself never looks at
-//! [`Batch::contents`].
+//! A commit is made in memory ([`pending`](super::pending)) and written with all others that wait
+//! ([`writer`](super::writer)). All rows live in one table, because each table touched costs a transaction more than
+//! many rows do. Reads lay what is pending over a snapshot of the file for the length of one call; they never wait for
+//! the disk to write. Files named by a batch are on disk before the batch is made, because
+//! [`Content::put`](super::content::Content::put) syncs them; so the engine itself never looks at [`Batch::contents`].
 //!
 //! *Invariant:* no foreign byte makes this module panic. redb trusts a file that was closed cleanly and may panic over
 //! a damaged one, so every call into it is [guarded](guard).
@@ -11,16 +12,18 @@
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use redb::{Database, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, StorageBackend, TableDefinition};
+use redb::{
+    Database, ReadOnlyDatabase, ReadOnlyTable, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition,
+};
 
 use super::keys::KEY_BYTES_MAX;
-use super::row::read_row;
+use super::layered::scan_layered;
+use super::pending::Pending;
+use super::row::{read_row, read_version};
 use super::writer::Writer;
-use super::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, open};
+use super::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, is_empty, open};
 
 pub use super::open::{EngineOptions, FORMAT, Repaired, repair};
 
@@ -38,6 +41,9 @@ pub const VALUE_BYTES_MAX: usize = 16 << 20;
 
 /// The most one batch may carry.
 pub const BATCH_BYTES_MAX: usize = 64 << 20;
+
+/// How many bytes may wait for the disk; above, commits wait for room.
+const PENDING_BYTES_MAX: usize = 32 << 20;
 
 /// An open store file.
 pub struct Engine {
@@ -87,18 +93,20 @@ impl Engine {
 
     /// Makes everything durable and closes the file, as dropping does, but says whether it went well.
     pub fn close(mut self) -> Result<(), StoreError> {
+        self.stop_writer();
+        self.shared.failure.get().cloned().map_or(Ok(()), Err)
+    }
+
+    fn stop_writer(&mut self) {
         if let Some(writer) = self.writer.take() {
-            writer.stop();
+            writer.stop(&self.shared);
         }
-        self.shared.failure.get().map_or(Ok(()), |failure| Err(failure.clone()))
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if let Some(writer) = self.writer.take() {
-            writer.stop();
-        }
+        self.stop_writer();
     }
 }
 
@@ -107,7 +115,11 @@ impl Store for Engine {
         if key < FIRST_KEY {
             return Ok(None);
         }
-        self.shared.read(|table| {
+        if let Some(found) = self.shared.lock().find(key) {
+            return Ok(found.cloned());
+        }
+        // What was pending a moment ago is in the file by now, or newer than this answer has to be.
+        self.shared.read(&self.shared.snapshot()?, |table| {
             let Some(stored) = table.get(key)? else {
                 return Ok(Ok(None));
             };
@@ -116,60 +128,91 @@ impl Store for Engine {
     }
 
     fn scan(&self, range: KeyRange, limit: usize, reverse: bool) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
-        let Some(range) = checked_range(&range) else {
+        let Some(range) = checked_range(range) else {
             return Ok(Vec::new());
         };
-        self.shared.read(|table| {
-            let mut entries = table.range::<&[u8]>(range)?;
-            let mut rows = Vec::new();
-            while rows.len() < limit {
-                let Some(entry) = (if reverse { entries.next_back() } else { entries.next() }) else {
-                    break;
-                };
-                let (key, stored) = entry?;
-                match self.shared.row(key.value(), stored.value()) {
-                    Ok(row) => rows.push((key.value().to_vec(), row)),
-                    Err(error) => return Ok(Err(error)),
+        let (layer, snapshot) = {
+            // Both of one moment: the writer cannot begin with other commits while this holds the lock.
+            let pending = self.shared.lock();
+            (pending.layer(&range, limit, reverse), self.shared.snapshot()?)
+        };
+        let range = (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice));
+        scan_layered(layer, limit, reverse, |limit| {
+            self.shared.read(&snapshot, |table| {
+                let mut entries = table.range::<&[u8]>(range)?;
+                let mut rows = Vec::new();
+                while rows.len() < limit {
+                    let Some(entry) = (if reverse { entries.next_back() } else { entries.next() }) else {
+                        break;
+                    };
+                    let (key, stored) = entry?;
+                    match self.shared.row(key.value(), stored.value()) {
+                        Ok(row) => rows.push((key.value().to_vec(), row)),
+                        Err(error) => return Ok(Err(error)),
+                    }
                 }
-            }
-            Ok(Ok(rows))
+                Ok(Ok(rows))
+            })
         })
     }
 
     fn commit(&self, batch: Batch, durability: Durability) -> Result<CommitNo, StoreError> {
-        let Some(writer) = &self.writer else {
+        if self.writer.is_none() {
             let reason = "it was opened for reading only".to_owned();
             return Err(StoreError::ReadOnly {
                 path: self.shared.path.clone(),
                 reason,
             });
-        };
+        }
         check_limits(&batch)?;
-        if batch.is_empty() {
-            let last = CommitNo(self.shared.visible.load(Ordering::Acquire));
+        let mut pending = self.shared.lock_for_commit()?;
+        self.shared.check_preconditions(&pending, &batch)?;
+        if batch.puts.is_empty() && batch.deletes.is_empty() {
+            let last = pending.open.last;
+            drop(pending);
             if durability == Durability::Now {
                 self.wait_durable(last)?;
             }
             return Ok(last);
         }
-        writer
-            .commit(batch, durability)
-            .unwrap_or_else(|| Err(self.shared.stopped()))
+        let is_first = pending.open.since.is_none();
+        let commit = pending.apply(batch);
+        let end = (durability == Durability::Now).then(|| pending.want_open());
+        // The writer sleeps without end while there is nothing to write, and else until the first commit is old.
+        if is_first || pending.is_due() {
+            self.shared.work.notify_one();
+        }
+        drop(pending);
+        end.map_or(Ok(()), |end| end.wait())?;
+        Ok(commit)
     }
 
     fn wait_durable(&self, commit: CommitNo) -> Result<(), StoreError> {
-        if self.shared.durable.load(Ordering::Acquire) >= commit.0 {
+        let mut pending = self.shared.lock();
+        if commit <= pending.durable {
             return Ok(());
         }
-        let Some(writer) = &self.writer else { return Ok(()) };
-        writer.sync().unwrap_or_else(|| Err(self.shared.stopped()))
+        if let Some(failure) = self.shared.failure.get() {
+            return Err(failure.clone());
+        }
+        let end = match &pending.flushing {
+            Some(flushing) if commit <= flushing.last || pending.open.since.is_none() => Arc::clone(&flushing.end),
+            _ if pending.open.since.is_none() => return Ok(()),
+            _ => {
+                self.shared.work.notify_one();
+                pending.want_open()
+            }
+        };
+        drop(pending);
+        end.wait()
     }
 
     fn stats(&self) -> StoreStats {
+        let pending = self.shared.lock();
         StoreStats {
-            durable_commits: self.shared.durable_commits.load(Ordering::Relaxed),
-            batches: self.shared.batches.load(Ordering::Relaxed),
-            last_commit: CommitNo(self.shared.visible.load(Ordering::Acquire)),
+            durable_commits: pending.durable_commits,
+            batches: pending.batches,
+            last_commit: pending.open.last,
         }
     }
 }
@@ -197,37 +240,33 @@ fn check_limits(batch: &Batch) -> Result<(), StoreError> {
     StoreError::check_size("the batch", bytes, BATCH_BYTES_MAX)
 }
 
-type BorrowedRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
-
 /// `range` without the engine's own rows; `None` when nothing is left, which redb would take for a mistake.
-fn checked_range(range: &KeyRange) -> Option<BorrowedRange<'_>> {
-    let low = match range.0.as_ref().map(Vec::as_slice) {
-        Bound::Unbounded => Bound::Included(FIRST_KEY),
-        Bound::Included(key) | Bound::Excluded(key) if key < FIRST_KEY => Bound::Included(FIRST_KEY),
+fn checked_range(range: KeyRange) -> Option<KeyRange> {
+    let low = match range.0 {
+        Bound::Included(key) | Bound::Excluded(key) if key.as_slice() < FIRST_KEY => Bound::Unbounded,
         bound => bound,
     };
-    let high = range.1.as_ref().map(Vec::as_slice);
-    let empty = match (low, high) {
-        (Bound::Included(a), Bound::Included(b)) => a > b,
-        (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => a >= b,
-        _ => false,
+    let low = if low == Bound::Unbounded {
+        Bound::Included(FIRST_KEY.to_vec())
+    } else {
+        low
     };
-    (!empty).then_some((low, high))
+    let range = (low, range.1);
+    (!is_empty(&range)).then_some(range)
 }
 
-/// What readers and the writer share.
+/// What readers, committers and the writer share.
 pub(super) struct Shared {
     /// Taken when it is closed.
     handle: Option<Handle>,
     pub(super) path: PathBuf,
-    /// The last commit that reads see.
-    pub(super) visible: AtomicU64,
-    /// The last commit on disk.
-    pub(super) durable: AtomicU64,
-    pub(super) durable_commits: AtomicU64,
-    pub(super) batches: AtomicU64,
-    /// The first failure of the storage, after which redb takes no more.
+    pending: Mutex<Pending>,
+    /// The first failure of the storage, after which nothing more is taken.
     pub(super) failure: OnceLock<StoreError>,
+    /// Told when there may be something to write.
+    pub(super) work: Condvar,
+    /// Told when something has been written, or will never be.
+    pub(super) room: Condvar,
 }
 
 /// The file as redb has it open.
@@ -236,25 +275,27 @@ pub(super) enum Handle {
     Reading(ReadOnlyDatabase),
 }
 
+type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
 impl Shared {
     fn new(handle: Handle, path: PathBuf) -> Result<Shared, StoreError> {
-        let mut shared = Shared {
+        let pending = Mutex::new(Pending::after(CommitNo::default()));
+        let failure = OnceLock::new();
+        let shared = Shared {
             handle: Some(handle),
             path,
-            visible: AtomicU64::new(0),
-            durable: AtomicU64::new(0),
-            durable_commits: AtomicU64::new(0),
-            batches: AtomicU64::new(0),
-            failure: OnceLock::new(),
+            pending,
+            failure,
+            work: Condvar::new(),
+            room: Condvar::new(),
         };
-        let last = shared.read(|table| {
+        let last = shared.read(&shared.snapshot()?, |table| {
             let Some(stored) = table.get(LAST_COMMIT_KEY)? else {
-                return Ok(Ok(0));
+                return Ok(Ok(CommitNo::default()));
             };
-            Ok(shared.row(LAST_COMMIT_KEY, stored.value()).map(|row| row.version.0))
+            Ok(shared.row(LAST_COMMIT_KEY, stored.value()).map(|row| row.version))
         })?;
-        shared.visible = AtomicU64::new(last);
-        shared.durable = AtomicU64::new(last);
+        *shared.lock() = Pending::after(last);
         Ok(shared)
     }
 
@@ -266,28 +307,76 @@ impl Shared {
         }
     }
 
-    /// Runs `look` on a snapshot of this moment.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until there is room for another commit.
+    fn lock_for_commit(&self) -> Result<MutexGuard<'_, Pending>, StoreError> {
+        let mut pending = self.lock();
+        loop {
+            match self.failure.get() {
+                Some(failure) => return Err(failure.clone()),
+                None if pending.open.bytes < PENDING_BYTES_MAX => return Ok(pending),
+                None => {
+                    pending.want_open();
+                    self.work.notify_one();
+                    pending = self.room.wait(pending).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    fn check_preconditions(&self, pending: &Pending, batch: &Batch) -> Result<(), StoreError> {
+        let mut snapshot = None;
+        for (key, precondition) in &batch.preconditions {
+            let found = match pending.find(key) {
+                Some(found) => found.map(|row| row.version),
+                None => {
+                    let snapshot = match &snapshot {
+                        Some(snapshot) => snapshot,
+                        None => snapshot.insert(self.snapshot()?),
+                    };
+                    self.read(snapshot, |table| {
+                        let Some(stored) = table.get(key.as_slice())? else {
+                            return Ok(Ok(None));
+                        };
+                        let version = read_version(key, stored.value());
+                        Ok(version.ok_or_else(|| self.altered(key)).map(Some))
+                    })?
+                }
+            };
+            if !precondition.holds(found) {
+                return Err(StoreError::Conflict { key: key.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Result<ReadTransaction, StoreError> {
+        let snapshot = guard(&self.path, || match &self.handle {
+            Some(Handle::Writing(database)) => database.begin_read(),
+            Some(Handle::Reading(database)) => database.begin_read(),
+            None => unreachable!("the handle is taken when the last owner is dropped"),
+        })?;
+        snapshot.map_err(|error| self.explain(error.into()))
+    }
+
+    /// Runs `look` on the rows of the file as `snapshot` has them.
     fn read<T>(
         &self,
-        look: impl FnOnce(&ReadOnlyTable<&'static [u8], &'static [u8]>) -> Result<Result<T, StoreError>, redb::Error>,
+        snapshot: &ReadTransaction,
+        look: impl FnOnce(&Rows) -> Result<Result<T, StoreError>, redb::Error>,
     ) -> Result<T, StoreError> {
-        let outcome = guard(&self.path, || {
-            let snapshot = match &self.handle {
-                Some(Handle::Writing(database)) => database.begin_read()?,
-                Some(Handle::Reading(database)) => database.begin_read()?,
-                None => unreachable!("the handle is taken when the last owner is dropped"),
-            };
-            look(&snapshot.open_table(ROWS)?)
-        })?;
-        outcome.map_err(|error| self.explain(error))?
+        guard(&self.path, || look(&snapshot.open_table(ROWS)?))?.map_err(|error| self.explain(error))?
     }
 
     /// The row stored under `key`.
-    pub(super) fn row(&self, key: &[u8], stored: &[u8]) -> Result<Row, StoreError> {
+    fn row(&self, key: &[u8], stored: &[u8]) -> Result<Row, StoreError> {
         read_row(key, stored).ok_or_else(|| self.altered(key))
     }
 
-    pub(super) fn altered(&self, key: &[u8]) -> StoreError {
+    fn altered(&self, key: &[u8]) -> StoreError {
         StoreError::corrupt(
             &self.path,
             format!("{} is not as it was written", super::keys::describe(key)),
@@ -297,17 +386,10 @@ impl Shared {
     /// What redb's error means for those who asked.
     pub(super) fn explain(&self, error: redb::Error) -> StoreError {
         match (error, self.failure.get()) {
+            // The first failure is the cause; what redb says afterwards is only that there was one.
             (redb::Error::PreviousIo, Some(failure)) => failure.clone(),
             (error, _) => open::explain(&self.path, error),
         }
-    }
-
-    fn stopped(&self) -> StoreError {
-        let reason = "its writer has stopped".to_owned();
-        self.failure.get().cloned().unwrap_or(StoreError::Io {
-            path: self.path.clone(),
-            reason,
-        })
     }
 }
 

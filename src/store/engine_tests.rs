@@ -6,6 +6,7 @@ use std::fs;
 use std::ops::Bound;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -101,6 +102,126 @@ fn commits_of_many_threads_share_syncs_and_each_is_numbered_once() {
 }
 
 #[test]
+fn readers_see_each_commit_whole_and_never_step_back() {
+    let engine = open_disk(&TestDisk::with_slow_sync(Duration::from_micros(50)));
+    // Each commit makes a row and deletes another, so that a scan that mixes two moments shows it.
+    let nth_commit = |n: u64| {
+        let mut batch = put("a", &n.to_string());
+        batch.put(format!("row {}", n % 1000).into(), n.to_string().into());
+        batch.delete(format!("row {}", (n + 500) % 1000).into());
+        engine.commit(batch, Durability::Soon).unwrap();
+    };
+    let nth_state = |n: u64| -> Rows {
+        let rows = (n - 499..=n).map(|n| (format!("row {}", n % 1000).into_bytes(), n.to_string().into_bytes()));
+        rows.chain([(b"a".to_vec(), n.to_string().into_bytes())]).collect()
+    };
+    (1..=500).for_each(nth_commit);
+    let reading = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in (501..).take_while(|_| reading.load(Ordering::Relaxed)) {
+                nth_commit(n);
+                // Else every generation touches every row, and no answer needs the file.
+                std::thread::sleep(Duration::from_micros(20));
+            }
+        });
+        scope.spawn(|| {
+            while reading.load(Ordering::Relaxed) {
+                engine.wait_durable(CommitNo(u64::MAX)).unwrap();
+            }
+        });
+        let mut seen = 0;
+        let mut read = |reverse| {
+            let rows = engine.scan((Bound::Unbounded, Bound::Unbounded), 501, reverse).unwrap();
+            let rows: Rows = rows.into_iter().map(|(key, row)| (key, row.value)).collect();
+            let number = |value: &[u8]| -> u64 { std::str::from_utf8(value).unwrap().parse().unwrap() };
+            let n = number(&rows[b"a".as_slice()]);
+            let later = number(&engine.get(b"a").unwrap().unwrap().value);
+            let rises = seen <= n && n <= later;
+            seen = later;
+            rises && rows == nth_state(n)
+        };
+        let all_right = (0..200).all(|n| read(n % 2 == 0));
+        reading.store(false, Ordering::Relaxed);
+        assert!(
+            all_right,
+            "a read mixed two moments, or was of an earlier one than the read before"
+        );
+    });
+}
+
+#[test]
+fn commits_go_on_and_are_seen_while_earlier_ones_are_on_their_way_to_the_disk() {
+    let disk = TestDisk::default();
+    let engine = open_disk(&disk);
+    disk.hold();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| engine.commit(nth_batch(1), Durability::Now));
+        disk.wait_for_sync();
+        for n in 2..=9 {
+            engine.commit(nth_batch(n), Durability::Soon).unwrap();
+            assert_eq!(batches_held(&engine), n);
+        }
+        disk.release();
+        assert_eq!(first.join().unwrap(), Ok(CommitNo(1)));
+    });
+    assert_eq!(batches_held(&engine), 9);
+}
+
+#[test]
+fn whoever_waits_is_told_when_the_disk_fills_up_also_behind_others() {
+    let disk = TestDisk::default();
+    let engine = open_disk(&disk);
+    disk.hold();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| engine.commit(nth_batch(1), Durability::Now));
+        disk.wait_for_sync();
+        let second = scope.spawn(|| engine.commit(nth_batch(2), Durability::Now));
+        while engine.stats().batches < 2 {
+            std::thread::yield_now();
+        }
+        disk.fill();
+        disk.release();
+        for outcome in [first, second].map(|thread| thread.join().unwrap()) {
+            assert_eq!(outcome.unwrap_err().code(), "STORE_FULL");
+        }
+    });
+    assert_eq!(
+        engine.commit(nth_batch(3), Durability::Soon).unwrap_err().code(),
+        "STORE_FULL"
+    );
+}
+
+#[test]
+fn what_waits_for_a_slow_disk_is_bounded() {
+    let disk = TestDisk::default();
+    let engine = open_disk(&disk);
+    disk.hold();
+    let large = |n: u64| {
+        let mut batch = Batch::new();
+        batch.put(format!("{n}").into(), vec![0; 12 << 20]);
+        batch
+    };
+    let engine = &engine;
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| engine.commit(large(0), Durability::Now));
+        disk.wait_for_sync();
+        let others = scope.spawn(|| (1..=4).try_for_each(|n| engine.commit(large(n), Durability::Soon).map(drop)));
+        while engine.stats().batches < 4 {
+            std::thread::yield_now();
+        }
+        // More would be taken within a millisecond, were there no limit.
+        std::thread::sleep(Duration::from_millis(100));
+        let taken = engine.stats().batches;
+        disk.release();
+        assert_eq!(taken, 4, "three are 36 MiB, on top of the one on its way");
+        others.join().unwrap().unwrap();
+        first.join().unwrap().unwrap();
+    });
+    assert_eq!(engine.stats().batches, 5);
+}
+
+#[test]
 fn of_racing_increments_none_is_lost() {
     let engine = open_disk(&TestDisk::default());
     std::thread::scope(|scope| {
@@ -172,13 +293,24 @@ fn soon_is_synced_by_itself_and_by_a_close() {
     let disk = TestDisk::default();
     let engine = open_disk(&disk);
     engine.commit(nth_batch(1), Durability::Soon).unwrap();
-    while engine.stats().durable_commits == 0 {
+    let is_synced = || {
         std::thread::sleep(Duration::from_millis(5));
-    }
+        engine.stats().durable_commits == 1
+    };
+    assert!((0..400).any(|_| is_synced()), "not even after two seconds");
     assert_eq!(batches_held(&open_disk(&disk.after_power_cut(|| false))), 1);
     engine.commit(nth_batch(2), Durability::Soon).unwrap();
     engine.close().unwrap();
     assert_eq!(batches_held(&open_disk(&disk.after_power_cut(|| false))), 2);
+}
+
+#[test]
+fn a_close_that_could_not_keep_everything_says_so() {
+    let disk = TestDisk::default();
+    let engine = open_disk(&disk);
+    engine.commit(nth_batch(1), Durability::Soon).unwrap();
+    disk.fill();
+    assert_eq!(engine.close().unwrap_err().code(), "STORE_FULL");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`batch`] | puts, deletes and preconditions that succeed or fail together |
-//! | [`engine`] | redb with one group-committing writer |
+//! | [`engine`] | redb, with commits gathered in memory and one thread that takes them to the disk |
 //! | [`overlay`] | a copy-on-write view, for `plan`, `replay` and tests |
 //! | [`content`] | large values as files named by their hash |
 //! | [`large`] | a value in a row, or in a content file that the row names |
@@ -24,9 +24,11 @@ pub mod error;
 pub mod keys;
 pub mod kv;
 pub mod large;
+mod layered;
 mod open;
 pub mod order;
 pub mod overlay;
+mod pending;
 mod row;
 pub mod tx;
 mod writer;
@@ -69,6 +71,15 @@ pub enum Durability {
 
 /// A range of keys, either end open or closed.
 pub type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// Whether no key can lie in `range`; maps and redb take some of these for mistakes.
+fn is_empty(range: &KeyRange) -> bool {
+    match (&range.0, &range.1) {
+        (Bound::Included(a), Bound::Included(b)) => a > b,
+        (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => a >= b,
+        _ => false,
+    }
+}
 
 /// An ordered space of keys. Reads see every commit that has returned, whatever its durability.
 pub trait Store: Send + Sync {

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::engine::Engine;
+use super::engine::{Engine, EngineOptions};
 use super::overlay::Overlay;
+use super::test_disk::TestDisk;
 use super::{Batch, CommitNo, Durability, KeyRange, Precondition, Row, Store};
 
 #[derive(Clone, Debug)]
@@ -158,6 +161,25 @@ proptest! {
     #[test]
     fn the_engine_behaves_as_a_map(steps in proptest::collection::vec(step(), 1..40)) {
         Model::default().run(&Engine::in_memory().unwrap(), steps)?;
+    }
+
+    #[test]
+    fn the_engine_behaves_as_a_map_while_commits_go_to_the_disk(steps in proptest::collection::vec(step(), 20..60)) {
+        let engine = Engine::with_backend(
+            TestDisk::with_slow_sync(Duration::from_micros(20)),
+            EngineOptions::default(),
+        ).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    engine.wait_durable(CommitNo(u64::MAX)).unwrap();
+                }
+            });
+            let result = Model::default().run(&engine, steps);
+            done.store(true, Ordering::Relaxed);
+            result
+        })?;
     }
 
     #[test]

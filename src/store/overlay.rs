@@ -7,10 +7,10 @@
 //! one written there.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Batch, CommitNo, Durability, KeyRange, Precondition, Row, Store, StoreError, StoreStats};
+use super::layered::{cut_layer, scan_layered};
+use super::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, is_empty};
 
 /// Where the numbers of overlays over an engine begin; an engine would need ten thousand years to come here.
 const FIRST_COMMIT: u64 = 1 << 63;
@@ -107,28 +107,18 @@ impl Store for Overlay {
             return Ok(Vec::new());
         }
         let state = self.state();
-        let own = || state.changes.range(range.clone());
-        // Only a deletion hides a row of the base without putting another in its place; with as many rows more, one
-        // scan of the base suffices, and all it returns is of one moment.
-        let deleted = own().filter(|(_, entry)| entry.after.is_none()).count();
-        let mut rows: BTreeMap<Vec<u8>, Row> = match &self.base {
-            Some(base) => base
-                .scan(range.clone(), limit.saturating_add(deleted), reverse)?
-                .into_iter()
-                .collect(),
-            None => BTreeMap::new(),
-        };
-        for (key, entry) in own() {
-            match &entry.after {
-                Some(row) => drop(rows.insert(key.clone(), row.clone())),
-                None => drop(rows.remove(key)),
-            }
-        }
-        let rows = rows.into_iter();
-        Ok(if reverse {
-            rows.rev().take(limit).collect()
+        let own = state
+            .changes
+            .range(range.clone())
+            .map(|(key, entry)| (key, entry.after.as_ref()));
+        let layer = if reverse {
+            cut_layer(own.rev(), limit)
         } else {
-            rows.take(limit).collect()
+            cut_layer(own, limit)
+        };
+        scan_layered(layer, limit, reverse, |limit| match &self.base {
+            Some(base) => base.scan(range, limit, reverse),
+            None => Ok(Vec::new()),
         })
     }
 
@@ -136,11 +126,7 @@ impl Store for Overlay {
         let mut state = self.state();
         for (key, precondition) in &batch.preconditions {
             let found = self.merged_row(&state, key)?.map(|row| row.version);
-            let holds = match precondition {
-                Precondition::Absent => found.is_none(),
-                Precondition::At(version) => found == Some(*version),
-            };
-            if !holds {
+            if !precondition.holds(found) {
                 return Err(StoreError::Conflict { key: key.clone() });
             }
         }
@@ -182,18 +168,10 @@ impl Store for Overlay {
     }
 }
 
-/// Whether no key can lie in `range`; a map would take some of these for mistakes.
-fn is_empty(range: &KeyRange) -> bool {
-    match (&range.0, &range.1) {
-        (Bound::Included(a), Bound::Included(b)) => a > b,
-        (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => a >= b,
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Precondition;
     use crate::store::engine::Engine;
 
     fn put(key: &str, value: &str) -> Batch {

@@ -2,13 +2,13 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at the clock")]
 
 use std::io::{self, ErrorKind};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use redb::StorageBackend;
 
 /// A disk in memory; clones are the same disk.
 #[derive(Clone, Debug, Default)]
-pub struct TestDisk(Arc<Mutex<State>>);
+pub struct TestDisk(Arc<(Mutex<State>, Condvar)>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -23,6 +23,10 @@ struct State {
     /// The operation from which all fail.
     full_from: Option<u64>,
     sync_takes: std::time::Duration,
+    /// Whether syncs wait until they are let go.
+    is_held: bool,
+    /// How many syncs wait so.
+    waiting: u32,
 }
 
 #[derive(Debug)]
@@ -61,6 +65,27 @@ impl TestDisk {
         disk
     }
 
+    /// From now on nothing fits any more.
+    pub fn fill(&self) {
+        self.state().full_from = Some(0);
+    }
+
+    /// Makes every sync wait until [`release`](TestDisk::release).
+    pub fn hold(&self) {
+        self.state().is_held = true;
+    }
+
+    pub fn release(&self) {
+        self.state().is_held = false;
+        self.0.1.notify_all();
+    }
+
+    /// Returns when a sync waits to be released.
+    pub fn wait_for_sync(&self) {
+        let state = self.0.1.wait_while(self.state(), |state| state.waiting == 0).unwrap();
+        drop(state);
+    }
+
     pub fn with_slow_sync(sync_takes: std::time::Duration) -> TestDisk {
         let disk = TestDisk::default();
         disk.state().sync_takes = sync_takes;
@@ -91,7 +116,7 @@ impl TestDisk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.0.0.lock().unwrap()
     }
 
     fn change(&self, change: Change) -> io::Result<()> {
@@ -137,6 +162,10 @@ impl StorageBackend for TestDisk {
         let takes = self.state().sync_takes;
         std::thread::sleep(takes);
         let mut state = self.state();
+        state.waiting += 1;
+        self.0.1.notify_all();
+        let mut state = self.0.1.wait_while(state, |state| state.is_held).unwrap();
+        state.waiting -= 1;
         state.count_operation()?;
         state.durable = state.live.clone();
         state.pending.clear();

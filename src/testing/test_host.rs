@@ -74,7 +74,7 @@ impl Default for TestHost {
             secrets: Vec::new(),
             hosts: Vec::new(),
             providers: BTreeMap::new(),
-            modules: vec![Box::new(crate::namespaces::modules)],
+            modules: vec![Box::new(|| crate::namespaces::modules(&[]))],
             scratch: Scratch::new(&crate::io::chance::SystemChance).expect("a scratch folder"),
             chance: Arc::new(SeededChance::new(7)),
             seen: Mutex::default(),

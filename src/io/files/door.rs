@@ -7,8 +7,6 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use sha2::{Digest, Sha256};
-
 use super::fault::FileFault;
 use super::list::{self, FileInfo};
 use crate::id::ContentHash;
@@ -115,17 +113,9 @@ impl ProjectFiles {
     /// The hash of the file's content, read piece by piece.
     pub fn hash(&self, path: &CheckedPath) -> Result<ContentHash, FileFault> {
         let (file, _) = self.reopen(path, MEDIA_BYTES_MAX)?;
-        let mut file = file.take(MEDIA_BYTES_MAX);
-        let mut digest = Sha256::new();
-        let mut piece = vec![0; 128 << 10];
-        loop {
-            match file.read(&mut piece) {
-                Ok(0) => return Ok(ContentHash::from_digest(digest.finalize().into())),
-                Ok(length) => digest.update(&piece[..length]),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(unreadable(&path.asked, error)),
-            }
-        }
+        let hashed = ContentHash::read(file.take(MEDIA_BYTES_MAX));
+        let (hash, _) = hashed.map_err(|error| unreadable(&path.asked, error))?;
+        Ok(hash)
     }
 
     /// Size and age of the file at `path`.

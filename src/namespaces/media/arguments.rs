@@ -77,9 +77,9 @@ pub fn thumbnail(info: &MediaInfo, options: &ThumbnailOptions) -> Result<Argumen
         filters.push(format!("scale={width}:-1:{SCALING}"));
     }
     filters.push("setsar=1".to_owned());
-    let (codec, extension): (&[&str], _) = match options.format {
-        Picture::Jpeg => (&["-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p"], "jpg"),
-        Picture::Png => (&["-c:v", "png", "-pix_fmt", "rgb24"], "png"),
+    let codec: &[&str] = match options.format {
+        Picture::Jpeg => &["-c:v", "mjpeg", "-q:v", "3", "-pix_fmt", "yuvj420p"],
+        Picture::Png => &["-c:v", "png", "-pix_fmt", "rgb24"],
     };
     let mut after_input = Vec::new();
     push(
@@ -98,7 +98,7 @@ pub fn thumbnail(info: &MediaInfo, options: &ThumbnailOptions) -> Result<Argumen
     Ok(Arguments {
         before_input: vec!["-ss".to_owned(), micros(at)],
         after_input,
-        extension,
+        extension: options.format.ending(),
         duration_ms: None,
     })
 }

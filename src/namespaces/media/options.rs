@@ -1,20 +1,16 @@
-//! What a playbook asks for, as types. Pure.
-//!
-//! Each is read from a map in which every field may be left out. A field that is not known is refused, with the one
-//! that was probably meant: a misspelt option that is silently ignored costs a published video.
+//! What a playbook asks for, as types. Pure. Every option may be left out.
 
 use std::ops::RangeInclusive;
 
-use super::fault::MediaFault;
-use crate::value::{Map, Value};
+use crate::namespaces::options::{BadOption, Options};
+use crate::value::Value;
 
 /// A day: no time in a video lies further.
 const SECONDS_MAX: f64 = 86_400.0;
 /// How long a side of an output may be, in pixels.
 pub(super) const SIDES: RangeInclusive<i64> = 16..=4096;
 /// From x264's least loss that is not lossless, which few players show, to its worst.
-const CRF_MIN: i64 = 1;
-const CRF_MAX: i64 = 51;
+const CRFS: RangeInclusive<i64> = 1..=51;
 const CRF: u8 = 20;
 
 /// Which part of a video is kept.
@@ -152,223 +148,136 @@ pub enum Picture {
     Png,
 }
 
+impl Picture {
+    /// How the name of its file ends.
+    pub fn ending(self) -> &'static str {
+        match self {
+            Picture::Jpeg => "jpg",
+            Picture::Png => "png",
+        }
+    }
+}
+
 impl CutOptions {
-    pub fn from_value(options: &Value) -> Result<CutOptions, MediaFault> {
-        let fields = Fields::of("cut", options, &["from", "to", "length", "copy", "crf", "preset"])?;
+    pub fn read(options: &mut Options) -> Result<CutOptions, BadOption> {
         Ok(CutOptions {
-            from: fields.seconds("from")?.unwrap_or(0.0),
-            to: fields.seconds("to")?,
-            length: fields.seconds("length")?,
-            copy: fields.truth("copy")?.unwrap_or(false),
-            encoding: fields.encoding()?,
+            from: seconds(options, "from")?.unwrap_or(0.0),
+            to: seconds(options, "to")?,
+            length: seconds(options, "length")?,
+            copy: options.bool("copy")?.unwrap_or(false),
+            encoding: encoding(options)?,
         })
     }
 }
 
 impl ReframeOptions {
-    pub fn from_value(options: &Value) -> Result<ReframeOptions, MediaFault> {
-        let known = ["ratio", "fit", "colour", "width", "height", "crf", "preset"];
-        let fields = Fields::of("reframe", options, &known)?;
-        let colour = fields.text("colour")?.map(colour).transpose()?;
+    pub fn read(options: &mut Options) -> Result<ReframeOptions, BadOption> {
+        let colour = match options.value("colour") {
+            Some(given) => Some(colour(&given).ok_or_else(|| options.kind("colour", &given, COLOURS))?),
+            None => None,
+        };
         let fits = [
             ("crop", Fit::Crop),
             ("pad", Fit::Pad(colour.unwrap_or_default())),
             ("blur", Fit::Blur),
         ];
-        let fit = fields.one_of("fit", &fits)?.unwrap_or_default();
+        let fit = options.choice("fit", &fits)?.unwrap_or_default();
         if colour.is_some() && !matches!(fit, Fit::Pad(_)) {
-            return Err(MediaFault::option(
-                "`colour` is given, but only `fit: \"pad\"` fills with a colour",
-            ));
+            return Err(options.conflict("`colour` is given, but only `fit: \"pad\"` fills with a colour"));
         }
         Ok(ReframeOptions {
-            ratio: fields.one_of("ratio", &Ratio::NAMES)?.unwrap_or_default(),
+            ratio: options.choice("ratio", &Ratio::NAMES)?.unwrap_or_default(),
             fit,
-            width: fields.side("width", true)?,
-            height: fields.side("height", true)?,
-            encoding: fields.encoding()?,
+            width: even_side(options, "width")?,
+            height: even_side(options, "height")?,
+            encoding: encoding(options)?,
         })
     }
 }
 
 impl ThumbnailOptions {
-    pub fn from_value(options: &Value) -> Result<ThumbnailOptions, MediaFault> {
-        let fields = Fields::of("thumbnail", options, &["at", "width", "format"])?;
+    pub fn read(options: &mut Options) -> Result<ThumbnailOptions, BadOption> {
         let formats = [("jpeg", Picture::Jpeg), ("png", Picture::Png)];
         Ok(ThumbnailOptions {
-            at: fields.seconds("at")?.unwrap_or(0.0),
-            width: fields.side("width", false)?,
-            format: fields.one_of("format", &formats)?.unwrap_or_default(),
+            at: seconds(options, "at")?.unwrap_or(0.0),
+            width: options.int("width", SIDES)?.map(|pixels| pixels as u32),
+            format: options.choice("format", &formats)?.unwrap_or_default(),
         })
     }
 }
 
-/// `black`, `white` or `#rrggbb`.
-fn colour(text: &str) -> Result<Colour, MediaFault> {
+const COLOURS: &str = "\"black\", \"white\" or \"#rrggbb\"";
+
+fn colour(given: &Value) -> Option<Colour> {
     let mut colour = [0; 3];
-    match text {
+    match given.as_str()? {
         "black" => {}
         "white" => colour = [255; 3],
-        _ => {
-            let digits = text.strip_prefix('#').unwrap_or_default();
-            hex::decode_to_slice(digits, &mut colour)
-                .map_err(|_| wrong("colour", &Value::from(text), "\"black\", \"white\" or \"#rrggbb\""))?;
-        }
+        text => hex::decode_to_slice(text.strip_prefix('#')?, &mut colour).ok()?,
     }
-    Ok(Colour(colour))
+    Some(Colour(colour))
 }
 
-/// The fields of a map of options.
-struct Fields<'a>(Option<&'a Map>);
+fn seconds(options: &mut Options, name: &'static str) -> Result<Option<f64>, BadOption> {
+    options.float(name, 0.0..=SECONDS_MAX)
+}
 
-impl<'a> Fields<'a> {
-    /// Refuses what is no map, and a field that is not among the `known`.
-    fn of(function: &str, options: &'a Value, known: &[&str]) -> Result<Fields<'a>, MediaFault> {
-        let map = match options {
-            Value::Unit => return Ok(Fields(None)),
-            Value::Map(map) => map,
-            other => {
-                let problem = format!(
-                    "the options of `media::{function}` are of type {}; a map is needed",
-                    other.kind()
-                );
-                return Err(MediaFault::option(problem));
-            }
-        };
-        let Some(unknown) = map.keys().find(|name| !known.contains(&name.as_str())) else {
-            return Ok(Fields(Some(map)));
-        };
-        let near = known
-            .iter()
-            .find(|name| strsim::damerau_levenshtein(name, unknown) <= 2);
-        let meant = near.map_or(String::new(), |name| format!("did you mean `{name}`? "));
-        let unknown: String = unknown.chars().take(40).collect();
-        let known = known.join(", ");
-        Err(MediaFault::option(format!(
-            "`media::{function}` has no option {unknown:?}; {meant}it takes {known}"
-        )))
-    }
-
-    /// The field; `()` counts as left out.
-    fn get(&self, name: &str) -> Option<&'a Value> {
-        self.0?.get(name).filter(|value| !value.is_unit())
-    }
-
-    fn seconds(&self, name: &str) -> Result<Option<f64>, MediaFault> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        match value.as_float().filter(|seconds| (0.0..=SECONDS_MAX).contains(seconds)) {
-            Some(seconds) => Ok(Some(seconds)),
-            None => Err(wrong(name, value, "a number of seconds from 0 to 86400")),
+/// Pixels. H.264 in its usual form stores colour for squares of four pixels, so a video's sides must be even.
+fn even_side(options: &mut Options, name: &'static str) -> Result<Option<u32>, BadOption> {
+    match options.int(name, SIDES)? {
+        Some(pixels) if pixels % 2 != 0 => {
+            let near = format!("an even number, such as {} or {},", pixels - 1, pixels + 1);
+            Err(options.kind(name, &Value::Int(pixels), near))
         }
-    }
-
-    fn truth(&self, name: &str) -> Result<Option<bool>, MediaFault> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        value
-            .as_bool()
-            .map(Some)
-            .ok_or_else(|| wrong(name, value, "true or false"))
-    }
-
-    fn text(&self, name: &str) -> Result<Option<&'a str>, MediaFault> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        value.as_str().map(Some).ok_or_else(|| wrong(name, value, "a string"))
-    }
-
-    fn one_of<T: Clone>(&self, name: &str, choices: &[(&'static str, T)]) -> Result<Option<T>, MediaFault> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let choice = choices.iter().find(|(choice, _)| value.as_str() == Some(choice));
-        let known: Vec<String> = choices.iter().map(|(choice, _)| format!("{choice:?}")).collect();
-        choice
-            .map(|(_, chosen)| Some(chosen.clone()))
-            .ok_or_else(|| wrong(name, value, &known.join(", ")))
-    }
-
-    /// Pixels. H.264 in its usual form stores colour for squares of four pixels, so a video's sides must be even.
-    fn side(&self, name: &str, even: bool) -> Result<Option<u32>, MediaFault> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        match value.as_int().filter(|pixels| SIDES.contains(pixels)) {
-            Some(pixels) if even && pixels % 2 != 0 => {
-                let problem = format!(
-                    "`{name}` is {pixels}; a video needs an even number: {} or {}",
-                    pixels - 1,
-                    pixels + 1
-                );
-                Err(MediaFault::option(problem))
-            }
-            Some(pixels) => Ok(Some(pixels as u32)),
-            None => Err(wrong(name, value, "a whole number of pixels from 16 to 4096")),
-        }
-    }
-
-    fn encoding(&self) -> Result<Encoding, MediaFault> {
-        let preset = self.one_of("preset", &PRESETS.map(|preset| (preset, preset)))?;
-        let crf = match self.get("crf") {
-            None => CRF,
-            Some(value) => match value.as_int().filter(|crf| (CRF_MIN..=CRF_MAX).contains(crf)) {
-                Some(crf) => crf as u8,
-                None => return Err(wrong("crf", value, "a whole number from 1 (best) to 51 (smallest)")),
-            },
-        };
-        Ok(Encoding {
-            crf,
-            preset: preset.unwrap_or("medium"),
-        })
+        pixels => Ok(pixels.map(|pixels| pixels as u32)),
     }
 }
 
-fn wrong(name: &str, value: &Value, needed: &str) -> MediaFault {
-    let shown: String = match value {
-        Value::Int(_) | Value::Float(_) | Value::Bool(_) | Value::Text(_) => {
-            value.to_string().chars().take(60).collect()
-        }
-        other => format!("of type {}", other.kind()),
-    };
-    MediaFault::option(format!("`{name}` is {shown}; {needed} is needed"))
+fn encoding(options: &mut Options) -> Result<Encoding, BadOption> {
+    let preset = options.choice("preset", &PRESETS.map(|preset| (preset, preset)))?;
+    let crf = options.int("crf", CRFS)?;
+    Ok(Encoding {
+        crf: crf.map_or(CRF, |crf| crf as u8),
+        preset: preset.unwrap_or("medium"),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn map(json: &str) -> Value {
-        Value::from_json(serde_json::from_str(json).unwrap())
+    fn options(json: &str) -> Options {
+        let given = Value::from_json(serde_json::from_str(json).unwrap());
+        Options::of("media::test", given.as_map().unwrap().clone())
     }
 
     #[test]
     fn everything_may_be_left_out() {
-        assert_eq!(CutOptions::from_value(&Value::Unit).unwrap(), CutOptions::default());
+        assert_eq!(CutOptions::read(&mut options("{}")), Ok(CutOptions::default()));
+        assert_eq!(ReframeOptions::read(&mut options("{}")), Ok(ReframeOptions::default()));
         assert_eq!(
-            ReframeOptions::from_value(&map("{}")).unwrap(),
-            ReframeOptions::default()
-        );
-        assert_eq!(
-            ThumbnailOptions::from_value(&map(r#"{"at": null}"#)).unwrap(),
-            ThumbnailOptions::default()
+            ThumbnailOptions::read(&mut options(r#"{"at": null}"#)),
+            Ok(ThumbnailOptions::default())
         );
     }
 
     #[test]
     fn options_are_read_from_a_map() {
-        let cut = CutOptions::from_value(&map(
-            r#"{"from": 1, "to": 2.5, "copy": true, "crf": 30, "preset": "fast"}"#,
-        ));
-        let encoding = Encoding {
-            crf: 30,
-            preset: "fast",
+        let mut given = options(r#"{"from": 1, "to": 2.5, "copy": true, "crf": 30, "preset": "fast"}"#);
+        let expected = CutOptions {
+            from: 1.0,
+            to: Some(2.5),
+            length: None,
+            copy: true,
+            encoding: Encoding {
+                crf: 30,
+                preset: "fast",
+            },
         };
-        assert_eq!(
-            cut.unwrap(),
-            CutOptions {
-                from: 1.0,
-                to: Some(2.5),
-                length: None,
-                copy: true,
-                encoding
-            }
-        );
-        let reframe = map(r##"{"ratio": "1:1", "fit": "pad", "colour": "#ff8000", "width": 720}"##);
-        let reframe = ReframeOptions::from_value(&reframe).unwrap();
+        assert_eq!(CutOptions::read(&mut given), Ok(expected));
+        assert_eq!(given.finish(), Ok(()));
+        let mut given = options(r##"{"ratio": "1:1", "fit": "pad", "colour": "#ff8000", "width": 720}"##);
+        let reframe = ReframeOptions::read(&mut given).unwrap();
         assert_eq!(
             (reframe.ratio, reframe.fit, reframe.width),
             (Ratio::Square, Fit::Pad(Colour([255, 128, 0])), Some(720))
@@ -377,46 +286,27 @@ mod tests {
 
     #[test]
     fn a_wrong_option_is_named_with_its_value_and_what_is_needed() {
-        let cut = |json: &str| CutOptions::from_value(&map(json)).unwrap_err().to_string();
-        let reframe = |json: &str| ReframeOptions::from_value(&map(json)).unwrap_err().to_string();
-        assert_eq!(
-            cut(r#"{"form": 1}"#),
-            "`media::cut` has no option \"form\"; did you mean `from`? it takes from, to, length, copy, crf, preset"
-        );
-        assert_eq!(
-            cut("[1]"),
-            "the options of `media::cut` are of type array; a map is needed"
-        );
+        let cut = |json: &str| CutOptions::read(&mut options(json)).unwrap_err().to_string();
+        let reframe = |json: &str| ReframeOptions::read(&mut options(json)).unwrap_err().to_string();
         assert_eq!(
             cut(r#"{"from": -1}"#),
-            "`from` is -1; a number of seconds from 0 to 86400 is needed"
-        );
-        assert_eq!(
-            cut(r#"{"to": "2"}"#),
-            "`to` is \"2\"; a number of seconds from 0 to 86400 is needed"
+            "the option `from` of `media::test` is -1; it must be from 0 to 86400"
         );
         assert_eq!(
             cut(r#"{"crf": 0}"#),
-            "`crf` is 0; a whole number from 1 (best) to 51 (smallest) is needed"
+            "the option `crf` of `media::test` is 0; it must be from 1 to 51"
         );
-        assert!(cut(r#"{"preset": "placebo"}"#).starts_with("`preset` is \"placebo\"; \"ultrafast\", "));
-        assert_eq!(
-            reframe(r#"{"ratio": "3:2"}"#),
-            "`ratio` is \"3:2\"; \"9:16\", \"4:5\", \"1:1\", \"16:9\" is needed"
-        );
+        assert!(cut(r#"{"preset": "placebo"}"#).contains("is the string \"placebo\"; one of \"ultrafast\", "));
         assert_eq!(
             reframe(r#"{"width": 1081}"#),
-            "`width` is 1081; a video needs an even number: 1080 or 1082"
+            "the option `width` of `media::test` is 1081; an even number, such as 1080 or 1082, is expected"
         );
-        assert_eq!(
-            reframe(r#"{"height": 5000}"#),
-            "`height` is 5000; a whole number of pixels from 16 to 4096 is needed"
-        );
-        assert_eq!(
-            reframe(r#"{"colour": "red", "fit": "pad"}"#),
-            "`colour` is \"red\"; \"black\", \"white\" or \"#rrggbb\" is needed"
+        assert!(reframe(r#"{"height": 5000}"#).contains("it must be from 16 to 4096"));
+        assert!(
+            reframe(r#"{"colour": "red", "fit": "pad"}"#).contains("\"black\", \"white\" or \"#rrggbb\" is expected")
         );
         assert!(reframe(r#"{"colour": "black"}"#).contains("only `fit: \"pad\"`"));
+        assert!(reframe(r#"{"ratio": "3:2"}"#).contains("one of \"9:16\", \"4:5\", \"1:1\", \"16:9\""));
     }
 
     /// Colours and presets become parts of ffmpeg's filters and arguments.
@@ -425,21 +315,20 @@ mod tests {
         for text in [
             "#ff8000,movie=/etc/passwd",
             "0x000000",
+            "ff8000",
             "#ff80",
             "#ff80000",
             "#ff80é",
             "",
         ] {
-            assert!(colour(text).is_err(), "{text}");
+            assert_eq!(colour(&Value::from(text)), None, "{text}");
         }
     }
 
     #[test]
     fn not_a_number_is_no_time() {
-        let options = Value::from([("from", Value::Float(f64::NAN))]);
-        assert_eq!(
-            CutOptions::from_value(&options).unwrap_err().code(),
-            "MEDIA_OPTION_INVALID"
-        );
+        let given = Value::from([("from", Value::Float(f64::NAN))]);
+        let mut given = Options::of("media::test", given.as_map().unwrap().clone());
+        assert_eq!(CutOptions::read(&mut given).unwrap_err().code(), "BAD_OPTION");
     }
 }

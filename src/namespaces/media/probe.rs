@@ -6,7 +6,7 @@
 use serde_json::Value as Json;
 
 use super::fault::MediaFault;
-use crate::value::Value;
+use crate::value::{Map, Value};
 
 /// What a video is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,8 +84,8 @@ impl MediaInfo {
     }
 
     /// As a playbook sees it.
-    pub fn to_value(&self) -> Value {
-        Value::from([
+    pub fn to_fields(&self) -> Map {
+        let fields = [
             ("seconds", self.seconds.into()),
             ("width", i64::from(self.width).into()),
             ("height", i64::from(self.height).into()),
@@ -97,7 +97,11 @@ impl MediaInfo {
             ("bit_rate", self.bit_rate.map(whole).into()),
             ("rotation", i64::from(self.rotation).into()),
             ("format", self.format.as_str().into()),
-        ])
+        ];
+        fields
+            .into_iter()
+            .map(|(name, value): (&str, Value)| (name.to_owned(), value))
+            .collect()
     }
 }
 
@@ -213,7 +217,7 @@ mod tests {
     fn a_video_is_known_by_its_first_moving_pictures() {
         let info = MediaInfo::from_probe(&video()).unwrap();
         assert_eq!(
-            info.to_value().to_string(),
+            Value::from(info.to_fields()).to_string(),
             r#"{"audio_codec":"aac","bit_rate":986,"bytes":1234,"format":"mp4","fps":29.97,"has_audio":true,"height":1080,"rotation":0,"seconds":10.01,"video_codec":"h264","width":1920}"#
         );
     }

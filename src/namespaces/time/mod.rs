@@ -58,7 +58,7 @@ mod functions {
     /// Errors: `TIME_INVALID`, `TIME_RANGE` outside the years 1 to 9999.
     ///
     /// ```rhai
-    /// let age_ms = time::now_ms() - time::parse(item.published);
+    /// let age_ms = time::now_ms() - time::parse("2026-11-21T07:00:00-05:00");
     /// ```
     #[rhai_fn(return_raw)]
     pub fn parse(ctx: NativeCallContext, text: &str) -> ScriptResult {
@@ -147,7 +147,8 @@ mod functions {
     /// Errors: `TIME_INVALID`, `TIME_RANGE`.
     ///
     /// ```rhai
-    /// if time::diff(item.published, time::now()) > 86400 { log::info("older than a day"); }
+    /// let seconds = time::diff("2026-11-21T07:00:00-05:00", time::now());
+    /// if seconds > 86400.0 { log::info("more than a day ago"); }
     /// ```
     #[rhai_fn(return_raw)]
     pub fn diff(ctx: NativeCallContext, from: Dynamic, to: Dynamic) -> ScriptResult {

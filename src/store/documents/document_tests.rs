@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::document::{Document, collections, delete, get, put, update};
 use super::indexes::{BuildReport, Indexes};
@@ -12,7 +13,7 @@ use crate::store::large::INLINE_BYTES_MAX;
 use crate::store::overlay::Overlay;
 use crate::store::test_ground::{ground, ground_on, transact};
 use crate::store::tx::Ground;
-use crate::store::{Batch, Durability, Realm, Store, StoreError, Tx, keys};
+use crate::store::{Batch, CommitNo, Durability, KeyRange, Realm, Row, Store, StoreError, StoreStats, Tx, keys};
 use crate::value::{Map, Value};
 
 fn data<const N: usize>(fields: [(&str, Value); N]) -> Map {
@@ -208,41 +209,42 @@ fn a_process_without_the_declaration_keeps_the_entries_all_the_same() {
     assert_eq!(entries(&declared, "n"), ["v"]);
 }
 
-/// A store that takes so many commits and then no more, as a process that stops there.
-struct Stopping {
+/// A store in which something happens before each commit.
+struct Eventful<F> {
     store: Arc<dyn Store>,
-    commits_left: std::sync::atomic::AtomicI64,
+    commits: AtomicU64,
+    before_commit: F,
 }
 
-impl Store for Stopping {
-    fn get(&self, key: &[u8]) -> Result<Option<crate::store::Row>, StoreError> {
+impl<F: Fn(u64) -> Result<(), StoreError> + Send + Sync> Eventful<F> {
+    fn new(store: Arc<dyn Store>, before_commit: F) -> Arc<Eventful<F>> {
+        Arc::new(Eventful {
+            store,
+            commits: AtomicU64::new(0),
+            before_commit,
+        })
+    }
+}
+
+impl<F: Fn(u64) -> Result<(), StoreError> + Send + Sync> Store for Eventful<F> {
+    fn get(&self, key: &[u8]) -> Result<Option<Row>, StoreError> {
         self.store.get(key)
     }
 
-    fn scan(
-        &self,
-        range: crate::store::KeyRange,
-        limit: usize,
-        reverse: bool,
-    ) -> Result<Vec<(Vec<u8>, crate::store::Row)>, StoreError> {
+    fn scan(&self, range: KeyRange, limit: usize, reverse: bool) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
         self.store.scan(range, limit, reverse)
     }
 
-    fn commit(&self, batch: Batch, durability: Durability) -> Result<crate::store::CommitNo, StoreError> {
-        if self.commits_left.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) <= 0 {
-            return Err(StoreError::Io {
-                path: "stopped".into(),
-                reason: "stopped".to_owned(),
-            });
-        }
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<CommitNo, StoreError> {
+        (self.before_commit)(self.commits.fetch_add(1, Ordering::Relaxed))?;
         self.store.commit(batch, durability)
     }
 
-    fn wait_durable(&self, commit: crate::store::CommitNo) -> Result<(), StoreError> {
+    fn wait_durable(&self, commit: CommitNo) -> Result<(), StoreError> {
         self.store.wait_durable(commit)
     }
 
-    fn stats(&self) -> crate::store::StoreStats {
+    fn stats(&self) -> StoreStats {
         self.store.stats()
     }
 }
@@ -268,9 +270,12 @@ fn a_build_that_stops_after_any_commit_is_finished_by_the_next() {
             })
             .unwrap();
         }
-        let stopping = Arc::new(Stopping {
-            store: store.clone(),
-            commits_left: commits.into(),
+        let stopping = Eventful::new(store.clone(), move |commit| match commit {
+            commit if commit < commits => Ok(()),
+            _ => Err(StoreError::Io {
+                path: "store".into(),
+                reason: "stopped".to_owned(),
+            }),
         });
         let first = Indexes::build(&ground_on(stopping, &[("videos", &["n"])]));
         // Life goes on while the index is unfinished; also one that was once declared and is forgotten.
@@ -289,6 +294,40 @@ fn a_build_that_stops_after_any_commit_is_finished_by_the_next() {
         stopped += 1;
     }
     assert!(stopped >= 4, "the build takes several commits");
+}
+
+#[test]
+fn a_change_that_began_before_an_index_was_marked_is_repeated() {
+    let declared = ground(&[("videos", &["n"])]);
+    let mut tx = Tx::new(&declared, Realm::Live, 0);
+    put(&mut tx, "videos", "v", data([("n", 1.into())])).unwrap();
+    Indexes::build(&declared).unwrap();
+    let conflict = declared.store.commit(tx.batch, Durability::Soon).unwrap_err();
+    assert_eq!(conflict.to_string().split(" was ").next(), Some("meta indexes/videos"));
+}
+
+#[test]
+fn a_document_that_changes_under_a_build_is_indexed_as_it_is() {
+    for moment in 0..3 {
+        let store: Arc<dyn Store> = Arc::new(Overlay::empty());
+        let plain = ground_on(store.clone(), &[]);
+        for id in ["a", "b"] {
+            transact(&plain, 0, |tx| put(tx, "videos", id, data([("n", 1.into())]))).unwrap();
+        }
+        let eventful = Eventful::new(store, move |commit| match commit {
+            commit if commit == moment => {
+                transact(&plain, 0, |tx| put(tx, "videos", "a", data([("n", 2.into())]))).map(drop)
+            }
+            _ => Ok(()),
+        });
+        let declared = ground_on(eventful, &[("videos", &["n"])]);
+        Indexes::build(&declared).unwrap();
+        assert_eq!(
+            entries(&declared, "n"),
+            ["b", "a"],
+            "changed before commit {moment} of the build"
+        );
+    }
 }
 
 #[test]

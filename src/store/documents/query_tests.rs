@@ -9,9 +9,10 @@ use super::document::{Document, delete, put};
 use super::indexes::Indexes;
 use super::query::{Page, Query, query, query_within};
 use super::{Filter, count};
+use crate::store::order::sort_key;
 use crate::store::test_ground::{ground, transact};
 use crate::store::tx::Ground;
-use crate::store::{Realm, StoreError, Tx};
+use crate::store::{Batch, Durability, Realm, StoreError, Tx, keys};
 use crate::value::{Map, Value};
 
 fn options<const N: usize>(options: [(&str, Value); N]) -> Map {
@@ -52,7 +53,7 @@ fn field_value() -> impl Strategy<Value = Value> {
         (-4i32..5).prop_map(|n| Value::Float(f64::from(n) / 2.0)),
         "[\u{0}ab]{0,2}".prop_map(Value::Text),
         // Beyond what an index holds of a value.
-        "[ab]{0,1}".prop_map(|end| Value::Text("x".repeat(600) + end.as_str())),
+        "[ab]{0,1}".prop_map(|end| Value::Text(format!("{}{end}", "x".repeat(600)))),
     ]
 }
 
@@ -251,6 +252,49 @@ fn with_views(indexes: &[(&str, &[&str])], views: impl IntoIterator<Item = i64>)
     ground
 }
 
+/// What an index holds of these titles is the same; only the documents tell them apart.
+#[test]
+fn titles_that_differ_late_are_found_through_an_index() {
+    let ground = ground(&[("videos", &["title"])]);
+    Indexes::build(&ground).unwrap();
+    let title = |end: &str| Value::from("x".repeat(600) + end);
+    for end in ["a", "b", "c"] {
+        transact(&ground, 0, |tx| {
+            put(tx, "videos", end, options([("title", title(end))]))
+        })
+        .unwrap();
+    }
+    let found = |operator: &str| {
+        let wanted = Value::from([("title", Value::from([(operator, title("b"))]))]);
+        let page = run(&ground, &options([("where", wanted)])).unwrap();
+        ids(&page).join(" ")
+    };
+    let operators = ["eq", "lt", "lte", "gt", "gte"];
+    assert_eq!(operators.map(found), ["b", "a", "a b", "c", "b c"]);
+}
+
+/// As when a document changes after its entry was read.
+#[test]
+fn an_entry_that_its_document_has_left_leads_nowhere() {
+    let ground = with_views(&[("videos", &["views"])], [1, 2]);
+    let mut batch = Batch::new();
+    for views in [0, 3] {
+        let entry = keys::index_entry(Realm::Live, "videos", "views", &sort_key(&views.into()), "v0");
+        batch.put(entry, Vec::new());
+    }
+    ground.store.commit(batch, Durability::Soon).unwrap();
+    assert_eq!(
+        ids(&run(&ground, &options([("order_by", "views".into())])).unwrap()),
+        ["v0", "v1"]
+    );
+    assert_eq!(
+        ids(&run(&ground, &options([("order_by", "-views".into())])).unwrap()),
+        ["v1", "v0"]
+    );
+    let filter = Filter::parse(&options([("views", Value::from([("gte", 0.into())]))])).unwrap();
+    assert_eq!(transact(&ground, 0, |tx| count(tx, "videos", &filter)).unwrap(), 2);
+}
+
 #[test]
 fn documents_that_come_and_go_between_pages_shift_nothing() {
     for indexes in [&[][..], &[("videos", &["views"][..])][..]] {
@@ -326,7 +370,7 @@ fn a_page_ends_when_it_is_full_of_bytes_and_loses_nothing() {
         transact(&ground, 0, |tx| put(tx, "videos", &format!("v{n}"), data.clone())).unwrap();
     }
     let small = options([("views", 7.into())]);
-    transact(&ground, 0, |tx| put(tx, "videos", "small", small.clone())).unwrap();
+    transact(&ground, 0, |tx| put(tx, "videos", "v6", small.clone())).unwrap();
     let page = run(&ground, &options([("order_by", "views".into())])).unwrap();
     assert_eq!(page.documents.len(), 4);
     let all = all_pages(&ground, options([("order_by", "views".into())])).unwrap();
