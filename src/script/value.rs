@@ -7,9 +7,9 @@ use rhai::{Array, Blob, Dynamic, Map};
 
 use crate::value::{VALUE_DEPTH_MAX, Value};
 
-/// The most bytes of a value that leaves its script. In a script the same text may be held many times at no cost; out
+/// The most bytes of a value that leaves its script: it stands whole in a row of the journal, beside others. In a script the same text may be held many times at no cost; out
 /// here each is its own, and nothing but this stops a small script from making gigabytes of them.
-pub const VALUE_BYTES_MAX: usize = 64 << 20;
+pub const VALUE_BYTES_MAX: usize = 8 << 20;
 
 /// The value cannot leave its script.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
