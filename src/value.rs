@@ -14,6 +14,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// How deep values may nest. Deeper ones are refused where they are made, so every walk may recurse.
 pub const VALUE_DEPTH_MAX: usize = 64;
 
+/// How deep bytes are followed that should hold a value, or a record around one. Ours never nest as deep; others must
+/// not use up the stack.
+pub const ENCODED_DEPTH_MAX: usize = 2 * VALUE_DEPTH_MAX;
+
 /// The value nests deeper than [`VALUE_DEPTH_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the value is nested more than {VALUE_DEPTH_MAX} levels deep; keep it flatter, or pass it on in parts")]
@@ -198,7 +202,9 @@ impl Value {
 
     /// From MessagePack.
     pub fn from_bytes(bytes: &[u8]) -> Result<Value, rmp_serde::decode::Error> {
-        rmp_serde::from_slice(bytes)
+        let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+        deserializer.set_max_depth(ENCODED_DEPTH_MAX);
+        Value::deserialize(&mut deserializer)
     }
 }
 

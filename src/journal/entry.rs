@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effect::{Class, Failure, Place, RunMode};
 use crate::id::{ContentHash, RunId, StepNo};
-use crate::value::Value;
+use crate::value::{ENCODED_DEPTH_MAX, Value};
 
 /// The version of the form that is written.
 pub const FORMAT: u8 = 1;
@@ -205,7 +205,10 @@ pub fn decode(row: &[u8]) -> Result<Vec<Entry>, DecodeError> {
     match row.split_first() {
         Some((&FORMAT, body)) => {
             let mut bytes = body;
-            let entries = rmp_serde::from_read(&mut bytes).map_err(|error| DecodeError::Corrupt(error.to_string()))?;
+            let mut deserializer = rmp_serde::Deserializer::new(&mut bytes);
+            deserializer.set_max_depth(ENCODED_DEPTH_MAX);
+            let entries = Vec::deserialize(&mut deserializer);
+            let entries = entries.map_err(|error| DecodeError::Corrupt(error.to_string()))?;
             if bytes.is_empty() {
                 Ok(entries)
             } else {
