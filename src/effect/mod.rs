@@ -56,6 +56,12 @@ impl<'a> Effect<'a> {
         self
     }
 
+    /// Refuses this while another run's effect holds the same key.
+    pub fn single_flight(mut self, key: impl Into<String>) -> Effect<'a> {
+        self.flight_key = Some(key.into());
+        self
+    }
+
     pub fn name(&self) -> &str {
         &self.declaration.name
     }

@@ -121,8 +121,11 @@ mod functions {
         let configured = ctx.run()?.gate().world.providers.get(NAME).map(|door| door.timeout);
         let timeout = chat.timeout.or(configured).unwrap_or(TIMEOUT);
         let declaration = CHAT.clone().timeout(timeout);
-        let mut effect = Effect::new(&declaration, chat.args());
-        effect.flight_key = only_one;
+        let effect = Effect::new(&declaration, chat.args());
+        let effect = match only_one {
+            Some(key) => effect.single_flight(key),
+            None => effect,
+        };
         ctx.outside(effect, &Chatting(chat))
     }
 }
