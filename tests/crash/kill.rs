@@ -41,7 +41,7 @@ const PLAYBOOK: &str = r#"
 /// What has become of the n-th commit when the host dies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Moment {
-    /// It never reached the engine.
+    /// It never reached the engine, and every earlier one is on disk.
     Before,
     /// It is visible, whatever was asked of it, and the disk has not been waited for.
     Visible,
@@ -75,7 +75,7 @@ impl Store for Dying {
             return self.engine.commit(batch, durability);
         }
         match self.moment {
-            Moment::Before => {}
+            Moment::Before => self.engine.wait_durable(self.engine.stats().last_commit)?,
             Moment::Visible => drop(self.engine.commit(batch, Durability::Soon)?),
             Moment::UnderWay => {
                 // Somewhere in the writing: a little later for each commit.
@@ -86,7 +86,10 @@ impl Store for Dying {
                 });
                 self.engine.commit(batch, Durability::Now)?;
             }
-            Moment::Durable => drop(self.engine.commit(batch, Durability::Now)?),
+            Moment::Durable => {
+                let commit = self.engine.commit(batch, Durability::Now)?;
+                println!("\nDURABLE {}", commit.0);
+            }
         }
         std::process::abort();
     }
@@ -140,8 +143,15 @@ fn child() {
     }
 }
 
-/// Runs a child in `folder`; the runs that it acknowledged, and whether it lived.
-fn acknowledged(folder: &Path, dies_at: u64, moment: Moment) -> (Vec<RunId>, bool) {
+/// What a child said before its end.
+struct Said {
+    acknowledged: Vec<RunId>,
+    durable: CommitNo,
+    lived: bool,
+}
+
+/// Runs a child in `folder` to its end.
+fn run_child(folder: &Path, dies_at: u64, moment: Moment) -> Said {
     let output = Command::new(std::env::current_exe().expect("this binary"))
         .args(["--exact", "kill::child", "--nocapture", "--test-threads=1"])
         .env("CRASH_FOLDER", folder)
@@ -150,12 +160,18 @@ fn acknowledged(folder: &Path, dies_at: u64, moment: Moment) -> (Vec<RunId>, boo
         .output()
         .expect("the child starts");
     let text = String::from_utf8(output.stdout).expect("text");
-    let ids = text.lines().filter_map(|line| line.strip_prefix("ACK "));
-    let runs = ids.map(|id| id.parse().expect("an id")).collect();
     let died = std::os::unix::process::ExitStatusExt::signal(&output.status).is_some();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(died || output.status.success(), "the child failed: {text}{errors}");
-    (runs, !died)
+    let said = |word: &str| {
+        let lines = text.lines().filter_map(move |line| line.strip_prefix(word));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    Said {
+        acknowledged: said("ACK ").iter().map(|id| id.parse().expect("an id")).collect(),
+        durable: CommitNo(said("DURABLE ").first().map_or(0, |no| no.parse().expect("a number"))),
+        lived: !died,
+    }
 }
 
 /// Kills a child at each of its commits in turn, until one lives.
@@ -163,21 +179,30 @@ fn kill_at_every_commit(moment: Moment) {
     let mut deaths = 0;
     for dies_at in 1.. {
         let folder = TempDir::new().expect("a temporary folder");
-        let (acknowledged, lived) = acknowledged(folder.path(), dies_at, moment);
+        let said = run_child(folder.path(), dies_at, moment);
         let engine: Arc<dyn Store> = Arc::new(open(folder.path()));
         let host = host_on(folder.path(), engine);
         let runs = audit(&host.ground);
         let at = format!("{moment:?} commit {dies_at}");
+        if moment == Moment::Durable && !said.lived {
+            assert!(said.durable > CommitNo(0), "{at}: it was made");
+        }
+        let last = host.ground.store.stats().last_commit;
+        assert!(
+            last >= said.durable,
+            "{at}: {:?} was on disk, {last:?} is left",
+            said.durable
+        );
         let finished: Vec<RunId> = runs
             .iter()
             .filter(|run| run.ended.is_some())
             .map(|run| run.begun.run)
             .collect();
-        for run in &acknowledged {
+        for run in &said.acknowledged {
             assert!(finished.contains(run), "{at}: {run} was acknowledged");
         }
         assert!(
-            finished.len() <= acknowledged.len() + 1,
+            finished.len() <= said.acknowledged.len() + 1,
             "{at}: only the last is not yet told of"
         );
         assert!(runs.len() <= finished.len() + 1, "{at}: only the last is not finished");
@@ -188,8 +213,8 @@ fn kill_at_every_commit(moment: Moment) {
         host.clock.advance(Duration::from_secs(100));
         host.run(PLAYBOOK).value();
         assert_eq!(audit(&host.ground).len(), runs.len() + 1, "{at}");
-        if lived {
-            assert_eq!(acknowledged.len() as i64, RUNS, "{at}");
+        if said.lived {
+            assert_eq!(said.acknowledged.len() as i64, RUNS, "{at}");
             break;
         }
         deaths += 1;
@@ -259,7 +284,7 @@ fn a_killed_binary_leaves_a_store_that_only_the_repair_touches_and_that_agrees_w
             if n % 4 == 0 { log::info(`mark ${n}`); }
         }
     "#;
-    for marks in [0, 1, 5, 20] {
+    for marks in [0, 10, 100, 400] {
         let folder = TempDir::new().expect("a temporary folder");
         let root = folder.path();
         std::fs::create_dir(root.join("playbooks")).expect("a folder");
@@ -301,7 +326,11 @@ fn a_killed_binary_leaves_a_store_that_only_the_repair_touches_and_that_agrees_w
             .clone();
         let runs = audit(&ground);
         assert!(runs[0].ended.is_some(), "the run that was over is over");
-        assert!(runs.len() <= 2);
+        let reached = runs.get(1).map_or(0, |busy| busy.steps.len());
+        assert!(
+            runs.len() <= 2 && (marks < 400 || reached > 0),
+            "{marks} marks: {reached} steps reached the disk"
+        );
         drop(ground);
         let (code, text) = host(root, &["run", "calm"]);
         assert_eq!(code, 0, "life goes on: {text}");
