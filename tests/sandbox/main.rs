@@ -3,7 +3,7 @@
 //! Each test is something that has taken an interpreter, its process or its machine down. All run in one process, and
 //! the host replays each of them when it is dropped.
 
-mod stage;
+mod small;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use host::script::source::Text;
 use host::script::{Diagnosis, Script, ScriptLimits};
 use host::testing::TestHost;
 use host::value::Value;
-use stage::{host_with, small_host, small_limits, verdict, watched_host};
+use small::{host_with, small_host, small_limits, verdict, watched_host};
 
 /// Runs each script, and expects how it is told, up to the first word that may differ.
 fn expect(cases: &[(&str, &str)]) {

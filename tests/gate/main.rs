@@ -1,6 +1,7 @@
 //! Every effect passes the gate: in order, on record, and never twice unseen.
 
-mod stage;
+mod ledger;
+mod provider;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,8 +15,8 @@ use host::journal::{Recorded, Status, Step};
 use host::runs::{Order, Runner, runner};
 use host::testing::{TestHost, TestRun};
 use host::value::Value;
-use stage::ledger::words;
-use stage::provider::{Provider, done, failure, lost, passing, refused};
+use ledger::words;
+use provider::{Provider, done, failure, lost, passing, refused};
 
 /// The timeout and the settle time of the declarations here, and when a "not there" counts.
 const TIMEOUT: Duration = Duration::from_secs(20);

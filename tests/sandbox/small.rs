@@ -1,8 +1,5 @@
 //! What the tests of runs share: a host with low limits, and ways to look at what a run said.
 
-pub mod ledger;
-pub mod provider;
-
 use std::sync::{Arc, Mutex};
 
 use host::gate::observer::{Notice, Observer};
