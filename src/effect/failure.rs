@@ -7,6 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::{Map, Value};
 
+/// The longest code, and the longest name of a provider, that a script can throw and find on its journal.
+const CODE_CHARS_MAX: usize = 100;
+
+/// The longest message of a failure.
+const MESSAGE_CHARS_MAX: usize = 4_000;
+
+/// The most that is kept of what else is known of a failure.
+const DETAILS_BYTES_MAX: usize = 64 * 1024;
+
 /// Why an effect has no value. It is journaled, so it is plain data with a stable code.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -97,13 +106,37 @@ impl Failure {
         })
     }
 
+    /// The same failure, of a length that a row can hold: a script may throw anything, and a provider may say anything.
+    pub fn bounded(self) -> Failure {
+        let details = match self.details.size() {
+            bytes if bytes > DETAILS_BYTES_MAX => Value::from(format!("{bytes} bytes of details were left out")),
+            _ => self.details,
+        };
+        Failure {
+            code: shortened(self.code, CODE_CHARS_MAX),
+            message: shortened(self.message, MESSAGE_CHARS_MAX),
+            provider: self.provider.map(|provider| shortened(provider, CODE_CHARS_MAX)),
+            details,
+            ..self
+        }
+    }
+
     /// The same failure with every text in it passed through `change`.
     pub fn map_texts(self, change: &mut dyn FnMut(String) -> String) -> Failure {
         Failure {
+            code: change(self.code),
+            provider: self.provider.map(&mut *change),
             message: change(self.message),
             details: self.details.map_texts(change),
             ..self
         }
+    }
+}
+
+fn shortened(text: String, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 
@@ -182,6 +215,12 @@ impl Fault {
     /// How long the provider asked to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
         self.failure.retry_after_ms.map(Duration::from_millis)
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Failure {
+        fault.failure
     }
 }
 

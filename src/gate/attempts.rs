@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use super::backoff::{self, Next};
+use super::doubt::{self, Settled};
 use super::errand::{Act, Errand};
 use super::governance::Verdict;
 use super::observer::Notice;
 use super::stop::Stop;
 use super::tape::Tape;
-use super::{Gate, circuit, doubt, rate};
+use super::{Gate, circuit, panic, rate};
 use crate::effect::{Class, Effect, Failure, Fault, Landed};
 use crate::id::ContentHash;
 use crate::journal::{Answer, Asked, Attempt, Entry, Intent};
@@ -37,10 +38,23 @@ pub(super) fn run(
     let key = idempotency_key(tape, &answer.asked);
     let first_sent = gate.world.clock.monotonic();
     let mut attempt = 1;
+    // The last attempt of which nobody knows whether it landed: later ones that did not say nothing about it.
+    let mut doubt: Option<(Intent, Failure)> = None;
+    // Whether an attempt that may have landed was followed by another all the same.
+    let mut perhaps_landed = false;
     loop {
         answer.attempts = if attempt > 1 { attempt } else { 0 };
         if let Err(failure) = admit(gate, tape, effect, answer.asked.step)? {
-            return Ok(finish(gate, tape, answer, Err(failure)));
+            let settled = match doubt.take() {
+                Some((intent, cause)) => doubt::settle(gate, tape, effect, act, &intent, &cause)?,
+                None => Settled::NotLanded,
+            };
+            return Ok(match settled {
+                Settled::Landed(value) => finish(gate, tape, answer, Ok(value)),
+                Settled::NotLanded if !perhaps_landed => finish(gate, tape, answer, Err(failure)),
+                Settled::NotLanded | Settled::Repeat => finish(gate, tape, answer, Err(failure.landed(None))),
+                Settled::Open => leave_open(gate, tape, answer, failure),
+            });
         }
         let intent = match effect.declaration.class {
             Class::Write => Some(promise(
@@ -59,20 +73,25 @@ pub(super) fn run(
         let outcome = match &intent {
             Some(intent) if tape.elapsed_ms(gate) > intent.send_deadline_ms => Err(too_late(intent)),
             _ => with_errand(gate, tape, effect, &key, answer.asked.step, &mut kept, |errand| {
-                act.carry_out(errand)
+                panic::caught(|| act.carry_out(errand))
             }),
         };
         answer.cost_usd = add(answer.cost_usd, kept.cost_usd);
         tape.writer.attach(kept.batch);
-        tell_circuit(gate, tape, effect, outcome.as_ref().err())?;
+        let told = tell_circuit(gate, tape, effect, outcome.as_ref().err());
 
         let fault = match outcome {
+            // Kept whatever became of the circuit: it was done. If that cannot be written, the run is halted by now.
             Ok(value) => return Ok(finish(gate, tape, answer, Ok(value))),
             Err(fault) => Fault {
-                failure: gate.masks.mask_failure(fault.failure),
+                failure: gate.clean(fault.failure),
                 ..fault
             },
         };
+        told?;
+        if let (Landed::Unknown, Some(intent)) = (fault.landed, intent) {
+            doubt = Some((intent, fault.failure.clone()));
+        }
         let since_first = gate.world.clock.monotonic().saturating_sub(first_sent);
         let chance = gate.world.chance.fraction();
         let mut next = backoff::after(
@@ -83,22 +102,28 @@ pub(super) fn run(
             since_first,
             chance,
         );
-        if next == Next::Doubt {
-            let intent = intent
-                .as_ref()
-                .expect("only a write is in doubt, and a write has an intent");
-            match doubt::settle(gate, tape, effect, act, intent, &fault.failure)? {
-                doubt::Settled::Landed(value) => return Ok(finish(gate, tape, answer, Ok(value))),
-                doubt::Settled::NotLanded => next = not_landed(effect, gate, attempt),
-                doubt::Settled::Repeat => next = Next::Again(Duration::ZERO),
-                doubt::Settled::Open => {
-                    answer.in_doubt = true;
-                    return Ok(finish(gate, tape, answer, Err(fault.failure.landed(None))));
+        if !matches!(next, Next::Again(_))
+            && let Some((intent, cause)) = doubt.take()
+        {
+            match doubt::settle(gate, tape, effect, act, &intent, &cause)? {
+                Settled::Landed(value) => return Ok(finish(gate, tape, answer, Ok(value))),
+                Settled::NotLanded if next == Next::Doubt => next = not_landed(effect, gate, attempt),
+                Settled::NotLanded => {}
+                Settled::Repeat => {
+                    perhaps_landed = true;
+                    if next == Next::Doubt {
+                        next = Next::Again(Duration::ZERO);
+                    }
                 }
+                Settled::Open => return Ok(leave_open(gate, tape, answer, fault.failure)),
             }
         }
         let Next::Again(pause) = next else {
-            let landed = (effect.declaration.class == Class::Write).then_some(fault.landed == Landed::Yes);
+            let landed = match effect.declaration.class {
+                Class::Write if fault.landed == Landed::Yes => Some(true),
+                Class::Write if !perhaps_landed => Some(false),
+                _ => None,
+            };
             return Ok(finish(gate, tape, answer, Err(fault.failure.landed(landed))));
         };
         let now_ms = tape.elapsed_ms(gate);
@@ -241,6 +266,12 @@ pub(super) fn with_errand<T>(
         cost_usd: errand.cost_usd,
     };
     result
+}
+
+/// An outcome that nobody knows: a person must find out.
+fn leave_open(gate: &Gate, tape: &Tape, mut answer: Answer, failure: Failure) -> Answer {
+    answer.in_doubt = true;
+    finish(gate, tape, answer, Err(failure.landed(None)))
 }
 
 fn finish(gate: &Gate, tape: &Tape, answer: Answer, outcome: Result<Value, Failure>) -> Answer {

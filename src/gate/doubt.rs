@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use super::Gate;
 use super::attempts::{self, SEND_WITHIN};
 use super::errand::{Act, Sighting};
 use super::stop::Stop;
 use super::tape::Tape;
+use super::{Gate, panic};
 use crate::effect::{Effect, Failure, OnUnknown};
 use crate::journal::Intent;
 use crate::value::Value;
@@ -54,7 +54,7 @@ pub(super) fn settle(
             &intent.key,
             intent.asked.step,
             &mut kept,
-            |errand| act.look_up(errand, intent),
+            |errand| panic::caught(|| act.look_up(errand, intent)),
         );
         match sighting {
             Ok(Sighting::Landed(value)) => return Ok(Settled::Landed(value)),

@@ -95,7 +95,7 @@ impl Errand<'_> {
         self.observer.notice(Notice::Progress {
             step: self.step,
             fraction,
-            text: text.into(),
+            text: self.masks.mask_text(text.into()),
         });
     }
 

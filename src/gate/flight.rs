@@ -8,7 +8,7 @@ use super::stop::Stop;
 use super::tape::Tape;
 use super::{Gate, state};
 use crate::effect::{Effect, Failure};
-use crate::store::keys;
+use crate::store::{StoreError, keys};
 
 /// Held while an effect with a key is under way.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ pub(super) fn claim(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>) -> Result
 }
 
 /// Gives a claim back, unless it ran out and somebody else has it.
-pub(super) fn release(gate: &Gate, taken: Taken) -> Result<(), Stop> {
+pub(super) fn release(gate: &Gate, taken: Taken) -> Result<(), StoreError> {
     let Taken(Some(key), owner) = taken else {
         return Ok(());
     };
@@ -63,6 +63,5 @@ pub(super) fn release(gate: &Gate, taken: Taken) -> Result<(), Stop> {
         if claim.owner == owner {
             *claim = Claim::default();
         }
-    })?;
-    Ok(())
+    })
 }

@@ -1,8 +1,8 @@
 //! Local effects: clock, chance and store, whose result and store change are one batch.
 
-use super::Gate;
 use super::stop::Stop;
 use super::tape::Tape;
+use super::{Gate, panic};
 use crate::effect::Failure;
 use crate::io::chance::Chance;
 use crate::journal::Asked;
@@ -10,7 +10,7 @@ use crate::store::{StoreError, Tx};
 use crate::value::Value;
 
 /// How often a store change is computed again because another run was quicker.
-const CONFLICTS_MAX: u32 = 64;
+const CONFLICTS_MAX: u32 = 10_000;
 
 /// What a local effect's closure is handed.
 pub struct Local<'a> {
@@ -32,10 +32,11 @@ pub(super) fn perform(
             tx: Tx::new(&gate.ground, tape.mode.realm(), now_ms),
             chance: &*gate.world.chance,
         };
-        let outcome = match closure(&mut local) {
-            Ok(value) => Ok(value),
-            Err(error) if error.is_callers() => Err(Failure::new(error.code(), error.to_string())),
-            Err(error) => return tape.persist(Err(error)),
+        let outcome = match panic::caught(|| Ok::<_, Failure>(closure(&mut local))) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) if error.is_callers() => Err(Failure::new(error.code(), error.to_string())),
+            Ok(Err(error)) => return tape.persist(Err(error)),
+            Err(panic) => Err(panic),
         };
         let Local { tx, .. } = local;
         tape.writer.saw(tx.seen);

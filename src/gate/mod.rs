@@ -12,6 +12,7 @@
 //! | [`backoff`] | may it be tried again, and after how long? |
 //! | [`doubt`] | did a write land whose answer was lost? |
 //! | [`mask`] | which parts of an outcome must nobody see? |
+//! | [`panic`] | what if carrying it out fails in a way that nobody thought of? |
 
 pub mod attempts;
 pub mod backoff;
@@ -24,6 +25,7 @@ pub mod local;
 pub mod mask;
 pub mod mode;
 pub mod observer;
+pub mod panic;
 pub mod perform;
 pub mod rate;
 pub mod state;

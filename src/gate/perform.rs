@@ -4,11 +4,14 @@ use super::errand::{Act, Simulation};
 use super::local::Local;
 use super::stop::Stop;
 use super::tape::Tape;
-use super::{Gate, attempts, flight, governance, local, mode};
+use super::{Gate, attempts, flight, governance, local, mode, panic};
 use crate::effect::{Effect, Failure};
 use crate::journal::Answer;
 use crate::store::StoreError;
 use crate::value::Value;
+
+/// The most that one answer holds. Every answer is in memory at least twice, and is read back whole.
+const VALUE_BYTES_MAX: usize = 32 << 20;
 
 /// How an effect is carried out, once the gate lets it.
 pub enum How<'a> {
@@ -78,14 +81,16 @@ pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) 
 
     // 5. Attempts, each with its own intent; 6. the outcome.
     let answer = attempts::run(gate, tape, effect, asked, act, verdict);
-    flight::release(gate, claim)?;
-    tape.conclude(gate, answer?)
+    let given = answer.and_then(|answer| tape.conclude(gate, answer));
+    let released = flight::release(gate, claim);
+    tape.persist(released)?;
+    given
 }
 
 fn simulate(gate: &Gate, mut answer: Answer, act: &dyn Act, why: &str, decision: Option<String>) -> Answer {
     answer.simulated = Some(why.to_owned());
     answer.decision = decision;
-    let outcome = act.simulate(&Simulation::of(&answer.asked.name, &answer.asked.args));
+    let outcome = panic::caught(|| act.simulate(&Simulation::of(&answer.asked.name, &answer.asked.args)));
     gate.settle(answer, outcome)
 }
 
@@ -93,6 +98,11 @@ impl Gate {
     /// Fills `answer` with what came of it, masked: from here on script, journal, log and replay see the same.
     pub(super) fn settle(&self, answer: Answer, outcome: Result<Value, Failure>) -> Answer {
         match outcome {
+            Ok(value) if value.size() > VALUE_BYTES_MAX => {
+                let bytes = value.size();
+                let message = format!("the answer has {bytes} bytes; at most {VALUE_BYTES_MAX} are allowed");
+                answer.failed(Failure::new("VALUE_TOO_LARGE", message))
+            }
             Ok(value) => match crate::value::check_depth(&value) {
                 Ok(()) => Answer {
                     value: self.masks.mask(value),
@@ -100,7 +110,12 @@ impl Gate {
                 },
                 Err(deep) => answer.failed(Failure::new("VALUE_TOO_DEEP", deep.to_string())),
             },
-            Err(failure) => answer.failed(self.masks.mask_failure(failure)),
+            Err(failure) => answer.failed(self.clean(failure)),
         }
+    }
+
+    /// `failure` as it may be seen and stored. Masked first: half a secret would not be found.
+    pub fn clean(&self, failure: Failure) -> Failure {
+        self.masks.mask_failure(failure).bounded()
     }
 }

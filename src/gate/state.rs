@@ -6,8 +6,9 @@ use serde::de::DeserializeOwned;
 use crate::store::tx::Ground;
 use crate::store::{Batch, Durability, Precondition, Row, Store, StoreError};
 
-/// How often a state is read again because somebody else changed it in between.
-const CONFLICTS_MAX: u32 = 64;
+/// How often a state is read again because somebody else changed it in between. Of as many as want to change it at
+/// once only one succeeds, and nobody sees to it that it is another one each time.
+const CONFLICTS_MAX: u32 = 10_000;
 
 /// Reads the state under `key`, lets `change` alter it, and writes it if it was altered. `change` may be called again
 /// when another run was quicker. What cannot be decoded (an older form) starts anew.

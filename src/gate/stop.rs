@@ -2,7 +2,7 @@
 
 use crate::effect::Failure;
 use crate::id::StepNo;
-use crate::journal::Status;
+use crate::journal::{RunError, Status};
 
 /// Either an error that the script may catch, or the end of its run.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +30,8 @@ pub enum Halt {
     Limit(Failure),
     /// Somebody cancelled the run.
     Cancelled,
+    /// In a replay: the run was stopped here by what its journal does not hold, such as the clock or a person.
+    Recorded { status: Status, error: RunError },
 }
 
 impl Halt {
@@ -38,6 +40,7 @@ impl Halt {
         match self {
             Halt::InDoubt { .. } => Status::NeedsAttention,
             Halt::Cancelled => Status::Cancelled,
+            Halt::Recorded { status, .. } => *status,
             _ => Status::Failed,
         }
     }
@@ -48,6 +51,7 @@ impl Halt {
             Halt::Nondeterminism { step, .. } | Halt::NotRecorded { step, .. } | Halt::InDoubt { step, .. } => {
                 Some(*step)
             }
+            Halt::Recorded { error, .. } => error.step,
             Halt::Store(_) | Halt::Limit(_) | Halt::Cancelled => None,
         }
     }
@@ -65,6 +69,15 @@ impl Halt {
             ),
             Halt::Store(failure) | Halt::InDoubt { failure, .. } | Halt::Limit(failure) => failure.clone(),
             Halt::Cancelled => Failure::new("CANCELLED", "the run was cancelled"),
+            Halt::Recorded { error, .. } => error.failure.clone(),
+        }
+    }
+
+    /// Whether the journal alone leads a replay to the same halt.
+    pub fn is_on_tape(&self) -> bool {
+        match self {
+            Halt::Nondeterminism { .. } | Halt::NotRecorded { .. } | Halt::InDoubt { .. } => true,
+            Halt::Store(_) | Halt::Limit(_) | Halt::Cancelled | Halt::Recorded { .. } => false,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Gate;
@@ -18,6 +18,9 @@ use crate::value::Value;
 
 /// Effects that one run may ask for.
 pub const EFFECTS_MAX: StepNo = 100_000;
+
+/// The arguments of one effect, which stand whole in its entry: a row must hold them beside what waits before them.
+const ARGS_BYTES_MAX: usize = 8 << 20;
 
 /// What happens when the script asks for more than the record holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub struct Tape {
     halted: Option<Halt>,
     /// Set together with `halted`, for those who cannot take the tape.
     stop: Arc<AtomicBool>,
+    /// The operations of the script so far, counted by whoever runs it.
+    operations: Arc<AtomicU64>,
     workspace: PathBuf,
 }
 
@@ -99,7 +104,8 @@ impl Tape {
             tally: Tally::default(),
             observer,
             halted: None,
-            stop: Arc::new(AtomicBool::new(false)),
+            stop: Arc::default(),
+            operations: Arc::default(),
         }
     }
 
@@ -121,9 +127,19 @@ impl Tape {
         self.halted.get_or_insert(halt);
     }
 
-    /// Set when the run is to stop. Setting it from outside cancels the run.
+    /// Set when the run is to stop. Setting it from outside cancels the run, without waiting for the effect under way.
     pub fn stop_flag(&self) -> Arc<AtomicBool> {
         self.stop.clone()
+    }
+
+    /// Counts the script's operations.
+    pub fn operations(&self) -> Arc<AtomicU64> {
+        self.operations.clone()
+    }
+
+    /// How the run ended that this replays.
+    pub fn recorded_end(&self) -> Option<&entry::Ended> {
+        self.recorded.as_ref().and_then(|recorded| recorded.ended.as_ref())
     }
 
     /// The number of the step asked for last.
@@ -138,9 +154,8 @@ impl Tape {
 
     /// Whether the record still answers, so that log and progress are silent.
     pub fn is_replaying(&self) -> bool {
-        self.recorded
-            .as_ref()
-            .is_some_and(|recorded| recorded.steps.range(self.step + 1..).next().is_some())
+        let answers_more = |recorded: &Recorded| recorded.steps.range(self.step + 1..).next().is_some();
+        self.beyond == Beyond::Refuse || self.recorded.as_ref().is_some_and(answers_more)
     }
 
     pub fn observer(&self) -> &Arc<dyn Observer> {
@@ -173,6 +188,12 @@ impl Tape {
             );
             return Err(self.stop(Halt::Limit(Failure::new("LIMIT_EFFECTS", message))));
         }
+        let bytes = effect.args.size();
+        if bytes > ARGS_BYTES_MAX {
+            let name = effect.name();
+            let message = format!("the arguments of {name} have {bytes} bytes; at most {ARGS_BYTES_MAX} are allowed");
+            return Err(Stop::Failed(Failure::new("ARGS_TOO_LARGE", message)));
+        }
         self.step += 1;
         Ok(Asked {
             step: self.step,
@@ -192,7 +213,10 @@ impl Tape {
         else {
             return Ok(None);
         };
-        let recorded = step.asked().expect("a step on record has an intent or an answer");
+        // Attempts at a read, before a host was stopped, tell nothing about what was asked.
+        let Some(recorded) = step.asked() else {
+            return Ok(None);
+        };
         if recorded.name != asked.name || recorded.args != asked.args {
             let (recorded, asked_text) = (describe(recorded), describe(asked));
             return Err(self.stop(Halt::Nondeterminism {
@@ -329,6 +353,8 @@ impl Tape {
             file: None,
             error: outcome.error.clone(),
             at_ms: self.elapsed_ms(gate),
+            operations: self.operations.load(Ordering::Relaxed),
+            stopped: self.halted.as_ref().is_some_and(|halt| !halt.is_on_tape()),
         };
         if ended.value.size() > entry::INLINE_BYTES_MAX {
             ended.file = Some(gate.ground.content.put(&ended.value.to_bytes())?);

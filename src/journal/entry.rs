@@ -155,6 +155,12 @@ pub struct Ended {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<super::run::RunError>,
     pub at_ms: u64,
+    /// The steps that the interpreter took.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub operations: u64,
+    /// Whether it was stopped, after so many steps, by what no entry tells: a limit, the disk, a person.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stopped: bool,
 }
 
 fn is_zero(number: &u64) -> bool {

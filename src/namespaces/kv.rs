@@ -45,7 +45,7 @@ mod functions {
     /// Stores `value` under `key`, in place of what was there, and keeps it until it is removed.
     ///
     /// - `key`: 1 to 512 bytes.
-    /// - `value`: plain data, up to 16 MiB.
+    /// - `value`: plain data, up to 8 MiB.
     ///
     /// Errors: `STORE_BAD_NAME`, `STORE_TOO_LARGE`, `NOT_PLAIN_DATA` for a function or a range.
     ///
@@ -64,7 +64,7 @@ mod functions {
     /// Stores `value` under `key` for a limited time.
     ///
     /// - `key`: 1 to 512 bytes.
-    /// - `value`: plain data, up to 16 MiB.
+    /// - `value`: plain data, up to 8 MiB.
     /// - `options`: `ttl`, how long it lasts, such as `"1h"` or a number of seconds, from 1 ms to 3650 days. Without it
     ///   the value stays until it is removed.
     ///

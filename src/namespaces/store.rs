@@ -72,7 +72,7 @@ mod functions {
     ///
     /// - `collection`: 1 to 64 letters, digits, `_` or `-`.
     /// - `id`: 1 to 512 bytes without control characters.
-    /// - `data`: a map of plain data, up to 16 MiB.
+    /// - `data`: a map of plain data, up to 8 MiB.
     ///
     /// Errors: `STORE_BAD_NAME`, `STORE_TOO_LARGE`, `NOT_PLAIN_DATA`.
     ///

@@ -3,8 +3,6 @@
 //! A halted run is judged by its halt, whatever the script made of it: `try`, `sort` and their like can swallow the
 //! error that unwinds it, but not the flag.
 
-use std::sync::atomic::Ordering;
-
 use rhai::{Dynamic, EvalAltResult};
 
 use crate::effect::{Failure, Place};
@@ -18,8 +16,15 @@ use crate::value::Value;
 
 /// The outcome of a run whose script ended with `result`.
 pub(super) fn outcome(run: &RunHandle, result: &Result<Dynamic, Box<EvalAltResult>>, language: &Language) -> Outcome {
-    let stopped = run.stop_flag().load(Ordering::Relaxed).then_some(Halt::Cancelled);
-    let halt = run.tape().halted().cloned().or(stopped);
+    // A flag that nobody has looked at came too late: the script was over.
+    let halt = run.tape().halted().cloned();
+    if let Some(Halt::Recorded { status, error }) = halt {
+        return Outcome {
+            status,
+            value: Value::Unit,
+            error: Some(error),
+        };
+    }
     if let Some(halt) = halt {
         let mut error = RunError {
             failure: halt.failure(),

@@ -2,14 +2,18 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+use rhai::{Dynamic, EvalAltResult, Position};
 
 use super::judge;
 use crate::effect::{Failure, RunMode};
-use crate::gate::{Gate, Halt, Observer, Tape};
+use crate::gate::panic::words_of;
+use crate::gate::{Gate, Observer, Tape};
 use crate::id::RunId;
 use crate::journal::{Begun, Outcome, RunRecord, Status};
-use crate::script::limits::{Meter, STACK_BYTES};
+use crate::script::limits::Meter;
 use crate::script::source::Text;
 use crate::script::value::to_dynamic;
 use crate::script::{API_VERSION, Language, RunHandle, Script};
@@ -89,7 +93,7 @@ impl Runner {
         let (runner, handle, script) = (self.clone(), run.clone(), script.clone());
         let thread = std::thread::Builder::new()
             .name("run".to_owned())
-            .stack_size(STACK_BYTES)
+            .stack_size(self.language.limits.stack_bytes())
             .spawn(move || runner.evaluate(&handle, &script));
         match thread.map(std::thread::JoinHandle::join) {
             Ok(Ok(outcome)) => outcome,
@@ -105,23 +109,36 @@ impl Runner {
         let limits = &self.language.limits;
         let active = Duration::from_secs(limits.active_s);
         let active = script.header.timeout.map_or(active, |timeout| timeout.min(active));
-        let meter = Meter::start(limits, active, self.gate.world.clock.clone(), run.stop_flag());
-        let input = run.tape().begun().input.clone();
+        let (input, meter) = {
+            let tape = run.tape();
+            let clock = self.gate.world.clock.clone();
+            let meter = Meter::start(limits, active, clock, tape.stop_flag(), tape.operations());
+            let meter = match tape.recorded_end() {
+                Some(end) => meter.replaying(end),
+                None => meter,
+            };
+            (tape.begun().input.clone(), meter)
+        };
         let mut engine = self.language.engine_for(run, to_dynamic(input), meter);
         engine.set_module_resolver(script.resolver());
         let result = catch_unwind(AssertUnwindSafe(|| script.evaluate(&engine)));
         let outcome = match result {
             Ok(result) => judge::outcome(run, &result, &self.language),
+            // A function has unwound a halted run.
+            Err(_) if run.tape().halted().is_some() => {
+                let terminated = EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE);
+                judge::outcome(run, &Err(terminated.into()), &self.language)
+            }
             Err(panic) => judge::failed(Failure::new(
                 "PANIC",
-                format!("the script's engine gave up: {}", words_of(&panic)),
+                format!("the script's engine gave up: {}", words_of(&*panic)),
             )),
         };
         let gate = &self.gate;
         Outcome {
             value: gate.masks.mask(outcome.value),
             error: outcome.error.map(|mut error| {
-                error.failure = gate.masks.mask_failure(error.failure);
+                error.failure = gate.clean(error.failure);
                 error
             }),
             ..outcome
@@ -141,17 +158,9 @@ impl Runner {
     }
 }
 
-fn words_of(panic: &Box<dyn std::any::Any + Send>) -> String {
-    let words = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    words.unwrap_or("it did not say why").to_owned()
-}
-
-/// Cancels `run` from another thread: it stops at its next operation or effect.
+/// Cancels `run` from another thread: it stops at its next operation or effect. An effect under way sees it too.
 pub fn cancel(run: &RunHandle) {
-    run.halt(Halt::Cancelled);
+    run.stop_flag().store(true, Ordering::Relaxed);
 }
 
 impl Finished {

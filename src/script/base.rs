@@ -1,21 +1,21 @@
 //! The language's own functions, and where ours replace Rhai's.
 //!
 //! Packages are chosen one by one, without the clock. Replaced are: `replace`, which measured its result only after
-//! making it; `sort` and `dedup` with a closure, which dropped the closure's errors; `sleep`, which is part of the
-//! core; and the transcendental functions, which depended on the platform's mathematics library.
+//! making it; what sorts ([`super::sorting`]) and what makes texts of collections ([`super::texts`]); `sleep`, which is
+//! part of the core; and the transcendental functions, which depended on the platform's mathematics library.
 
 use rhai::module_resolvers::DummyModuleResolver;
 use rhai::packages::{
     BasicArrayPackage, BasicBlobPackage, BasicMapPackage, BasicMathPackage, BitFieldPackage, CorePackage, LogicPackage,
     MoreStringPackage, Package,
 };
-use rhai::{Array, Dynamic, Engine, EvalAltResult, FnPtr, ImmutableString, Module, NativeCallContext, Shared};
+use rhai::{Engine, EvalAltResult, ImmutableString, Module, Shared};
 
 /// The longest text that `replace` makes; the engine's own limit is checked afterwards.
 const REPLACED_BYTES_MAX: usize = 4 << 20;
 
 /// Symbols that scripts may not use: `eval` escapes checks, and `**` on floats differs between platforms.
-const DISABLED: [&str; 2] = ["eval", "**"];
+const DISABLED: [&str; 3] = ["eval", "**", "**="];
 
 /// Rhai's packages that scripts see, built once.
 pub fn packages() -> Vec<Shared<Module>> {
@@ -46,7 +46,8 @@ pub fn overrides() -> Shared<Module> {
     let mut module = Module::new();
     module.set_id("host::base");
     set_text(&mut module);
-    set_order(&mut module);
+    super::sorting::set(&mut module);
+    super::texts::set(&mut module);
     set_math(&mut module);
     set_sleep(&mut module);
     module.build_index();
@@ -91,70 +92,7 @@ fn replace(text: &mut ImmutableString, find: &str, with: &str) -> Result<(), Box
     Ok(())
 }
 
-fn set_order(module: &mut Module) {
-    rhai::FuncRegistration::new("sort").set_into_module(
-        module,
-        |ctx: NativeCallContext, array: &mut Array, comparer: FnPtr| -> Result<(), Box<EvalAltResult>> {
-            let items = std::mem::take(array);
-            *array = merge_sort(items, &mut |a, b| {
-                let order = comparer.call_raw(&ctx, None, [a.clone(), b.clone()])?;
-                match (order.as_int(), order.as_bool()) {
-                    (Ok(order), _) => Ok(order <= 0),
-                    (_, Ok(is_less)) => Ok(is_less),
-                    _ => Err(mismatch("an int or a bool from the closure of `sort`", &order)),
-                }
-            })?;
-            Ok(())
-        },
-    );
-    rhai::FuncRegistration::new("dedup").set_into_module(
-        module,
-        |ctx: NativeCallContext, array: &mut Array, is_same: FnPtr| -> Result<(), Box<EvalAltResult>> {
-            let mut kept: Array = Vec::with_capacity(array.len());
-            for item in std::mem::take(array) {
-                let repeated = match kept.last() {
-                    Some(last) => {
-                        let same = is_same.call_raw(&ctx, None, [last.clone(), item.clone()])?;
-                        same.as_bool()
-                            .map_err(|_| mismatch("a bool from the closure of `dedup`", &same))?
-                    }
-                    None => false,
-                };
-                if !repeated {
-                    kept.push(item);
-                }
-            }
-            *array = kept;
-            Ok(())
-        },
-    );
-}
-
-fn mismatch(wanted: &str, got: &Dynamic) -> Box<EvalAltResult> {
-    EvalAltResult::ErrorMismatchDataType(wanted.to_owned(), got.type_name().to_owned(), rhai::Position::NONE).into()
-}
-
-/// Whether the first may stand before the second.
-type InOrder<'a> = dyn FnMut(&Dynamic, &Dynamic) -> Result<bool, Box<EvalAltResult>> + 'a;
-
-/// Stable, and the same questions in the same order in every build: the standard library's sort promises neither its
-/// questions nor, for a comparer that contradicts itself, its answer. The first error ends it.
-fn merge_sort(mut items: Array, in_order: &mut InOrder<'_>) -> Result<Array, Box<EvalAltResult>> {
-    if items.len() < 2 {
-        return Ok(items);
-    }
-    let right = items.split_off(items.len() / 2);
-    let mut left = merge_sort(items, in_order)?.into_iter().peekable();
-    let mut right = merge_sort(right, in_order)?.into_iter().peekable();
-    let mut merged = Vec::with_capacity(left.len() + right.len());
-    while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
-        merged.extend(if in_order(a, b)? { left.next() } else { right.next() });
-    }
-    merged.extend(left);
-    merged.extend(right);
-    Ok(merged)
-}
-
+/// A function of one number, as `libm` has them.
 type OfOneNumber = fn(f64) -> f64;
 
 fn set_math(module: &mut Module) {

@@ -62,6 +62,19 @@ impl RunHandle {
         self.tape().halt(halt);
     }
 
+    /// Ends the run from a function whose errors Rhai would make into something else. Nothing of the script runs any
+    /// more, not even a `catch`.
+    pub(super) fn unwind(&self, halt: Halt, place: Place) -> ! {
+        let error = RunError {
+            failure: halt.failure(),
+            place,
+            step: halt.step(),
+        };
+        *self.0.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.halt(halt);
+        std::panic::resume_unwind(Box::new("the run was halted"))
+    }
+
     pub fn last_failure(&self) -> Option<RunError> {
         self.0
             .last_failure

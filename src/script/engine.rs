@@ -60,12 +60,11 @@ impl Language {
         let mut engine = self.engine();
         engine.set_default_tag(rhai::Dynamic::from(run.clone()));
         let halted = run.clone();
-        engine.on_progress(move |operations| match meter.check(operations) {
+        // Rhai's own count of operations is no use: see [`super::limits`].
+        engine.on_progress(move |_| match meter.check() {
             Ok(()) => None,
-            Err(limit) => {
-                if let Some(failure) = limit {
-                    halted.halt(crate::gate::Halt::Limit(failure));
-                }
+            Err(halt) => {
+                halted.halt(halt);
                 Some(rhai::Dynamic::UNIT)
             }
         });

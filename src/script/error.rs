@@ -3,7 +3,7 @@
 //! Rhai leaves out the position of errors from namespaced functions; ours put it in at one place, [`super::context`].
 //! Here Rhai's errors become a code, one sentence in the user's words, a place, and a way out.
 
-use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
+use rhai::{EvalAltResult, LexError, ParseError, ParseErrorType, Position};
 
 use super::limits::ScriptLimits;
 use super::source::{Script, Text};
@@ -59,18 +59,14 @@ impl Diagnosis {
                 "expressions are nested too deep here: at most 48 levels, 32 in functions".to_owned(),
                 Some("give parts of it names with `let`".to_owned()),
             ),
-            ParseErrorType::Reserved(word) if word == "eval" || word == "**" => (
-                "FORBIDDEN",
-                format!("`{word}` is not available in playbooks"),
-                Some(
-                    if word == "**" {
-                        "use `pow(x, y)`"
-                    } else {
-                        "call functions by name, or through closures"
-                    }
-                    .to_owned(),
-                ),
+            ParseErrorType::TooManyFunctions => (
+                "LIMIT_FUNCTIONS",
+                "more than 1024 functions are defined".to_owned(),
+                Some("move some of them into modules, and import these".to_owned()),
             ),
+            ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) if word == "eval" => forbidden(word),
+            ParseErrorType::Reserved(word) if word == "eval" => forbidden(word),
+            ParseErrorType::UnknownOperator(word) if word.starts_with("**") => forbidden(word),
             ParseErrorType::Reserved(word) => (
                 "SYNTAX",
                 format!("`{word}` is a reserved word"),
@@ -91,6 +87,15 @@ impl Diagnosis {
     }
 }
 
+fn forbidden(word: &str) -> (&'static str, String, Option<String>) {
+    let instead = match word {
+        "eval" => "call functions by name, or through closures",
+        _ => "use `pow(x, y)`",
+    };
+    let message = format!("`{word}` is not available in playbooks");
+    ("FORBIDDEN", message, Some(instead.to_owned()))
+}
+
 /// Rhai's position as a place.
 pub fn place_of(position: Position, module: Option<&str>) -> Place {
     let line = position.line().unwrap_or(0) as u32;
@@ -104,8 +109,8 @@ pub fn place_of(position: Position, module: Option<&str>) -> Place {
 
 /// What ended a script, in our words.
 pub fn diagnose(error: &EvalAltResult, limits: &ScriptLimits, known: &[String]) -> RunError {
-    let (inner, module) = innermost(error, None);
-    let place = place_of(inner.position(), module);
+    let (inner, position, module) = innermost(error, Position::NONE, None);
+    let place = place_of(position, module);
     let failure = limits.failure(inner).unwrap_or_else(|| failure_of(inner, known));
     RunError {
         failure,
@@ -114,14 +119,35 @@ pub fn diagnose(error: &EvalAltResult, limits: &ScriptLimits, known: &[String]) 
     }
 }
 
-/// The error that started it, and the module it happened in.
-fn innermost<'e>(error: &'e EvalAltResult, module: Option<&'e str>) -> (&'e EvalAltResult, Option<&'e str>) {
+/// The error that started it, the innermost place known, and the module that lies in.
+fn innermost<'e>(
+    error: &'e EvalAltResult,
+    outer: Position,
+    module: Option<&'e str>,
+) -> (&'e EvalAltResult, Position, Option<&'e str>) {
+    let position = if error.position().is_none() {
+        outer
+    } else {
+        error.position()
+    };
     match error {
-        EvalAltResult::ErrorInFunctionCall(_, source, inner, _) if inner.position() != Position::NONE => {
-            innermost(inner, Some(source.as_str()))
+        EvalAltResult::ErrorInFunctionCall(_, source, inner, _) => {
+            let module = if inner.position().is_none() {
+                module
+            } else {
+                Some(source.as_str())
+            };
+            innermost(inner, position, module)
         }
-        EvalAltResult::ErrorInModule(name, inner, _) => innermost(inner, Some(name.as_str())),
-        other => (other, module),
+        EvalAltResult::ErrorInModule(name, inner, _) => {
+            let module = if inner.position().is_none() {
+                module
+            } else {
+                Some(name.as_str())
+            };
+            innermost(inner, position, module)
+        }
+        other => (other, position, module),
     }
 }
 
@@ -147,6 +173,15 @@ fn failure_of(error: &EvalAltResult, known: &[String]) -> Failure {
             Failure::new("INDEX", format!("the array has {length} items, and none at {index}"))
         }
         EvalAltResult::ErrorParsing(kind, _) => Failure::new("SYNTAX", lower_first(&kind.to_string())),
+        EvalAltResult::ErrorNonPureMethodCallOnConstant(name, _) => Failure::new(
+            "CONSTANT",
+            format!("`{name}` would change a constant; copy it to a variable first"),
+        ),
+        EvalAltResult::ErrorDataRace(..) => Failure::new(
+            "IN_USE",
+            "a closure given to a value's own function cannot read that value, nor can a value be put into itself; \
+             copy it to another variable first",
+        ),
         EvalAltResult::ErrorTerminated(..) => Failure::new("STOPPED", "the run was stopped"),
         other => {
             let mut bare = other.to_string();

@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`engine`] | the per-run engine, built from modules made once |
 //! | [`base`] | the language's own functions, where ours replace Rhai's |
+//! | [`sorting`], [`texts`] | of these, what sorts, and what makes texts of collections |
 //! | [`limits`] | every limit of a script, and the meter that watches them |
 //! | [`source`] | a playbook with its imports, compiled and named by its hash |
 //! | [`header`], [`inputs`] | what a playbook says of itself, and what it wants to be told |
@@ -25,7 +26,9 @@ pub mod header;
 pub mod inputs;
 pub mod limits;
 pub mod reference;
+mod sorting;
 pub mod source;
+mod texts;
 pub mod value;
 
 pub use context::{ContextExt, RunHandle, ScriptResult};

@@ -1,11 +1,11 @@
 //! A playbook with its imports, compiled, each text named by its hash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rhai::{
-    AST, ASTNode, Engine, EvalAltResult, Expr, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared,
-    Stmt,
+    AST, ASTNode, Engine, EvalAltResult, Expr, FnPtr, GlobalRuntimeState, Module, ModuleResolver, Position, Scope,
+    Shared, Stmt,
 };
 
 use super::Language;
@@ -127,19 +127,33 @@ fn parse(engine: &Engine, source: &Text, module: Option<&str>) -> Result<AST, Di
 /// A local variable `input` would be read as the run's input all the same, so it is not allowed.
 fn refuse_input_shadowing(ast: &AST, source: &Text, module: Option<&str>) -> Result<(), Diagnosis> {
     let mut at = None;
+    // Closures that read `input` have it for a parameter too: Rhai hands them what they capture.
+    let mut captured = BTreeSet::new();
     ast.walk(&mut |path: &[ASTNode]| {
+        if let Some(ASTNode::Expr(Expr::FnCall(call, _))) = path.last()
+            && let [closure, values @ ..] = call.args.as_slice()
+            && let Some(closure) = closure
+                .get_literal_value(None)
+                .and_then(|closure| closure.try_cast::<FnPtr>())
+            && values.iter().any(is_input)
+        {
+            captured.insert(closure.fn_name().to_owned());
+        }
         let found = match path.last() {
             Some(ASTNode::Stmt(Stmt::Var(definition, _, pos))) => (definition.0.as_str() == INPUT).then_some(*pos),
             Some(ASTNode::Stmt(Stmt::For(details, pos))) => {
                 let counter = details.1.as_ref().is_some_and(|counter| counter.as_str() == INPUT);
                 (details.0.as_str() == INPUT || counter).then_some(*pos)
             }
+            Some(ASTNode::Stmt(Stmt::TryCatch(details, pos))) => is_input(&details.expr).then_some(*pos),
             _ => None,
         };
         at = at.or(found);
         at.is_none()
     });
-    let parameter = ast.iter_functions().any(|function| function.params.contains(&INPUT));
+    let parameter = ast
+        .iter_functions()
+        .any(|function| function.params.contains(&INPUT) && !captured.contains(function.name));
     match at {
         None if !parameter => Ok(()),
         at => {
@@ -148,6 +162,10 @@ fn refuse_input_shadowing(ast: &AST, source: &Text, module: Option<&str>) -> Res
             Err(Diagnosis::new("INPUT_SHADOWED", message, source.clone()).at(place))
         }
     }
+}
+
+fn is_input(expression: &Expr) -> bool {
+    matches!(expression, Expr::Variable(name, ..) if name.1.as_str() == INPUT)
 }
 
 /// Imports under way.

@@ -12,6 +12,7 @@ mod demo;
 mod functions;
 mod init;
 mod kv;
+mod plan;
 mod project;
 mod providers;
 mod run;

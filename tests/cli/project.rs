@@ -84,6 +84,18 @@ impl Project {
         command
     }
 
+    /// The same through `wrapper`, a program that runs another: its words first, then the binary's.
+    pub fn through<'c>(&self, wrapper: &'c mut Command, arguments: &[&str]) -> &'c mut Command {
+        let like = self.command(arguments);
+        wrapper
+            .arg(like.get_program())
+            .args(like.get_args())
+            .current_dir(self.folder())
+            .env_clear()
+            .stdin(Stdio::null());
+        wrapper.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))))
+    }
+
     pub fn host(&self, arguments: &[&str]) -> Answer {
         answer(&mut self.command(arguments))
     }
@@ -110,16 +122,9 @@ impl Project {
             .lines()
             .find_map(|line| line.strip_prefix("undo    host "))
             .expect("a way back is printed");
-        let line = format!("{} {line}", env!("CARGO_BIN_EXE_host"));
-        let like = self.command(&[]);
-        let mut command = Command::new("bash");
-        command
-            .args(["-c", &line])
-            .current_dir(self.folder())
-            .env_clear()
-            .stdin(Stdio::null());
-        command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let answer = answer(&mut command);
+        // The words of the line become those of the binary, which stands behind them.
+        let script = format!("\"$0\" {line}");
+        let answer = answer(self.through(Command::new("bash").args(["-c", &script]), &[]));
         assert_eq!(answer.code, 0, "{line}: {answer:?}");
         answer.stdout
     }

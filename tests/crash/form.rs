@@ -121,6 +121,8 @@ fn known() -> Vec<Entry> {
                 step: Some(2),
             }),
             at_ms: 1800,
+            operations: 0,
+            stopped: false,
         }),
     ]
 }
@@ -195,6 +197,8 @@ fn a_row_nested_without_end_is_refused_and_the_stack_holds() {
         file: None,
         error: None,
         at_ms: 0,
+        operations: 0,
+        stopped: false,
     })]);
     let marker = b"\xa6MARKER";
     let at = row.windows(7).position(|window| window == marker).expect("it is there");
@@ -380,6 +384,8 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                     step: Some(step),
                 }),
                 at_ms,
+                operations: u64::from(step),
+                stopped: step.is_multiple_of(2),
             })
         });
     prop_oneof![begun, intent, attempt, answer, ended]

@@ -50,6 +50,9 @@ const HOST: &str = "api.openai.com";
 /// How large an answer may be: a text of a hundred thousand tokens is far from it.
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
 
+/// The longest key of `only_one`.
+const ONLY_ONE_BYTES_MAX: usize = 200;
+
 /// How long generating may take when neither the call nor `host.toml` says.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -90,6 +93,9 @@ mod functions {
     /// it again. `OPENAI_BAD_JSON` and `OPENAI_TRUNCATED` say that it did not fit, `OPENAI_REFUSED` that the model
     /// declined, `OPENAI_QUOTA` that the account is out of credit. `cost_usd` is `()` for models of unknown price.
     ///
+    /// With `only_one: "product-7"` no other run may have a chat under the same key under way: it gets
+    /// `GENERATION_IN_PROGRESS`, and nothing is paid twice.
+    ///
     /// ```rhai
     /// let idea = openai::chat(#{
     ///     prompt: prompt::render("daily/idea", #{ topic: input.topic }),
@@ -103,11 +109,24 @@ mod functions {
     pub fn chat(ctx: NativeCallContext, options: rhai::Map) -> ScriptResult {
         let mut options = ctx.check(Options::new("openai::chat", &options))?;
         let chat = ctx.check(Chat::read(&mut options))?;
+        let only_one = ctx.check(options.string("only_one"))?;
+        if let Some(key) = only_one
+            .as_ref()
+            .filter(|key| key.is_empty() || key.len() > ONLY_ONE_BYTES_MAX)
+        {
+            let wanted = format!("a key of 1 to {ONLY_ONE_BYTES_MAX} bytes");
+            return ctx.check(Err(options.kind("only_one", &Value::from(key.as_str()), wanted)));
+        }
         ctx.check(options.finish())?;
         let configured = ctx.run()?.gate().world.providers.get(NAME).map(|door| door.timeout);
         let timeout = chat.timeout.or(configured).unwrap_or(TIMEOUT);
         let declaration = CHAT.clone().timeout(timeout);
-        ctx.outside(Effect::new(&declaration, chat.args()), &Chatting(chat))
+        let effect = Effect::new(&declaration, chat.args());
+        let effect = match only_one {
+            Some(key) => effect.single_flight(key),
+            None => effect,
+        };
+        ctx.outside(effect, &Chatting(chat))
     }
 }
 
