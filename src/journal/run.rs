@@ -11,7 +11,7 @@ use super::JournalError;
 use crate::effect::{Failure, Place};
 use crate::id::{ContentHash, RunId};
 use crate::store::{Store, keys};
-use crate::value::Value;
+use crate::value::{ENCODED_DEPTH_MAX, Value};
 
 /// Where a run is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,11 +96,15 @@ impl RunRecord {
 
     fn decode(run: RunId, row: &[u8]) -> Result<RunRecord, JournalError> {
         match row.split_first() {
-            Some((&super::entry::FORMAT, body)) => rmp_serde::from_slice(body).map_err(|error| JournalError::Corrupt {
-                run,
-                entry: 0,
-                reason: error.to_string(),
-            }),
+            Some((&super::entry::FORMAT, mut body)) => {
+                let mut deserializer = rmp_serde::Deserializer::new(&mut body);
+                deserializer.set_max_depth(ENCODED_DEPTH_MAX);
+                RunRecord::deserialize(&mut deserializer).map_err(|error| JournalError::Corrupt {
+                    run,
+                    entry: 0,
+                    reason: error.to_string(),
+                })
+            }
             Some((&found, _)) => Err(JournalError::NewerFormat {
                 run,
                 found,
