@@ -8,6 +8,7 @@ use super::stop::Stop;
 use super::tape::Tape;
 use super::{Gate, state};
 use crate::effect::{Effect, Failure};
+use crate::id::ContentHash;
 use crate::store::{StoreError, keys};
 
 /// Held while an effect with a key is under way.
@@ -27,7 +28,9 @@ pub(super) fn claim(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>) -> Result
     let Some(flight_key) = &effect.flight_key else {
         return Ok(Ok(Taken(None, owner)));
     };
-    let key = keys::named(keys::Space::Claim, &[effect.name(), flight_key]);
+    // Named by its hash: the key may hold a secret, or be longer than the store's keys.
+    let hash = ContentHash::of(flight_key.as_bytes()).to_string();
+    let key = keys::named(keys::Space::Claim, &[effect.name(), &hash]);
     let now_ms = gate.world.clock.unix_ms();
     let declaration = effect.declaration;
     let longest = (declaration.timeout + gate.policies.backoff.cap) * declaration.attempts_max + declaration.settle;
@@ -45,6 +48,7 @@ pub(super) fn claim(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>) -> Result
     if tape.persist(taken)? {
         return Ok(Ok(Taken(Some(key), owner)));
     }
+    let flight_key = gate.masks.mask_text(flight_key.clone());
     let message = format!(
         "{} is already under way for {flight_key:?}; wait for it, or use its result",
         effect.name()

@@ -139,7 +139,10 @@ fn write(ctx: &NativeCallContext<'_>, level: LogLevel, message: &str, fields: Op
         Some(fields) => small(ctx.value(&fields.into())?),
         None => Value::Unit,
     };
-    ctx.run()?.log_with(level, &cut(message), &fields);
+    let run = ctx.run()?;
+    // Before it is cut: half a secret would not be found.
+    let message = run.gate().masks.mask_text(message.to_owned());
+    run.log_with(level, &cut(&message), &fields);
     Ok(Dynamic::UNIT)
 }
 
