@@ -50,7 +50,8 @@ fn children_run_beside_their_parent_and_answer_in_the_order_of_the_inputs() {
 #[test]
 fn a_child_that_fails_is_an_error_to_catch_or_to_collect() {
     let host = host();
-    let run = host.run(r#"try { playbook::run("double", #{ n: 13 }) } catch (e) { return [e.code, e.details.error.code]; }"#);
+    let run =
+        host.run(r#"try { playbook::run("double", #{ n: 13 }) } catch (e) { return [e.code, e.details.error.code]; }"#);
     assert_eq!(run.value().to_string(), r#"["CHILD_FAILED","UNLUCKY"]"#);
     let run = host.run(
         r#"playbook::map("double", [#{ n: 13 }, #{ n: 2 }], #{ on_error: "collect" }).map(|one| if one.ok { one.value } else { one.error.code })"#,
