@@ -62,7 +62,7 @@ fn runs(world: &World, ground: &Ground) -> Vec<(RunRecord, Recorded)> {
                 }
                 let record = RunRecord::find(&*ground.store, &run.to_string()).expect("it is listed");
                 let says = recorded.ended.as_ref().map(|ended| ended.status);
-                let is_over = !matches!(record.status, Status::Running);
+                let is_over = record.status.is_over();
                 if is_over != says.is_some() || says.is_some_and(|says| says != record.status) {
                     violations.push(format!(
                         "{run} is listed as {:?}, its journal says {says:?}",
@@ -85,23 +85,34 @@ pub fn after_life(world: &Arc<World>, scenario: &Scenario, told: &Told) -> Seen 
     let ground = product::ground(&handle);
     let runs = runs(world, &ground);
     let mut state = world.lock();
-    for (run, (_, outcome)) in told {
+    for (run, outcome) in told {
         let kept = runs.iter().find(|(record, _)| record.run == *run);
-        let kept = kept.and_then(|(_, recorded)| recorded.outcome());
-        if kept.as_ref() != Some(outcome) {
+        let kept = kept.map(|(record, recorded)| (record.status, recorded.outcome()));
+        let holds = match outcome.status {
+            // It may have gone on since.
+            Status::Suspended | Status::NeedsAttention => kept.is_some(),
+            status => kept == Some((status, Some(outcome.clone()))),
+        };
+        if !holds {
             state.violation(format!("{run} was told as {:?}, and is {kept:?} now", outcome.status));
         }
     }
     let mut at_work = Vec::new();
     for wanted in &scenario.wanted {
-        let run = runs.iter().find(|(_, recorded)| recorded.begun.trigger == wanted.name);
-        let is_over = run.is_some_and(|(_, recorded)| recorded.ended.is_some());
-        if !is_over {
+        if !runs.iter().any(|(_, recorded)| recorded.begun.trigger == wanted.name) {
             at_work.push(wanted.name.clone());
         }
     }
+    // A person has to decide, and whoever waits for such a run waits on.
+    let is_open = runs.iter().any(|(record, _)| record.status == Status::NeedsAttention);
+    for (record, _) in &runs {
+        let waits = is_open && record.status == Status::Suspended;
+        if !record.status.is_over() && !waits {
+            at_work.push(record.run.to_string());
+        }
+    }
     Seen {
-        is_at_rest: at_work.is_empty() || !product::RESUMES,
+        is_at_rest: at_work.is_empty(),
         at_work,
     }
 }

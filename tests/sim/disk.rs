@@ -14,7 +14,7 @@ use host::store::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError,
 
 use crate::plant::Plant;
 use crate::rng::Rng;
-use crate::world::{Handle, Keep};
+use crate::world::{Handle, Keep, tail};
 
 /// How old a commit may grow before it is on disk.
 const SYNC_AFTER_US: u64 = 100_000;
@@ -138,7 +138,7 @@ fn words(batch: &Batch) -> String {
     let mut words = Vec::new();
     for (key, value) in &batch.puts {
         words.push(match keys::parse(key) {
-            Some(Place::Journal { run, first }) => format!("journal {} {first}: {}", run.short(), entries(value)),
+            Some(Place::Journal { run, first }) => format!("journal {} {first}: {}", tail(run), entries(value)),
             _ => format!("{} = {}", keys::describe(key), ContentHash::of(value).short()),
         });
     }
@@ -156,6 +156,8 @@ fn entries(row: &[u8]) -> String {
             None => format!("answer {} {}", answer.asked.step, answer.asked.name),
         },
         Entry::Ended(ended) => format!("ended {}", ended.status.code()),
+        Entry::Resumed(resumed) => format!("resumed {} at {}", resumed.epoch, resumed.at_ms),
+        other => format!("{other:?}").chars().take(60).collect(),
     };
     match decode(row) {
         Ok(entries) => entries.iter().map(word).collect::<Vec<_>>().join(", "),

@@ -2,23 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use host::id::RunId;
+use host::io::clock::Clock as _;
 use host::journal::Outcome;
+use host::runs::{Finished, Library, Runner};
 
 use crate::check;
+use crate::clock::SimClock;
 use crate::disk::Disk;
 use crate::net::Net;
 use crate::plant::Plant;
 use crate::product;
 use crate::scenario::{Scenario, Wanted};
-use crate::world::World;
+use crate::world::{Handle, World, tail};
 
 /// Lives in order after the last crash, in which everything must come to rest.
 const LIVES_MAX: u32 = 12;
 
 /// What was told to whoever asked for a run.
-pub type Told = BTreeMap<RunId, (String, Outcome)>;
+pub type Told = BTreeMap<RunId, Outcome>;
 
 /// What came of a scenario.
 pub struct Played {
@@ -71,6 +76,7 @@ pub fn play(scenario: &Scenario, plant: Option<Plant>) -> Played {
 
 /// The time between two lives, and what somebody does to the clock on the wall.
 fn pause(world: &World, jumps: bool) {
+    const HOUR_MS: u64 = 3_600_000;
     let mut state = world.lock();
     let down_us = match state.rng.below(3) {
         0 => state.rng.below(1_000_000),
@@ -80,51 +86,130 @@ fn pause(world: &World, jumps: bool) {
     let until_us = state.now_us + down_us;
     state.pass(until_us);
     if jumps {
-        let jump_ms = state.rng.below(4 * 3_600_000) as i64 - 2 * 3_600_000;
+        let jump_ms = match state.rng.below(3) {
+            // As if hardly any time had passed.
+            0 => state.rng.below(20_000) as i64 - (down_us / 1000) as i64,
+            1 => -(state.rng.below(2 * HOUR_MS) as i64),
+            _ => state.rng.below(2 * HOUR_MS) as i64,
+        };
         state.wall_off_ms += jump_ms;
         state.note(format!("the clock on the wall is moved by {jump_ms} ms"));
     }
 }
 
+/// What the threads of one life share.
+struct Life {
+    seed: u64,
+    library: Arc<Library>,
+    told: Arc<Mutex<Told>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Runs that have a thread, and whether they were said to be ready meanwhile.
+    active: Mutex<BTreeMap<RunId, bool>>,
+}
+
 fn live(world: &Arc<World>, scenario: &Scenario, life: u32, told: &Arc<Mutex<Told>>) {
-    let crash = scenario.crashes.get(life as usize - 1).copied();
-    let handle = world.boot(crash);
-    let chance = |task: u64| scenario.seed.wrapping_mul(1_000_003) ^ (u64::from(life) << 32) ^ task;
-    let mut threads = Vec::new();
-    for (number, run) in product::unfinished(&handle).into_iter().enumerate() {
-        let (told, chance) = (told.clone(), chance(100 + number as u64));
-        threads.push(handle.spawn(move |handle| {
-            if let Ok(Some(outcome)) = product::resume(&handle, chance, run) {
-                tell(&handle, &told, run, "", outcome);
-            }
-        }));
-    }
+    let handle = world.boot(scenario.crashes.get(life as usize - 1).copied());
+    let life = Arc::new(Life {
+        seed: scenario.seed.wrapping_mul(1_000_003) ^ (u64::from(life) << 32),
+        library: product::library(),
+        told: told.clone(),
+        threads: Mutex::default(),
+        active: Mutex::default(),
+    });
+    let (ready, later) = product::unfinished(&handle).unwrap_or_default();
     let known = product::names(&handle);
-    let due = |wanted: &&Wanted| wanted.from_life <= life && !known.contains(&wanted.name);
-    for (number, wanted) in scenario.wanted.iter().filter(due).enumerate() {
-        let (told, wanted, chance) = (told.clone(), wanted.clone(), chance(number as u64));
-        threads.push(handle.spawn(move |handle| {
-            let runner = product::runner(&handle, chance);
-            if let Ok((run, outcome)) = product::start(&runner, &wanted) {
-                tell(&handle, &told, run, &wanted.name, outcome);
+    for run in ready {
+        life.clone().take_up(&handle, run);
+    }
+    for (run, until_ms) in later {
+        life.clone().take_up_at(&handle, run, until_ms);
+    }
+    let due = |wanted: &&Wanted| wanted.from_life <= handle.life && !known.contains(&wanted.name);
+    for wanted in scenario.wanted.iter().filter(due).cloned() {
+        let this = life.clone();
+        let thread = handle.spawn(move |handle| {
+            let runner = product::runner(&handle, &this.library, this.chance(&handle));
+            if let Ok(finished) = product::start(&runner, &wanted) {
+                this.at_rest(&handle, &runner, finished);
             }
-        }));
+        });
+        life.threads.lock().expect("no thread panics with it").push(thread);
     }
     handle.leave();
-    for thread in threads {
+    loop {
+        let thread = life.threads.lock().expect("no thread panics with it").pop();
+        let Some(thread) = thread else { break };
         thread.join().expect("a thread of the simulation");
     }
     handle.end();
 }
 
-/// Whoever asked is told how the run ended: from here on it must not be lost.
-fn tell(handle: &crate::world::Handle, told: &Mutex<Told>, run: RunId, name: &str, outcome: Outcome) {
-    if handle
-        .cross(|| format!("told {} {}", run.short(), outcome.status.code()))
-        .is_some()
-    {
-        told.lock()
-            .expect("no thread panics with it")
-            .insert(run, (name.to_owned(), outcome));
+impl Life {
+    fn chance(&self, handle: &Handle) -> u64 {
+        self.seed ^ handle.task as u64
+    }
+
+    /// Goes on with `run` on a thread of its own, unless it has one.
+    fn take_up(self: Arc<Life>, handle: &Handle, run: RunId) {
+        let mut active = self.active.lock().expect("no thread panics with it");
+        if let Some(again) = active.get_mut(&run) {
+            *again = true;
+            return;
+        }
+        active.insert(run, false);
+        drop(active);
+        let this = self.clone();
+        let thread = handle.spawn(move |handle| {
+            let runner = product::runner(&handle, &this.library, this.chance(&handle));
+            loop {
+                let finished = product::resume(&runner, &this.library, run);
+                handle.note(|| match &finished {
+                    Ok(finished) => format!("{} rests as {}", tail(run), finished.record.status.code()),
+                    Err(error) => format!("{} does not go on: {error}", tail(run)),
+                });
+                if let Ok(finished) = finished {
+                    this.clone().at_rest(&handle, &runner, finished);
+                }
+                let mut active = this.active.lock().expect("no thread panics with it");
+                if active.remove(&run) != Some(true) || handle.is_dead() {
+                    break;
+                }
+                active.insert(run, false);
+            }
+        });
+        self.threads.lock().expect("no thread panics with it").push(thread);
+    }
+
+    /// A run is at rest: whoever waits for it is told, and whatever it made ready goes on.
+    fn at_rest(self: Arc<Life>, handle: &Handle, runner: &Runner, finished: Finished) {
+        let run = finished.record.run;
+        let status = finished.outcome.status;
+        if handle
+            .cross(|| format!("told {} {}", tail(run), status.code()))
+            .is_none()
+        {
+            return;
+        }
+        let mut told = self.told.lock().expect("no thread panics with it");
+        told.insert(run, finished.outcome);
+        drop(told);
+        for ready in runner.gate.ready.take(Duration::ZERO, || true) {
+            self.clone().take_up(handle, ready);
+        }
+        if let Some(until_ms) = finished.record.waits.as_ref().and_then(|waits| waits.until_ms) {
+            self.take_up_at(handle, run, until_ms);
+        }
+    }
+
+    /// Goes on with `run` at a time of the clock on the wall.
+    fn take_up_at(self: Arc<Life>, handle: &Handle, run: RunId, until_ms: i64) {
+        let this = self.clone();
+        let thread = handle.spawn(move |handle| {
+            let clock = SimClock(handle.clone());
+            let left_ms = (until_ms - clock.unix_ms()).max(0) as u64;
+            clock.sleep(Duration::from_millis(left_ms));
+            this.take_up(&handle, run);
+        });
+        self.threads.lock().expect("no thread panics with it").push(thread);
     }
 }

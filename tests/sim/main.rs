@@ -27,7 +27,9 @@ use crate::scenario::Scenario;
 use crate::world::{Crash, Keep};
 
 /// Seeds that failed once. They are always played.
-const FAILED_ONCE: &[u64] = &[];
+/// - 101: the clock on the wall was set back by almost as long as the host was down, and a key that the provider had
+///   forgotten was believed to be fresh.
+const FAILED_ONCE: &[u64] = &[101];
 
 /// Seeds of a usual run of the tests.
 const SEEDS: u64 = 400;
@@ -143,20 +145,18 @@ fn crash_everywhere(base: &Scenario, second_every: u64) -> u64 {
 
 #[test]
 fn a_crash_at_any_point_and_another_while_recovering_do_no_harm() {
-    let second_every = if is_soak() { 1 } else { 9 };
-    let calm: [&[&str]; 4] = [
+    let second_every = if is_soak() { 1 } else { 83 };
+    let pairs: [&[&str]; 4] = [
         &["keyed", "plain"],
         &["tagged", "maker"],
         &["asked", "teller"],
         &["brief", "plain"],
     ];
     let mut plays = 0;
-    for kinds in calm {
+    for kinds in pairs {
         plays += crash_everywhere(&Scenario::small(1, kinds, 0), second_every);
-    }
-    for seed in 0..if is_soak() { 30 } else { 3 } {
-        for kinds in calm {
-            plays += crash_everywhere(&Scenario::small(seed, kinds, 700), second_every * 3);
+        for seed in 0..if is_soak() { 30 } else { 1 } {
+            plays += crash_everywhere(&Scenario::small(seed, kinds, 700), second_every);
         }
     }
     println!("{plays} plays");

@@ -10,14 +10,16 @@ use host::gate::{Gate, Masks, Policies, Signals, Silent};
 use host::id::RunId;
 use host::io::World as Doors;
 use host::io::chance::SeededChance;
+use host::io::clock::Clock as _;
 use host::io::ffmpeg::FfmpegDoor;
 use host::io::files::ProjectFiles;
 use host::io::http::{HttpDoor, Reach};
 use host::io::provider::ProviderDoor;
 use host::io::scripts::ScriptFiles;
 use host::io::secrets::Secrets;
-use host::journal::{Outcome, Recorded, RunRecord};
-use host::runs::{Library, Order, Replayed, Runner, replay};
+use host::journal::{JournalError, Owner, Recorded, RunRecord};
+use host::runs::resume::{Resume, ResumeError};
+use host::runs::{Finished, Library, Order, Replayed, Runner, recovery, replay};
 use host::script::source::Text;
 use host::script::{Language, Script, ScriptLimits};
 use host::store::StoreError;
@@ -46,11 +48,10 @@ pub fn language() -> Arc<Language> {
     LANGUAGE.get_or_init(make).clone()
 }
 
-pub fn library() -> Library {
-    Library {
-        files: ScriptFiles::new(None),
-        language: language(),
-    }
+/// The library of one process: it remembers what it compiled. Playbooks that runs start lie beside the simulation.
+pub fn library() -> Arc<Library> {
+    let playbooks = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sim/playbooks");
+    Arc::new(Library::new(ScriptFiles::new(Some(playbooks.into())), language()))
 }
 
 pub fn ground(handle: &Handle) -> Ground {
@@ -62,7 +63,7 @@ pub fn ground(handle: &Handle) -> Ground {
 }
 
 /// A gate whose every door knows the thread that goes through it.
-pub fn gate(handle: &Handle, chance: u64) -> Gate {
+pub fn gate(handle: &Handle, library: &Arc<Library>, chance: u64) -> Gate {
     let providers = declared().into_iter().map(|provider| {
         let mut reach = Reach::default();
         reach.allow_url(&provider.base_url).expect("a host");
@@ -92,17 +93,16 @@ pub fn gate(handle: &Handle, chance: u64) -> Gate {
         ..Policies::default()
     };
     policies.circuit.cooldown = Duration::from_secs(20);
-    Gate {
-        ground: ground(handle),
-        world,
-        masks,
-        policies,
-    }
+    let mut gate = Gate::new(ground(handle), world, masks, policies);
+    // All threads of a life are one process.
+    gate.playbooks = library.clone();
+    gate.owner = Owner::alone(u64::from(handle.life));
+    gate
 }
 
-pub fn runner(handle: &Handle, chance: u64) -> Runner {
+pub fn runner(handle: &Handle, library: &Arc<Library>, chance: u64) -> Runner {
     Runner {
-        gate: Arc::new(gate(handle, chance)),
+        gate: Arc::new(gate(handle, library, chance)),
         language: language(),
     }
 }
@@ -124,31 +124,41 @@ fn mode() -> RunMode {
     }
 }
 
-/// Runs it to its end, as `host run` does.
-pub fn start(runner: &Runner, wanted: &Wanted) -> Result<(RunId, Outcome), StoreError> {
-    let order = Order {
+/// Begins a run and carries it until it is at rest, as `host run` does.
+pub fn start(runner: &Runner, wanted: &Wanted) -> Result<Finished, StoreError> {
+    runner.run(&Order {
         script: script(wanted),
         input: Value::from([("name", Value::from(wanted.name.as_str()))]),
         mode: mode(),
         trigger: wanted.name.clone(),
+        by: None,
+        retry_of: None,
+        observer: Arc::new(Silent),
+    })
+}
+
+/// Goes on with `run`, as `host resume` does.
+pub fn resume(runner: &Runner, library: &Library, run: RunId) -> Result<Finished, ResumeError> {
+    let how = Resume {
+        by: "the simulation".to_owned(),
         observer: Arc::new(Silent),
     };
-    let finished = runner.run(&order)?;
-    Ok((finished.record.run, finished.outcome))
+    runner.resume(library, run, &how)
 }
 
-/// The runs that were under way when the last process ended.
-pub fn unfinished(_: &Handle) -> Vec<RunId> {
-    Vec::new()
+/// The runs that go on now, and those that do at a later time, as a host finds them when it starts.
+pub fn unfinished(handle: &Handle) -> Result<(Vec<RunId>, Vec<(RunId, i64)>), JournalError> {
+    let ground = ground(handle);
+    let now_ms = SimClock(handle.clone()).unix_ms();
+    let mut runs = recovery::unfinished(&ground)?;
+    runs.extend(recovery::due(&ground, now_ms)?);
+    let mut later = Vec::new();
+    for run in recovery::due(&ground, i64::MAX)? {
+        let waits = RunRecord::get(&*ground.store, run)?.waits;
+        later.extend(waits.and_then(|waits| Some((run, waits.until_ms?))));
+    }
+    Ok((runs, later))
 }
-
-/// Goes on with `run`; `None` when it waits for something.
-pub fn resume(_: &Handle, _: u64, _: RunId) -> Result<Option<Outcome>, StoreError> {
-    Ok(None)
-}
-
-/// Whether this host goes on with runs that a crash cut off.
-pub const RESUMES: bool = false;
 
 /// The names of the runs that the store knows.
 pub fn names(handle: &Handle) -> BTreeSet<String> {
@@ -164,10 +174,7 @@ pub fn names(handle: &Handle) -> BTreeSet<String> {
 
 /// `run` once more with every door shut.
 pub fn replay(handle: &Handle, run: RunId) -> Result<Replayed, replay::ReplayError> {
-    let gate = gate(handle, 0);
-    let shut = Gate {
-        world: gate.world.shut(),
-        ..gate
-    };
-    replay::replay(&library(), Arc::new(shut), run, Arc::new(Silent))
+    let library = library();
+    let gate = gate(handle, &library, 0);
+    replay::replay(&library, Arc::new(gate.shut()), run, Arc::new(Silent))
 }

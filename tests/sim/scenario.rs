@@ -104,22 +104,73 @@ fn script(rng: &mut Rng) -> String {
     let mut script = "let run = input.name;\n".to_owned();
     for number in 0..rng.between(1, 6) as usize {
         let n = number;
-        script += &match rng.below(13) {
-            0 | 1 => local(number, true),
-            2 => format!(
-                "store::put(\"things\", `${{run}}-{n}`, #{{ at: time::now_ms(), by: random::int(1, 1000) }});\n"
-            ),
+        script += &match rng.below(19) {
+            0 | 1 => local(n, true),
+            2 => format!("store::put(\"things\", `${{run}}-{n}`, #{{ at: time::now_ms(), by: random::int(1, 9) }});\n"),
             3 => format!(
-                "let big = \"\"; big.pad(70000, \"x\"); kv::put(`${{run}}/big-{n}`, big); kv::get(`${{run}}/big-{n}`);\n"
+                "let big = \"\"; big.pad(70000, \"x\"); kv::put(`${{run}}/big`, big); kv::get(`${{run}}/big`);\n"
             ),
-            4 => format!(
-                "kv::put(`${{run}}/seen-{n}`, plain::get(\"/feed\", #{{ accept: [429, 400, 422, 500, 502, 503, 408] }}).status);\n"
-            ),
-            _ => write(rng.pick(&KINDS), number, rng.hits(500)),
+            4 => read(rng, n),
+            5 => "run::sleep(\"90s\");\n".to_owned(),
+            6 => wait(rng, n),
+            7 => start(rng, n),
+            8 => map(rng, n),
+            _ => write(rng.pick(&KINDS), n, rng.hits(500)),
         };
         if rng.hits(300) {
             script += &local(number + 100, rng.hits(500));
         }
     }
     script + "kv::increment(`${run}/end`); `end of ${run}`"
+}
+
+const ANSWERS: &str = "#{ accept: [408, 422, 429, 400, 500, 502, 503] }";
+
+fn read(rng: &mut Rng, n: usize) -> String {
+    let ask = format!("plain::get(\"/feed\", {ANSWERS}).status");
+    if rng.hits(500) {
+        return format!("kv::put(`${{run}}/seen-{n}`, {ask});\n");
+    }
+    // It gets a value at some try, or never.
+    let wanted = if rng.hits(700) { 200 } else { 503 };
+    let attempt = format!("|| {{ let seen = {ask}; if seen == {wanted} {{ seen }} }}");
+    let poll = format!("run::poll(\"5s\", \"60s\", {attempt})");
+    format!("try {{ kv::put(`${{run}}/seen-{n}`, {poll}); }} catch (e) {{ kv::put(`${{run}}/seen-{n}`, e.code); }}\n")
+}
+
+/// For what does not come.
+fn wait(rng: &mut Rng, n: usize) -> String {
+    match rng.hits(500) {
+        true => format!("kv::put(`${{run}}/event-{n}`, run::wait_event(\"nothing\", #{{ timeout: \"40s\" }}));\n"),
+        false => format!("kv::put(`${{run}}/answer-{n}`, run::ask(\"is it so?\", #{{ timeout: \"40s\" }}));\n"),
+    }
+}
+
+/// A run of its own, waited for at once or later.
+fn start(rng: &mut Rng, n: usize) -> String {
+    let fails = rng.hits(200);
+    let inputs = format!("#{{ name: `${{run}}.{n}`, fails: {fails} }}");
+    let start = match rng.hits(500) {
+        true => format!("playbook::run(\"child\", {inputs})"),
+        false => format!(
+            "let child = playbook::start(\"child\", {inputs}); kv::increment(`${{run}}/while-{n}`); \
+             playbook::wait(child)"
+        ),
+    };
+    format!("try {{ {start}; }} catch (e) {{ kv::put(`${{run}}/child-{n}`, e.code); }}\n")
+}
+
+/// Several at once.
+fn map(rng: &mut Rng, n: usize) -> String {
+    let count = rng.between(2, 4);
+    let inputs: Vec<_> = (0..count)
+        .map(|child| format!("#{{ name: `${{run}}.{n}.{child}`, fails: {} }}", rng.hits(150)))
+        .collect();
+    let on_error = rng.pick(&["stop", "collect"]);
+    format!(
+        "try {{ kv::put(`${{run}}/map-{n}`, playbook::map(\"child\", [{}], #{{ concurrency: {}, on_error: \"{on_error}\" \
+         }}).len()); }} catch (e) {{ kv::put(`${{run}}/map-{n}`, e.code); }}\n",
+        inputs.join(", "),
+        rng.between(1, 3)
+    )
 }

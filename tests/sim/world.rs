@@ -26,6 +26,11 @@ pub struct Unkindness {
     pub stall: u64,
 }
 
+/// The end of a run's id: here all begin alike.
+pub fn tail(run: host::id::RunId) -> String {
+    run.to_string()[20..].to_owned()
+}
+
 /// What a crash leaves of the commits that were not durable: always a beginning of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
@@ -254,6 +259,18 @@ impl Handle {
     pub fn alive(&self) -> Option<MutexGuard<'_, State>> {
         let state = self.world.lock();
         (state.life == self.life && !state.is_dead).then_some(state)
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.alive().is_none()
+    }
+
+    /// A line in the trace, without a crossing.
+    pub fn note(&self, line: impl FnOnce() -> String) {
+        if let Some(mut state) = self.alive() {
+            let line = format!("     t{} {}", self.task, line());
+            state.note(line);
+        }
     }
 
     /// Starts another thread of this process. It moves when it is picked.
