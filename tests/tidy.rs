@@ -201,6 +201,8 @@ const NOT_CODES: &[&str] = &[
     "PATH",
     "HOME",
     "OLDPWD",
+    "USER",
+    "LOGNAME",
     "SHLVL",
     "TMPDIR",
     "HEAD",

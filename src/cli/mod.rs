@@ -10,6 +10,7 @@ mod check;
 mod config;
 mod data;
 mod functions;
+mod incident;
 mod init;
 mod kv;
 mod plan;
@@ -19,6 +20,7 @@ mod run;
 mod runs;
 mod show;
 mod store;
+mod why;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -63,6 +65,10 @@ enum Command {
     Runs(runs::Args),
     /// Show what a run did, step by step.
     Show(show::Args),
+    /// Explain how a run ended, and what to do next.
+    Why(why::Args),
+    /// Hold runs, with what people found out about them.
+    Incident(incident::Args),
     /// Play a run again from its journal, every door shut.
     Replay(replay::Args),
     /// Explain the functions that playbooks call.
@@ -124,6 +130,8 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Plan(args) => plan::perform(args, &app, out),
         Command::Runs(args) => runs::perform(args, &app, out),
         Command::Show(args) => show::perform(args, &app, out),
+        Command::Why(args) => why::perform(args, &app, out),
+        Command::Incident(args) => incident::perform(args, &app, out),
         Command::Replay(args) => replay::perform(args, &app, out),
         Command::Functions(args) => functions::perform(args, &app, out),
         Command::Store(args) => store::perform(args, &app, out),

@@ -10,6 +10,7 @@ use super::observer::{Notice, Observer};
 use super::stop::{Halt, Stop};
 use crate::effect::{Effect, Failure, RunMode};
 use crate::id::{RunId, StepNo};
+use crate::journal::incident::{self, OpenedBy};
 use crate::journal::{
     Answer, Asked, Begun, Entry, Outcome, Recorded, RunError, RunRecord, Status, Writer, entry, writer,
 };
@@ -21,6 +22,9 @@ pub const EFFECTS_MAX: StepNo = 100_000;
 
 /// The arguments of one effect, which stand whole in its entry: a row must hold them beside what waits before them.
 const ARGS_BYTES_MAX: usize = 8 << 20;
+
+/// How often a run's end is written anew because somebody else was quicker at its incident.
+const INCIDENT_TRIES_MAX: u32 = 16;
 
 /// What happens when the script asks for more than the record holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +57,8 @@ pub struct Tape {
     /// The operations of the script so far, counted by whoever runs it.
     operations: Arc<AtomicU64>,
     workspace: PathBuf,
+    /// Whether the playbook asks for an incident when its run fails.
+    pub incident_on_failure: bool,
 }
 
 /// What a run has done so far.
@@ -106,6 +112,7 @@ impl Tape {
             halted: None,
             stop: Arc::default(),
             operations: Arc::default(),
+            incident_on_failure: false,
         }
     }
 
@@ -365,7 +372,26 @@ impl Tape {
             outcome.error.clone(),
             Some(self.begun.at_ms + ended.at_ms as i64),
         );
-        self.writer.end(&gate.ground, Entry::Ended(ended), &record)?;
+        let opened_by = match record.status {
+            Status::NeedsAttention => Some(OpenedBy::InDoubt),
+            Status::Failed if self.incident_on_failure => Some(OpenedBy::Rule),
+            _ => None,
+        };
+        for tries_left in (0..INCIDENT_TRIES_MAX).rev() {
+            let mut along = Batch::new();
+            if let Some(opened_by) = opened_by {
+                incident::open_in(&mut along, &*gate.ground.store, &record, opened_by)?;
+            }
+            let entry = Entry::Ended(ended.clone());
+            match self.writer.end(&gate.ground, entry, &record, along) {
+                // Somebody wrote a note to the incident in between.
+                Err(StoreError::Conflict { .. }) if opened_by.is_some() && tries_left > 0 => {}
+                written => {
+                    written?;
+                    break;
+                }
+            }
+        }
         Ok(record)
     }
 

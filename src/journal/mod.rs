@@ -6,16 +6,19 @@
 //! | [`writer`] | appends; keeps the store holding a prefix |
 //! | [`reader`] | a recorded journal, as it answers and as people read it |
 //! | [`run`] | the one row per run that lists it: status, mode, outcome |
+//! | [`incident`] | runs that are held, with what people found out about them |
 //!
 //! On disk a journal is a row of rows: `journal/<run>/<number of its first entry>`, each holding a format version and
 //! every entry that reached the store in that batch. A reader that finds a gap between rows refuses the journal.
 
 pub mod entry;
+pub mod incident;
 pub mod reader;
 pub mod run;
 pub mod writer;
 
 pub use entry::{Answer, Asked, Attempt, Begun, Entry, Intent};
+pub use incident::Incident;
 pub use reader::{Recorded, Step};
 pub use run::{Outcome, RunError, RunRecord, Status};
 pub use writer::Writer;

@@ -123,9 +123,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the run's last entry together with its record, durably.
-    pub fn end(&mut self, ground: &Ground, ended: Entry, record: &RunRecord) -> Result<(), StoreError> {
-        let mut batch = Batch::new();
+    /// Writes the run's last entry together with its record and what `along` holds, durably.
+    pub fn end(&mut self, ground: &Ground, ended: Entry, record: &RunRecord, along: Batch) -> Result<(), StoreError> {
+        let mut batch = along;
         batch.put(keys::run(self.run), record.encode());
         self.commit(ground, batch, Some(ended), Durability::Now)
     }

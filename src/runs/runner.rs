@@ -110,7 +110,8 @@ impl Runner {
         let active = Duration::from_secs(limits.active_s);
         let active = script.header.timeout.map_or(active, |timeout| timeout.min(active));
         let (input, meter) = {
-            let tape = run.tape();
+            let mut tape = run.tape();
+            tape.incident_on_failure = script.header.incident_on_failure;
             let clock = self.gate.world.clock.clone();
             let meter = Meter::start(limits, active, clock, tape.stop_flag(), tape.operations());
             let meter = match tape.recorded_end() {

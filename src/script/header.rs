@@ -21,7 +21,7 @@ const CONSTANT: &str = "PLAYBOOK";
 const TRIGGER_KEYS: [&str; 8] = [
     "schedule", "timezone", "missed", "overlap", "http", "webhook", "queue", "event",
 ];
-const KEYS: [&str; 5] = ["title", "description", "uses", "inputs", "timeout"];
+const KEYS: [&str; 6] = ["title", "description", "uses", "inputs", "timeout", "on_failure"];
 
 /// A playbook's header.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +33,8 @@ pub struct Header {
     pub inputs: BTreeMap<String, InputSpec>,
     /// How long a run may be at work.
     pub timeout: Option<Duration>,
+    /// Whether a run that fails opens an incident.
+    pub incident_on_failure: bool,
     /// What starts it, as written.
     pub triggers: Map,
     /// Whether there is a header at all.
@@ -90,6 +92,14 @@ impl Header {
             "timeout" => {
                 self.timeout = Some(crate::duration::parse(&text(&value)?).map_err(|error| error.to_string())?)
             }
+            "on_failure" => match text(&value)?.as_str() {
+                "incident" => self.incident_on_failure = true,
+                other => {
+                    return Err(format!(
+                        "`on_failure` in {CONSTANT} is {other:?}; write \"incident\", or leave it out"
+                    ));
+                }
+            },
             "uses" => {
                 let list = value
                     .as_list()

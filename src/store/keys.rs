@@ -9,6 +9,8 @@
 //! | run | run id |
 //! | journal | run id, number of the first entry in the row |
 //! | version | hash of a script or prompt |
+//! | incident | incident id |
+//! | pin | run id, id of an incident that holds it |
 //! | document | realm, collection, id |
 //! | index | realm, collection, field, sort key of the value, id |
 //! | kv | realm, key |
@@ -21,7 +23,7 @@ use std::ops::Bound;
 
 use super::KeyRange;
 use super::order::{read_delimited, write_delimited, write_open};
-use crate::id::{ContentHash, RunId};
+use crate::id::{ContentHash, IncidentId, RunId};
 
 /// The longest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 4096;
@@ -65,6 +67,9 @@ pub enum Space {
     Journal,
     /// Contents of scripts and prompts by their hash.
     Version,
+    Incident,
+    /// Which incidents hold a run.
+    Pin,
     Document,
     Index,
     Kv,
@@ -77,11 +82,13 @@ pub enum Space {
 }
 
 impl Space {
-    const ALL: [(Space, u8, &'static str); 10] = [
+    const ALL: [(Space, u8, &'static str); 12] = [
         (Space::Meta, 0x01, "meta"),
         (Space::Run, 0x10, "run"),
         (Space::Journal, 0x11, "journal"),
         (Space::Version, 0x12, "version"),
+        (Space::Incident, 0x13, "incident"),
+        (Space::Pin, 0x14, "pin"),
         (Space::Document, 0x20, "document"),
         (Space::Index, 0x21, "index"),
         (Space::Kv, 0x22, "kv"),
@@ -167,6 +174,26 @@ pub fn version(hash: &ContentHash) -> Vec<u8> {
     Parts::of(Space::Version).raw(hash.as_bytes()).0
 }
 
+/// The row of an incident.
+pub fn incident(id: IncidentId) -> Vec<u8> {
+    Parts::of(Space::Incident).raw(&id.to_bytes()).0
+}
+
+/// The rows of all incidents between two ids, both included.
+pub fn incidents(first: IncidentId, last: IncidentId) -> KeyRange {
+    (Bound::Included(incident(first)), Bound::Included(incident(last)))
+}
+
+/// The row that says that `incident` holds `run`.
+pub fn pin(run: RunId, incident: IncidentId) -> Vec<u8> {
+    Parts::of(Space::Pin).raw(&run.to_bytes()).raw(&incident.to_bytes()).0
+}
+
+/// All incidents that hold `run`.
+pub fn pins_of(run: RunId) -> KeyRange {
+    prefix_range(Parts::of(Space::Pin).raw(&run.to_bytes()).0)
+}
+
 /// A document.
 pub fn document(realm: Realm, collection: &str, id: &str) -> Vec<u8> {
     Parts(collection_prefix(realm, collection)).text(id).0
@@ -243,6 +270,11 @@ pub enum Place {
         first: u64,
     },
     Version(ContentHash),
+    Incident(IncidentId),
+    Pin {
+        run: RunId,
+        incident: IncidentId,
+    },
     Document {
         realm: Realm,
         collection: String,
@@ -270,6 +302,8 @@ impl fmt::Display for Place {
             Place::Run(run) => write!(f, "run {run}"),
             Place::Journal { run, first } => write!(f, "journal of {run} from entry {first}"),
             Place::Version(hash) => write!(f, "version {}", hash.short()),
+            Place::Incident(id) => write!(f, "incident {id}"),
+            Place::Pin { run, incident } => write!(f, "pin of {run} by {incident}"),
             Place::Document { realm, collection, id } => {
                 write!(f, "document {collection}/{} ({realm})", id.escape_debug())
             }
@@ -306,6 +340,11 @@ pub fn parse(key: &[u8]) -> Option<Place> {
             first: u64::from_be_bytes(read_array(rest)?),
         },
         Space::Version => Place::Version(ContentHash::from_digest(read_array(rest)?)),
+        Space::Incident => Place::Incident(IncidentId::from_bytes(read_array(rest)?)),
+        Space::Pin => Place::Pin {
+            run: read_run(rest)?,
+            incident: IncidentId::from_bytes(read_array(rest)?),
+        },
         Space::Document => Place::Document {
             realm: read_realm(rest)?,
             collection: read_text(rest)?,
