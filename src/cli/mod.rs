@@ -6,6 +6,7 @@ mod playbook;
 mod progress;
 
 mod bench;
+mod bundle;
 mod check;
 mod config;
 mod data;

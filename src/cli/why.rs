@@ -21,24 +21,34 @@ const TEXT_WIDTH_MAX: usize = 100;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The run: the beginning of its id, as `host runs` shows it.
+    /// The run: the beginning of its id, as `host runs` shows it. Or the file of an incident bundle.
     run: String,
+    /// Which run of the bundle; the one that opened the incident when not given.
+    #[arg(value_name = "RUN")]
+    within: Option<String>,
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
+    if let Some(opened) = super::bundle::opened(&args.run, args.within.as_deref(), app)? {
+        return told(&opened.app, &opened.ground, &opened.record, out);
+    }
     let ground = app
         .reader()?
         .ok_or_else(|| CliError::usage("RUN_NOT_FOUND", "nothing has run here yet"))?;
     let record = RunRecord::find(&*ground.store, &args.run)?;
-    let recorded = Recorded::load(&ground, record.run)?;
+    told(app, &ground, &record, out)
+}
+
+fn told(app: &App, ground: &Ground, record: &RunRecord, out: &mut Out) -> Result<u8, CliError> {
+    let recorded = Recorded::load(ground, record.run)?;
     let script = app.library.pinned(&*ground.store, &recorded.begun).ok();
     let title = script.as_ref().and_then(|script| script.header.title.as_deref());
-    let before = before(&ground, &record)?;
-    let mut why = explain(&record, &recorded, title, before.as_ref());
+    let before = before(ground, record)?;
+    let mut why = explain(record, &recorded, title, before.as_ref());
     let incidents = incident::of_run(&*ground.store, record.run)?;
     why.next.extend(incidents.first().map(held_by));
     if out.json {
-        let mut shown = why.to_json(&record);
+        let mut shown = why.to_json(record);
         shown["incident_ids"] = incidents.iter().map(IncidentId::to_string).collect();
         out.json(&shown);
         return Ok(0);
@@ -47,7 +57,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         (Some(error), Some(script)) => Some(Diagnosis::of_run_error(error, script)),
         _ => None,
     };
-    print(&why, &record, diagnosis.as_ref(), out);
+    print(&why, record, diagnosis.as_ref(), out);
     Ok(0)
 }
 

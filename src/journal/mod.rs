@@ -13,6 +13,8 @@
 
 pub mod entry;
 pub mod incident;
+#[cfg(test)]
+mod incident_tests;
 pub mod reader;
 pub mod run;
 pub mod writer;

@@ -94,7 +94,8 @@ impl RunRecord {
         row
     }
 
-    fn decode(run: RunId, row: &[u8]) -> Result<RunRecord, JournalError> {
+    /// From its row.
+    pub fn decode(run: RunId, row: &[u8]) -> Result<RunRecord, JournalError> {
         match row.split_first() {
             Some((&super::entry::FORMAT, mut body)) => {
                 let mut deserializer = rmp_serde::Deserializer::new(&mut body);

@@ -174,6 +174,14 @@ pub fn version(hash: &ContentHash) -> Vec<u8> {
     Parts::of(Space::Version).raw(hash.as_bytes()).0
 }
 
+/// The contents whose hash begins with these hexadecimal digits; `None` when they are none.
+pub fn versions_of(digits: &str) -> Option<KeyRange> {
+    let rest = 64_usize.checked_sub(digits.len())?;
+    let bound = |digit: &str| format!("{digits}{}", digit.repeat(rest)).parse::<ContentHash>().ok();
+    let (low, high) = (bound("0")?, bound("f")?);
+    Some((Bound::Included(version(&low)), Bound::Included(version(&high))))
+}
+
 /// The row of an incident.
 pub fn incident(id: IncidentId) -> Vec<u8> {
     Parts::of(Space::Incident).raw(&id.to_bytes()).0

@@ -188,3 +188,115 @@ fn notes_and_titles_drive_no_terminal_and_hold_no_secret() {
         "{shown}"
     );
 }
+
+/// A project with one incident: its run, and the bundle's bytes written beside it.
+fn exported(stub: &HttpStub) -> (Project, String) {
+    stub.on("POST", "/uploads")
+        .json(201, serde_json::json!({ "id": "u1", "echo": SECRET }));
+    stub.on("POST", "/posts").answer(422, format!("too long, {SECRET}"));
+    let project = live(stub).file("playbooks/weekly.rhai", &format!("import \"names\" as names;\n{FAILS}"));
+    project.write("playbooks/names.rhai", "fn nothing() { 1 }");
+    let run = run(&project, "weekly");
+    project.ok(&["incident", "export", &format!("I-{run}"), "night.bundle"]);
+    (project, run)
+}
+
+#[test]
+fn a_bundle_replays_on_a_machine_that_has_nothing_else() {
+    let stub = HttpStub::start();
+    let (project, run) = exported(&stub);
+    let elsewhere = Project::none();
+    std::fs::copy(project.path("night.bundle"), elsewhere.path("night.bundle")).expect("a copy");
+    let connections = stub.connections();
+    let replayed = elsewhere.json(&["replay", "night.bundle"]);
+    assert_eq!(
+        (&replayed["same"], &replayed["run_id"]),
+        (&true.into(), &run.clone().into())
+    );
+    let named = elsewhere.json(&["replay", "./night.bundle", &run[..12]]);
+    assert_eq!(named["same"], true);
+    let shown = elsewhere.ok(&["incident", "show", "night.bundle"]);
+    assert!(
+        shown.contains("weekly: HTTP_STATUS at step 3") && shown.contains("host replay night.bundle"),
+        "{shown}"
+    );
+    let why = elsewhere.ok(&["why", "night.bundle"]);
+    assert!(
+        why.contains("Weekly recap (weekly) failed") && why.contains("weekly.rhai:5:"),
+        "{why}"
+    );
+    assert_eq!(elsewhere.files().len(), 1, "nothing was written there");
+    assert_eq!(stub.connections(), connections);
+
+    let unknown = elsewhere.host(&["replay", "night.bundle", "7ZZZ", "--json"]);
+    assert_eq!((unknown.code, unknown.error_code()), (2, "BUNDLE_RUN".to_owned()));
+}
+
+#[test]
+fn a_bundle_is_the_same_each_time_and_no_file_is_overwritten_unasked() {
+    let stub = HttpStub::start();
+    let (project, run) = exported(&stub);
+    let first = std::fs::read(project.path("night.bundle")).expect("a bundle");
+    let again = project.host(&["incident", "export", &run, "night.bundle", "--json"]);
+    assert_eq!((again.code, again.error_code()), (2, "BUNDLE_EXISTS".to_owned()));
+    let written = project.json(&["incident", "export", &run, "night.bundle", "--force"]);
+    assert_eq!(std::fs::read(project.path("night.bundle")).expect("a bundle"), first);
+    assert_eq!(written["sha256"], host::id::ContentHash::of(&first).to_string());
+    let nowhere = project.host(&["incident", "export", &run, "none/night.bundle", "--json"]);
+    assert_eq!(
+        (nowhere.code, nowhere.error_code()),
+        (6, "BUNDLE_UNWRITABLE".to_owned())
+    );
+}
+
+/// The secret stood in the environment, was echoed by the provider, and later also in a script.
+#[test]
+fn no_secret_leaves_in_a_bundle() {
+    let stub = HttpStub::start();
+    let (project, run) = exported(&stub);
+    let replayed = project.ok(&["replay", "night.bundle", "--json"]);
+    let text = |arguments: &[&str]| project.host(arguments).shown();
+    let shown = [
+        replayed,
+        text(&["why", "night.bundle"]),
+        text(&["incident", "show", "night.bundle", "--json"]),
+        unpacked(&project.path("night.bundle")),
+    ];
+    for text in &shown {
+        assert!(!text.contains(SECRET), "{text}");
+    }
+    assert!(
+        shown[3].contains("[masked:ACME_TOKEN]") && shown[3].contains(&run),
+        "it was unpacked"
+    );
+    assert!(shown[3].contains("\"ACME_TOKEN\":true"), "its name is no secret");
+}
+
+fn unpacked(bundle: &std::path::Path) -> String {
+    let script = format!("tail -n +3 '{}' | gzip -dc", bundle.display());
+    let output = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .output()
+        .expect("bash and gzip");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_file_that_is_no_good_bundle_is_refused_with_a_code() {
+    let stub = HttpStub::start();
+    let (project, _) = exported(&stub);
+    let good = std::fs::read(project.path("night.bundle")).expect("a bundle");
+    std::fs::write(project.path("cut.bundle"), &good[..good.len() / 2]).expect("a file");
+    std::fs::write(project.path("other.bundle"), b"PK").expect("a file");
+    std::fs::write(project.path("new.bundle"), [b"host bundle 9\n", &good[14..]].concat()).expect("a file");
+    for (file, code) in [
+        ("cut.bundle", "BUNDLE_ALTERED"),
+        ("other.bundle", "BUNDLE_NOT_ONE"),
+        ("new.bundle", "BUNDLE_NEWER_FORMAT"),
+        ("none.bundle", "RUN_NOT_FOUND"),
+    ] {
+        let answer = project.host(&["replay", file, "--json"]);
+        assert_eq!((answer.code, answer.error_code()), (2, code.to_owned()), "{file}");
+    }
+}

@@ -1,5 +1,6 @@
 //! `host incident`: runs that are held, with what people found out about them.
 
+mod export;
 mod show;
 
 use clap::Subcommand;
@@ -31,7 +32,10 @@ enum Command {
         all: bool,
     },
     /// Show an incident: its runs, what happened when, and what to do next.
-    Show { incident: String },
+    Show {
+        /// The incident, or a bundle's file.
+        incident: String,
+    },
     /// Open an incident that holds these runs.
     Open {
         #[arg(required = true, value_name = "RUN")]
@@ -60,12 +64,21 @@ enum Command {
         #[arg(long, default_value = "")]
         reason: String,
     },
+    /// Write an incident to one file that replays anywhere, without secrets.
+    Export {
+        incident: String,
+        file: String,
+        /// Write over a file that is there already.
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     match args.command {
         Command::List { all } => list(all, app, out),
         Command::Show { incident } => show::perform(&incident, app, out),
+        Command::Export { incident, file, force } => export::perform(&incident, &file, force, app, out),
         Command::Open { runs, title } => open(&runs, title, app, out),
         Command::Pin { incident, runs } => pin(&incident, &runs, app, out),
         Command::Unpin { incident, runs } => unpin(&incident, &runs, app, out),

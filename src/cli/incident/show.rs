@@ -1,5 +1,6 @@
 //! `host incident show`: its runs, what happened when, and what to do next.
 
+use super::super::data::shell_word;
 use super::super::error::CliError;
 use super::super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, ago, moment, plain};
 use crate::app::App;
@@ -9,20 +10,30 @@ use crate::report::incident::{incident_json, timeline};
 use crate::store::Store;
 
 pub fn perform(prefix: &str, app: &App, out: &mut Out) -> Result<u8, CliError> {
+    if let Some(bundle) = super::super::bundle::at(prefix)? {
+        shown(&bundle.incident, &bundle.runs, Some(prefix), app, out);
+        return Ok(0);
+    }
     let ground = app
         .reader()?
         .ok_or_else(|| CliError::usage("INCIDENT_NOT_FOUND", "nothing has run here yet"))?;
     let incident = incident::find(&*ground.store, prefix)?.incident;
     let runs = runs_of(&*ground.store, &incident)?;
-    if out.json {
-        out.json(&incident_json(&incident, &runs));
-        return Ok(0);
-    }
-    head(&incident, app.clock.unix_ms(), out);
-    table(&incident, &runs, app.clock.unix_ms(), out);
-    history(&incident, &runs, out);
-    next(&incident, &runs, out);
+    shown(&incident, &runs, None, app, out);
     Ok(0)
+}
+
+/// `bundle` is the file it is shown from, when it is not from the store.
+fn shown(incident: &Incident, runs: &[RunRecord], bundle: Option<&str>, app: &App, out: &mut Out) {
+    if out.json {
+        out.json(&incident_json(incident, runs));
+        return;
+    }
+    let now_ms = app.clock.unix_ms();
+    head(incident, now_ms, out);
+    table(incident, runs, now_ms, out);
+    history(incident, runs, out);
+    next(incident, runs, bundle, out);
 }
 
 /// The runs that it holds and that the store still has.
@@ -108,14 +119,22 @@ fn history(incident: &Incident, runs: &[RunRecord], out: &mut Out) {
     }
 }
 
-fn next(incident: &Incident, runs: &[RunRecord], out: &mut Out) {
+fn next(incident: &Incident, runs: &[RunRecord], bundle: Option<&str>, out: &mut Out) {
     let id = incident.id.short();
+    let bad = runs.iter().filter(|record| record.status != Status::Succeeded).take(3);
     out.line("");
-    let bad = runs.iter().filter(|record| record.status != Status::Succeeded);
-    for record in bad.take(3) {
+    if let Some(file) = bundle.map(shell_word) {
+        for record in bad {
+            out.line(format!("why       host why {file} {}", record.run.short()));
+        }
+        out.line(format!("replay    host replay {file}"));
+        return;
+    }
+    for record in bad {
         out.line(format!("why       host why {}", record.run.short()));
     }
     out.line(format!("write     host incident note {id} \"what you found out\""));
+    out.line(format!("export    host incident export {id} {id}.bundle"));
     if incident.state == State::Open {
         out.line(format!(
             "close     host incident close {id} --reason \"what solved it\""

@@ -31,14 +31,7 @@ pub(super) enum Cause {
 }
 
 pub(super) fn cause(record: &RunRecord, recorded: &Recorded) -> Cause {
-    const HOST: [&str; 6] = [
-        "NONDETERMINISM",
-        "NOT_RECORDED",
-        "PANIC",
-        "NO_THREAD",
-        "STOPPED",
-        "HOST_CHANGED",
-    ];
+    const HOST: [&str; 5] = ["NONDETERMINISM", "NOT_RECORDED", "PANIC", "NO_THREAD", "STOPPED"];
     let Some(error) = &record.error else {
         return Cause::Script;
     };
