@@ -33,6 +33,9 @@ fn ended(number: u128, status: Status) -> RunRecord {
             place: Place::default(),
             step: Some(3),
         }),
+        parent: None,
+        lease: None,
+        waits: None,
     }
 }
 

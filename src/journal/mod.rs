@@ -5,6 +5,8 @@
 //! | [`entry`] | what is recorded, and its form on disk |
 //! | [`writer`] | appends; keeps the store holding a prefix |
 //! | [`reader`] | a recorded journal, as it answers and as people read it |
+//! | [`life`] | entries about the run itself: owners, waits, decisions |
+//! | [`event`], [`question`] | what runs wait for from outside |
 //! | [`run`] | the one row per run that lists it: status, mode, outcome |
 //! | [`incident`] | runs that are held, with what people found out about them |
 //!
@@ -12,17 +14,21 @@
 //! every entry that reached the store in that batch. A reader that finds a gap between rows refuses the journal.
 
 pub mod entry;
+pub mod event;
 pub mod incident;
 #[cfg(test)]
 mod incident_tests;
+pub mod life;
+pub mod question;
 pub mod reader;
 pub mod run;
 pub mod writer;
 
-pub use entry::{Answer, Asked, Attempt, Begun, Entry, Intent};
+pub use entry::{Answer, Asked, Attempt, Begun, Entry, Intent, Parent};
 pub use incident::Incident;
+pub use life::{Awaited, Lease, Owner, Suspended, Wake};
 pub use reader::{Recorded, Step};
-pub use run::{Outcome, RunError, RunRecord, Status};
+pub use run::{Outcome, RunError, RunRecord, Status, Waits};
 pub use writer::Writer;
 
 /// What a journal cannot be read for.

@@ -21,7 +21,15 @@ const CONSTANT: &str = "PLAYBOOK";
 const TRIGGER_KEYS: [&str; 8] = [
     "schedule", "timezone", "missed", "overlap", "http", "webhook", "queue", "event",
 ];
-const KEYS: [&str; 6] = ["title", "description", "uses", "inputs", "timeout", "on_failure"];
+const KEYS: [&str; 7] = [
+    "title",
+    "description",
+    "uses",
+    "inputs",
+    "timeout",
+    "deadline",
+    "on_failure",
+];
 
 /// A playbook's header.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +43,8 @@ pub struct Header {
     pub timeout: Option<Duration>,
     /// Whether a run that fails opens an incident.
     pub incident_on_failure: bool,
+    /// How long after its beginning a run must be over, waits included.
+    pub deadline: Option<Duration>,
     /// What starts it, as written.
     pub triggers: Map,
     /// Whether there is a header at all.
@@ -89,8 +99,14 @@ impl Header {
         match key {
             "title" => self.title = Some(text(&value)?),
             "description" => self.description = Some(text(&value)?),
-            "timeout" => {
-                self.timeout = Some(crate::duration::parse(&text(&value)?).map_err(|error| error.to_string())?)
+            "timeout" | "deadline" => {
+                let length = crate::duration::parse(&text(&value)?).map_err(|error| error.to_string())?;
+                let limit = if key == "timeout" {
+                    &mut self.timeout
+                } else {
+                    &mut self.deadline
+                };
+                *limit = Some(length);
             }
             "on_failure" => match text(&value)?.as_str() {
                 "incident" => self.incident_on_failure = true,

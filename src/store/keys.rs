@@ -9,18 +9,25 @@
 //! | run | run id |
 //! | journal | run id, number of the first entry in the row |
 //! | version | hash of a script or prompt |
+//! | open | run id: of each run that has, or waits for, a thread |
+//! | wake | Unix milliseconds, run id: of each suspended run that a time wakes |
+//! | child | run id of the parent, run id |
+//! | question | run id, step |
 //! | incident | incident id |
 //! | pin | run id, id of an incident that holds it |
 //! | document | realm, collection, id |
 //! | index | realm, collection, field, sort key of the value, id |
 //! | kv | realm, key |
-//! | meta, limiter, circuit, claim | names |
+//! | meta, event, waiter, limiter, circuit, claim | names |
 //!
 //! The byte 0 belongs to the engine itself and is refused to everybody else.
+
+mod runs;
 
 use std::fmt;
 use std::ops::Bound;
 
+pub use self::runs::*;
 use super::KeyRange;
 use super::order::{read_delimited, write_delimited, write_open};
 use crate::id::{ContentHash, IncidentId, RunId};
@@ -67,6 +74,18 @@ pub enum Space {
     Journal,
     /// Contents of scripts and prompts by their hash.
     Version,
+    /// Runs that have a thread or wait for one.
+    Open,
+    /// When suspended runs wake.
+    Wake,
+    /// Runs that other runs started.
+    Child,
+    /// What runs ask people.
+    Question,
+    /// Events that came.
+    Event,
+    /// Runs that wait for events.
+    Waiter,
     Incident,
     /// Which incidents hold a run.
     Pin,
@@ -82,13 +101,19 @@ pub enum Space {
 }
 
 impl Space {
-    const ALL: [(Space, u8, &'static str); 12] = [
+    const ALL: [(Space, u8, &'static str); 18] = [
         (Space::Meta, 0x01, "meta"),
         (Space::Run, 0x10, "run"),
         (Space::Journal, 0x11, "journal"),
         (Space::Version, 0x12, "version"),
-        (Space::Incident, 0x13, "incident"),
-        (Space::Pin, 0x14, "pin"),
+        (Space::Open, 0x13, "open run"),
+        (Space::Wake, 0x14, "wake"),
+        (Space::Child, 0x15, "child"),
+        (Space::Question, 0x16, "question"),
+        (Space::Event, 0x17, "event"),
+        (Space::Waiter, 0x18, "waiter"),
+        (Space::Incident, 0x19, "incident"),
+        (Space::Pin, 0x1A, "pin"),
         (Space::Document, 0x20, "document"),
         (Space::Index, 0x21, "index"),
         (Space::Kv, 0x22, "kv"),
@@ -169,37 +194,14 @@ pub fn journal_of(run: RunId) -> KeyRange {
     prefix_range(Parts::of(Space::Journal).raw(&run.to_bytes()).0)
 }
 
+/// Whether `key` is a row of the journal of `run`.
+pub fn is_journal_of(key: &[u8], run: RunId) -> bool {
+    key.starts_with(&Parts::of(Space::Journal).raw(&run.to_bytes()).0)
+}
+
 /// The content of a script or prompt.
 pub fn version(hash: &ContentHash) -> Vec<u8> {
     Parts::of(Space::Version).raw(hash.as_bytes()).0
-}
-
-/// The contents whose hash begins with these hexadecimal digits; `None` when they are none.
-pub fn versions_of(digits: &str) -> Option<KeyRange> {
-    let rest = 64_usize.checked_sub(digits.len())?;
-    let bound = |digit: &str| format!("{digits}{}", digit.repeat(rest)).parse::<ContentHash>().ok();
-    let (low, high) = (bound("0")?, bound("f")?);
-    Some((Bound::Included(version(&low)), Bound::Included(version(&high))))
-}
-
-/// The row of an incident.
-pub fn incident(id: IncidentId) -> Vec<u8> {
-    Parts::of(Space::Incident).raw(&id.to_bytes()).0
-}
-
-/// The rows of all incidents between two ids, both included.
-pub fn incidents(first: IncidentId, last: IncidentId) -> KeyRange {
-    (Bound::Included(incident(first)), Bound::Included(incident(last)))
-}
-
-/// The row that says that `incident` holds `run`.
-pub fn pin(run: RunId, incident: IncidentId) -> Vec<u8> {
-    Parts::of(Space::Pin).raw(&run.to_bytes()).raw(&incident.to_bytes()).0
-}
-
-/// All incidents that hold `run`.
-pub fn pins_of(run: RunId) -> KeyRange {
-    prefix_range(Parts::of(Space::Pin).raw(&run.to_bytes()).0)
 }
 
 /// A document.
@@ -252,7 +254,7 @@ pub fn kv_prefix(realm: Realm, prefix: &str) -> Vec<u8> {
     key
 }
 
-/// A row of a space whose keys are names: meta, limiter, circuit, claim.
+/// A row of a space whose keys are names: meta, event, waiter, limiter, circuit, claim.
 pub fn named(space: Space, names: &[&str]) -> Vec<u8> {
     names.iter().fold(Parts::of(space), |parts, name| parts.text(name)).0
 }
@@ -278,6 +280,19 @@ pub enum Place {
         first: u64,
     },
     Version(ContentHash),
+    Open(RunId),
+    Wake {
+        at_ms: i64,
+        run: RunId,
+    },
+    Child {
+        parent: RunId,
+        child: RunId,
+    },
+    Question {
+        run: RunId,
+        step: u32,
+    },
     Incident(IncidentId),
     Pin {
         run: RunId,
@@ -310,6 +325,10 @@ impl fmt::Display for Place {
             Place::Run(run) => write!(f, "run {run}"),
             Place::Journal { run, first } => write!(f, "journal of {run} from entry {first}"),
             Place::Version(hash) => write!(f, "version {}", hash.short()),
+            Place::Open(run) => write!(f, "open run {run}"),
+            Place::Wake { run, .. } => write!(f, "wake of run {run}"),
+            Place::Child { parent, child } => write!(f, "run {child} as child of {parent}"),
+            Place::Question { run, step } => write!(f, "question of run {run} at step {step}"),
             Place::Incident(id) => write!(f, "incident {id}"),
             Place::Pin { run, incident } => write!(f, "pin of {run} by {incident}"),
             Place::Document { realm, collection, id } => {
@@ -348,6 +367,19 @@ pub fn parse(key: &[u8]) -> Option<Place> {
             first: u64::from_be_bytes(read_array(rest)?),
         },
         Space::Version => Place::Version(ContentHash::from_digest(read_array(rest)?)),
+        Space::Open => Place::Open(read_run(rest)?),
+        Space::Wake => Place::Wake {
+            at_ms: i64::from_be_bytes(read_array(rest)?),
+            run: read_run(rest)?,
+        },
+        Space::Child => Place::Child {
+            parent: read_run(rest)?,
+            child: read_run(rest)?,
+        },
+        Space::Question => Place::Question {
+            run: read_run(rest)?,
+            step: u32::from_be_bytes(read_array(rest)?),
+        },
         Space::Incident => Place::Incident(IncidentId::from_bytes(read_array(rest)?)),
         Space::Pin => Place::Pin {
             run: read_run(rest)?,
@@ -372,7 +404,7 @@ pub fn parse(key: &[u8]) -> Option<Place> {
             realm: read_realm(rest)?,
             key: read_text(rest)?,
         },
-        space @ (Space::Meta | Space::Limiter | Space::Circuit | Space::Claim) => {
+        space @ (Space::Meta | Space::Event | Space::Waiter | Space::Limiter | Space::Circuit | Space::Claim) => {
             let mut names = Vec::new();
             while !rest.is_empty() {
                 names.push(read_text(rest)?);

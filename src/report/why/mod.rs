@@ -74,6 +74,8 @@ fn headline(record: &RunRecord, recorded: &Recorded, title: Option<&str>) -> Str
         Status::Cancelled => "was cancelled",
         Status::NeedsAttention => "did not finish: a person must decide",
         Status::Running => "has not ended",
+        Status::Queued => "has not begun",
+        Status::Suspended => "is waiting",
     };
     format!("{name} {end}")
 }

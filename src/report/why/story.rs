@@ -18,6 +18,8 @@ pub(super) fn tell(record: &RunRecord, recorded: &Recorded, deeds: &Deeds) -> St
     let mut sentences = match record.status {
         Status::Succeeded => succeeded(record, recorded),
         Status::Running => running(recorded),
+        Status::Queued => vec!["It is waiting for a thread; nothing of it was done yet.".to_owned()],
+        Status::Suspended => vec![suspended(record, recorded)],
         Status::Cancelled => vec![format!(
             "It was cancelled {}.",
             after_last(recorded).trim_end_matches(',')
@@ -69,13 +71,31 @@ fn running(recorded: &Recorded) -> Vec<String> {
         after_last(recorded).trim_end_matches(',')
     )];
     let open = recorded.steps.iter().next_back();
-    if let Some((step, sent)) = open.filter(|(_, step)| step.answer.is_none() && !step.intents.is_empty()) {
+    if let Some((step, sent)) = open.filter(|(_, step)| step.is_in_doubt()) {
         sentences.push(format!(
             "{} was begun there, and no answer is on record: whether it landed is looked up when the run is resumed.",
             capital(&named(*step, sent))
         ));
     }
     sentences
+}
+
+fn suspended(record: &RunRecord, recorded: &Recorded) -> String {
+    let Some(waits) = &record.waits else {
+        return "It is suspended, and its record does not say what for.".to_owned();
+    };
+    let step = recorded.steps.get(&waits.step);
+    let step = step.map_or_else(|| format!("step {}", waits.step), |step| named(waits.step, step));
+    let until = match waits.until_ms {
+        Some(until_ms) => format!(", and goes on at {} UTC whatever comes", moment(until_ms)),
+        None => String::new(),
+    };
+    format!("At {step} it waits for {}{until}.", waits.what)
+}
+
+fn moment(unix_ms: i64) -> String {
+    let moment = chrono::DateTime::from_timestamp_millis(unix_ms).unwrap_or_default();
+    moment.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 fn needs_attention(record: &RunRecord, recorded: &Recorded) -> Vec<String> {
@@ -115,7 +135,7 @@ fn failed(record: &RunRecord, recorded: &Recorded) -> Vec<String> {
             after_last(recorded),
             said(error)
         )],
-        (Cause::Host, _) => vec![format!(
+        (Cause::Host | Cause::Store, _) => vec![format!(
             "The host could not carry it on {}: {}",
             after_last(recorded),
             said(error)
@@ -154,10 +174,12 @@ fn tries(recorded: &Recorded, step: &Step) -> Option<String> {
     if count < 2 {
         return None;
     }
-    let moments: Vec<String> = at
+    let mut moments: Vec<String> = at
         .iter()
         .map(|at_ms| time_of_day(recorded.begun.at_ms, *at_ms))
         .collect();
+    // Several within one second are one moment to a person.
+    moments.dedup();
     Some(match moments.as_slice() {
         few if few.len() <= MOMENTS_MAX => format!("It was tried {count} times ({} UTC).", few.join(", ")),
         [first, .., last] => format!("It was tried {count} times, from {first} to {last} UTC."),
@@ -182,10 +204,10 @@ fn so_far(record: &RunRecord, deeds: &Deeds) -> Option<String> {
     if parts.is_empty() {
         return None;
     }
-    let before = if record.status == Status::Running {
-        "So far"
-    } else {
+    let before = if record.status.is_over() {
         "Before that"
+    } else {
+        "So far"
     };
     Some(format!("{before}, {}.", parts.join(" and ")))
 }

@@ -326,7 +326,11 @@ fn journal(run: RunId, entries: Vec<Entry>) -> Result<Recorded, BundleError> {
 
 /// The files that hold values of this run.
 fn large_values(recorded: &Recorded) -> impl Iterator<Item = ContentHash> {
-    let answers = recorded.steps.values().filter_map(|step| step.answer.as_ref()?.file);
+    let steps = recorded
+        .steps
+        .values()
+        .chain(recorded.past.iter().map(|(_, step)| step));
+    let answers = steps.filter_map(|step| step.answer.as_ref()?.file);
     answers.chain(recorded.ended.as_ref().and_then(|ended| ended.file))
 }
 
