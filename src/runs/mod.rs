@@ -6,11 +6,13 @@
 //! | [`judge`] | what a script's end means |
 //! | [`replay`] | a recorded run once more, from its journal alone |
 //! | [`plan`] | a run over an overlay: nothing leaves, nothing stays |
+//! | [`pool`] | threads with large stacks, used again |
 //! | [`library`] | playbooks and versions of them |
 
 pub mod judge;
 pub mod library;
 pub mod plan;
+pub mod pool;
 pub mod replay;
 pub mod runner;
 

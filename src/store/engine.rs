@@ -25,7 +25,7 @@ use super::row::{read_row, read_version};
 use super::writer::Writer;
 use super::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, is_empty, open};
 
-pub use super::open::{EngineOptions, FORMAT, Repaired, repair};
+pub use super::open::{Compacted, EngineOptions, FORMAT, Repaired, compact, repair};
 
 /// The one table: keys to rows.
 pub(super) const ROWS: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("rows");
