@@ -13,7 +13,7 @@ use crate::id::{RunId, StepNo};
 use crate::journal::{
     Answer, Asked, Begun, Entry, Outcome, Recorded, RunError, RunRecord, Status, Writer, entry, writer,
 };
-use crate::store::{Batch, Durability, StoreError, keys};
+use crate::store::{Batch, Durability, StoreError};
 use crate::value::Value;
 
 /// Effects that one run may ask for.
@@ -66,12 +66,10 @@ pub struct Tally {
 impl Tape {
     /// The tape of a run that begins now.
     pub fn begin_run(gate: &Gate, begun: Begun, versions: Batch, observer: Arc<dyn Observer>) -> Tape {
-        let mut tape = Tape::new(gate, begun.clone(), 0, None, Beyond::Perform, observer);
+        let mut tape = Tape::new(gate, begun, 0, None, Beyond::Perform, observer);
         let record = tape.record(Status::Running, None, None);
-        let mut first = versions;
-        first.put(keys::run(tape.run), record.encode());
-        tape.writer.append(Entry::Begun(Box::new(begun)));
-        tape.writer.attach(first);
+        tape.writer.append_begun(&tape.begun, record);
+        tape.writer.attach(versions);
         tape
     }
 
@@ -275,9 +273,9 @@ impl Tape {
 
     /// Puts the outcome on the tape, to reach the store with a later batch, and gives it to the script.
     pub(super) fn conclude(&mut self, gate: &Gate, answer: Answer) -> Result<Value, Stop> {
-        let mut kept = answer.clone();
-        self.persist(writer::store_large(&gate.ground, &mut kept))?;
-        self.writer.append(Entry::Answer(Box::new(kept)));
+        let kept = writer::kept(&gate.ground, &answer);
+        let kept = self.persist(kept)?;
+        self.writer.append_answer(&kept);
         if self.writer.is_due(self.elapsed_ms(gate)) {
             self.persist_waiting(gate, Durability::Soon)?;
         }
@@ -288,26 +286,20 @@ impl Tape {
     ///
     /// A conflict is handed back, and nothing happened: somebody else was quicker.
     pub(super) fn conclude_with(&mut self, gate: &Gate, answer: &Answer, change: Batch) -> Result<(), StoreError> {
-        let mut kept = answer.clone();
-        writer::store_large(&gate.ground, &mut kept)?;
-        self.writer.commit(
-            &gate.ground,
-            change,
-            Some(Entry::Answer(Box::new(kept))),
-            Durability::Soon,
-        )
+        let kept = writer::kept(&gate.ground, answer)?;
+        self.writer.commit_answer(&gate.ground, change, &kept)
     }
 
     /// Writes an intent and everything before it to disk: after this the request may leave.
     pub(super) fn promise(&mut self, gate: &Gate, intent: Entry) -> Result<(), Stop> {
         let written = self
             .writer
-            .commit(&gate.ground, Batch::new(), Some(intent), Durability::Now);
+            .commit(&gate.ground, Batch::new(), Some(&intent), Durability::Now);
         self.persist(written)
     }
 
     pub(super) fn append(&mut self, entry: Entry) {
-        self.writer.append(entry);
+        self.writer.append(&entry);
     }
 
     pub(super) fn persist_waiting(&mut self, gate: &Gate, durability: Durability) -> Result<(), Stop> {
@@ -365,7 +357,7 @@ impl Tape {
             outcome.error.clone(),
             Some(self.begun.at_ms + ended.at_ms as i64),
         );
-        self.writer.end(&gate.ground, Entry::Ended(ended), &record)?;
+        self.writer.end(&gate.ground, &Entry::Ended(ended), &record)?;
         Ok(record)
     }
 

@@ -2,7 +2,8 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`entry`] | what is recorded, and its form on disk |
+//! | [`entry`] | what is recorded |
+//! | [`row`] | how entries lie in rows of the store |
 //! | [`writer`] | appends; keeps the store holding a prefix |
 //! | [`reader`] | a recorded journal, as it answers and as people read it |
 //! | [`run`] | the one row per run that lists it: status, mode, outcome |
@@ -12,6 +13,7 @@
 
 pub mod entry;
 pub mod reader;
+pub mod row;
 pub mod run;
 pub mod writer;
 

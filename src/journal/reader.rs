@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::entry::{Answer, Asked, Attempt, Begun, DecodeError, Ended, Entry, FORMAT, Intent, decode};
+use super::entry::{Answer, Asked, Attempt, Begun, Ended, Entry, Intent};
+use super::row::{DecodeError, FORMAT, decode};
 use super::{JournalError, Outcome};
 use crate::effect::Failure;
 use crate::id::{RunId, StepNo};

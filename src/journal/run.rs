@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::JournalError;
+use super::row::FORMAT;
 use crate::effect::{Failure, Place};
 use crate::id::{ContentHash, RunId};
 use crate::store::{Store, keys};
@@ -88,7 +89,7 @@ pub struct RunRecord {
 impl RunRecord {
     /// The record as its row holds it: a version byte and MessagePack.
     pub fn encode(&self) -> Vec<u8> {
-        let mut row = vec![super::entry::FORMAT];
+        let mut row = vec![FORMAT];
         let mut serializer = rmp_serde::Serializer::new(&mut row).with_struct_map();
         self.serialize(&mut serializer).expect("a record is plain data");
         row
@@ -96,7 +97,7 @@ impl RunRecord {
 
     fn decode(run: RunId, row: &[u8]) -> Result<RunRecord, JournalError> {
         match row.split_first() {
-            Some((&super::entry::FORMAT, mut body)) => {
+            Some((&FORMAT, mut body)) => {
                 let mut deserializer = rmp_serde::Deserializer::new(&mut body);
                 deserializer.set_max_depth(ENCODED_DEPTH_MAX);
                 RunRecord::deserialize(&mut deserializer).map_err(|error| JournalError::Corrupt {
@@ -108,7 +109,7 @@ impl RunRecord {
             Some((&found, _)) => Err(JournalError::NewerFormat {
                 run,
                 found,
-                known: super::entry::FORMAT,
+                known: FORMAT,
             }),
             None => Err(JournalError::Corrupt {
                 run,
