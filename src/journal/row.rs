@@ -1,21 +1,51 @@
 //! How entries lie in a row of the store.
 //!
-//! A row is one byte, the format's version, and then a MessagePack array of entries. Entries are encoded one by one, as
-//! they happen, and wait as bytes: what the script is given next need not be kept for the journal too.
+//! | format | what follows its byte |
+//! | --- | --- |
+//! | 1 | a MessagePack array of entries |
+//! | 2 | the length of that array in 4 bytes, and the array as one LZ4 block |
+//!
+//! Steps of one run are much alike, and names of fields are in each, so that a row of ten steps shrinks to less than a
+//! half; too short a row stays as it is. Entries are encoded one by one, as they happen, and wait as bytes: what the
+//! script is given next need not be kept for the journal too.
 
+use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Answer, Begun, Entry};
+use crate::store::engine::VALUE_BYTES_MAX;
 use crate::value::ENCODED_DEPTH_MAX;
 
-/// The version of the form that is written.
-pub const FORMAT: u8 = 1;
+/// The latest format: those after it are a newer host's.
+pub const FORMAT: u8 = 2;
+
+const PLAIN: u8 = 1;
+const PRESSED: u8 = 2;
+
+/// A format's byte and a length.
+const PRESSED_HEAD_BYTES: usize = 5;
+
+/// Arrays shorter than this are not worth the pressing.
+const PRESSED_BYTES_MIN: usize = 128;
+
+/// An array that says how many it holds in the four bytes that follow.
+const ARRAY_32: u8 = 0xdd;
 
 /// Entries on their way to a row.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Packed {
-    entries: Vec<u8>,
+    /// A plain row, but for the number of its entries.
+    row: Vec<u8>,
     count: u32,
+}
+
+impl Default for Packed {
+    fn default() -> Packed {
+        Packed {
+            row: vec![PLAIN, ARRAY_32, 0, 0, 0, 0],
+            count: 0,
+        }
+    }
 }
 
 /// The end of some entries, to go back to.
@@ -49,7 +79,7 @@ impl Packed {
     }
 
     fn encode(&mut self, entry: &impl Serialize) {
-        let mut serializer = rmp_serde::Serializer::new(&mut self.entries).with_struct_map();
+        let mut serializer = rmp_serde::Serializer::new(&mut self.row).with_struct_map();
         entry
             .serialize(&mut serializer)
             .expect("entries are plain data, and memory does not fail to be written");
@@ -65,40 +95,39 @@ impl Packed {
     }
 
     pub fn bytes(&self) -> usize {
-        self.entries.len()
+        self.row.len()
     }
 
     pub fn mark(&self) -> Mark {
         Mark {
-            bytes: self.entries.len(),
+            bytes: self.row.len(),
             count: self.count,
         }
     }
 
     /// Forgets what was added since `mark`.
     pub fn cut(&mut self, mark: Mark) {
-        self.entries.truncate(mark.bytes);
+        self.row.truncate(mark.bytes);
         self.count = mark.count;
     }
 
-    pub fn clear(&mut self) {
-        self.entries.clear();
-        self.count = 0;
-    }
-
     /// All entries as one row.
-    pub fn row(&self) -> Vec<u8> {
-        let mut row = Vec::with_capacity(self.entries.len() + 6);
-        row.push(FORMAT);
-        match u8::try_from(self.count) {
-            Ok(count) if count < 16 => row.push(0x90 | count),
-            _ => {
-                row.push(0xdd);
-                row.extend(self.count.to_be_bytes());
+    pub fn row(&mut self) -> Vec<u8> {
+        self.row[2..6].copy_from_slice(&self.count.to_be_bytes());
+        let array = &self.row[1..];
+        // A longer one could not be read back: what claims to be is refused before it takes up memory.
+        if (PRESSED_BYTES_MIN..=VALUE_BYTES_MAX).contains(&array.len()) {
+            let mut pressed = vec![0; PRESSED_HEAD_BYTES + get_maximum_output_size(array.len())];
+            pressed[0] = PRESSED;
+            pressed[1..PRESSED_HEAD_BYTES].copy_from_slice(&(array.len() as u32).to_be_bytes());
+            let bytes = compress_into(array, &mut pressed[PRESSED_HEAD_BYTES..]).expect("there is room for the worst");
+            if PRESSED_HEAD_BYTES + bytes < self.row.len() {
+                pressed.truncate(PRESSED_HEAD_BYTES + bytes);
+                pressed.shrink_to_fit();
+                return pressed;
             }
         }
-        row.extend(&self.entries);
-        row
+        self.row.clone()
     }
 }
 
@@ -112,21 +141,41 @@ pub enum DecodeError {
 /// A row as entries.
 pub fn decode(row: &[u8]) -> Result<Vec<Entry>, DecodeError> {
     match row.split_first() {
-        Some((&FORMAT, body)) => {
-            let mut bytes = body;
-            let mut deserializer = rmp_serde::Deserializer::new(&mut bytes);
-            deserializer.set_max_depth(ENCODED_DEPTH_MAX);
-            let entries = Vec::deserialize(&mut deserializer);
-            let entries = entries.map_err(|error| DecodeError::Corrupt(error.to_string()))?;
-            if bytes.is_empty() {
-                Ok(entries)
-            } else {
-                Err(DecodeError::Corrupt(format!("{} bytes too many", bytes.len())))
-            }
-        }
+        Some((&PLAIN, array)) => decode_array(array),
+        Some((&PRESSED, body)) => decode_array(&unpress(body)?),
         Some((&version, _)) if version > FORMAT => Err(DecodeError::Newer(version)),
         Some((version, _)) => Err(DecodeError::Corrupt(format!("no format has the version {version}"))),
         None => Err(DecodeError::Corrupt("the row is empty".to_owned())),
+    }
+}
+
+fn unpress(body: &[u8]) -> Result<Vec<u8>, DecodeError> {
+    let corrupt = |reason: &str| DecodeError::Corrupt(reason.to_owned());
+    let (length, block) = body.split_first_chunk::<4>().ok_or_else(|| corrupt("it is cut off"))?;
+    let length = u32::from_be_bytes(*length) as usize;
+    if length > VALUE_BYTES_MAX {
+        return Err(DecodeError::Corrupt(format!(
+            "it would hold {length} bytes; at most {VALUE_BYTES_MAX} are written"
+        )));
+    }
+    let mut array = vec![0; length];
+    match decompress_into(block, &mut array) {
+        Ok(bytes) if bytes == length => Ok(array),
+        Ok(_) => Err(corrupt("it holds less than it says")),
+        Err(error) => Err(DecodeError::Corrupt(error.to_string())),
+    }
+}
+
+fn decode_array(array: &[u8]) -> Result<Vec<Entry>, DecodeError> {
+    let mut bytes = array;
+    let mut deserializer = rmp_serde::Deserializer::new(&mut bytes);
+    deserializer.set_max_depth(ENCODED_DEPTH_MAX);
+    let entries = Vec::deserialize(&mut deserializer);
+    let entries = entries.map_err(|error| DecodeError::Corrupt(error.to_string()))?;
+    if bytes.is_empty() {
+        Ok(entries)
+    } else {
+        Err(DecodeError::Corrupt(format!("{} bytes too many", bytes.len())))
     }
 }
 
@@ -160,5 +209,32 @@ mod tests {
         assert_ne!(packed.row(), row);
         packed.cut(mark);
         assert_eq!(packed.row(), row);
+    }
+
+    #[test]
+    fn rows_of_the_first_format_are_read() {
+        let mut packed = Packed::default();
+        (0..20).for_each(|_| packed.push_answer(&Answer::default()));
+        let pressed = packed.row();
+        assert_eq!((pressed[0], packed.row[0]), (PRESSED, PLAIN));
+        assert!(pressed.len() * 3 < packed.row.len());
+        assert_eq!(decode(&packed.row).unwrap(), decode(&pressed).unwrap());
+    }
+
+    #[test]
+    fn a_row_that_claims_too_much_or_says_too_little_is_refused() {
+        let mut packed = Packed::default();
+        (0..20).for_each(|_| packed.push_answer(&Answer::default()));
+        let row = packed.row();
+        let refused = |row: &[u8]| matches!(decode(row), Err(DecodeError::Corrupt(_)));
+        for length in [0, 1, u32::MAX, VALUE_BYTES_MAX as u32] {
+            let mut altered = row.clone();
+            altered[1..5].copy_from_slice(&length.to_be_bytes());
+            assert!(refused(&altered), "{length}");
+        }
+        for cut in 0..row.len() {
+            assert!(refused(&row[..cut]), "{cut}");
+        }
+        assert!(matches!(decode(&[3]), Err(DecodeError::Newer(3))));
     }
 }

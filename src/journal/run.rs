@@ -8,11 +8,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::JournalError;
-use super::row::FORMAT;
 use crate::effect::{Failure, Place};
 use crate::id::{ContentHash, RunId};
 use crate::store::{Store, keys};
 use crate::value::{ENCODED_DEPTH_MAX, Value};
+
+/// The version of the form in which a record is written.
+const FORMAT: u8 = 1;
 
 /// Where a run is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

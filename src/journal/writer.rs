@@ -138,7 +138,7 @@ impl Writer {
         match ground.store.commit(batch, durability) {
             Ok(commit) => {
                 self.stored += self.waiting.len() as u64;
-                self.waiting.clear();
+                self.waiting = Packed::default();
                 self.attached = Batch::new();
                 self.announced = None;
                 self.saw(commit);
