@@ -19,8 +19,10 @@ use crate::value::ENCODED_DEPTH_MAX;
 /// The latest format: those after it are a newer host's.
 pub const FORMAT: u8 = 2;
 
-const PLAIN: u8 = 1;
-const PRESSED: u8 = 2;
+/// The format of short rows.
+pub const PLAIN: u8 = 1;
+/// The format of the others.
+pub const PRESSED: u8 = 2;
 
 /// A format's byte and a length.
 const PRESSED_HEAD_BYTES: usize = 5;
@@ -111,9 +113,19 @@ impl Packed {
         self.count = mark.count;
     }
 
+    /// All entries as one plain row.
+    fn plain(mut self) -> Vec<u8> {
+        self.count_in();
+        self.row
+    }
+
+    fn count_in(&mut self) {
+        self.row[2..6].copy_from_slice(&self.count.to_be_bytes());
+    }
+
     /// All entries as one row.
     pub fn row(&mut self) -> Vec<u8> {
-        self.row[2..6].copy_from_slice(&self.count.to_be_bytes());
+        self.count_in();
         let array = &self.row[1..];
         // A longer one could not be read back: what claims to be is refused before it takes up memory.
         if (PRESSED_BYTES_MIN..=VALUE_BYTES_MAX).contains(&array.len()) {
@@ -129,6 +141,13 @@ impl Packed {
         }
         self.row.clone()
     }
+}
+
+/// `entries` as a plain row.
+pub fn encode(entries: &[Entry]) -> Vec<u8> {
+    let mut packed = Packed::default();
+    entries.iter().for_each(|entry| packed.push(entry));
+    packed.plain()
 }
 
 /// Why a row is not readable.

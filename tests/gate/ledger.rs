@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use host::id::RunId;
-use host::journal::entry::Entry;
-use host::journal::row::decode;
+use host::journal::entry::{Entry, decode};
 use host::store::keys::{self, Place};
 use host::store::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats};
 use host::testing::TestHost;
