@@ -13,8 +13,9 @@ use crate::id::{ContentHash, RunId};
 use crate::store::{Store, keys};
 use crate::value::{ENCODED_DEPTH_MAX, Value};
 
-/// The version of the form in which a record is written.
-const FORMAT: u8 = 1;
+/// The version of the form in which a record is written. The first had ids and hashes as texts.
+const FORMAT: u8 = 2;
+const FORMAT_WITH_TEXTS: u8 = 1;
 
 /// Where a run is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +100,7 @@ impl RunRecord {
 
     fn decode(run: RunId, row: &[u8]) -> Result<RunRecord, JournalError> {
         match row.split_first() {
-            Some((&FORMAT, mut body)) => {
+            Some((&(FORMAT | FORMAT_WITH_TEXTS), mut body)) => {
                 let mut deserializer = rmp_serde::Deserializer::new(&mut body);
                 deserializer.set_max_depth(ENCODED_DEPTH_MAX);
                 RunRecord::deserialize(&mut deserializer).map_err(|error| JournalError::Corrupt {

@@ -8,8 +8,9 @@ use super::super::error::CliError;
 use super::super::out::Out;
 use super::super::progress::Busy;
 use super::show;
-use super::track::{Track, small_map};
+use super::track::Track;
 use crate::digits::grouped;
+use crate::store::{Durability, Realm, Tx, kv};
 use crate::value::Value;
 
 /// A store is small with so many entries.
@@ -38,6 +39,7 @@ pub struct Args {
 }
 
 pub fn perform(track: Track, args: Args, out: &mut Out) -> Result<(), CliError> {
+    let payload = store_clips(&track)?;
     let mut growing = Growing {
         track: &track,
         args: &args,
@@ -52,7 +54,6 @@ pub fn perform(track: Track, args: Args, out: &mut Out) -> Result<(), CliError> 
     let steps = growing.entries / (u64::from(args.steps) + ENTRIES_BESIDE) * u64::from(args.steps);
 
     let sizes = track.compact()?;
-    let payload = Value::from([("key", "clip".into())]).to_bytes().len() + small_map().to_bytes().len();
     let a_step = |bytes: u64| (bytes as f64 / steps as f64 * 10.0).round() / 10.0;
     let us = |time: Duration| (time.as_secs_f64() * 1e8).round() / 1e2;
     let ratio = (step_when_many.as_secs_f64() / step_when_few.as_secs_f64().max(1e-12) * 100.0).round() / 100.0;
@@ -101,6 +102,30 @@ pub fn perform(track: Track, args: Args, out: &mut Out) -> Result<(), CliError> 
     Ok(())
 }
 
+/// The key under which the clip of a step lies, of so many.
+const CLIPS: u32 = 997;
+
+/// Stores what the steps will ask for, none like the other: a journal of equal answers would say nothing about its size.
+/// Returns the bytes of what a step asks and is given.
+fn store_clips(track: &Track) -> Result<usize, CliError> {
+    let gate = &track.runner.gate;
+    let mut tx = Tx::new(&gate.ground, Realm::Dry, gate.world.clock.unix_ms());
+    let mut bytes = 0;
+    for number in 0..CLIPS {
+        let key = format!("clip/{number}");
+        let bits = gate.world.chance.bits();
+        let clip = Value::from([
+            ("id", format!("2026-11-21-{:x}", bits >> 48).into()),
+            ("seconds", ((bits & 0x3ff) as i64).into()),
+            ("score", gate.world.chance.fraction().into()),
+        ]);
+        kv::put(&mut tx, &key, &clip, None)?;
+        bytes += clip.to_bytes().len() + Value::from([("key", key.into())]).to_bytes().len();
+    }
+    gate.ground.store.commit(tx.batch, Durability::Now)?;
+    Ok(bytes / CLIPS as usize)
+}
+
 /// A store that real runs fill.
 struct Growing<'a> {
     track: &'a Track,
@@ -129,7 +154,13 @@ impl Growing<'_> {
         if runs == 0 {
             return Ok(Duration::ZERO);
         }
-        let script = self.track.steps_script(self.args.steps)?;
+        let steps = self.args.steps;
+        let script = format!(
+            "let at = random::int(0, {}); \
+             for step in 1..{steps} {{ at = (at + 101) % {CLIPS}; kv::get(`clip/${{at}}`); }} {steps}",
+            CLIPS - 1
+        );
+        let script = self.track.script(&script)?;
         let lap = self.track.lap(&script, runs, self.args.concurrency, busy)?;
         self.entries += u64::from(runs) * (u64::from(self.args.steps) + ENTRIES_BESIDE);
         Ok(lap.took)

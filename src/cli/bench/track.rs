@@ -59,7 +59,12 @@ impl Track {
         let runner = app.runner()?;
         let ground = &runner.gate.ground;
         let mut tx = crate::store::Tx::new(ground, Realm::Dry, app.clock.unix_ms());
-        kv::put(&mut tx, "clip", &small_map(), None)?;
+        let small = Value::from([
+            ("id", "2026-11-21-a".into()),
+            ("seconds", 42.into()),
+            ("score", 0.71.into()),
+        ]);
+        kv::put(&mut tx, "clip", &small, None)?;
         ground.store.commit(tx.batch, crate::store::Durability::Now)?;
         Ok(Track {
             app,
@@ -192,15 +197,6 @@ fn run(runner: &Runner, script: &Arc<Script>) -> Result<Finished, CliError> {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What a bench's effects give to their script.
-pub fn small_map() -> Value {
-    Value::from([
-        ("id", "2026-11-21-a".into()),
-        ("seconds", 42.into()),
-        ("score", 0.71.into()),
-    ])
 }
 
 /// The time that `percent` of the sorted `times` stay below.
