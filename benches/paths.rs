@@ -5,11 +5,10 @@
 #![expect(clippy::disallowed_methods, reason = "a bench reads the clock itself")]
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use host::effect::{Declaration, Effect, Place};
-use host::gate::{How, Tape, perform};
+use host::gate::{How, perform};
 use host::id::StepNo;
 use host::journal::row::{Packed, decode};
 use host::journal::{Answer, Asked};
@@ -140,21 +139,13 @@ fn runs(bench: &Bench<'_>) {
         pool::run(64 << 20, || ()).expect("a thread");
     });
 
-    let begun = run.tape().begun().clone();
-    let fresh = || {
-        Tape::begin_run(
-            &runner.gate,
-            begun.clone(),
-            Default::default(),
-            Arc::new(host::gate::Silent),
-        )
-    };
-    let mut tape = fresh();
+    let mut run = run;
     bench("gate: a local effect that reads a small map", &mut || {
         // A run asks for so many effects and no more.
-        if tape.step() == host::gate::tape::EFFECTS_MAX {
-            tape = fresh();
+        if run.tape().step() == host::gate::tape::EFFECTS_MAX {
+            run = runner.begin(&nothing).expect("it begins");
         }
+        let mut tape = run.tape();
         let effect = Effect::new(&GET, [("key", "clip".into())]);
         let get = |local: &mut host::gate::Local<'_>| Ok(kv::get(&mut local.tx, "clip")?.into());
         black_box(perform(&runner.gate, &mut tape, &effect, How::Local(&get)).expect("an answer"));
