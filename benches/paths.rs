@@ -119,6 +119,8 @@ fn runs(bench: &Bench<'_>) {
         input: Value::Map(Default::default()),
         mode: host.mode.clone(),
         trigger: "bench".to_owned(),
+        by: None,
+        retry_of: None,
         observer: host.observer.clone(),
     };
 
@@ -132,7 +134,14 @@ fn runs(bench: &Bench<'_>) {
         let (stop, operations) = (tape.stop_flag(), tape.operations());
         drop(tape);
         let clock = runner.gate.world.clock.clone();
-        let meter = Meter::start(&host.limits, Duration::from_secs(60), clock, stop, operations);
+        let meter = Meter::start(
+            &host.limits,
+            Duration::from_secs(60),
+            Duration::ZERO,
+            clock,
+            stop,
+            operations,
+        );
         black_box(runner.language.engine_for(&run, rhai::Dynamic::UNIT, meter));
     });
     bench("run: hand nothing to a thread of the pool", &mut || {

@@ -9,6 +9,7 @@ use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::effect::{Failure, Place};
 use crate::journal::JournalError;
+use crate::runs::ResumeError;
 use crate::runs::library::LibraryError;
 use crate::runs::replay::ReplayError;
 use crate::script::Diagnosis;
@@ -21,6 +22,7 @@ pub const NEEDS_ATTENTION: u8 = 3;
 pub const STORE: u8 = 4;
 pub const CONFIG: u8 = 5;
 pub const OTHER: u8 = 6;
+pub const UNFINISHED: u8 = 7;
 
 /// An error that ends a command.
 #[derive(Debug)]
@@ -228,6 +230,19 @@ impl From<LibraryError> for CliError {
         match error {
             LibraryError::Script(diagnosis) => (*diagnosis).into(),
             LibraryError::Store(error) => error.into(),
+            other => CliError::usage(other.code(), other.to_string()),
+        }
+    }
+}
+
+impl From<ResumeError> for CliError {
+    fn from(error: ResumeError) -> CliError {
+        match error {
+            ResumeError::Journal(error) => error.into(),
+            ResumeError::Library(error) => error.into(),
+            ResumeError::Store(error) => error.into(),
+            ResumeError::InDoubt { .. } => CliError::new(error.code(), error.to_string(), NEEDS_ATTENTION),
+            ResumeError::Refused(failure) => failure.into(),
             other => CliError::usage(other.code(), other.to_string()),
         }
     }

@@ -5,16 +5,23 @@ pub mod out;
 mod playbook;
 mod progress;
 
+mod answer;
 mod bench;
+mod cancel;
 mod check;
 mod config;
 mod data;
+mod drive;
+mod emit;
 mod functions;
 mod init;
 mod kv;
 mod plan;
 mod providers;
 mod replay;
+mod resolve;
+mod resume;
+mod retry;
 mod run;
 mod runs;
 mod show;
@@ -47,7 +54,8 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 the playbook failed (or a replay differs), 2 wrong usage or input, \
-3 a write is in doubt and needs a person, 4 the store cannot be used, 5 the configuration cannot be used, 6 anything else.";
+3 a write is in doubt and needs a person, 4 the store cannot be used, 5 the configuration cannot be used, 6 anything else, \
+7 the run waits and is not over yet.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -65,6 +73,18 @@ enum Command {
     Show(show::Args),
     /// Play a run again from its journal, every door shut.
     Replay(replay::Args),
+    /// Go on with runs that were cut off, or whose wait is over.
+    Resume(resume::Args),
+    /// Say what became of a write that is in doubt.
+    Resolve(resolve::Args),
+    /// Do a run once more from its beginning.
+    Retry(retry::Args),
+    /// End a run that waits or was cut off.
+    Cancel(cancel::Args),
+    /// List what runs ask people, and answer it.
+    Answer(answer::Args),
+    /// Say that something has happened, for runs that wait for it.
+    Emit(emit::Args),
     /// Explain the functions that playbooks call.
     Functions(functions::Args),
     /// Look at and change documents.
@@ -125,6 +145,12 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Runs(args) => runs::perform(args, &app, out),
         Command::Show(args) => show::perform(args, &app, out),
         Command::Replay(args) => replay::perform(args, &app, out),
+        Command::Resume(args) => resume::perform(args, &app, out),
+        Command::Resolve(args) => resolve::perform(args, &app, out),
+        Command::Retry(args) => retry::perform(args, &app, out),
+        Command::Cancel(args) => cancel::perform(args, &app, out),
+        Command::Answer(args) => answer::perform(args, &app, out),
+        Command::Emit(args) => emit::perform(args, &app, out),
         Command::Functions(args) => functions::perform(args, &app, out),
         Command::Store(args) => store::perform(args, &app, out),
         Command::Kv(args) => kv::perform(args, &app, out),

@@ -13,6 +13,7 @@ use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Answer, Begun, Entry};
+use crate::id::StepNo;
 use crate::store::engine::VALUE_BYTES_MAX;
 use crate::value::ENCODED_DEPTH_MAX;
 
@@ -38,14 +39,15 @@ const ARRAY_32: u8 = 0xdd;
 pub struct Packed {
     /// A plain row, but for the number of its entries.
     row: Vec<u8>,
-    count: u32,
+    /// Where each entry begins in it, and the step that it tells of when that may be forgotten.
+    entries: Vec<(usize, Option<StepNo>)>,
 }
 
 impl Default for Packed {
     fn default() -> Packed {
         Packed {
             row: vec![PLAIN, ARRAY_32, 0, 0, 0, 0],
-            count: 0,
+            entries: Vec::new(),
         }
     }
 }
@@ -54,7 +56,7 @@ impl Default for Packed {
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     bytes: usize,
-    count: u32,
+    count: usize,
 }
 
 /// As [`Entry`], of what is still needed elsewhere.
@@ -67,33 +69,38 @@ enum Lent<'a> {
 
 impl Packed {
     pub fn push(&mut self, entry: &Entry) {
-        self.encode(entry);
+        let step = match entry {
+            Entry::Answer(answer) => Some(answer.asked.step),
+            Entry::Attempt(attempt) => Some(attempt.step),
+            _ => None,
+        };
+        self.encode(entry, step);
     }
 
     /// Adds the entry [`Entry::Begun`].
     pub fn push_begun(&mut self, begun: &Begun) {
-        self.encode(&Lent::Begun(begun));
+        self.encode(&Lent::Begun(begun), None);
     }
 
     /// Adds the entry [`Entry::Answer`].
     pub fn push_answer(&mut self, answer: &Answer) {
-        self.encode(&Lent::Answer(answer));
+        self.encode(&Lent::Answer(answer), Some(answer.asked.step));
     }
 
-    fn encode(&mut self, entry: &impl Serialize) {
+    fn encode(&mut self, entry: &impl Serialize, step: Option<StepNo>) {
+        self.entries.push((self.row.len(), step));
         let mut serializer = rmp_serde::Serializer::new(&mut self.row).with_struct_map();
         entry
             .serialize(&mut serializer)
             .expect("entries are plain data, and memory does not fail to be written");
-        self.count += 1;
     }
 
     pub fn is_empty(&self) -> bool {
-        self.count == 0
+        self.entries.is_empty()
     }
 
     pub fn len(&self) -> usize {
-        self.count as usize
+        self.entries.len()
     }
 
     pub fn bytes(&self) -> usize {
@@ -103,14 +110,28 @@ impl Packed {
     pub fn mark(&self) -> Mark {
         Mark {
             bytes: self.row.len(),
-            count: self.count,
+            count: self.entries.len(),
         }
     }
 
     /// Forgets what was added since `mark`.
     pub fn cut(&mut self, mark: Mark) {
         self.row.truncate(mark.bytes);
-        self.count = mark.count;
+        self.entries.truncate(mark.count);
+    }
+
+    /// Forgets answers and attempts of the steps after `step`.
+    pub fn forget_after(&mut self, step: StepNo) {
+        let ends = self.entries.iter().skip(1).map(|(begin, _)| *begin);
+        let ends = ends.chain([self.row.len()]);
+        let mut left = Packed::default();
+        for ((begin, of), end) in self.entries.iter().zip(ends) {
+            if of.is_none_or(|of| of <= step) {
+                left.entries.push((left.row.len(), *of));
+                left.row.extend(&self.row[*begin..end]);
+            }
+        }
+        *self = left;
     }
 
     /// All entries as one plain row.
@@ -120,7 +141,7 @@ impl Packed {
     }
 
     fn count_in(&mut self) {
-        self.row[2..6].copy_from_slice(&self.count.to_be_bytes());
+        self.row[2..6].copy_from_slice(&(self.entries.len() as u32).to_be_bytes());
     }
 
     /// All entries as one row.
@@ -228,6 +249,30 @@ mod tests {
         assert_ne!(packed.row(), row);
         packed.cut(mark);
         assert_eq!(packed.row(), row);
+    }
+
+    #[test]
+    fn steps_that_are_forgotten_are_in_no_row() {
+        let answer = |step| Answer {
+            asked: crate::journal::Asked {
+                step,
+                ..Default::default()
+            },
+            ..Answer::default()
+        };
+        let mut packed = Packed::default();
+        let mut expected = Packed::default();
+        for step in [1, 4, 2, 3] {
+            packed.push_answer(&answer(step));
+        }
+        for step in [1, 2] {
+            expected.push_answer(&answer(step));
+        }
+        packed.forget_after(2);
+        assert_eq!(packed.row(), expected.row());
+        packed.push_answer(&answer(3));
+        packed.forget_after(0);
+        assert!(packed.is_empty());
     }
 
     #[test]

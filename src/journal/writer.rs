@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::entry::{Answer, Begun, Entry, INLINE_BYTES_MAX};
 use super::row::{Mark, Packed};
 use super::run::RunRecord;
-use crate::id::RunId;
+use crate::id::{RunId, StepNo};
 use crate::store::tx::Ground;
 use crate::store::{Batch, CommitNo, Durability, Precondition, StoreError, keys};
 use crate::value::Value;
@@ -34,7 +34,7 @@ pub struct Writer {
     waiting_since_ms: u64,
     /// Puts that must not reach the store after the entries they belong to: versions of scripts and prompts.
     attached: Batch,
-    /// The run's first record, until a batch has carried it or a later one.
+    /// The run's first record, until a batch has carried it, or the last one.
     announced: Option<RunRecord>,
     /// The highest commit this run has written or read.
     seen: CommitNo,
@@ -59,7 +59,8 @@ impl Writer {
         self.waiting.push(entry);
     }
 
-    /// Adds the beginning of the run. The next batch carries `record` along, unless it brings a later one.
+    /// Adds the beginning of the run. The next batch carries `record` along and marks the run as open, unless it is the
+    /// run's last.
     pub fn append_begun(&mut self, begun: &Begun, record: RunRecord) {
         self.waiting.push_begun(begun);
         self.announced = Some(record);
@@ -104,32 +105,39 @@ impl Writer {
         if let Some(entry) = last {
             self.waiting.push(entry);
         }
-        let record = self.announced.as_ref().map(RunRecord::encode);
-        self.carry(ground, change, record, before, durability)
+        self.carry(ground, self.first(), change, before, durability)
     }
 
     /// The same, of a local effect's outcome and the change that it made.
     pub fn commit_answer(&mut self, ground: &Ground, change: Batch, answer: &Answer) -> Result<(), StoreError> {
         let before = self.waiting.mark();
         self.append_answer(answer);
-        let record = self.announced.as_ref().map(RunRecord::encode);
-        self.carry(ground, change, record, before, Durability::Soon)
+        self.carry(ground, self.first(), change, before, Durability::Soon)
     }
 
-    /// Commits `change`, what waits and the run's record; goes back to `before` when that fails.
+    /// What a batch carries along before its own change.
+    fn first(&self) -> Batch {
+        let Some(record) = &self.announced else {
+            return self.attached.clone();
+        };
+        let mut batch = Batch::new();
+        batch.put(keys::run(self.run), record.encode());
+        batch.put(keys::open(self.run), Vec::new());
+        batch.append(self.attached.clone());
+        batch
+    }
+
+    /// Commits `first`, `change` and what waits; goes back to `before` when that fails.
     fn carry(
         &mut self,
         ground: &Ground,
+        first: Batch,
         change: Batch,
-        record: Option<Vec<u8>>,
         before: Mark,
         durability: Durability,
     ) -> Result<(), StoreError> {
-        let mut batch = self.attached.clone();
+        let mut batch = first;
         batch.append(change);
-        if let Some(record) = record {
-            batch.put(keys::run(self.run), record);
-        }
         if !self.waiting.is_empty() {
             let key = keys::journal(self.run, self.stored);
             batch.require(key.clone(), Precondition::Absent);
@@ -161,11 +169,22 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the run's last entry together with its record, durably.
-    pub fn end(&mut self, ground: &Ground, ended: &Entry, record: &RunRecord) -> Result<(), StoreError> {
+    /// Writes the run's last entry together with its record and `change`, durably.
+    pub fn end(&mut self, ground: &Ground, ended: &Entry, record: &RunRecord, change: Batch) -> Result<(), StoreError> {
+        let mut batch = change;
+        batch.put(keys::run(self.run), record.encode());
+        if self.stored > 0 {
+            batch.delete(keys::open(self.run));
+        }
         let before = self.waiting.mark();
         self.waiting.push(ended);
-        self.carry(ground, Batch::new(), Some(record.encode()), before, Durability::Now)
+        // Nobody has seen it open, and nobody will.
+        self.carry(ground, self.attached.clone(), batch, before, Durability::Now)
+    }
+
+    /// Forgets what waits of the steps after `step`.
+    pub fn forget_after(&mut self, step: StepNo) {
+        self.waiting.forget_after(step);
     }
 }
 

@@ -186,6 +186,8 @@ fn run(runner: &Runner, script: &Arc<Script>) -> Result<Finished, CliError> {
         input: Value::Map(Default::default()),
         mode: RunMode::dry(),
         trigger: "bench".to_owned(),
+        by: None,
+        retry_of: None,
         observer: Arc::new(Silent),
     };
     let finished = runner.run(&order)?;
