@@ -11,6 +11,7 @@
 //! | [`replay`] | a recorded run once more, from its journal alone |
 //! | [`plan`] | a run over an overlay: nothing leaves, nothing stays |
 //! | [`bundle`] | an incident as one file that replays anywhere |
+//! | [`pool`] | threads with large stacks, used again |
 //! | [`library`] | playbooks and versions of them |
 
 pub mod bundle;
@@ -18,6 +19,7 @@ pub mod conductor;
 pub mod judge;
 pub mod library;
 pub mod plan;
+pub mod pool;
 pub mod recovery;
 pub mod replay;
 pub mod resolve;
