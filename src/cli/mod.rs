@@ -19,6 +19,7 @@ mod run;
 mod runs;
 mod show;
 mod store;
+mod whatif;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -63,7 +64,7 @@ enum Command {
     Runs(runs::Args),
     /// Show what a run did, step by step.
     Show(show::Args),
-    /// Play a run again from its journal, every door shut.
+    /// Play a run again from its journal, every door shut; --with an edited script, tell what would differ.
     Replay(replay::Args),
     /// Explain the functions that playbooks call.
     Functions(functions::Args),

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`perform`] | in which order are the others asked? |
 //! | [`tape`] | what has this run asked before, and what was the answer? |
+//! | [`aligned`], [`matching`] | in a what-if, which recorded answer is this one's? |
 //! | [`mode`] | is this provider live in this run? |
 //! | [`governance`] | may this be published? |
 //! | [`flight`] | is somebody generating the same thing already? |
@@ -14,6 +15,7 @@
 //! | [`mask`] | which parts of an outcome must nobody see? |
 //! | [`panic`] | what if carrying it out fails in a way that nobody thought of? |
 
+pub mod aligned;
 pub mod attempts;
 pub mod backoff;
 pub mod circuit;
@@ -23,6 +25,7 @@ pub mod flight;
 pub mod governance;
 pub mod local;
 pub mod mask;
+pub mod matching;
 pub mod mode;
 pub mod observer;
 pub mod panic;
@@ -32,12 +35,14 @@ pub mod state;
 pub mod stop;
 pub mod tape;
 
+pub use aligned::{Aligned, Given, Missing, Origin, Past, Rendering};
 pub use backoff::BackoffSettings;
 pub use circuit::CircuitSettings;
 pub use errand::{Act, Errand, Sighting, Simulation};
 pub use governance::Signals;
 pub use local::Local;
 pub use mask::Masks;
+pub use matching::Sites;
 pub use observer::{Notice, Observer, Silent};
 pub use perform::{How, perform};
 pub use stop::{Halt, Stop};

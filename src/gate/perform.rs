@@ -4,7 +4,7 @@ use super::errand::{Act, Simulation};
 use super::local::Local;
 use super::stop::Stop;
 use super::tape::Tape;
-use super::{Gate, attempts, flight, governance, local, mode, panic};
+use super::{Gate, aligned, attempts, flight, governance, local, mode, panic};
 use crate::effect::{Effect, Failure};
 use crate::journal::Answer;
 use crate::store::StoreError;
@@ -26,6 +26,9 @@ pub enum How<'a> {
 pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) -> Result<Value, Stop> {
     // 1. The journal: what has been answered is answered the same.
     let asked = tape.ask(gate, effect)?;
+    if tape.aligned.is_some() {
+        return aligned::perform(gate, tape, effect, asked, how);
+    }
     if let Some(answer) = tape.recorded_answer(&asked)? {
         return answer;
     }
@@ -87,7 +90,7 @@ pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) 
     given
 }
 
-fn simulate(gate: &Gate, mut answer: Answer, act: &dyn Act, why: &str, decision: Option<String>) -> Answer {
+pub(super) fn simulate(gate: &Gate, mut answer: Answer, act: &dyn Act, why: &str, decision: Option<String>) -> Answer {
     answer.simulated = Some(why.to_owned());
     answer.decision = decision;
     let outcome = panic::caught(|| act.simulate(&Simulation::of(&answer.asked.name, &answer.asked.args)));

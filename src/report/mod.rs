@@ -1,8 +1,11 @@
 //! Reading runs afterwards: the stable shapes of `--json`, and lines for people.
 
+pub mod changes;
 pub mod entries;
 pub mod lines;
+pub mod page;
 pub mod summary;
+pub mod whatif;
 
 pub use entries::{entries, entry};
 pub use summary::{plan_json, run_json, show_json};

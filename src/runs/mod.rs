@@ -5,16 +5,28 @@
 //! | [`runner`] | starts a script on a thread of its own and writes down how it ended |
 //! | [`judge`] | what a script's end means |
 //! | [`replay`] | a recorded run once more, from its journal alone |
+//! | [`whatif`] | an edited script over a recorded world |
+//! | [`diff`] | the difference between two runs' effects |
+//! | [`past`] | the store as far as a record shows it |
+//! | [`subsequence`] | what two lists have in common |
 //! | [`plan`] | a run over an overlay: nothing leaves, nothing stays |
 //! | [`library`] | playbooks and versions of them |
 
+pub mod diff;
 pub mod judge;
 pub mod library;
+mod past;
 pub mod plan;
 pub mod replay;
 pub mod runner;
+mod subsequence;
+pub mod whatif;
+#[cfg(test)]
+mod whatif_tests;
 
+pub use diff::{Diff, Landing, Verdict};
 pub use library::Library;
 pub use plan::Plan;
 pub use replay::Replayed;
 pub use runner::{Finished, Order, Runner};
+pub use whatif::{WhatIf, whatif};

@@ -1,0 +1,472 @@
+//! A what-if's answers: an edited script over a recorded world, every door shut.
+//!
+//! What is asked the same as on record is answered the same ([`super::matching`]). Calls of the store are computed anew,
+//! twice: over the store as the what-if has left it, and over the store as the record had it at that step. Where both
+//! say the same, the edit made no difference there and the recorded answer stands; where not, the first counts. So the
+//! edited script reads back what it wrote, though the record tells only what its own script has read.
+//!
+//! Where the record has nothing, clock and chance go on from what is known, a provider that was simulated in the run
+//! is simulated again, and for the rest [`Missing`] decides.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::errand::Act;
+use super::matching::{Match, Matching, Sites};
+use super::perform::simulate;
+use super::stop::{Halt, Stop};
+use super::tape::{Tape, describe};
+use super::{Gate, How, Local, attempts, governance, local, mode, panic};
+use crate::effect::{Class, Effect, Failure};
+use crate::id::StepNo;
+use crate::io::clock::{Clock, RecordedClock};
+use crate::journal::{Answer, Asked, Recorded, Step};
+use crate::store::tx::Ground;
+use crate::store::{Durability, StoreError, Tx};
+use crate::value::Value;
+
+/// What happens when the record cannot answer.
+#[derive(Clone)]
+pub enum Missing {
+    /// The what-if ends there, with `NOT_RECORDED`.
+    Stop,
+    /// The provider's own simulation answers.
+    Simulate,
+    /// Somebody is asked; `None` ends the what-if.
+    Ask(Arc<dyn Fn(&Asked) -> Option<Value> + Send + Sync>),
+}
+
+/// Where an answer came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From the record, asked as it was then.
+    Record,
+    /// From the record, from the read at this step, which asked the same.
+    Again(StepNo),
+    /// Computed over the store as the what-if has left it, or out of the texts of prompts.
+    Computed,
+    /// Computed, but partly over what the record does not show.
+    Guessed,
+    /// The clock went on from the recorded times, or chance was drawn from a fixed seed.
+    Derived,
+    /// Simulated for this reason, as the run would have had it.
+    Simulated(String),
+    /// Not on record: simulated.
+    Unrecorded,
+    /// Not on record: somebody gave it.
+    Told,
+    /// Not on record, and the what-if ended here.
+    Nowhere,
+}
+
+impl Origin {
+    /// Whether the record had no answer.
+    pub fn is_unrecorded(&self) -> bool {
+        matches!(
+            self,
+            Origin::Guessed | Origin::Unrecorded | Origin::Told | Origin::Nowhere
+        )
+    }
+}
+
+/// One question of the edited script, and what it was given.
+#[derive(Clone, Debug)]
+pub struct Given {
+    pub answer: Answer,
+    /// The recorded step that asked the same.
+    pub recorded: Option<StepNo>,
+    pub origin: Origin,
+    /// What is said beside the answer.
+    pub note: Option<String>,
+}
+
+/// Out of which text a prompt would be rendered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rendering {
+    /// As the run had it: its recorded answer stands.
+    Recorded,
+    /// Out of a text that was given for this what-if.
+    Edited,
+    /// Out of the file as it is now, since the record has none.
+    OnDisk,
+}
+
+/// A change of the store that the recorded run made.
+pub type RecordedWrite = Box<dyn Fn(&mut Tx<'_>) -> Result<(), StoreError> + Send>;
+
+/// The store of a what-if.
+pub struct Past {
+    /// As the record had it, up to the step that was reached; the gate's own ground is as the what-if has left it.
+    pub then: Ground,
+    /// What the recorded run wrote, by step.
+    pub writes: BTreeMap<StepNo, RecordedWrite>,
+    /// Set when what lies below both was asked for something that the record does not show.
+    pub blind: Arc<AtomicBool>,
+}
+
+/// The record of a run, and how far an edited script has come in it.
+pub struct Aligned {
+    recorded: Recorded,
+    matching: Matching,
+    missing: Missing,
+    past: Past,
+    clock: Arc<RecordedClock>,
+    rendering: Box<dyn Fn(&Asked) -> Rendering + Send>,
+    given: Vec<Given>,
+}
+
+impl Aligned {
+    pub fn new(
+        recorded: Recorded,
+        sites: Sites,
+        missing: Missing,
+        past: Past,
+        clock: Arc<RecordedClock>,
+        rendering: Box<dyn Fn(&Asked) -> Rendering + Send>,
+    ) -> Aligned {
+        Aligned {
+            matching: Matching::new(&recorded, sites),
+            recorded,
+            missing,
+            past,
+            clock,
+            rendering,
+            given: Vec::new(),
+        }
+    }
+
+    pub(super) fn into_given(self) -> Vec<Given> {
+        self.given
+    }
+}
+
+/// An answer on its way to the script.
+struct Found {
+    answer: Answer,
+    origin: Origin,
+    note: Option<String>,
+}
+
+impl Found {
+    fn new(answer: Answer, origin: Origin) -> Found {
+        Found {
+            answer,
+            origin,
+            note: None,
+        }
+    }
+}
+
+/// Answers `effect` in a what-if.
+pub(super) fn perform(
+    gate: &Gate,
+    tape: &mut Tape,
+    effect: &Effect<'_>,
+    asked: Asked,
+    how: How<'_>,
+) -> Result<Value, Stop> {
+    let mut aligned = tape.aligned.take().expect("only a what-if comes here");
+    let given = aligned.answer(gate, tape, effect, asked, how);
+    tape.aligned = Some(aligned);
+    given
+}
+
+impl Aligned {
+    fn answer(
+        &mut self,
+        gate: &Gate,
+        tape: &mut Tape,
+        effect: &Effect<'_>,
+        asked: Asked,
+        how: How<'_>,
+    ) -> Result<Value, Stop> {
+        let matched = self.matching.take(&asked);
+        let recorded = match matched {
+            Match::Step(step) => Some(step),
+            _ => None,
+        };
+        if let Some(step) = recorded {
+            self.reach(step);
+        }
+        let found = match how {
+            How::Local(closure) if effect.declaration.recomputed => {
+                self.stored(gate, tape, asked.clone(), recorded, closure)
+            }
+            How::Local(closure) => self.local(gate, tape, asked.clone(), recorded, closure),
+            How::Outside(act) => self.outside(gate, tape, effect, asked.clone(), matched, act),
+        };
+        let found = tape.persist(found)?;
+        let stopped = found.origin == Origin::Nowhere;
+        self.given.push(Given {
+            answer: found.answer.clone(),
+            recorded,
+            origin: found.origin,
+            note: found.note,
+        });
+        if stopped {
+            let text = describe(&asked);
+            return Err(tape.stop(Halt::NotRecorded {
+                step: asked.step,
+                asked: text,
+            }));
+        }
+        tape.give(found.answer)
+    }
+
+    /// Time and store of the record come as far as `step`.
+    fn reach(&mut self, step: StepNo) {
+        let begun_ms = self.recorded.begun.at_ms;
+        if let Some(answer) = self.recorded.steps.get(&step).and_then(|step| step.answer.as_ref()) {
+            self.clock.reach(begun_ms.saturating_add(answer.at_ms as i64));
+        }
+        let later = self.past.writes.split_off(&step);
+        let passed = std::mem::replace(&mut self.past.writes, later);
+        for (written_at, write) in passed {
+            let at_ms = self
+                .recorded
+                .steps
+                .get(&written_at)
+                .and_then(|step| step.answer.as_ref());
+            let now_ms = begun_ms + at_ms.map_or(0, |answer| answer.at_ms as i64);
+            let mut tx = Tx::new(&self.past.then, self.recorded.begun.mode.realm(), now_ms);
+            // What the record shows only in part may not be there to be changed.
+            if write(&mut tx).is_ok() && self.past.then.store.commit(tx.batch, Durability::Soon).is_err() {
+                tracing::debug!(
+                    step = written_at,
+                    "a recorded change does not fit what the record shows"
+                );
+            }
+        }
+        self.past.blind.store(false, Ordering::Relaxed);
+    }
+
+    /// The answer on record to the step, as the answer to `asked`.
+    fn on_record(&self, step: Option<StepNo>, asked: &Asked) -> Option<Answer> {
+        let answer = self.recorded.steps.get(&step?)?.answer.clone()?;
+        Some(Answer {
+            asked: asked.clone(),
+            ..answer
+        })
+    }
+
+    fn stored(
+        &mut self,
+        gate: &Gate,
+        tape: &mut Tape,
+        asked: Asked,
+        recorded: Option<StepNo>,
+        closure: &dyn Fn(&mut Local<'_>) -> Result<Value, StoreError>,
+    ) -> Result<Found, StoreError> {
+        let (realm, now_ms) = (tape.mode.realm(), tape.now_ms(gate));
+        self.past.blind.store(false, Ordering::Relaxed);
+        let (now, tx) = local::compute(gate, &gate.ground, realm, now_ms, closure)?;
+        let is_blind = self.past.blind.swap(false, Ordering::Relaxed);
+        let is_read = tx.batch.is_empty();
+        if now.is_ok() && !is_read {
+            gate.ground.store.commit(tx.batch, Durability::Soon)?;
+        }
+        if let Some(answer) = self.on_record(recorded, &asked) {
+            let (then, _) = local::compute(gate, &self.past.then, realm, now_ms, closure)?;
+            if now == then {
+                return Ok(Found::new(answer, Origin::Record));
+            }
+            // A count over what the record shows is off by what it does not show, then as now.
+            let now = match (&answer.value, &then, &now) {
+                (Value::Int(on_record), Ok(Value::Int(then)), Ok(Value::Int(now))) => {
+                    Ok(Value::Int(on_record.saturating_add(now.saturating_sub(*then))))
+                }
+                _ => now,
+            };
+            let answer = gate.settle(tape.answer_to(gate, asked), now);
+            return Ok(Found::new(answer, Origin::Computed));
+        }
+        let answer = gate.settle(tape.answer_to(gate, asked), now);
+        if !is_blind {
+            return Ok(Found::new(answer, Origin::Computed));
+        }
+        // A change happens whatever was there before; only its answer may be off.
+        Ok(match &self.missing {
+            Missing::Simulate => Found::new(answer, Origin::Guessed),
+            _ if !is_read => Found::new(answer, Origin::Guessed),
+            Missing::Stop => nowhere(answer),
+            Missing::Ask(_) => self.ask(gate, answer),
+        })
+    }
+
+    fn local(
+        &mut self,
+        gate: &Gate,
+        tape: &mut Tape,
+        asked: Asked,
+        recorded: Option<StepNo>,
+        closure: &dyn Fn(&mut Local<'_>) -> Result<Value, StoreError>,
+    ) -> Result<Found, StoreError> {
+        if let Some(answer) = self.on_record(recorded, &asked) {
+            match clock_reading(&answer) {
+                // Something that was asked later then has been told a later time already.
+                Some(reading) if reading < self.clock.unix_ms() - ROUNDING_MS => {}
+                reading => {
+                    self.clock.reach(reading.unwrap_or(i64::MIN));
+                    return Ok(Found::new(answer, Origin::Record));
+                }
+            }
+        }
+        let now_ms = tape.now_ms(gate);
+        let (outcome, _) = local::compute(gate, &gate.ground, tape.mode.realm(), now_ms, closure)?;
+        let answer = gate.settle(tape.answer_to(gate, asked), outcome);
+        Ok(Found::new(answer, Origin::Derived))
+    }
+
+    fn outside(
+        &mut self,
+        gate: &Gate,
+        tape: &mut Tape,
+        effect: &Effect<'_>,
+        asked: Asked,
+        matched: Match,
+        act: &dyn Act,
+    ) -> Result<Found, StoreError> {
+        let recorded = match matched {
+            Match::Step(step) => Some(step),
+            _ => None,
+        };
+        let on_record = self.on_record(recorded, &asked);
+        if effect.declaration.recomputed {
+            let rendering = (self.rendering)(&asked);
+            match on_record {
+                Some(answer) if rendering != Rendering::Edited => return Ok(Found::new(answer, Origin::Record)),
+                on_record => return Ok(rendered(gate, tape, effect, asked, act, on_record, rendering)),
+            }
+        }
+        if let Some(answer) = on_record {
+            return Ok(Found::new(answer, Origin::Record));
+        }
+        if let Match::Again(step) = matched
+            && let Some(answer) = self.on_record(Some(step), &asked)
+        {
+            return Ok(Found::new(answer, Origin::Again(step)));
+        }
+        Ok(self.missing(gate, tape, effect, asked, recorded, act))
+    }
+
+    /// What nobody has asked before, in the order of the gate.
+    fn missing(
+        &self,
+        gate: &Gate,
+        tape: &Tape,
+        effect: &Effect<'_>,
+        asked: Asked,
+        recorded: Option<StepNo>,
+        act: &dyn Act,
+    ) -> Found {
+        let verdict = governance::decide(gate, effect);
+        let answer = tape.answer_to(gate, asked);
+        if let Some(why) = mode::why_simulated(&tape.mode, effect) {
+            let decision = verdict.map(|verdict| verdict.would());
+            let answer = simulate(gate, answer, act, why, decision);
+            return Found::new(answer, Origin::Simulated(why.to_owned()));
+        }
+        if let Err(refusal) = mode::check_uses(&tape.mode, effect) {
+            return Found::new(answer.failed(refusal), Origin::Computed);
+        }
+        let decision = verdict.as_ref().map(|verdict| verdict.would());
+        if let Some(refusal) = verdict.as_ref().and_then(|verdict| verdict.refusal()) {
+            let strict = effect
+                .publication
+                .as_ref()
+                .is_some_and(|publication| publication.strict);
+            if strict {
+                let answer = Answer { decision, ..answer };
+                return Found::new(answer.failed(refusal), Origin::Computed);
+            }
+            let why = refusal.message.clone();
+            let answer = simulate(gate, answer, act, &why, decision);
+            return Found::new(answer, Origin::Simulated(why));
+        }
+        let unanswered = recorded.and_then(|step| self.recorded.steps.get(&step));
+        let note = unanswered.map(|step| unanswered_note(step).to_owned());
+        let answer = Answer {
+            decision: decision.clone(),
+            ..answer
+        };
+        let found = match &self.missing {
+            Missing::Stop => nowhere(answer),
+            Missing::Ask(_) => self.ask(gate, answer),
+            Missing::Simulate => {
+                let answer = simulate(gate, answer, act, NOT_RECORDED, decision);
+                Found::new(answer, Origin::Unrecorded)
+            }
+        };
+        Found { note, ..found }
+    }
+
+    fn ask(&self, gate: &Gate, answer: Answer) -> Found {
+        let Missing::Ask(ask) = &self.missing else {
+            return nowhere(answer);
+        };
+        match ask(&answer.asked) {
+            Some(value) => Found::new(gate.settle(answer, Ok(value)), Origin::Told),
+            None => nowhere(answer),
+        }
+    }
+}
+
+/// Why an answer is a simulation that no record has.
+const NOT_RECORDED: &str = "it is not on record";
+
+/// By how much a step's time may lie before the time that it told.
+const ROUNDING_MS: i64 = 2;
+
+fn nowhere(answer: Answer) -> Found {
+    let message = "the record holds no answer, and the what-if ends here; --missing simulate goes on";
+    Found::new(answer.failed(Failure::new("NOT_RECORDED", message)), Origin::Nowhere)
+}
+
+fn unanswered_note(step: &Step) -> &'static str {
+    match step.intents.is_empty() {
+        true => "it was asked for, and its answer is not on record",
+        false => "it was sent, and nobody knows whether it landed",
+    }
+}
+
+/// Renders a prompt in a world that holds nothing but the texts of prompts.
+fn rendered(
+    gate: &Gate,
+    tape: &Tape,
+    effect: &Effect<'_>,
+    asked: Asked,
+    act: &dyn Act,
+    on_record: Option<Answer>,
+    rendering: Rendering,
+) -> Found {
+    let mut kept = attempts::Kept::default();
+    let step = asked.step;
+    let outcome = attempts::with_errand(gate, tape, effect, "", step, &mut kept, |errand| {
+        panic::caught(|| act.carry_out(errand))
+    });
+    let answer = gate.settle(tape.answer_to(gate, asked), outcome.map_err(|fault| fault.failure));
+    let same = |on_record: &Answer| on_record.value == answer.value && on_record.error == answer.error;
+    let origin = match on_record {
+        Some(on_record) if same(&on_record) => Origin::Record,
+        _ => Origin::Computed,
+    };
+    let note = match rendering {
+        Rendering::Edited if origin == Origin::Computed => Some("with the edited prompt".to_owned()),
+        Rendering::OnDisk => Some("the record has no text of it: rendered from its file as it is now".to_owned()),
+        _ => None,
+    };
+    Found { answer, origin, note }
+}
+
+/// The time that a script was told by its clock.
+fn clock_reading(answer: &Answer) -> Option<i64> {
+    if answer.asked.class != Class::Local {
+        return None;
+    }
+    match (answer.asked.name.as_str(), &answer.value) {
+        ("time.now_ms", Value::Int(ms)) => Some(*ms),
+        ("time.now", Value::Text(text)) => Some(chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis()),
+        _ => None,
+    }
+}
