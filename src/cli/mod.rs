@@ -5,6 +5,7 @@ pub mod out;
 mod playbook;
 mod progress;
 
+mod backtest;
 mod bench;
 mod check;
 mod config;
@@ -66,6 +67,8 @@ enum Command {
     Show(show::Args),
     /// Play a run again from its journal, every door shut; --with an edited script, tell what would differ.
     Replay(replay::Args),
+    /// Tell which runs of the last days an edited playbook would have changed.
+    Backtest(backtest::Args),
     /// Explain the functions that playbooks call.
     Functions(functions::Args),
     /// Look at and change documents.
@@ -126,6 +129,7 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Runs(args) => runs::perform(args, &app, out),
         Command::Show(args) => show::perform(args, &app, out),
         Command::Replay(args) => replay::perform(args, &app, out),
+        Command::Backtest(args) => backtest::perform(args, &app, out),
         Command::Functions(args) => functions::perform(args, &app, out),
         Command::Store(args) => store::perform(args, &app, out),
         Command::Kv(args) => kv::perform(args, &app, out),

@@ -52,6 +52,8 @@ pub enum Origin {
     Derived,
     /// Simulated for this reason, as the run would have had it.
     Simulated(String),
+    /// Not on record, and without a simulation: the answer to this step, which asked with other arguments.
+    StandIn(StepNo),
     /// Not on record: simulated.
     Unrecorded,
     /// Not on record: somebody gave it.
@@ -65,7 +67,7 @@ impl Origin {
     pub fn is_unrecorded(&self) -> bool {
         matches!(
             self,
-            Origin::Guessed | Origin::Unrecorded | Origin::Told | Origin::Nowhere
+            Origin::Guessed | Origin::StandIn(_) | Origin::Unrecorded | Origin::Told | Origin::Nowhere
         )
     }
 }
@@ -352,7 +354,7 @@ impl Aligned {
 
     /// What nobody has asked before, in the order of the gate.
     fn missing(
-        &self,
+        &mut self,
         gate: &Gate,
         tape: &Tape,
         effect: &Effect<'_>,
@@ -394,11 +396,25 @@ impl Aligned {
             Missing::Stop => nowhere(answer),
             Missing::Ask(_) => self.ask(gate, answer),
             Missing::Simulate => {
-                let answer = simulate(gate, answer, act, NOT_RECORDED, decision);
-                Found::new(answer, Origin::Unrecorded)
+                let simulated = simulate(gate, answer.clone(), act, NOT_RECORDED, decision);
+                match self.stand_in(&simulated) {
+                    Some((step, answer)) => Found::new(answer, Origin::StandIn(step)),
+                    None => Found::new(simulated, Origin::Unrecorded),
+                }
             }
         };
         Found { note, ..found }
+    }
+
+    /// Work on real files has no simulation. What came of the same work, asked for a little otherwise, comes nearest.
+    fn stand_in(&mut self, simulated: &Answer) -> Option<(StepNo, Answer)> {
+        let failure = simulated.error.as_ref()?;
+        if failure.code != "NOT_SIMULATED" {
+            return None;
+        }
+        let step = self.matching.stand_in(&simulated.asked)?;
+        let answer = self.on_record(Some(step), &simulated.asked)?;
+        answer.error.is_none().then_some((step, answer))
     }
 
     fn ask(&self, gate: &Gate, answer: Answer) -> Found {

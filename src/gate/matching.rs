@@ -56,6 +56,8 @@ pub(super) struct Matching {
     /// The latest answered read of its name and arguments.
     reads: BTreeMap<(String, ContentHash), StepNo>,
     sites: Sites,
+    /// Steps whose answer has stood in for another's.
+    stood_in: BTreeSet<StepNo>,
 }
 
 /// What the record has for a question.
@@ -87,6 +89,7 @@ impl Matching {
             open,
             reads: BTreeMap::new(),
             sites,
+            stood_in: BTreeSet::new(),
         }
     }
 
@@ -116,6 +119,23 @@ impl Matching {
         shown
             .or_else(|| self.reads.get(&key).copied())
             .map_or(Match::Nothing, Match::Again)
+    }
+
+    /// The step at which the same function was called in the same place, or on a line that was edited, with other
+    /// arguments. Each stands in once.
+    pub(super) fn stand_in(&mut self, asked: &Asked) -> Option<StepNo> {
+        let before = self.sites.before(&asked.place);
+        let of_name = self.open.iter().filter(|((name, _), _)| *name == asked.name);
+        let step = of_name
+            .flat_map(|(_, open)| open)
+            .filter(|(step, place)| {
+                let is_near = before.as_ref() == Some(place) || !self.sites.stayed(place);
+                is_near && !self.stood_in.contains(step)
+            })
+            .map(|(step, _)| *step)
+            .min()?;
+        self.stood_in.insert(step);
+        Some(step)
     }
 }
 

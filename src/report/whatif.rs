@@ -96,6 +96,7 @@ pub fn origin_code(origin: &Origin) -> &'static str {
         Origin::Guessed => "guessed",
         Origin::Derived => "derived",
         Origin::Simulated(_) => "simulated",
+        Origin::StandIn(_) => "stand_in",
         Origin::Unrecorded => "not_recorded",
         Origin::Told => "told",
         Origin::Nowhere => "not_answered",
@@ -184,6 +185,9 @@ fn origin(now: &Given) -> Option<String> {
         Origin::Derived if now.answer.asked.name.starts_with("time.") => "from the recorded times around it".to_owned(),
         Origin::Derived => return None,
         Origin::Simulated(why) => format!("simulated, as the run would have: {why}"),
+        Origin::StandIn(step) => {
+            format!("not recorded: the answer of then (step {step}) stands in, as if nothing had been changed here")
+        }
         Origin::Unrecorded => match &now.answer.error {
             Some(_) => "not recorded, and it has no simulation".to_owned(),
             None => "not recorded: simulated".to_owned(),

@@ -6,12 +6,14 @@
 //! | [`judge`] | what a script's end means |
 //! | [`replay`] | a recorded run once more, from its journal alone |
 //! | [`whatif`] | an edited script over a recorded world |
+//! | [`backtest`] | what-ifs over the history of a playbook |
 //! | [`diff`] | the difference between two runs' effects |
 //! | [`past`] | the store as far as a record shows it |
 //! | [`subsequence`] | what two lists have in common |
 //! | [`plan`] | a run over an overlay: nothing leaves, nothing stays |
 //! | [`library`] | playbooks and versions of them |
 
+pub mod backtest;
 pub mod diff;
 pub mod judge;
 pub mod library;

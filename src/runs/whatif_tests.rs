@@ -125,8 +125,7 @@ fn the_same_script_keeps_what_came_over_the_network_and_reaches_nobody() {
         url("/list"),
         url("/missing")
     );
-    let mut host = TestHost::default().host(&stub.host());
-    host.mode.live = true;
+    let host = TestHost::default().host(&stub.host()).live("http");
     let run = host.run(&script);
     let connections = stub.connections();
     let answer = ask(&host, &run, &script, &Options::new());
@@ -140,6 +139,31 @@ fn the_same_script_keeps_what_came_over_the_network_and_reaches_nobody() {
     let answer = ask(&host, &run, &edited, &Options::new());
     assert_eq!(stub.connections(), connections, "a what-if reaches nobody");
     assert_eq!(answer.counts().unrecorded, 1, "{}", told(&answer));
+    assert_eq!(answer.steps[0].verdict, Verdict::Changed);
+}
+
+#[test]
+fn work_without_a_simulation_is_answered_as_it_was_then() {
+    let host = TestHost::default()
+        .file("inbox/a.json", r#"{"n": 1}"#)
+        .file("inbox/b.json", r#"{"n": 2}"#);
+    let script = "let a = file::read_json(\"inbox/a.json\");\nlet b = file::read_json(\"inbox/b.json\");\n[a.n, b.n]";
+    let run = host.run(script);
+    let edited = script.replace("a.json", "x.json");
+    let answer = ask(&host, &run, &edited, &Options::new());
+    assert_eq!(answer.now.value.to_string(), "[1,2]", "{:?}", answer.now);
+    assert_eq!(
+        told(&answer),
+        "1>1 file.read_json changed stand_in\n2>2 file.read_json kept record\n"
+    );
+    let more = format!("file::read_json(\"inbox/c.json\");\n{script}");
+    let answer = ask(&host, &run, &more, &Options::new());
+    let code = answer.now.error.as_ref().map(|error| error.failure.code.clone());
+    assert_eq!(
+        code.as_deref(),
+        Some("NOT_SIMULATED"),
+        "a call on a new line has nothing to stand in for it"
+    );
 }
 
 #[test]
