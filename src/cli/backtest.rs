@@ -5,21 +5,23 @@ use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value as Json, json};
 
-use super::error::CliError;
+use super::error::{CliError, FAILED};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, excerpt, moment, plain};
-use super::whatif::{WhatIfArgs, in_words};
+use super::whatif::{WhatIfArgs, field_lines, in_words};
 use crate::app::App;
 use crate::duration;
 use crate::journal::{Recorded, Status};
-use crate::report::whatif::{about, diff_json, mark, outcome_json, verdict};
+use crate::report::whatif::{about, diff_json, mark, outcome_json, result_changes, verdict};
 use crate::runs::backtest::{Fate, RUNS_MAX, Selection, Tested, backtest, select};
 use crate::runs::whatif::{Options, WhatIfError};
 use crate::script::Script;
 
 /// Some run would have ended otherwise.
-const OUTCOME_CHANGED: u8 = 1;
-/// No outcome changed, but some run could not be answered for.
-const NOT_ANSWERED: u8 = 3;
+const OUTCOME_CHANGED: u8 = FAILED;
+/// No outcome changed, but some run would have got there on another way.
+const EFFECTS_CHANGED: u8 = 7;
+/// No outcome is known to have changed, but some run could not be answered for.
+const NOT_ANSWERED: u8 = 8;
 
 #[derive(clap::Args)]
 #[command(
@@ -158,9 +160,10 @@ impl Tally {
     }
 
     fn exit_code(self, left: usize) -> u8 {
-        match (self.outcome, self.stuck + self.errors + left) {
-            (0, 0) => 0,
-            (0, _) => NOT_ANSWERED,
+        match (self.outcome, self.stuck + self.errors + left, self.effects) {
+            (0, 0, 0) => 0,
+            (0, 0, _) => EFFECTS_CHANGED,
+            (0, ..) => NOT_ANSWERED,
             _ => OUTCOME_CHANGED,
         }
     }
@@ -245,8 +248,17 @@ impl Whole<'_> {
                 let before = difference.before.as_ref();
                 let before = before.map_or_else(|| "no end on record".to_owned(), |outcome| in_words(outcome, out));
                 out.line(format!("  {painted} {id}  {at}  {}", out.paint(style, what)));
+                let fields = difference.before.as_ref();
+                let fields = fields
+                    .map(|before| result_changes(before, &difference.now))
+                    .unwrap_or_default();
                 match run.fate {
                     Fate::Effects(_) => out.line(format!("      still    {before}")),
+                    _ if !fields.is_empty() => {
+                        for field in field_lines(&fields, 15, out) {
+                            out.line(format!("      result   {field}"));
+                        }
+                    }
                     _ => {
                         out.line(format!("      before   {before}"));
                         let now = in_words(&difference.now, out);

@@ -10,7 +10,8 @@ use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, excerpt, moment, plain}
 use crate::app::App;
 use crate::gate::Missing;
 use crate::journal::{Asked, Begun, Outcome};
-use crate::report::whatif::{about, came_of_it, differences, mark, remarks, verdict};
+use crate::report::changes::FieldChange;
+use crate::report::whatif::{about, came_of_it, differences, mark, remarks, result_changes, verdict};
 use crate::runs::diff::{Diff, Verdict};
 use crate::runs::whatif::{Options, WhatIf};
 use crate::script::Script;
@@ -19,6 +20,9 @@ use crate::value::{Map, Value};
 
 /// Longer runs of effects that stayed the same are told in one line.
 const KEPT_SHOWN_MAX: usize = 8;
+
+/// Fields that are told of one effect or result.
+const FIELDS_SHOWN_MAX: usize = 8;
 
 /// The longest text given for a prompt.
 const PROMPT_BYTES_MAX: u64 = 256 << 10;
@@ -236,7 +240,7 @@ fn step(diff: &Diff, name_width: usize, out: &mut Out) {
     let painted = |text: &str, out: &Out| style.map_or_else(|| text.to_owned(), |style| out.paint(style, text));
     let lead = format!("  {:>4} {:>4}  ", number(diff.old_step()), number(diff.new_step()));
     let taken = lead.len() + 2 + name_width + 2 + 10;
-    let room = out.rest_of_line(taken).min(160);
+    let room = out.rest_of_line(taken).min(110);
     let fields = differences(diff);
     let detail = match (diff.verdict, fields.as_slice()) {
         (Verdict::Changed, [only]) => field_line(only, room, out),
@@ -285,7 +289,19 @@ fn step(diff: &Diff, name_width: usize, out: &mut Out) {
     }
 }
 
-fn field_line(change: &crate::report::changes::FieldChange, room: usize, out: &Out) -> String {
+/// The first of the fields that differ, one a line, after so many columns.
+pub fn field_lines(fields: &[FieldChange], taken: usize, out: &Out) -> Vec<String> {
+    let room = out.rest_of_line(taken).min(160);
+    let shown = fields.iter().take(FIELDS_SHOWN_MAX);
+    let mut lines: Vec<String> = shown.map(|field| field_line(field, room, out)).collect();
+    let left = fields.len().saturating_sub(FIELDS_SHOWN_MAX);
+    if left > 0 {
+        lines.push(out.paint(FAINT, &format!("and {left} more fields: --json shows them all")));
+    }
+    lines
+}
+
+fn field_line(change: &FieldChange, room: usize, out: &Out) -> String {
     let (before, after) = change.sides();
     let path = excerpt(&change.path, 40);
     let each = room.saturating_sub(path.len() + 6).max(20) / 2;
@@ -307,6 +323,17 @@ fn outcome(whatif: &WhatIf, out: &mut Out) {
     if whatif.same_outcome() {
         let same = out.paint(GOOD, "the same");
         out.line(format!("outcome   {same}: {before}"));
+        return;
+    }
+    if let Some(ended) = &whatif.before
+        && let fields = result_changes(ended, &whatif.now)
+        && !fields.is_empty()
+    {
+        let status = out.paint(GOOD, &ended.status.to_string());
+        out.line(format!("outcome   {status}, then and now, with another result"));
+        for field in field_lines(&fields, 10, out) {
+            out.line(format!("          {field}"));
+        }
         return;
     }
     out.line(format!("outcome   before   {before}"));

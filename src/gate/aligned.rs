@@ -34,8 +34,11 @@ pub enum Missing {
     /// The provider's own simulation answers.
     Simulate,
     /// Somebody is asked; `None` ends the what-if.
-    Ask(Arc<dyn Fn(&Asked) -> Option<Value> + Send + Sync>),
+    Ask(Arc<Asking>),
 }
+
+/// Asks somebody for an answer.
+pub type Asking = dyn Fn(&Asked) -> Option<Value> + Send + Sync;
 
 /// Where an answer came from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -49,7 +49,7 @@ impl World {
         let providers = Arc::new(providers.collect());
         World {
             http: Arc::new(http::HttpDoor::shut(WHY)),
-            providers: providers,
+            providers,
             files: Arc::new(files::ProjectFiles::shut()),
             ffmpeg: Arc::new(ffmpeg::FfmpegDoor::shut()),
             secrets: Arc::default(),

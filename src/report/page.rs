@@ -3,7 +3,7 @@
 use minijinja::{AutoEscape, Environment, Value as Shown, context};
 
 use super::changes::FieldChange;
-use super::whatif::{about, differences, mark, remarks, verdict};
+use super::whatif::{about, differences, mark, remarks, result_changes, verdict};
 use crate::journal::{Answer, Outcome};
 use crate::runs::diff::{Diff, Verdict};
 use crate::runs::whatif::WhatIf;
@@ -43,6 +43,8 @@ pub fn whatif_page(whatif: &WhatIf, file: &str) -> String {
         input_now => json(&whatif.input),
         before => whatif.before.as_ref().map(outcome),
         now => outcome(&whatif.now),
+        result_fields => whatif.before.as_ref().map(|before| result_changes(before, &whatif.now)).unwrap_or_default()
+            .iter().map(field).collect::<Vec<_>>(),
         same_outcome => whatif.same_outcome(),
         counts => vec![
             ("kept", counts.kept), ("changed", counts.changed), ("new", counts.new), ("gone", counts.gone),

@@ -155,6 +155,14 @@ fn answered(before: &Answer, now: &Answer) -> Vec<FieldChange> {
     found
 }
 
+/// In which fields the results differ, of two ends that succeeded.
+pub fn result_changes(before: &Outcome, now: &Outcome) -> Vec<FieldChange> {
+    if before.error.is_some() || now.error.is_some() || before.status != now.status {
+        return Vec::new();
+    }
+    changes(&before.value, &now.value)
+}
+
 /// What is said beside an effect: whose answer it was given, and what is out in the world already.
 pub fn remarks(diff: &Diff) -> Vec<String> {
     let mut remarks = Vec::new();

@@ -4,6 +4,7 @@
     reason = "these tests start the binary and prepare folders for it"
 )]
 
+mod backtest;
 mod bench;
 mod check;
 mod config;
@@ -18,3 +19,4 @@ mod providers;
 mod run;
 mod store;
 mod terminal;
+mod whatif;
