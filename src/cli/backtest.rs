@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
@@ -22,6 +23,9 @@ const OUTCOME_CHANGED: u8 = FAILED;
 const EFFECTS_CHANGED: u8 = 7;
 /// No outcome is known to have changed, but some run could not be answered for.
 const NOT_ANSWERED: u8 = 8;
+
+/// How long one run's what-if may compute: there are many.
+const ACTIVE_MAX: Duration = Duration::from_secs(20);
 
 #[derive(clap::Args)]
 #[command(
@@ -72,7 +76,10 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             .library
             .load(args.whatif.with.as_deref().unwrap_or(&selection.playbook))?,
     };
-    let options = args.whatif.options(app, &script, false)?;
+    let options = Options {
+        active_max: ACTIVE_MAX,
+        ..args.whatif.options(app, &script, false)?
+    };
     let gate = app.shut_gate(ground)?;
     let question =
         |_: &Recorded| -> Result<(Arc<Script>, Options), WhatIfError> { Ok((script.clone(), options.clone())) };

@@ -79,6 +79,7 @@ impl WhatIfArgs {
             input: self.inputs(script)?,
             prompts: self.prompts()?,
             files: app.files(),
+            ..Options::new()
         })
     }
 

@@ -23,7 +23,7 @@ use crate::id::StepNo;
 use crate::io::clock::{Clock, RecordedClock};
 use crate::journal::{Answer, Asked, Recorded, Step};
 use crate::store::tx::Ground;
-use crate::store::{Durability, StoreError, Tx};
+use crate::store::{Batch, Durability, StoreError, Tx};
 use crate::value::Value;
 
 /// What happens when the record cannot answer.
@@ -116,6 +116,8 @@ pub struct Aligned {
     matching: Matching,
     missing: Missing,
     past: Past,
+    /// The latest step that was asked for: what was written before it is in the store of then.
+    reached: StepNo,
     clock: Arc<RecordedClock>,
     rendering: Box<dyn Fn(&Asked) -> Rendering + Send>,
     given: Vec<Given>,
@@ -135,6 +137,7 @@ impl Aligned {
             recorded,
             missing,
             past,
+            reached: 0,
             clock,
             rendering,
             given: Vec::new(),
@@ -225,9 +228,8 @@ impl Aligned {
         if let Some(answer) = self.recorded.steps.get(&step).and_then(|step| step.answer.as_ref()) {
             self.clock.reach(begun_ms.saturating_add(answer.at_ms as i64));
         }
-        let later = self.past.writes.split_off(&step);
-        let passed = std::mem::replace(&mut self.past.writes, later);
-        for (written_at, write) in passed {
+        while let Some(next) = self.past.writes.first_entry().filter(|next| *next.key() < step) {
+            let (written_at, write) = next.remove_entry();
             let at_ms = self
                 .recorded
                 .steps
@@ -243,7 +245,7 @@ impl Aligned {
                 );
             }
         }
-        self.past.blind.store(false, Ordering::Relaxed);
+        self.reached = self.reached.max(step);
     }
 
     /// The answer on record to the step, as the answer to `asked`.
@@ -267,15 +269,17 @@ impl Aligned {
         self.past.blind.store(false, Ordering::Relaxed);
         let (now, tx) = local::compute(gate, &gate.ground, realm, now_ms, closure)?;
         let is_blind = self.past.blind.swap(false, Ordering::Relaxed);
-        let is_read = tx.batch.is_empty();
-        if now.is_ok() && !is_read {
-            gate.ground.store.commit(tx.batch, Durability::Soon)?;
-        }
-        if let Some(answer) = self.on_record(recorded, &asked) {
+        let (is_read, batch) = (tx.batch.is_empty(), tx.batch);
+        let on_record = self.on_record(recorded, &asked);
+        // Moved to after what came later: the store of then has gone on, and tells nothing of that step any more.
+        let is_late = recorded.is_some_and(|step| step < self.reached);
+        if let (Some(step), Some(answer)) = (recorded.filter(|_| !is_late), &on_record) {
             let (then, _) = local::compute(gate, &self.past.then, realm, now_ms, closure)?;
             if now == then {
-                return Ok(Found::new(answer, Origin::Record));
+                self.change_as_recorded(gate, tape, step, answer, now.is_ok().then_some(batch))?;
+                return Ok(Found::new(answer.clone(), Origin::Record));
             }
+            commit(gate, &now, batch)?;
             // A count over what the record shows is off by what it does not show, then as now.
             let now = match (&answer.value, &then, &now) {
                 (Value::Int(on_record), Ok(Value::Int(then)), Ok(Value::Int(now))) => {
@@ -285,6 +289,10 @@ impl Aligned {
             };
             let answer = gate.settle(tape.answer_to(gate, asked), now);
             return Ok(Found::new(answer, Origin::Computed));
+        }
+        commit(gate, &now, batch)?;
+        if let Some(answer) = on_record.filter(|_| is_blind) {
+            return Ok(Found::new(answer, Origin::Guessed));
         }
         let answer = gate.settle(tape.answer_to(gate, asked), now);
         if !is_blind {
@@ -297,6 +305,31 @@ impl Aligned {
             Missing::Stop => nowhere(answer),
             Missing::Ask(_) => self.ask(gate, answer),
         })
+    }
+
+    /// Changes the store of now as the record says that `step` changed the store of then: what the record does not
+    /// show may make `computed`, the change over what it does show, another one.
+    fn change_as_recorded(
+        &self,
+        gate: &Gate,
+        tape: &mut Tape,
+        step: StepNo,
+        answer: &Answer,
+        computed: Option<Batch>,
+    ) -> Result<(), StoreError> {
+        let batch = match (&answer.error, computed, self.past.writes.get(&step)) {
+            (Some(_), ..) => return Ok(()),
+            (None, Some(batch), _) => batch,
+            (None, None, None) => return Ok(()),
+            (None, None, Some(write)) => {
+                let mut tx = Tx::new(&gate.ground, tape.mode.realm(), tape.now_ms(gate));
+                match write(&mut tx) {
+                    Ok(()) => tx.batch,
+                    Err(_) => return Ok(()),
+                }
+            }
+        };
+        gate.ground.store.commit(batch, Durability::Soon).map(drop)
     }
 
     fn local(
@@ -429,6 +462,14 @@ impl Aligned {
             None => nowhere(answer),
         }
     }
+}
+
+/// Makes the change of a call of the store that did not fail.
+fn commit(gate: &Gate, outcome: &Result<Value, Failure>, batch: Batch) -> Result<(), StoreError> {
+    if outcome.is_ok() && !batch.is_empty() {
+        gate.ground.store.commit(batch, Durability::Soon)?;
+    }
+    Ok(())
 }
 
 /// Why an answer is a simulation that no record has.

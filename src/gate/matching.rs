@@ -43,16 +43,23 @@ impl Sites {
         })
     }
 
-    /// Whether the line of a recorded place is still there.
-    fn stayed(&self, place: &Place) -> bool {
-        let lines = self.texts.get(&place.module);
-        lines.is_some_and(|lines| lines.stayed.contains(&place.line))
+    /// Whether a line of a recorded text is still there.
+    fn stayed(&self, module: &Option<String>, line: u32) -> bool {
+        let lines = self.texts.get(module);
+        lines.is_some_and(|lines| lines.stayed.contains(&line))
     }
+}
+
+/// Steps by the place they were asked at, each place's in order.
+type Places = BTreeMap<(Option<String>, u32, u32), VecDeque<StepNo>>;
+
+fn spot(place: &Place) -> (Option<String>, u32, u32) {
+    (place.module.clone(), place.line, place.column)
 }
 
 /// The recorded steps that have not been asked for yet.
 pub(super) struct Matching {
-    open: BTreeMap<(String, ContentHash), VecDeque<(StepNo, Place)>>,
+    open: BTreeMap<(String, ContentHash), Places>,
     /// The latest answered read of its name and arguments.
     reads: BTreeMap<(String, ContentHash), StepNo>,
     sites: Sites,
@@ -76,14 +83,14 @@ fn key(asked: &Asked) -> (String, ContentHash) {
 
 impl Matching {
     pub(super) fn new(recorded: &Recorded, sites: Sites) -> Matching {
-        let mut open: BTreeMap<_, VecDeque<_>> = BTreeMap::new();
+        let mut open: BTreeMap<_, Places> = BTreeMap::new();
         for (step, asked) in recorded
             .steps
             .iter()
             .filter_map(|(step, taken)| Some((*step, taken.asked()?)))
         {
-            let place = asked.place.clone();
-            open.entry(key(asked)).or_default().push_back((step, place));
+            let places = open.entry(key(asked)).or_default();
+            places.entry(spot(&asked.place)).or_default().push_back(step);
         }
         Matching {
             open,
@@ -96,17 +103,24 @@ impl Matching {
     /// Finds and takes what answers `asked`.
     pub(super) fn take(&mut self, asked: &Asked) -> Match {
         let key = key(asked);
-        let before = self.sites.before(&asked.place);
+        let before = self.sites.before(&asked.place).map(|place| spot(&place));
         let open = self.open.entry(key.clone()).or_default();
-        let same_site = |(_, place): &(StepNo, Place)| before.as_ref() == Some(place);
-        let moved = |(_, place): &(StepNo, Place)| !self.sites.stayed(place);
-        let any_write = |_: &(StepNo, Place)| asked.class == Class::Write && before.is_some();
-        let at = open
-            .iter()
-            .position(same_site)
-            .or_else(|| open.iter().position(moved))
-            .or_else(|| open.iter().position(any_write));
-        if let Some((step, _)) = at.and_then(|at| open.remove(at)) {
+        let first = |wanted: &dyn Fn(&(Option<String>, u32, u32)) -> bool| {
+            let fronts = open.iter().filter(|(spot, _)| wanted(spot));
+            let fronts = fronts.filter_map(|(spot, steps)| Some((*steps.front()?, spot.clone())));
+            fronts.min_by_key(|(step, _)| *step)
+        };
+        let same_site = before
+            .as_ref()
+            .and_then(|spot| Some((*open.get(spot)?.front()?, spot.clone())));
+        let found = same_site
+            .or_else(|| first(&|(module, line, _)| !self.sites.stayed(module, *line)))
+            .or_else(|| match asked.class {
+                Class::Write if before.is_some() => first(&|_| true),
+                _ => None,
+            });
+        if let Some((step, spot)) = found {
+            open.get_mut(&spot).and_then(VecDeque::pop_front);
             if asked.class == Class::Read {
                 self.reads.insert(key, step);
             }
@@ -115,7 +129,7 @@ impl Matching {
         if asked.class != Class::Read {
             return Match::Nothing;
         }
-        let shown = open.front().map(|(step, _)| *step);
+        let shown = first(&|_| true).map(|(step, _)| step);
         shown
             .or_else(|| self.reads.get(&key).copied())
             .map_or(Match::Nothing, Match::Again)
@@ -124,16 +138,14 @@ impl Matching {
     /// The step at which the same function was called in the same place, or on a line that was edited, with other
     /// arguments. Each stands in once.
     pub(super) fn stand_in(&mut self, asked: &Asked) -> Option<StepNo> {
-        let before = self.sites.before(&asked.place);
+        let before = self.sites.before(&asked.place).map(|place| spot(&place));
         let of_name = self.open.iter().filter(|((name, _), _)| *name == asked.name);
-        let step = of_name
-            .flat_map(|(_, open)| open)
-            .filter(|(step, place)| {
-                let is_near = before.as_ref() == Some(place) || !self.sites.stayed(place);
-                is_near && !self.stood_in.contains(step)
-            })
-            .map(|(step, _)| *step)
-            .min()?;
+        let near = of_name.flat_map(|(_, places)| places).filter(|(spot, _)| {
+            let (module, line, _) = spot;
+            before.as_ref() == Some(spot) || !self.sites.stayed(module, *line)
+        });
+        let unused = |steps: &VecDeque<StepNo>| steps.iter().find(|step| !self.stood_in.contains(step)).copied();
+        let step = near.filter_map(|(_, steps)| unused(steps)).min()?;
         self.stood_in.insert(step);
         Some(step)
     }

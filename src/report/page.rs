@@ -3,7 +3,7 @@
 use minijinja::{AutoEscape, Environment, Value as Shown, context};
 
 use super::changes::FieldChange;
-use super::whatif::{about, differences, mark, remarks, result_changes, verdict};
+use super::whatif::{about, came_of_it, differences, mark, remarks, result_changes, verdict};
 use crate::journal::{Answer, Outcome};
 use crate::runs::diff::{Diff, Verdict};
 use crate::runs::whatif::WhatIf;
@@ -103,6 +103,7 @@ fn step(diff: &Diff) -> Shown {
         name => visible(&diff.asked().name),
         kind => diff.asked().class.as_str(),
         about => visible(&cut(&about(diff), 160)),
+        came => visible(&cut(&came_of_it(diff), 160)),
         fields => differences(diff).iter().map(field).collect::<Vec<_>>(),
         remarks => remarks(diff).iter().map(|remark| visible(remark)).collect::<Vec<_>>(),
         is_out => diff.touches_what_is_out(),
@@ -115,6 +116,7 @@ fn step(diff: &Diff) -> Shown {
 fn field(change: &FieldChange) -> Shown {
     let side = |value: &Option<Value>| match value {
         None => None,
+        Some(Value::Text(text)) if text.is_empty() => Some("\"\"".to_owned()),
         Some(Value::Text(text)) => Some(visible(&cut(text, VALUE_CHARS_MAX))),
         Some(other) => Some(json(other)),
     };

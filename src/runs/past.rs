@@ -186,8 +186,13 @@ impl Reading<'_> {
         }
     }
 
+    /// Whether nothing has told of `key` yet.
+    fn is_first(&mut self, key: &[u8]) -> bool {
+        !self.whole.iter().any(|prefix| key.starts_with(prefix)) && self.known.insert(key.to_vec())
+    }
+
     fn pair(&mut self, key: &str, value: Option<Value>) -> Result<(), StoreError> {
-        if self.known.insert(keys::kv(self.tx.realm, key))
+        if self.is_first(&keys::kv(self.tx.realm, key))
             && let Some(value) = value
         {
             kv::put(&mut self.tx, key, &value, None)?;
@@ -197,7 +202,7 @@ impl Reading<'_> {
 
     fn pair_unknown(&mut self, key: &str) -> Result<(), StoreError> {
         let key = keys::kv(self.tx.realm, key);
-        if self.known.insert(key.clone()) {
+        if self.is_first(&key) {
             self.partly.insert(key);
         }
         Ok(())
@@ -223,7 +228,7 @@ impl Reading<'_> {
         data: Option<&Map>,
     ) -> Result<(), StoreError> {
         let key = keys::document(self.tx.realm, collection, id);
-        if self.known.insert(key)
+        if self.is_first(&key)
             && let Some(data) = data
         {
             let document = Document {
@@ -245,11 +250,19 @@ impl Reading<'_> {
     /// A change tells the version before it, and nothing of what it held.
     fn document_before(&mut self, collection: &str, id: &str, version: u64) -> Result<(), StoreError> {
         let key = keys::document(self.tx.realm, collection, id);
-        if version > 0 && !self.known.contains(&key) {
-            self.partly.insert(key);
-            return self.document(collection, id, Some(version), Some(&Map::new()));
+        if version == 0 {
+            return self.document(collection, id, None, None);
         }
-        self.document(collection, id, None, None)
+        if !self.is_first(&key) {
+            return Ok(());
+        }
+        self.partly.insert(key);
+        let document = Document {
+            id: id.to_owned(),
+            version,
+            data: Map::new(),
+        };
+        documents::restore(&mut self.tx, collection, document)
     }
 
     fn page(&mut self, collection: &str, args: &Map, value: &Value) -> Result<(), StoreError> {

@@ -28,7 +28,7 @@ use crate::store::content::{Content, ScratchContent};
 use crate::store::{Store, StoreError, keys};
 use crate::value::{Map, Value};
 
-/// How long a what-if may compute. It waits for nothing: what took the run hours is on record.
+/// How long a what-if may compute when nothing else is said. It waits for nothing: what took the run hours is on record.
 const ACTIVE_MAX: Duration = Duration::from_secs(60);
 
 /// What is changed beside the script, and what happens where the record has no answer.
@@ -41,6 +41,8 @@ pub struct Options {
     pub prompts: BTreeMap<String, String>,
     /// The project's files as they are now, for prompts that the record has no text of.
     pub files: Arc<ProjectFiles>,
+    /// How long it may compute.
+    pub active_max: Duration,
 }
 
 impl Options {
@@ -51,6 +53,7 @@ impl Options {
             input: Map::new(),
             prompts: BTreeMap::new(),
             files: Arc::new(ProjectFiles::shut()),
+            active_max: ACTIVE_MAX,
         }
     }
 }
@@ -165,7 +168,8 @@ pub fn whatif(
     options: &Options,
 ) -> Result<WhatIf, WhatIfError> {
     let mut begun = recorded.begun.clone();
-    begun.input = input(script, &recorded.begun.input, &options.input).map_err(WhatIfError::Input)?;
+    let input = input(script, &recorded.begun.input, &options.input).map_err(WhatIfError::Input)?;
+    begun.input = gate.masks.mask(input);
     begun.mode.uses.clone_from(&script.header.uses);
     begun.version = script.source.hash;
     let before = library.pinned(&*gate.ground.store, &recorded.begun).ok();
@@ -202,7 +206,7 @@ pub fn whatif(
         gate: own,
         language: library.language.clone(),
     };
-    let now = runner.execute(&handle, &Arc::new(bounded(script)));
+    let now = runner.execute(&handle, &Arc::new(bounded(script, options.active_max)));
     let given = handle.tape().take_given();
     Ok(WhatIf {
         steps: diff::compare(&recorded, given),
@@ -227,12 +231,12 @@ fn input(script: &Script, recorded: &Value, changed: &Map) -> Result<Value, Fail
 }
 
 /// The script with the time limit of what-ifs.
-fn bounded(script: &Script) -> Script {
+fn bounded(script: &Script, active_max: Duration) -> Script {
     let mut script = script.clone();
     let limit = script
         .header
         .timeout
-        .map_or(ACTIVE_MAX, |timeout| timeout.min(ACTIVE_MAX));
+        .map_or(active_max, |timeout| timeout.min(active_max));
     script.header.timeout = Some(limit);
     script
 }

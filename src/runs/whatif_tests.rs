@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use proptest::prelude::*;
+
 use super::diff::{Diff, Landing, Verdict};
 use super::whatif::{Options, WhatIf, whatif};
 use crate::gate::{Gate, Missing, Origin};
@@ -345,4 +347,81 @@ fn another_input_is_checked_and_used() {
     let recorded = Recorded::load(&host.ground, run.id()).expect("a record");
     let refused = whatif(&host.library(), &host.gate(), recorded, &host.compile(script), &with(9));
     assert_eq!(refused.expect_err("too large").code(), "INPUT");
+}
+
+/// One call of the store, as a line of a script that keeps what came of it.
+fn line() -> impl Strategy<Value = String> {
+    let key = || prop::sample::select(vec!["a", "b", "n/1", "n/2"]);
+    let id = || prop::sample::select(vec!["x", "y", "z"]);
+    let call = prop_oneof![
+        (key(), 0..5i64).prop_map(|(key, n)| format!("kv::put(\"{key}\", {n})")),
+        key().prop_map(|key| format!("kv::put(\"{key}\", \"text\")")),
+        key().prop_map(|key| format!("kv::get(\"{key}\")")),
+        key().prop_map(|key| format!("kv::remove(\"{key}\")")),
+        (key(), 1..3i64).prop_map(|(key, by)| format!("kv::increment(\"{key}\", {by})")),
+        prop::sample::select(vec!["", "n/"]).prop_map(|prefix| format!("kv::list(\"{prefix}\")")),
+        (id(), 0..5i64).prop_map(|(id, n)| format!("store::put(\"c\", \"{id}\", #{{ n: {n} }})")),
+        (id(), 0..5i64).prop_map(|(id, n)| format!("store::update(\"c\", \"{id}\", #{{ m: {n} }})")),
+        (id(), 1..4i64).prop_map(|(id, v)| format!("store::update(\"c\", \"{id}\", {v}, #{{ m: {v} }})")),
+        id().prop_map(|id| format!("store::get(\"c\", \"{id}\")")),
+        id().prop_map(|id| format!("store::read(\"c\", \"{id}\")")),
+        id().prop_map(|id| format!("store::delete(\"c\", \"{id}\")")),
+        (0..5i64)
+            .prop_map(|n| format!("store::query(\"c\", #{{ where: #{{ n: #{{ gte: {n} }} }}, order_by: \"-n\" }})")),
+        (0..5i64).prop_map(|n| format!("store::count(\"c\", #{{ n: #{{ lt: {n} }} }})")),
+        Just("store::count(\"c\")".to_owned()),
+    ];
+    call.prop_map(|call| format!("try {{ out.push({call}); }} catch (e) {{ out.push(e.code); }}"))
+}
+
+/// A script of these lines. It first looks at everything there is, where `sees_all`.
+fn script_of(lines: &[String], sees_all: bool) -> String {
+    let look = if sees_all {
+        "kv::list(\"\"); store::query(\"c\", #{});"
+    } else {
+        ""
+    };
+    format!("{look}\nlet out = [];\n{}\nout", lines.join("\n"))
+}
+
+fn filled() -> TestHost {
+    let host = TestHost::default();
+    host.run(
+        r#"kv::put("a", 1); kv::put("n/1", "one"); store::put("c", "x", #{ n: 1 }); store::put("c", "x", #{ n: 2 });
+           store::put("c", "y", #{ n: 4, m: 0 });"#,
+    );
+    host
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_what_if_ends_as_the_edited_script_would_have_where_the_record_shows_all(
+        recorded in prop::collection::vec(line(), 0..10),
+        kept in prop::collection::vec(any::<bool>(), 10),
+        added in prop::collection::vec(line(), 0..5),
+        places in prop::collection::vec(0..10usize, 5),
+    ) {
+        let mut edited: Vec<String> = recorded.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(line, _)| line.clone()).collect();
+        for (line, place) in added.into_iter().zip(places) {
+            edited.insert(place.min(edited.len()), line);
+        }
+        let (recorded, edited) = (script_of(&recorded, true), script_of(&edited, true));
+        let host = filled();
+        let run = host.run(&recorded);
+        let answer = ask(&host, &run, &edited, &Options { missing: Missing::Stop, ..Options::new() });
+        let truth = filled();
+        let truth = truth.run(&edited);
+        prop_assert_eq!(answer.now.value.to_string(), truth.value().to_string(), "{}\n{}\n{}", recorded, edited, told(&answer));
+    }
+
+    #[test]
+    fn the_same_calls_are_all_kept_whatever_the_record_shows(lines in prop::collection::vec(line(), 0..12)) {
+        let script = script_of(&lines, false);
+        let host = filled();
+        let run = host.run(&script);
+        let answer = ask(&host, &run, &script, &Options { missing: Missing::Stop, ..Options::new() });
+        prop_assert!(answer.same_effects() && answer.same_outcome(), "{}\n{}\n{:?}", script, told(&answer), answer.now);
+    }
 }

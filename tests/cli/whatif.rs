@@ -302,5 +302,5 @@ fn the_page_stands_alone_and_escapes_what_comes_from_outside() {
     ] {
         assert!(!lower.contains(forbidden), "the page has {forbidden}");
     }
-    assert!(page.contains("prefers-color-scheme: dark") && page.contains("The outcome is another."));
+    assert!(page.contains("prefers-color-scheme: dark") && page.contains("with another result."));
 }
