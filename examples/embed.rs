@@ -43,6 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             // As `DRY_RUN`, the switches and the secrets in the environment say.
             mode: app.mode(&script.header.uses)?,
             trigger: "an example".to_owned(),
+            by: None,
+            retry_of: None,
             observer: Arc::new(Silent),
         };
         // Answers when the end of the run is on disk.

@@ -116,10 +116,7 @@ impl App {
         ));
         let playbooks = config.project.as_ref().map(|project| project.join("playbooks"));
         Ok(App {
-            library: Library {
-                files: ScriptFiles::new(playbooks),
-                language,
-            },
+            library: Library::new(ScriptFiles::new(playbooks), language),
             providers,
             writers: namespaces::writers(&declared),
             masks,
@@ -202,13 +199,17 @@ impl App {
         Ok(self.runner_on(ground, world)?.gate)
     }
 
+    /// Who sits here, as far as the environment says: `HOST_USER`, else `USER`.
+    pub fn person(&self) -> Option<String> {
+        let named = ["HOST_USER", "USER"]
+            .into_iter()
+            .find_map(|name| self.config.env.get(name));
+        named.map(|name| name.chars().take(100).collect())
+    }
+
     fn runner_on(&self, ground: Ground, world: World) -> Result<Runner, ConfigError> {
-        let gate = Gate {
-            ground,
-            world,
-            masks: self.masks.clone(),
-            policies: self.policies()?,
-        };
+        let mut gate = Gate::new(ground, world, self.masks.clone(), self.policies()?);
+        gate.playbooks = Arc::new(self.library.clone());
         Ok(Runner {
             gate: Arc::new(gate),
             language: self.library.language.clone(),
@@ -384,6 +385,14 @@ impl App {
             },
             per_minute: per_minute.collect(),
             signals: Signals(signals),
+            switched_off: self
+                .provider_modes()?
+                .into_iter()
+                .filter_map(|(name, mode)| match mode {
+                    ProviderMode::Live => None,
+                    ProviderMode::Simulated { why } => Some((name, why)),
+                })
+                .collect(),
         })
     }
 

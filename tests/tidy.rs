@@ -200,6 +200,9 @@ const NOT_CODES: &[&str] = &[
     "LD_LIBRARY_PATH",
     "PATH",
     "HOME",
+    "HOST_USER",
+    // How the codes of the store begin.
+    "STORE_",
     "OLDPWD",
     "SHLVL",
     "TMPDIR",

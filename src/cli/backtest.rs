@@ -20,9 +20,9 @@ use crate::script::Script;
 /// Some run would have ended otherwise.
 const OUTCOME_CHANGED: u8 = FAILED;
 /// No outcome changed, but some run would have got there on another way.
-const EFFECTS_CHANGED: u8 = 7;
+const EFFECTS_CHANGED: u8 = 8;
 /// No outcome is known to have changed, but some run could not be answered for.
-const NOT_ANSWERED: u8 = 8;
+const NOT_ANSWERED: u8 = 9;
 
 /// How long one run's what-if may compute: there are many.
 const ACTIVE_MAX: Duration = Duration::from_secs(20);

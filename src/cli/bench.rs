@@ -265,6 +265,8 @@ impl Track {
             input: Value::Map(Default::default()),
             mode: RunMode::dry(),
             trigger: "bench".to_owned(),
+            by: None,
+            retry_of: None,
             observer: Arc::new(Silent),
         };
         let finished = self.runner.run(&order)?;

@@ -22,6 +22,7 @@ pub const NEEDS_ATTENTION: u8 = 3;
 pub const STORE: u8 = 4;
 pub const CONFIG: u8 = 5;
 pub const OTHER: u8 = 6;
+pub const UNFINISHED: u8 = 7;
 
 /// An error that ends a command.
 #[derive(Debug)]

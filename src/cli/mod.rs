@@ -50,7 +50,8 @@ struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 the playbook failed (or a replay differs), 2 wrong usage or input, \
 3 a write is in doubt and needs a person, 4 the store cannot be used, 5 the configuration cannot be used, 6 anything else, \
-7 a backtest found other effects but no other outcome, 8 a backtest could not answer for every run.";
+7 the run waits and is not over yet, 8 a backtest found other effects but no other outcome, 9 a backtest could not \
+answer for every run.";
 
 #[derive(Subcommand)]
 enum Command {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::error::{CliError, FAILED, NEEDS_ATTENTION, Shown, render};
+use super::error::{CliError, FAILED, NEEDS_ATTENTION, Shown, UNFINISHED, render};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, excerpt, plain};
 use super::playbook::Chosen;
 use super::progress::Screen;
@@ -30,6 +30,8 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         input,
         mode,
         trigger: "by hand".to_owned(),
+        by: app.person(),
+        retry_of: None,
         observer,
     };
     let run = runner.begin(&order)?;
@@ -63,7 +65,8 @@ pub fn exit_code(status: Status) -> u8 {
     match status {
         Status::Succeeded => 0,
         Status::NeedsAttention => NEEDS_ATTENTION,
-        Status::Running | Status::Failed | Status::Cancelled => FAILED,
+        Status::Queued | Status::Running | Status::Suspended => UNFINISHED,
+        Status::Failed | Status::Cancelled => FAILED,
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::errand::Act;
 use super::matching::{Match, Matching, Sites};
-use super::perform::simulate;
+use super::perform::{refuse_here, simulate};
 use super::stop::{Halt, Stop};
 use super::tape::{Tape, describe};
 use super::{Gate, How, Local, attempts, governance, local, mode, panic};
@@ -112,15 +112,15 @@ pub struct Past {
 
 /// The record of a run, and how far an edited script has come in it.
 pub struct Aligned {
-    recorded: Recorded,
-    matching: Matching,
-    missing: Missing,
+    pub(super) recorded: Recorded,
+    pub(super) matching: Matching,
+    pub(super) missing: Missing,
     past: Past,
     /// The latest step that was asked for: what was written before it is in the store of then.
     reached: StepNo,
-    clock: Arc<RecordedClock>,
+    pub(super) clock: Arc<RecordedClock>,
     rendering: Box<dyn Fn(&Asked) -> Rendering + Send>,
-    given: Vec<Given>,
+    pub(super) given: Vec<Given>,
 }
 
 impl Aligned {
@@ -144,20 +144,26 @@ impl Aligned {
         }
     }
 
-    pub(super) fn into_given(self) -> Vec<Given> {
+    /// What was asked and given, in the order of asking.
+    pub(super) fn into_given(mut self) -> Vec<Given> {
+        self.given.sort_by_key(|given| given.answer.asked.step);
         self.given
+    }
+
+    pub(super) fn generation(&self) -> u32 {
+        self.recorded.generation
     }
 }
 
 /// An answer on its way to the script.
-struct Found {
-    answer: Answer,
-    origin: Origin,
-    note: Option<String>,
+pub(super) struct Found {
+    pub(super) answer: Answer,
+    pub(super) origin: Origin,
+    pub(super) note: Option<String>,
 }
 
 impl Found {
-    fn new(answer: Answer, origin: Origin) -> Found {
+    pub(super) fn new(answer: Answer, origin: Origin) -> Found {
         Found {
             answer,
             origin,
@@ -174,10 +180,15 @@ pub(super) fn perform(
     asked: Asked,
     how: How<'_>,
 ) -> Result<Value, Stop> {
+    within(tape, |aligned, tape| aligned.answer(gate, tape, effect, asked, how))
+}
+
+/// Works with the tape and what it holds for a what-if.
+pub(super) fn within<T>(tape: &mut Tape, work: impl FnOnce(&mut Aligned, &mut Tape) -> T) -> T {
     let mut aligned = tape.aligned.take().expect("only a what-if comes here");
-    let given = aligned.answer(gate, tape, effect, asked, how);
+    let done = work(&mut aligned, tape);
     tape.aligned = Some(aligned);
-    given
+    done
 }
 
 impl Aligned {
@@ -189,37 +200,52 @@ impl Aligned {
         asked: Asked,
         how: How<'_>,
     ) -> Result<Value, Stop> {
-        let matched = self.matching.take(&asked);
-        let recorded = match matched {
-            Match::Step(step) => Some(step),
-            _ => None,
-        };
-        if let Some(step) = recorded {
-            self.reach(step);
+        let matched = self.take(&asked);
+        let recorded = matched.step();
+        if let Some(refusal) = refuse_here(tape, effect, &how).filter(|_| recorded.is_none()) {
+            let answer = tape.answer_to(gate, asked).failed(refusal);
+            return self.give(tape, recorded, Found::new(answer, Origin::Computed));
         }
         let found = match how {
             How::Local(closure) if effect.declaration.recomputed => {
-                self.stored(gate, tape, asked.clone(), recorded, closure)
+                self.stored(gate, tape, asked, recorded, closure).map(Ok)
             }
-            How::Local(closure) => self.local(gate, tape, asked.clone(), recorded, closure),
-            How::Outside(act) => self.outside(gate, tape, effect, asked.clone(), matched, act),
+            How::Local(closure) => self.local(gate, tape, asked, recorded, closure).map(Ok),
+            How::Outside(act) => self.outside(gate, tape, effect, asked, matched, act).map(Ok),
+            How::Wait(waiting) => self.wait(gate, tape, asked, recorded, waiting),
         };
-        let found = tape.persist(found)?;
-        let stopped = found.origin == Origin::Nowhere;
+        match tape.persist(found)? {
+            Ok(found) => self.give(tape, recorded, found),
+            Err(halt) => Err(tape.stop(halt)),
+        }
+    }
+
+    /// Finds what answers `asked`, and brings the record as far.
+    pub(super) fn take(&mut self, asked: &Asked) -> Match {
+        let matched = self.matching.take(asked);
+        if let Some(step) = matched.step() {
+            self.reach(step);
+        }
+        matched
+    }
+
+    /// Notes what was found, and gives it to the script.
+    pub(super) fn give(&mut self, tape: &mut Tape, recorded: Option<StepNo>, found: Found) -> Result<Value, Stop> {
+        let Found { answer, origin, note } = found;
+        let stopped = origin == Origin::Nowhere;
         self.given.push(Given {
-            answer: found.answer.clone(),
+            answer: answer.clone(),
             recorded,
-            origin: found.origin,
-            note: found.note,
+            origin,
+            note,
         });
         if stopped {
-            let text = describe(&asked);
             return Err(tape.stop(Halt::NotRecorded {
-                step: asked.step,
-                asked: text,
+                step: answer.asked.step,
+                asked: describe(&answer.asked),
             }));
         }
-        tape.give(found.answer)
+        tape.give(answer)
     }
 
     /// Time and store of the record come as far as `step`.
@@ -249,7 +275,7 @@ impl Aligned {
     }
 
     /// The answer on record to the step, as the answer to `asked`.
-    fn on_record(&self, step: Option<StepNo>, asked: &Asked) -> Option<Answer> {
+    pub(super) fn on_record(&self, step: Option<StepNo>, asked: &Asked) -> Option<Answer> {
         let answer = self.recorded.steps.get(&step?)?.answer.clone()?;
         Some(Answer {
             asked: asked.clone(),
@@ -365,10 +391,7 @@ impl Aligned {
         matched: Match,
         act: &dyn Act,
     ) -> Result<Found, StoreError> {
-        let recorded = match matched {
-            Match::Step(step) => Some(step),
-            _ => None,
-        };
+        let recorded = matched.step();
         let on_record = self.on_record(recorded, &asked);
         if effect.declaration.recomputed {
             let rendering = (self.rendering)(&asked);
@@ -453,7 +476,7 @@ impl Aligned {
         answer.error.is_none().then_some((step, answer))
     }
 
-    fn ask(&self, gate: &Gate, answer: Answer) -> Found {
+    pub(super) fn ask(&self, gate: &Gate, answer: Answer) -> Found {
         let Missing::Ask(ask) = &self.missing else {
             return nowhere(answer);
         };
@@ -478,7 +501,7 @@ const NOT_RECORDED: &str = "it is not on record";
 /// By how much a step's time may lie before the time that it told.
 const ROUNDING_MS: i64 = 2;
 
-fn nowhere(answer: Answer) -> Found {
+pub(super) fn nowhere(answer: Answer) -> Found {
     let message = "the record holds no answer, and the what-if ends here; --missing simulate goes on";
     Found::new(answer.failed(Failure::new("NOT_RECORDED", message)), Origin::Nowhere)
 }

@@ -3,19 +3,21 @@
 //! *Output commit:* the intent of a write and everything before it are on disk before its first byte leaves. *Unknown
 //! is an outcome:* an attempt of which nobody knows whether it landed is never simply repeated; see [`super::doubt`].
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::backoff::{self, Next};
 use super::doubt::{self, Settled};
 use super::errand::{Act, Errand};
 use super::governance::Verdict;
+use super::history::History;
 use super::observer::Notice;
-use super::stop::Stop;
+use super::stop::{Halt, Stop};
 use super::tape::Tape;
 use super::{Gate, circuit, panic, rate};
 use crate::effect::{Class, Effect, Failure, Fault, Landed};
 use crate::id::ContentHash;
-use crate::journal::{Answer, Asked, Attempt, Entry, Intent};
+use crate::journal::{Answer, Asked, Attempt, Awaited, Entry, Intent, Wake};
 use crate::store::Batch;
 use crate::value::Value;
 
@@ -23,9 +25,16 @@ use crate::value::Value;
 pub(super) const SEND_WITHIN: Duration = Duration::from_secs(10);
 
 /// The longest wait for a place under a rate limit; beyond it the effect fails with `RATE_LIMITED`.
-const RATE_WAIT_MAX: Duration = Duration::from_secs(5);
+const RATE_WAIT_MAX: Duration = Duration::from_secs(3600);
 
-/// Attempts `effect` until it has an outcome.
+/// What is waited for longer than this is waited for without a thread.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How soon a wait sees that the run is to stop.
+const SEEN_WITHIN: Duration = Duration::from_millis(100);
+
+/// Attempts `effect` until it has an outcome, or until it is worth unwinding the script. A run that is cancelled
+/// meanwhile leaves no write behind of which nobody is told that it is in doubt.
 pub(super) fn run(
     gate: &Gate,
     tape: &mut Tape,
@@ -34,65 +43,92 @@ pub(super) fn run(
     act: &dyn Act,
     verdict: Option<Verdict>,
 ) -> Result<Answer, Stop> {
-    let mut answer = tape.answer_to(gate, asked);
-    let key = idempotency_key(tape, &answer.asked);
-    let first_sent = gate.world.clock.monotonic();
-    let mut attempt = 1;
+    let mut history = History::of(tape, asked.step);
+    let mut doubt = history.doubt.take();
+    let answer = tape.answer_to(gate, asked);
+    match until_over(gate, tape, effect, answer.clone(), act, verdict, history, &mut doubt) {
+        Err(Stop::Halted(Halt::Cancelled)) if doubt.is_some() => {
+            let (_, failure) = doubt.expect("it was just looked at");
+            Ok(leave_open(gate, tape, answer, failure))
+        }
+        outcome => outcome,
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the second half of the function above")]
+fn until_over(
+    gate: &Gate,
+    tape: &mut Tape,
+    effect: &Effect<'_>,
+    mut answer: Answer,
+    act: &dyn Act,
+    verdict: Option<Verdict>,
+    history: History,
     // The last attempt of which nobody knows whether it landed: later ones that did not say nothing about it.
-    let mut doubt: Option<(Intent, Failure)> = None;
+    doubt: &mut Option<(Intent, Failure)>,
+) -> Result<Answer, Stop> {
+    let key = match &history.key {
+        Some(key) => key.clone(),
+        None => idempotency_key(tape, &answer.asked),
+    };
+    let first_ms = history.first_ms.unwrap_or(answer.at_ms);
+    // How long ago the first attempt was cannot be told from a clock that was set back: long enough to be forgotten.
+    let is_ageless = history.first_ms.is_some() && tape.clock_went_back;
+    let left = history.left(answer.at_ms);
+    let mut attempt = history.next;
     // Whether an attempt that may have landed was followed by another all the same.
-    let mut perhaps_landed = false;
+    let mut perhaps_landed = history.perhaps_landed;
+    let mut cut_off = history.cut_off;
+    match &cut_off {
+        Some((intent, _)) => attempt = intent.attempt,
+        None if attempt > 1 => pause(
+            gate,
+            tape,
+            &answer.asked,
+            left,
+            "its next attempt".to_owned(),
+            doubt.is_some(),
+        )?,
+        None => {}
+    }
     loop {
         answer.attempts = if attempt > 1 { attempt } else { 0 };
-        if let Err(failure) = admit(gate, tape, effect, answer.asked.step)? {
-            let settled = match doubt.take() {
-                Some((intent, cause)) => doubt::settle(gate, tape, effect, act, &intent, &cause)?,
-                None => Settled::NotLanded,
-            };
-            return Ok(match settled {
-                Settled::Landed(value) => finish(gate, tape, answer, Ok(value)),
-                Settled::NotLanded if !perhaps_landed => finish(gate, tape, answer, Err(failure)),
-                Settled::NotLanded | Settled::Repeat => finish(gate, tape, answer, Err(failure.landed(None))),
-                Settled::Open => leave_open(gate, tape, answer, failure),
-            });
-        }
-        let intent = match effect.declaration.class {
-            Class::Write => Some(promise(
-                gate,
-                tape,
-                effect,
-                &answer.asked,
-                attempt,
-                &key,
-                verdict.as_ref(),
-            )?),
-            Class::Local | Class::Read => None,
-        };
-        let began_ms = tape.elapsed_ms(gate);
-        let mut kept = Kept::default();
-        let outcome = match &intent {
-            Some(intent) if tape.elapsed_ms(gate) > intent.send_deadline_ms => Err(too_late(intent)),
-            _ => with_errand(gate, tape, effect, &key, answer.asked.step, &mut kept, |errand| {
-                panic::caught(|| act.carry_out(errand))
-            }),
-        };
-        answer.cost_usd = add(answer.cost_usd, kept.cost_usd);
-        tape.writer.attach(kept.batch);
-        let told = tell_circuit(gate, tape, effect, outcome.as_ref().err());
-
-        let fault = match outcome {
-            // Kept whatever became of the circuit: it was done. If that cannot be written, the run is halted by now.
-            Ok(value) => return Ok(finish(gate, tape, answer, Ok(value))),
-            Err(fault) => Fault {
-                failure: gate.clean(fault.failure),
-                ..fault
+        let Attempted {
+            intent,
+            began_ms,
+            fault,
+        } = match cut_off.take() {
+            Some((intent, fault)) => Attempted {
+                began_ms: intent.at_ms,
+                intent: Some(intent),
+                fault,
             },
+            None => {
+                if let Err(failure) = admit(gate, tape, effect, &answer.asked, doubt.is_some())? {
+                    let settled = match doubt.take() {
+                        Some((intent, cause)) => doubt::settle(gate, tape, effect, act, &intent, &cause)?,
+                        None => Settled::NotLanded,
+                    };
+                    return Ok(match settled {
+                        Settled::Landed(value) => finish(gate, tape, answer, Ok(value)),
+                        Settled::NotLanded if !perhaps_landed => finish(gate, tape, answer, Err(failure)),
+                        Settled::NotLanded | Settled::Repeat => finish(gate, tape, answer, Err(failure.landed(None))),
+                        Settled::Open => leave_open(gate, tape, answer, failure),
+                    });
+                }
+                match once(gate, tape, effect, &mut answer, act, attempt, &key, verdict.as_ref())? {
+                    Ok(value) => return Ok(finish(gate, tape, answer, Ok(value))),
+                    Err(attempted) => attempted,
+                }
+            }
         };
-        told?;
         if let (Landed::Unknown, Some(intent)) = (fault.landed, intent) {
-            doubt = Some((intent, fault.failure.clone()));
+            *doubt = Some((intent, fault.failure.clone()));
         }
-        let since_first = gate.world.clock.monotonic().saturating_sub(first_sent);
+        let since_first = match is_ageless {
+            true => AGES,
+            false => Duration::from_millis(tape.elapsed_ms(gate).saturating_sub(first_ms)),
+        };
         let chance = gate.world.chance.fraction();
         let mut next = backoff::after(
             &gate.policies.backoff,
@@ -118,7 +154,7 @@ pub(super) fn run(
                 Settled::Open => return Ok(leave_open(gate, tape, answer, fault.failure)),
             }
         }
-        let Next::Again(pause) = next else {
+        let Next::Again(wait) = next else {
             let landed = match effect.declaration.class {
                 Class::Write if fault.landed == Landed::Yes => Some(true),
                 Class::Write if !perhaps_landed => Some(false),
@@ -127,22 +163,87 @@ pub(super) fn run(
             return Ok(finish(gate, tape, answer, Err(fault.failure.landed(landed))));
         };
         let now_ms = tape.elapsed_ms(gate);
-        let wait_ms = pause.as_millis() as u64;
         tape.append(Entry::Attempt(Attempt {
             step: answer.asked.step,
             attempt,
             error: fault.failure.clone(),
             at_ms: began_ms,
             took_ms: now_ms.saturating_sub(began_ms),
-            wait_ms,
+            wait_ms: wait.as_millis() as u64,
+            in_doubt: doubt.is_some() && fault.landed == Landed::Unknown,
+            perhaps_landed,
         }));
-        wait(gate, tape, answer.asked.step, pause, fault.failure.to_string());
+        let why = fault.failure.to_string();
+        pause(gate, tape, &answer.asked, wait, why, doubt.is_some())?;
         attempt += 1;
     }
 }
 
+/// Longer than any provider remembers a key.
+const AGES: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// An attempt that gave no value.
+struct Attempted {
+    /// Of a write.
+    intent: Option<Intent>,
+    began_ms: u64,
+    fault: Fault,
+}
+
+/// One attempt. The inner error says why it gave no value.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "all of it belongs to one attempt, and there is one caller"
+)]
+fn once(
+    gate: &Gate,
+    tape: &mut Tape,
+    effect: &Effect<'_>,
+    answer: &mut Answer,
+    act: &dyn Act,
+    attempt: u32,
+    key: &str,
+    verdict: Option<&Verdict>,
+) -> Result<Result<Value, Attempted>, Stop> {
+    let intent = match effect.declaration.class {
+        Class::Write => Some(promise(gate, tape, effect, &answer.asked, attempt, key, verdict)?),
+        Class::Local | Class::Read => None,
+    };
+    let began_ms = tape.elapsed_ms(gate);
+    let mut kept = Kept::default();
+    let outcome = match &intent {
+        Some(intent) if tape.elapsed_ms(gate) > intent.send_deadline_ms => Err(too_late(intent)),
+        _ => with_errand(gate, tape, effect, key, answer.asked.step, &mut kept, |errand| {
+            panic::caught(|| act.carry_out(errand))
+        }),
+    };
+    answer.cost_usd = add(answer.cost_usd, kept.cost_usd);
+    tape.writer.attach(kept.batch);
+    let told = tell_circuit(gate, tape, effect, outcome.as_ref().err());
+    let fault = match outcome {
+        // Kept whatever became of the circuit: it was done. If that cannot be written, the run is halted by now.
+        Ok(value) => return Ok(Ok(value)),
+        Err(fault) => Fault {
+            failure: gate.clean(fault.failure),
+            ..fault
+        },
+    };
+    told?;
+    Ok(Err(Attempted {
+        intent,
+        began_ms,
+        fault,
+    }))
+}
+
 /// The circuit, then the rate limit. The inner error is the effect's outcome.
-fn admit(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, step: u32) -> Result<Result<(), Failure>, Stop> {
+fn admit(
+    gate: &Gate,
+    tape: &mut Tape,
+    effect: &Effect<'_>,
+    asked: &Asked,
+    in_doubt: bool,
+) -> Result<Result<(), Failure>, Stop> {
     let Some(provider) = effect.declaration.provider.as_deref() else {
         return Ok(Ok(()));
     };
@@ -150,14 +251,19 @@ fn admit(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, step: u32) -> Result
     if let Err(failure) = tape.persist(admitted)? {
         return Ok(Err(failure));
     }
-    let mut waited = Duration::ZERO;
     loop {
         let taken = rate::take(gate, provider);
         match tape.persist(taken)? {
             Ok(()) => return Ok(Ok(())),
-            Err(pause) if waited + pause <= RATE_WAIT_MAX => {
-                wait(gate, tape, step, pause, format!("the rate limit of {provider}"));
-                waited += pause;
+            Err(wait) if wait <= RATE_WAIT_MAX => {
+                pause(
+                    gate,
+                    tape,
+                    asked,
+                    wait,
+                    format!("the rate limit of {provider}"),
+                    in_doubt,
+                )?;
             }
             Err(pause) => {
                 let message = format!(
@@ -282,20 +388,55 @@ fn finish(gate: &Gate, tape: &Tape, answer: Answer, outcome: Result<Value, Failu
     }
 }
 
-pub(super) fn wait(gate: &Gate, tape: &Tape, step: u32, pause: Duration, why: String) {
+/// Waits before an attempt: on this thread when it is short, else by unwinding the script.
+fn pause(
+    gate: &Gate,
+    tape: &mut Tape,
+    asked: &Asked,
+    pause: Duration,
+    why: String,
+    in_doubt: bool,
+) -> Result<(), Stop> {
+    if pause <= WAIT_MAX || tape.is_cleaning_up {
+        // A write in doubt is settled before the run stops, by the caller.
+        return match wait(gate, tape, asked.step, pause, why) {
+            false => Ok(()),
+            true if in_doubt => Err(Stop::Halted(Halt::Cancelled)),
+            true => Err(tape.stop(Halt::Cancelled)),
+        };
+    }
+    let wake = Wake {
+        at_ms: Some(tape.elapsed_ms(gate) + pause.as_millis() as u64),
+        awaited: Awaited::Attempt { why },
+    };
+    Err(tape.suspend_for(gate, asked.clone(), wake))
+}
+
+/// Waits on this thread; returns whether the run is to stop meanwhile.
+pub(super) fn wait(gate: &Gate, tape: &Tape, step: u32, pause: Duration, why: String) -> bool {
     if !pause.is_zero() {
         tape.observer().notice(Notice::Waiting {
             step,
             why,
             wait_ms: pause.as_millis() as u64,
         });
-        gate.world.clock.sleep(pause);
     }
+    let mut left = pause;
+    while !left.is_zero() && !tape.stop.load(Ordering::Relaxed) {
+        let slice = left.min(SEEN_WITHIN);
+        gate.world.clock.sleep(slice);
+        left -= slice;
+    }
+    tape.stop.load(Ordering::Relaxed)
 }
 
 /// The same for every attempt of a step, and for no other step of any run.
 fn idempotency_key(tape: &Tape, asked: &Asked) -> String {
-    let name = format!("{} {} {}", tape.run, asked.step, asked.name);
+    let mut name = format!("{} {} {}", tape.run, asked.step, asked.name);
+    if tape.generation > 0 {
+        // The step was asked before, and what became of that is settled.
+        name.push_str(&format!(" {}", tape.generation));
+    }
     format!("host-{}", &ContentHash::of(name.as_bytes()).to_string()[..32])
 }
 

@@ -42,7 +42,14 @@ pub(super) fn settle(
 ) -> Result<Settled, Stop> {
     let declaration = effect.declaration;
     let certain_after = SEND_WITHIN + declaration.timeout + declaration.settle;
-    let certain_at_ms = intent.at_ms + certain_after.as_millis() as u64;
+    // An earlier owner's request may have left as late as when this one took over: the clock on the wall, which alone
+    // knows how long nobody owned the run, may have been set.
+    let sent_ms = if intent.epoch < tape.epoch {
+        tape.owned_since_ms.max(intent.at_ms)
+    } else {
+        intent.at_ms
+    };
+    let certain_at_ms = sent_ms + certain_after.as_millis() as u64;
     let mut failed_questions = 0;
     loop {
         let asked_at_ms = tape.elapsed_ms(gate);
@@ -71,13 +78,11 @@ pub(super) fn settle(
         } else {
             left.clamp(Duration::from_millis(1), ASK_EVERY)
         };
-        attempts::wait(
-            gate,
-            tape,
-            intent.asked.step,
-            pause,
-            format!("whether {} landed ({failure})", effect.name()),
-        );
+        let why = format!("whether {} landed ({failure})", effect.name());
+        if attempts::wait(gate, tape, intent.asked.step, pause, why) {
+            // The run is to stop; nobody knows, and nothing is given up.
+            return Ok(Settled::Open);
+        }
     }
     Ok(match declaration.on_unknown {
         OnUnknown::Ask => Settled::Open,

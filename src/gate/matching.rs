@@ -77,6 +77,15 @@ pub(super) enum Match {
     Nothing,
 }
 
+impl Match {
+    pub(super) fn step(self) -> Option<StepNo> {
+        match self {
+            Match::Step(step) => Some(step),
+            Match::Again(_) | Match::Nothing => None,
+        }
+    }
+}
+
 fn key(asked: &Asked) -> (String, ContentHash) {
     (asked.name.clone(), ContentHash::of(&asked.args.to_bytes()))
 }

@@ -5,6 +5,12 @@
 //! | [`perform`] | in which order are the others asked? |
 //! | [`tape`] | what has this run asked before, and what was the answer? |
 //! | [`aligned`], [`matching`] | in a what-if, which recorded answer is this one's? |
+//! | [`course`] | how does a run begin, go on and end? |
+//! | [`waiting`] | has come what the run waits for? |
+//! | [`poll`] | has it a value by now? |
+//! | [`ready`] | which runs can go on? |
+//! | [`history`] | what have earlier owners done of this step? |
+//! | [`passing`] | and what becomes of a wait there? |
 //! | [`mode`] | is this provider live in this run? |
 //! | [`governance`] | may this be published? |
 //! | [`flight`] | is somebody generating the same thing already? |
@@ -19,25 +25,32 @@ pub mod aligned;
 pub mod attempts;
 pub mod backoff;
 pub mod circuit;
+pub mod course;
 pub mod doubt;
 pub mod errand;
 pub mod flight;
 pub mod governance;
+pub mod history;
 pub mod local;
 pub mod mask;
 pub mod matching;
 pub mod mode;
 pub mod observer;
 pub mod panic;
+mod passing;
 pub mod perform;
+pub mod poll;
 pub mod rate;
+pub mod ready;
 pub mod state;
 pub mod stop;
 pub mod tape;
+pub mod waiting;
 
 pub use aligned::{Aligned, Given, Missing, Origin, Past, Rendering};
 pub use backoff::BackoffSettings;
 pub use circuit::CircuitSettings;
+pub use course::{Resumption, ScriptEnd};
 pub use errand::{Act, Errand, Sighting, Simulation};
 pub use governance::Signals;
 pub use local::Local;
@@ -45,13 +58,16 @@ pub use mask::Masks;
 pub use matching::Sites;
 pub use observer::{Notice, Observer, Silent};
 pub use perform::{How, perform};
+pub use ready::{Birth, Born, Playbooks, Ready};
 pub use stop::{Halt, Stop};
 pub use tape::{Beyond, Tape};
+pub use waiting::{Look, Waiting};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::io::World;
+use crate::journal::Owner;
 use crate::store::tx::Ground;
 
 /// What every run of this process shares at the gate.
@@ -60,6 +76,12 @@ pub struct Gate {
     pub world: World,
     pub masks: Arc<Masks>,
     pub policies: Policies,
+    /// This process, as the owner of runs.
+    pub owner: Owner,
+    /// Runs that can go on.
+    pub ready: Arc<Ready>,
+    /// Where runs that start others get playbooks from.
+    pub playbooks: Arc<dyn Playbooks>,
 }
 
 /// The rules, as configured.
@@ -70,4 +92,34 @@ pub struct Policies {
     /// Requests per minute, by provider; a provider that is not listed has no limit here.
     pub per_minute: BTreeMap<String, u32>,
     pub signals: Signals,
+    /// Providers that are not live now, and why: a run that began while one was live is refused it.
+    pub switched_off: BTreeMap<String, String>,
+}
+
+impl Gate {
+    /// A gate of a process of its own, alone on its store, where no run starts others.
+    pub fn new(ground: Ground, world: World, masks: Arc<Masks>, policies: Policies) -> Gate {
+        Gate {
+            owner: Owner::alone(world.chance.bits()),
+            ground,
+            world,
+            masks,
+            policies,
+            ready: Arc::default(),
+            playbooks: Arc::new(ready::NoPlaybooks),
+        }
+    }
+
+    /// The same with every door shut: for replays.
+    pub fn shut(&self) -> Gate {
+        Gate {
+            ground: self.ground.clone(),
+            world: self.world.shut(),
+            masks: self.masks.clone(),
+            policies: self.policies.clone(),
+            owner: self.owner.clone(),
+            ready: Arc::default(),
+            playbooks: Arc::new(ready::NoPlaybooks),
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Is this provider live in this run?
 
+use super::Policies;
 use crate::effect::{Class, Effect, Failure, RunMode};
 
 /// The reason to answer `effect` by simulation; `None` when it may go out, or has no provider.
@@ -19,5 +20,21 @@ pub(super) fn check_uses(mode: &RunMode, effect: &Effect<'_>) -> Result<(), Fail
         .provider(provider)
         .landed(Some(false))),
         _ => Ok(()),
+    }
+}
+
+/// Refuses providers that were live when the run began and are not now: a mode is narrowed at once, never widened.
+pub(super) fn check_switch(policies: &Policies, effect: &Effect<'_>) -> Result<(), Failure> {
+    let Some(provider) = effect.declaration.provider.as_deref() else {
+        return Ok(());
+    };
+    match policies.switched_off.get(provider) {
+        Some(why) => Err(Failure::new(
+            "SWITCHED_OFF",
+            format!("{provider} was live when this run began and is not any more: {why}"),
+        )
+        .provider(provider)
+        .landed(Some(false))),
+        None => Ok(()),
     }
 }

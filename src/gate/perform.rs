@@ -2,10 +2,11 @@
 
 use super::errand::{Act, Simulation};
 use super::local::Local;
-use super::stop::Stop;
+use super::stop::{Halt, Stop};
 use super::tape::Tape;
+use super::waiting::{self, Waiting};
 use super::{Gate, aligned, attempts, flight, governance, local, mode, panic};
-use crate::effect::{Effect, Failure};
+use crate::effect::{Class, Effect, Failure};
 use crate::journal::Answer;
 use crate::store::StoreError;
 use crate::value::Value;
@@ -19,6 +20,8 @@ pub enum How<'a> {
     Local(&'a dyn Fn(&mut Local<'_>) -> Result<Value, StoreError>),
     /// Goes through a door to the outside.
     Outside(&'a dyn Act),
+    /// Waits, without a thread, until something has come.
+    Wait(&'a dyn Waiting),
 }
 
 /// Passes `effect` through the gate: from the tape if it is there, else simulated, refused or carried out; and puts
@@ -35,8 +38,13 @@ pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) 
     tape.refuse_beyond(&asked)?;
     tape.begin(gate, &asked);
 
+    if let Some(refusal) = refuse_here(tape, effect, &how) {
+        let answer = tape.answer_to(gate, asked).failed(refusal);
+        return tape.conclude(gate, answer);
+    }
     let act = match how {
         How::Local(closure) => return local::perform(gate, tape, asked, closure),
+        How::Wait(waiting) => return waiting::perform(gate, tape, asked, waiting),
         How::Outside(act) => act,
     };
 
@@ -52,7 +60,8 @@ pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) 
         );
         return tape.conclude(gate, answer);
     }
-    if let Err(refusal) = mode::check_uses(&tape.mode, effect) {
+    let allowed = mode::check_uses(&tape.mode, effect).and_then(|()| mode::check_switch(&gate.policies, effect));
+    if let Err(refusal) = allowed {
         let answer = tape.answer_to(gate, asked).failed(refusal);
         return tape.conclude(gate, answer);
     }
@@ -85,9 +94,29 @@ pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) 
     // 5. Attempts, each with its own intent; 6. the outcome.
     let answer = attempts::run(gate, tape, effect, asked, act, verdict);
     let given = answer.and_then(|answer| tape.conclude(gate, answer));
+    if let Err(Stop::Halted(Halt::Suspended(_))) = given {
+        // It goes on with its claim.
+        return given;
+    }
     let released = flight::release(gate, claim);
     tape.persist(released)?;
     given
+}
+
+/// Why `effect` may not be asked for at this point of the script.
+pub(super) fn refuse_here(tape: &Tape, effect: &Effect<'_>, how: &How<'_>) -> Option<Failure> {
+    let writes = effect.declaration.class == Class::Write;
+    match how {
+        How::Wait(_) => tape.refuse_wait(effect.name()),
+        _ if writes && tape.polling.is_some() => {
+            let message = format!(
+                "{} writes, and the closure of a poll may only read: it is called again and again",
+                effect.name()
+            );
+            Some(Failure::new("POLL_WRITES", message).landed(Some(false)))
+        }
+        _ => None,
+    }
 }
 
 pub(super) fn simulate(gate: &Gate, mut answer: Answer, act: &dyn Act, why: &str, decision: Option<String>) -> Answer {

@@ -2,7 +2,7 @@
 
 use crate::effect::Failure;
 use crate::id::StepNo;
-use crate::journal::{RunError, Status};
+use crate::journal::{RunError, Status, Waits};
 
 /// Either an error that the script may catch, or the end of its run.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +30,8 @@ pub enum Halt {
     Limit(Failure),
     /// Somebody cancelled the run.
     Cancelled,
+    /// The run waits; its thread is needed elsewhere.
+    Suspended(Waits),
     /// In a replay: the run was stopped here by what its journal does not hold, such as the clock or a person.
     Recorded { status: Status, error: RunError },
 }
@@ -40,6 +42,7 @@ impl Halt {
         match self {
             Halt::InDoubt { .. } => Status::NeedsAttention,
             Halt::Cancelled => Status::Cancelled,
+            Halt::Suspended(_) => Status::Suspended,
             Halt::Recorded { status, .. } => *status,
             _ => Status::Failed,
         }
@@ -52,6 +55,7 @@ impl Halt {
                 Some(*step)
             }
             Halt::Recorded { error, .. } => error.step,
+            Halt::Suspended(waits) => Some(waits.step),
             Halt::Store(_) | Halt::Limit(_) | Halt::Cancelled => None,
         }
     }
@@ -69,6 +73,7 @@ impl Halt {
             ),
             Halt::Store(failure) | Halt::InDoubt { failure, .. } | Halt::Limit(failure) => failure.clone(),
             Halt::Cancelled => Failure::new("CANCELLED", "the run was cancelled"),
+            Halt::Suspended(waits) => Failure::new("SUSPENDED", format!("the run waits for {}", waits.what)),
             Halt::Recorded { error, .. } => error.failure.clone(),
         }
     }
@@ -76,7 +81,7 @@ impl Halt {
     /// Whether the journal alone leads a replay to the same halt.
     pub fn is_on_tape(&self) -> bool {
         match self {
-            Halt::Nondeterminism { .. } | Halt::NotRecorded { .. } | Halt::InDoubt { .. } => true,
+            Halt::Nondeterminism { .. } | Halt::NotRecorded { .. } | Halt::InDoubt { .. } | Halt::Suspended(_) => true,
             Halt::Store(_) | Halt::Limit(_) | Halt::Cancelled | Halt::Recorded { .. } => false,
         }
     }

@@ -11,9 +11,7 @@ use super::observer::{Notice, Observer};
 use super::stop::{Halt, Stop};
 use crate::effect::{Effect, Failure, RunMode};
 use crate::id::{RunId, StepNo};
-use crate::journal::{
-    Answer, Asked, Begun, Entry, Outcome, Recorded, RunError, RunRecord, Status, Writer, entry, writer,
-};
+use crate::journal::{Answer, Asked, Begun, Entry, Owner, Recorded, Step, Writer, writer};
 use crate::store::{Batch, Durability, StoreError, keys};
 use crate::value::Value;
 
@@ -30,6 +28,8 @@ pub enum Beyond {
     Perform,
     /// Stop: this is a replay.
     Refuse,
+    /// Stop: the run is being cancelled.
+    Cancel,
 }
 
 /// A run at the gate.
@@ -37,25 +37,43 @@ pub struct Tape {
     pub run: RunId,
     pub mode: RunMode,
     pub epoch: u32,
+    /// How often earlier steps were made void.
+    pub(super) generation: u32,
+    /// Since when, in the run's time, this owner has it. An earlier owner's requests may have left until then.
+    pub(super) owned_since_ms: u64,
+    /// The machine's clock stands before what is on record: nothing can be said of how much time has passed.
+    pub(super) clock_went_back: bool,
     pub(super) writer: Writer,
-    recorded: Option<Recorded>,
-    beyond: Beyond,
+    pub(super) recorded: Option<Recorded>,
+    pub(super) beyond: Beyond,
     /// In a what-if: the record, and how far the script has come in it.
     pub(super) aligned: Option<Aligned>,
-    step: StepNo,
-    begun: Begun,
-    begun_at: Duration,
+    pub(super) step: StepNo,
+    pub(super) begun: Begun,
+    /// When this owner began, on the clock that does not jump,
+    pub(super) begun_at: Duration,
+    /// and in the run's own time.
+    pub(super) begun_at_ms: u64,
+    /// How long the run was at work under earlier owners.
+    pub(super) active_before_ms: u64,
+    /// When the lease is next renewed, in Unix milliseconds.
+    pub(super) renew_at_ms: i64,
     /// The latest time given to the script: within a run the clock never goes back.
     now_ms: i64,
-    tally: Tally,
+    pub(super) tally: Tally,
     observer: Arc<dyn Observer>,
     /// Once set, every further effect is refused.
-    halted: Option<Halt>,
+    pub(super) halted: Option<Halt>,
     /// Set together with `halted`, for those who cannot take the tape.
-    stop: Arc<AtomicBool>,
+    pub(super) stop: Arc<AtomicBool>,
     /// The operations of the script so far, counted by whoever runs it.
-    operations: Arc<AtomicU64>,
+    pub(super) operations: Arc<AtomicU64>,
     workspace: PathBuf,
+    /// When the run must be over, in its own time.
+    pub(super) deadline_ms: Option<u64>,
+    /// The poll whose closure is being tried.
+    pub(super) polling: Option<StepNo>,
+    pub(super) is_cleaning_up: bool,
 }
 
 /// What a run has done so far.
@@ -67,17 +85,6 @@ pub struct Tally {
 }
 
 impl Tape {
-    /// The tape of a run that begins now.
-    pub fn begin_run(gate: &Gate, begun: Begun, versions: Batch, observer: Arc<dyn Observer>) -> Tape {
-        let mut tape = Tape::new(gate, begun.clone(), 0, None, Beyond::Perform, observer);
-        let record = tape.record(Status::Running, None, None);
-        let mut first = versions;
-        first.put(keys::run(tape.run), record.encode());
-        tape.writer.append(Entry::Begun(Box::new(begun)));
-        tape.writer.attach(first);
-        tape
-    }
-
     /// The tape of a recorded run, played from its start with every door shut.
     pub fn replay(gate: &Gate, recorded: Recorded, observer: Arc<dyn Observer>) -> Tape {
         let begun = recorded.begun.clone();
@@ -88,6 +95,7 @@ impl Tape {
     pub fn what_if(gate: &Gate, begun: Begun, aligned: Aligned, observer: Arc<dyn Observer>) -> Tape {
         let tape = Tape::new(gate, begun, 0, None, Beyond::Refuse, observer);
         Tape {
+            generation: aligned.generation(),
             aligned: Some(aligned),
             ..tape
         }
@@ -98,7 +106,7 @@ impl Tape {
         self.aligned.take().map(Aligned::into_given).unwrap_or_default()
     }
 
-    fn new(
+    pub(super) fn new(
         gate: &Gate,
         begun: Begun,
         stored: u64,
@@ -111,12 +119,18 @@ impl Tape {
             workspace: gate.world.work_dir.join(begun.run.to_string()),
             mode: begun.mode.clone(),
             epoch: begun.epoch,
+            generation: recorded.as_ref().map_or(0, |recorded| recorded.generation),
+            owned_since_ms: 0,
+            clock_went_back: false,
             writer: Writer::new(begun.run, stored),
             recorded,
             beyond,
             aligned: None,
             step: 0,
             begun_at: gate.world.clock.monotonic(),
+            begun_at_ms: 0,
+            active_before_ms: 0,
+            renew_at_ms: begun.at_ms + Owner::LEASE_MS / 2,
             now_ms: begun.at_ms,
             begun,
             tally: Tally::default(),
@@ -124,6 +138,9 @@ impl Tape {
             halted: None,
             stop: Arc::default(),
             operations: Arc::default(),
+            deadline_ms: None,
+            polling: None,
+            is_cleaning_up: false,
         }
     }
 
@@ -155,11 +172,6 @@ impl Tape {
         self.operations.clone()
     }
 
-    /// How the run ended that this replays.
-    pub fn recorded_end(&self) -> Option<&entry::Ended> {
-        self.recorded.as_ref().and_then(|recorded| recorded.ended.as_ref())
-    }
-
     /// The number of the step asked for last.
     pub fn step(&self) -> StepNo {
         self.step
@@ -172,7 +184,10 @@ impl Tape {
 
     /// Whether the record still answers, so that log and progress are silent.
     pub fn is_replaying(&self) -> bool {
-        let answers_more = |recorded: &Recorded| recorded.steps.range(self.step + 1..).next().is_some();
+        let answers_more = |recorded: &Recorded| {
+            let mut rest = recorded.steps.range(self.step + 1..);
+            rest.any(|(_, step)| step.answer.is_some())
+        };
         self.beyond == Beyond::Refuse || self.recorded.as_ref().is_some_and(answers_more)
     }
 
@@ -183,7 +198,7 @@ impl Tape {
     /// Milliseconds since the run began, on the clock that does not jump.
     pub fn elapsed_ms(&self, gate: &Gate) -> u64 {
         let elapsed = gate.world.clock.monotonic().saturating_sub(self.begun_at);
-        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+        self.begun_at_ms + u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX >> 1)
     }
 
     /// Unix milliseconds for the script: never before what it was told earlier.
@@ -199,6 +214,9 @@ impl Tape {
         }
         if self.stop.load(Ordering::Relaxed) {
             return Err(self.stop(Halt::Cancelled));
+        }
+        if let Some(limit) = self.passed_deadline(gate) {
+            return Err(self.stop(Halt::Limit(limit)));
         }
         if self.step >= EFFECTS_MAX {
             let message = format!(
@@ -258,11 +276,21 @@ impl Tape {
         }))
     }
 
+    /// What earlier owners have put on record of a step that has no answer yet.
+    pub(super) fn recorded_step(&self, step: StepNo) -> Option<&Step> {
+        self.recorded.as_ref()?.steps.get(&step)
+    }
+
     /// Stops a replay whose record has ended: as the run was stopped, where that came from outside.
     pub(super) fn refuse_beyond(&mut self, asked: &Asked) -> Result<(), Stop> {
         match self.beyond {
             Beyond::Perform => Ok(()),
+            Beyond::Cancel if self.is_cleaning_up => Ok(()),
+            Beyond::Cancel => Err(self.stop(Halt::Cancelled)),
             Beyond::Refuse => {
+                if let Some(suspended) = self.recorded_step(asked.step).and_then(|step| step.suspended.clone()) {
+                    return Err(self.stop(self.suspension(&suspended)));
+                }
                 if let Some(halt) = self.recorded.as_ref().and_then(Recorded::imposed_stop) {
                     return Err(self.stop(halt_again(halt)));
                 }
@@ -308,6 +336,7 @@ impl Tape {
     pub(super) fn conclude_with(&mut self, gate: &Gate, answer: &Answer, change: Batch) -> Result<(), StoreError> {
         let mut kept = answer.clone();
         writer::store_large(&gate.ground, &mut kept)?;
+        self.renew_lease(gate);
         self.writer.commit(
             &gate.ground,
             change,
@@ -318,6 +347,7 @@ impl Tape {
 
     /// Writes an intent and everything before it to disk: after this the request may leave.
     pub(super) fn promise(&mut self, gate: &Gate, intent: Entry) -> Result<(), Stop> {
+        self.renew_lease(gate);
         let written = self
             .writer
             .commit(&gate.ground, Batch::new(), Some(intent), Durability::Now);
@@ -329,13 +359,23 @@ impl Tape {
     }
 
     pub(super) fn persist_waiting(&mut self, gate: &Gate, durability: Durability) -> Result<(), Stop> {
+        self.renew_lease(gate);
         let written = self.writer.flush(&gate.ground, durability);
         self.persist(written)
     }
 
     /// A journal that cannot be written ends the run: nothing more may be done that could not be remembered.
     pub(super) fn persist<T>(&mut self, written: Result<T, StoreError>) -> Result<T, Stop> {
-        written.map_err(|error| self.stop(Halt::Store(Failure::new(error.code(), error.to_string()))))
+        written.map_err(|error| {
+            let failure = match &error {
+                StoreError::Conflict { key } if keys::is_journal_of(key, self.run) => Failure::new(
+                    "LEASE_LOST",
+                    "another owner goes on with this run, so this one must not",
+                ),
+                error => Failure::new(error.code(), error.to_string()),
+            };
+            self.stop(Halt::Store(failure))
+        })
     }
 
     /// Tells the observer and the script what came of an effect.
@@ -361,47 +401,6 @@ impl Tape {
     pub(super) fn stop(&mut self, halt: Halt) -> Stop {
         self.halt(halt.clone());
         Stop::Halted(halt)
-    }
-
-    /// Ends a recorded run: writes its last entry and its record, durably.
-    pub fn end_run(&mut self, gate: &Gate, outcome: &Outcome) -> Result<RunRecord, crate::store::StoreError> {
-        let mut ended = entry::Ended {
-            status: outcome.status,
-            value: outcome.value.clone(),
-            file: None,
-            error: outcome.error.clone(),
-            at_ms: self.elapsed_ms(gate),
-            operations: self.operations.load(Ordering::Relaxed),
-            stopped: self.halted.as_ref().is_some_and(|halt| !halt.is_on_tape()),
-        };
-        if ended.value.size() > entry::INLINE_BYTES_MAX {
-            ended.file = Some(gate.ground.content.put(&ended.value.to_bytes())?);
-            ended.value = Value::Unit;
-        }
-        let record = self.record(
-            outcome.status,
-            outcome.error.clone(),
-            Some(self.begun.at_ms + ended.at_ms as i64),
-        );
-        self.writer.end(&gate.ground, Entry::Ended(ended), &record)?;
-        Ok(record)
-    }
-
-    fn record(&self, status: Status, error: Option<RunError>, ended_ms: Option<i64>) -> RunRecord {
-        RunRecord {
-            run: self.run,
-            playbook: self.begun.playbook.clone(),
-            file: self.begun.file.clone(),
-            version: self.begun.version,
-            status,
-            live: self.mode.live,
-            begun_ms: self.begun.at_ms,
-            ended_ms,
-            effects: self.tally.effects,
-            simulated: self.tally.simulated,
-            cost_usd: self.tally.cost_usd,
-            error,
-        }
     }
 }
 

@@ -12,6 +12,8 @@ use crate::effect::{Class, Failure, Place, RunMode};
 use crate::id::{ContentHash, RunId, StepNo};
 use crate::value::{ENCODED_DEPTH_MAX, Value};
 
+use super::life;
+
 /// The version of the form that is written.
 pub const FORMAT: u8 = 1;
 
@@ -30,7 +32,19 @@ pub enum Entry {
     Attempt(Attempt),
     /// An effect has its outcome.
     Answer(Box<Answer>),
-    /// Always the last: the run is over.
+    /// A new owner goes on.
+    Resumed(life::Resumed),
+    /// The script was unwound until something happens.
+    Suspended(Box<life::Suspended>),
+    /// A person has said what became of a write in doubt.
+    Resolved(Box<life::Resolved>),
+    /// The end before this does not hold any more.
+    Reopened(life::Reopened),
+    /// The run goes on with another script.
+    Edited(Box<life::Edited>),
+    /// The script is over, and its clean-up begins.
+    Cleanup(Box<life::Cleanup>),
+    /// The run is over, unless it is reopened.
     Ended(Ended),
 }
 
@@ -55,6 +69,22 @@ pub struct Begun {
     pub trigger: String,
     /// Counts the owners a run has had; an intent of an earlier owner is not sent any more.
     pub epoch: u32,
+    /// The run that started this one, and its step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// The run that this one does once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<RunId>,
+    /// The person who started it, or started the run that did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// Where a run was started by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    pub run: RunId,
+    pub step: StepNo,
 }
 
 /// What was asked.
@@ -98,6 +128,12 @@ pub struct Attempt {
     /// How long the gate waits before the next attempt.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub wait_ms: u64,
+    /// A write of which nobody knows whether it landed: the next attempt goes out under the same key.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub in_doubt: bool,
+    /// Nobody could tell whether it landed, and it is sent again all the same.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub perhaps_landed: bool,
 }
 
 /// An effect's outcome: the last word on its step.
@@ -161,6 +197,9 @@ pub struct Ended {
     /// Whether it was stopped, after so many steps, by what no entry tells: a limit, the disk, a person.
     #[serde(default, skip_serializing_if = "is_false")]
     pub stopped: bool,
+    /// What went wrong in the clean-up after the script.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleanup_error: Option<Box<super::run::RunError>>,
 }
 
 fn is_zero(number: &u64) -> bool {

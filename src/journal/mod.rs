@@ -5,19 +5,25 @@
 //! | [`entry`] | what is recorded, and its form on disk |
 //! | [`writer`] | appends; keeps the store holding a prefix |
 //! | [`reader`] | a recorded journal, as it answers and as people read it |
+//! | [`life`] | entries about the run itself: owners, waits, decisions |
+//! | [`event`], [`question`] | what runs wait for from outside |
 //! | [`run`] | the one row per run that lists it: status, mode, outcome |
 //!
 //! On disk a journal is a row of rows: `journal/<run>/<number of its first entry>`, each holding a format version and
 //! every entry that reached the store in that batch. A reader that finds a gap between rows refuses the journal.
 
 pub mod entry;
+pub mod event;
+pub mod life;
+pub mod question;
 pub mod reader;
 pub mod run;
 pub mod writer;
 
-pub use entry::{Answer, Asked, Attempt, Begun, Entry, Intent};
+pub use entry::{Answer, Asked, Attempt, Begun, Entry, Intent, Parent};
+pub use life::{Awaited, Lease, Owner, Suspended, Wake};
 pub use reader::{Recorded, Step};
-pub use run::{Outcome, RunError, RunRecord, Status};
+pub use run::{Outcome, RunError, RunRecord, Status, Waits};
 pub use writer::Writer;
 
 /// What a journal cannot be read for.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::entry::{Answer, Asked, Attempt, Begun, DecodeError, Ended, Entry, FORMAT, Intent, decode};
-use super::{JournalError, Outcome};
-use crate::effect::Failure;
+use super::life::{Awaited, Cleanup, Resolved, Suspended};
+use super::{JournalError, Outcome, Status};
+use crate::effect::{Class, Failure};
 use crate::id::{RunId, StepNo};
 use crate::store::tx::Ground;
 use crate::store::{KeyRange, keys};
@@ -14,14 +15,27 @@ use crate::value::Value;
 /// Rows read from the store at a time.
 const ROWS_AT_ONCE: usize = 256;
 
-/// Everything on record of one run.
+/// Everything on record of one run, as it holds now: what was made void is in `past`.
 #[derive(Clone, Debug)]
 pub struct Recorded {
+    /// What the run is pinned to: by its beginning, or by the last edit.
     pub begun: Begun,
     pub steps: BTreeMap<StepNo, Step>,
     pub ended: Option<Ended>,
     /// How many entries the store holds.
     pub entries: u64,
+    /// The latest owner's.
+    pub epoch: u32,
+    /// The latest time on record.
+    pub last_ms: u64,
+    /// How long it was at work before it was last suspended.
+    pub active_ms: u64,
+    /// How often steps were made void: the same step is another one afterwards, under other idempotency keys.
+    pub generation: u32,
+    /// Set once the script is over and its clean-up has begun.
+    pub cleanup: Option<Cleanup>,
+    /// Steps that do not answer any more, oldest first: reopened, or of a script before an edit.
+    pub past: Vec<(StepNo, Step)>,
 }
 
 /// One effect on record: intents, attempts, and the answer if it came that far.
@@ -30,16 +44,43 @@ pub struct Step {
     pub intents: Vec<Intent>,
     pub attempts: Vec<Attempt>,
     pub answer: Option<Answer>,
+    /// Where the script was unwound last.
+    pub suspended: Option<Suspended>,
+    /// What a person said of it.
+    pub resolved: Option<Resolved>,
 }
 
 impl Step {
     /// What was asked.
     pub fn asked(&self) -> Option<&Asked> {
-        match (&self.answer, self.intents.first()) {
-            (Some(answer), _) => Some(&answer.asked),
-            (None, Some(intent)) => Some(&intent.asked),
-            (None, None) => None,
+        let answered = self.answer.as_ref().map(|answer| &answer.asked);
+        let intended = self.intents.first().map(|intent| &intent.asked);
+        let waited = self.suspended.as_ref().map(|suspended| &suspended.asked);
+        answered.or(intended).or(waited)
+    }
+
+    /// Whether a write may have left, and nobody knows or has said what became of it.
+    pub fn is_in_doubt(&self) -> bool {
+        match &self.answer {
+            Some(answer) => answer.in_doubt,
+            None => self
+                .intents
+                .last()
+                .is_some_and(|intent| self.attempt(intent.attempt).is_none_or(|attempt| attempt.in_doubt)),
         }
+    }
+
+    /// What came of one attempt, if that is on record.
+    pub fn attempt(&self, number: u32) -> Option<&Attempt> {
+        self.attempts.iter().find(|attempt| attempt.attempt == number)
+    }
+
+    /// Whether a write was done outside, as far as the record says.
+    pub fn has_landed(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| {
+            let said = answer.error.as_ref().map(|failure| failure.landed == Some(true));
+            answer.asked.class == Class::Write && answer.simulated.is_none() && !answer.in_doubt && said.unwrap_or(true)
+        })
     }
 }
 
@@ -97,31 +138,147 @@ impl Recorded {
         let Some((_, Entry::Begun(begun))) = entries.next() else {
             return Err(corrupt(0, "it does not start with the beginning of a run"));
         };
-        let mut steps: BTreeMap<StepNo, Step> = BTreeMap::new();
-        let mut ended = None;
+        let mut recorded = Recorded {
+            epoch: begun.epoch,
+            begun: *begun,
+            steps: BTreeMap::new(),
+            ended: None,
+            entries: count,
+            last_ms: 0,
+            active_ms: 0,
+            generation: 0,
+            cleanup: None,
+            past: Vec::new(),
+        };
         for (number, entry) in entries {
-            if ended.is_some() {
-                return Err(corrupt(number, "it goes on after its end"));
+            recorded.take(entry).map_err(|reason| corrupt(number, reason))?;
+        }
+        Ok(recorded)
+    }
+
+    /// Adds the next entry; says why it cannot stand here.
+    fn take(&mut self, entry: Entry) -> Result<(), &'static str> {
+        let reopens = matches!(
+            entry,
+            Entry::Resolved(_) | Entry::Reopened(_) | Entry::Edited(_) | Entry::Begun(_)
+        );
+        if self.ended.is_some() && !reopens {
+            return Err("it goes on after its end");
+        }
+        match entry {
+            Entry::Begun(_) => return Err("the run begins twice"),
+            Entry::Intent(intent) => {
+                self.saw(intent.at_ms);
+                self.steps.entry(intent.asked.step).or_default().intents.push(intent);
             }
-            match entry {
-                Entry::Begun(_) => return Err(corrupt(number, "the run begins twice")),
-                Entry::Intent(intent) => steps.entry(intent.asked.step).or_default().intents.push(intent),
-                Entry::Attempt(attempt) => steps.entry(attempt.step).or_default().attempts.push(attempt),
-                Entry::Answer(answer) => {
-                    let step = steps.entry(answer.asked.step).or_default();
-                    if step.answer.replace(*answer).is_some() {
-                        return Err(corrupt(number, "an effect has two answers"));
-                    }
+            Entry::Attempt(attempt) => {
+                self.saw(attempt.at_ms + attempt.took_ms);
+                self.steps.entry(attempt.step).or_default().attempts.push(attempt);
+            }
+            Entry::Answer(answer) => {
+                self.saw(answer.at_ms + answer.took_ms);
+                let step = self.steps.entry(answer.asked.step).or_default();
+                if step.answer.replace(*answer).is_some() {
+                    return Err("an effect has two answers");
                 }
-                Entry::Ended(end) => ended = Some(end),
+            }
+            Entry::Resumed(resumed) => {
+                if resumed.epoch <= self.epoch {
+                    return Err("an owner comes after a later one");
+                }
+                self.epoch = resumed.epoch;
+                self.saw(resumed.at_ms);
+            }
+            Entry::Suspended(suspended) => {
+                self.saw(suspended.at_ms);
+                self.active_ms = suspended.active_ms;
+                let number = suspended.asked.step;
+                if matches!(suspended.wake.awaited, Awaited::Poll { .. }) {
+                    // Only the last try of a poll is kept.
+                    self.steps.split_off(&(number + 1));
+                }
+                self.steps.entry(number).or_default().suspended = Some(*suspended);
+            }
+            Entry::Resolved(resolved) => self.resolve(*resolved)?,
+            Entry::Reopened(reopened) => {
+                if self.ended.is_none() {
+                    return Err("what has no end is reopened");
+                }
+                self.saw(reopened.at_ms);
+                self.reopen(reopened.step);
+            }
+            Entry::Edited(edited) => {
+                self.ended = None;
+                self.cleanup = None;
+                self.saw(edited.at_ms);
+                self.void_from(0);
+                self.begun = Begun {
+                    file: edited.file,
+                    version: edited.version,
+                    modules: edited.modules,
+                    api: edited.api,
+                    input: edited.input,
+                    ..self.begun.clone()
+                };
+            }
+            Entry::Cleanup(cleanup) => {
+                if self.cleanup.is_some() {
+                    return Err("it is cleaned up twice");
+                }
+                self.saw(cleanup.at_ms);
+                self.cleanup = Some(*cleanup);
+            }
+            Entry::Ended(end) => {
+                self.saw(end.at_ms);
+                self.ended = Some(end);
             }
         }
-        Ok(Recorded {
-            begun: *begun,
-            steps,
-            ended,
-            entries: count,
-        })
+        Ok(())
+    }
+
+    /// Takes the run's end back, and makes void what came of `step`, what came after it, and the clean-up.
+    pub fn reopen(&mut self, step: Option<StepNo>) {
+        self.ended = None;
+        let cleaned = self.cleanup.take().map(|cleanup| cleanup.after_step + 1);
+        if let Some(first) = step.into_iter().chain(cleaned).min() {
+            self.void_from(first);
+        }
+    }
+
+    fn resolve(&mut self, resolved: Resolved) -> Result<(), &'static str> {
+        self.saw(resolved.at_ms);
+        let step = self.steps.get_mut(&resolved.step).filter(|step| step.is_in_doubt());
+        let Some(step) = step else {
+            return Err("what was not in doubt is resolved");
+        };
+        if !resolved.landed {
+            // It is asked again as if for the first time.
+            let number = resolved.step;
+            step.resolved = Some(resolved);
+            self.void_from(number);
+            return Ok(());
+        }
+        let asked = step.asked().cloned().unwrap_or_default();
+        let before = step.answer.take().unwrap_or_default();
+        step.answer = Some(Answer {
+            asked,
+            value: resolved.value.clone(),
+            error: None,
+            in_doubt: false,
+            ..before
+        });
+        step.resolved = Some(resolved);
+        Ok(())
+    }
+
+    fn saw(&mut self, at_ms: u64) {
+        self.last_ms = self.last_ms.max(at_ms);
+    }
+
+    /// Makes every step from `first` on history.
+    fn void_from(&mut self, first: StepNo) {
+        self.generation += 1;
+        self.past.extend(self.steps.split_off(&first));
     }
 
     fn load_large(&mut self, ground: &Ground, run: RunId) -> Result<(), JournalError> {
@@ -138,7 +295,13 @@ impl Recorded {
                 reason: error.to_string(),
             })
         };
-        for answer in self.steps.values_mut().filter_map(|step| step.answer.as_mut()) {
+        let past = self.past.iter_mut().map(|(_, step)| step);
+        for answer in self
+            .steps
+            .values_mut()
+            .chain(past)
+            .filter_map(|step| step.answer.as_mut())
+        {
             if let Some(hash) = answer.file {
                 answer.value = load(hash)?;
             }
@@ -154,9 +317,20 @@ impl Recorded {
     /// The failure that ended the run from outside its script, at a moment that a replay cannot find again: somebody
     /// cancelled it, or its time or memory was used up.
     pub fn imposed_stop(&self) -> Option<&Failure> {
-        const IMPOSED: [&str; 3] = ["CANCELLED", "LIMIT_TIME", "LIMIT_MEMORY"];
+        const IMPOSED: [&str; 4] = ["CANCELLED", "LIMIT_TIME", "LIMIT_DEADLINE", "LIMIT_MEMORY"];
         let failure = &self.ended.as_ref()?.error.as_ref()?.failure;
         IMPOSED.contains(&failure.code.as_str()).then_some(failure)
+    }
+
+    /// The state of a run that waits, as an outcome.
+    pub fn waiting(&self) -> Option<Outcome> {
+        let (_, last) = self.steps.last_key_value()?;
+        let waits = self.ended.is_none() && last.suspended.is_some() && last.answer.is_none();
+        waits.then_some(Outcome {
+            status: Status::Suspended,
+            value: Value::Unit,
+            error: None,
+        })
     }
 
     /// How the run ended, if it did.

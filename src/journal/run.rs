@@ -8,8 +8,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::JournalError;
+use super::entry::{Begun, Parent};
+use super::life::Lease;
 use crate::effect::{Failure, Place};
-use crate::id::{ContentHash, RunId};
+use crate::id::{ContentHash, RunId, StepNo};
 use crate::store::{Store, keys};
 use crate::value::{ENCODED_DEPTH_MAX, Value};
 
@@ -17,7 +19,11 @@ use crate::value::{ENCODED_DEPTH_MAX, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
+    /// Created, and waiting for a thread.
+    Queued,
     Running,
+    /// Waiting for a time, an event, a person or another run; it has no thread.
+    Suspended,
     Succeeded,
     Failed,
     Cancelled,
@@ -26,10 +32,17 @@ pub enum Status {
 }
 
 impl Status {
+    /// Whether the run is over, until somebody reopens it.
+    pub fn is_over(self) -> bool {
+        !matches!(self, Status::Queued | Status::Running | Status::Suspended)
+    }
+
     /// As JSON and queries name it.
     pub fn code(self) -> &'static str {
         match self {
+            Status::Queued => "queued",
             Status::Running => "running",
+            Status::Suspended => "suspended",
             Status::Succeeded => "succeeded",
             Status::Failed => "failed",
             Status::Cancelled => "cancelled",
@@ -83,9 +96,49 @@ pub struct RunRecord {
     pub cost_usd: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<RunError>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+    /// Who runs it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
+    /// What it waits for, while it is suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waits>,
+}
+
+/// What a suspended run waits for, as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    pub step: StepNo,
+    /// Unix milliseconds, when it goes on whatever else comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<i64>,
+    /// In words, after "waiting for".
+    pub what: String,
 }
 
 impl RunRecord {
+    /// The record of a run that was created and has no thread yet.
+    pub fn queued(begun: &Begun) -> RunRecord {
+        RunRecord {
+            run: begun.run,
+            playbook: begun.playbook.clone(),
+            file: begun.file.clone(),
+            version: begun.version,
+            status: Status::Queued,
+            live: begun.mode.live,
+            begun_ms: begun.at_ms,
+            ended_ms: None,
+            effects: 0,
+            simulated: 0,
+            cost_usd: 0.0,
+            error: None,
+            parent: begun.parent,
+            lease: None,
+            waits: None,
+        }
+    }
+
     /// The record as its row holds it: a version byte and MessagePack.
     pub fn encode(&self) -> Vec<u8> {
         let mut row = vec![super::entry::FORMAT];
@@ -94,7 +147,7 @@ impl RunRecord {
         row
     }
 
-    fn decode(run: RunId, row: &[u8]) -> Result<RunRecord, JournalError> {
+    pub fn decode(run: RunId, row: &[u8]) -> Result<RunRecord, JournalError> {
         match row.split_first() {
             Some((&super::entry::FORMAT, mut body)) => {
                 let mut deserializer = rmp_serde::Deserializer::new(&mut body);
@@ -116,6 +169,13 @@ impl RunRecord {
                 reason: "the row is empty".to_owned(),
             }),
         }
+    }
+
+    /// The record of `run`.
+    pub fn get(store: &dyn Store, run: RunId) -> Result<RunRecord, JournalError> {
+        let row = store.get(&keys::run(run))?;
+        let row = row.ok_or_else(|| JournalError::NoSuchRun(run.to_string()))?;
+        RunRecord::decode(run, &row.value)
     }
 
     /// The latest runs, newest first, created at or before `before`.

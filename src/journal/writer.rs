@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::entry::{Answer, Entry, INLINE_BYTES_MAX, encode};
 use super::run::RunRecord;
-use crate::id::RunId;
+use crate::id::{RunId, StepNo};
 use crate::store::tx::Ground;
 use crate::store::{Batch, CommitNo, Durability, Precondition, StoreError, keys};
 
@@ -123,11 +123,27 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the run's last entry together with its record, durably.
-    pub fn end(&mut self, ground: &Ground, ended: Entry, record: &RunRecord) -> Result<(), StoreError> {
-        let mut batch = Batch::new();
+    /// Writes the run's last entry together with its record and `change`, durably.
+    pub fn end(&mut self, ground: &Ground, ended: Entry, record: &RunRecord, change: Batch) -> Result<(), StoreError> {
+        let mut batch = change;
         batch.put(keys::run(self.run), record.encode());
+        let open = keys::open(self.run);
+        if self.stored == 0 {
+            // Nobody has seen it open, and nobody will.
+            self.attached.puts.retain(|(key, _)| *key != open);
+        } else {
+            batch.delete(open);
+        }
         self.commit(ground, batch, Some(ended), Durability::Now)
+    }
+
+    /// Forgets what waits of the steps after `step`.
+    pub fn forget_after(&mut self, step: StepNo) {
+        self.waiting.retain(|entry| match entry {
+            Entry::Answer(answer) => answer.asked.step <= step,
+            Entry::Attempt(attempt) => attempt.step <= step,
+            _ => true,
+        });
     }
 }
 

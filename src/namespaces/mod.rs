@@ -16,6 +16,7 @@ pub mod log;
 pub mod media;
 pub mod openai;
 pub mod options;
+pub mod playbook;
 pub mod prompt;
 pub mod provider;
 pub mod random;
@@ -50,6 +51,7 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
         ("json", json::module()),
         ("log", log::module()),
         ("run", run::module()),
+        ("playbook", playbook::module()),
     ];
     let own = own.into_iter().map(|(name, module)| (name.to_owned(), module));
     let declared = declared

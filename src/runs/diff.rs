@@ -65,11 +65,12 @@ impl Landing {
     }
 
     fn of(step: &Step) -> Landing {
+        if step.is_in_doubt() {
+            return Landing::InDoubt;
+        }
         match (&step.answer, step.intents.is_empty()) {
-            (None, true) => Landing::Nothing,
-            (None, false) => Landing::InDoubt,
+            (None, _) => Landing::Nothing,
             (Some(answer), _) if answer.asked.class != Class::Write => Landing::Nothing,
-            (Some(answer), _) if answer.in_doubt => Landing::InDoubt,
             (Some(answer), _) if answer.simulated.is_some() => Landing::Simulated,
             (Some(answer), nothing_sent) => match &answer.error {
                 None => Landing::Landed,

@@ -25,6 +25,13 @@ pub(super) fn outcome(run: &RunHandle, result: &Result<Dynamic, Box<EvalAltResul
             error: Some(error),
         };
     }
+    if let Some(Halt::Suspended(_)) = halt {
+        return Outcome {
+            status: Status::Suspended,
+            value: Value::Unit,
+            error: None,
+        };
+    }
     if let Some(halt) = halt {
         let mut error = RunError {
             failure: halt.failure(),

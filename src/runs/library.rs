@@ -1,19 +1,28 @@
 //! Playbooks by name or path, and the versions of them that runs are pinned to.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::effect::{Failure, RunMode};
+use crate::gate::{Birth, Born, Playbooks};
 use crate::id::ContentHash;
 use crate::io::scripts::{ScriptFault, ScriptFiles};
-use crate::journal::Begun;
+use crate::journal::{Begun, Parent};
 use crate::script::source::Text;
-use crate::script::{Diagnosis, Language, Script};
-use crate::store::{Store, StoreError, keys};
+use crate::script::{API_VERSION, Diagnosis, Language, Script, inputs};
+use crate::store::{Batch, Store, StoreError, keys};
+use crate::value::{Map, Value};
+
+/// How many compiled scripts are kept for the runs that are pinned to them.
+const PINNED_MAX: usize = 64;
 
 /// Finds and compiles playbooks.
 #[derive(Clone)]
 pub struct Library {
     pub files: ScriptFiles,
     pub language: Arc<Language>,
+    /// By all that a script is pinned to.
+    pinned: Arc<Mutex<BTreeMap<ContentHash, Arc<Script>>>>,
 }
 
 /// Why there is no script to run.
@@ -47,6 +56,14 @@ impl LibraryError {
 }
 
 impl Library {
+    pub fn new(files: ScriptFiles, language: Arc<Language>) -> Library {
+        Library {
+            files,
+            language,
+            pinned: Arc::default(),
+        }
+    }
+
     /// The playbook called `name`, or the script at that path, as it stands on disk.
     pub fn load(&self, name: &str) -> Result<Arc<Script>, LibraryError> {
         let found = self.files.playbook(name)?;
@@ -85,6 +102,21 @@ impl Library {
 
     /// The script exactly as the run that `begun` describes had it.
     pub fn pinned(&self, store: &dyn Store, begun: &Begun) -> Result<Arc<Script>, LibraryError> {
+        let pins = ContentHash::of(format!("{} {} {:?}", begun.playbook, begun.version, begun.modules).as_bytes());
+        let kept = || self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(script) = kept().get(&pins) {
+            return Ok(script.clone());
+        }
+        let script = self.compile_pinned(store, begun)?;
+        let mut kept = kept();
+        if kept.len() >= PINNED_MAX {
+            kept.clear();
+        }
+        kept.insert(pins, script.clone());
+        Ok(script)
+    }
+
+    fn compile_pinned(&self, store: &dyn Store, begun: &Begun) -> Result<Arc<Script>, LibraryError> {
         let source = version(store, &begun.file, begun.version)?;
         let find = |module: &str| {
             let hash = begun
@@ -100,6 +132,62 @@ impl Library {
             &find,
         )?))
     }
+}
+
+impl Playbooks for Library {
+    fn born(&self, birth: &Birth<'_>) -> Result<Born, Failure> {
+        let refused = |error: LibraryError| Failure::new(error.code(), error.to_string());
+        let script = self.load(birth.playbook).map_err(refused)?;
+        let given = match &birth.input {
+            Value::Unit => Map::new(),
+            input => input.as_map().cloned().ok_or_else(|| {
+                let kind = input.kind();
+                Failure::new(
+                    "INPUT",
+                    format!("the inputs of a playbook are a map, and this is {kind}"),
+                )
+            })?,
+        };
+        let begun = Begun {
+            run: birth.child,
+            playbook: script.name.clone(),
+            file: script.source.file.clone(),
+            version: script.source.hash,
+            modules: script.module_hashes(),
+            api: API_VERSION,
+            mode: RunMode {
+                uses: script.header.uses.clone(),
+                ..birth.mode.clone()
+            },
+            input: inputs::complete(&script.header, given)?,
+            at_ms: birth.at_ms,
+            trigger: format!("by run {} at step {}", birth.parent.run.short(), birth.step),
+            epoch: 1,
+            parent: Some(Parent {
+                run: birth.parent.run,
+                step: birth.step,
+            }),
+            retry_of: None,
+            by: birth.parent.by.clone(),
+        };
+        let mut versions = Batch::new();
+        for text in script.texts() {
+            versions.put(keys::version(&text.hash), text.text.as_bytes().to_vec());
+        }
+        Ok(Born { begun, versions })
+    }
+}
+
+/// The texts of `script` that the store does not hold yet.
+pub(super) fn unknown_versions(store: &dyn Store, script: &Script) -> Result<Batch, StoreError> {
+    let mut batch = Batch::new();
+    for text in script.texts() {
+        let key = keys::version(&text.hash);
+        if store.get(&key)?.is_none() {
+            batch.put(key, text.text.as_bytes().to_vec());
+        }
+    }
+    Ok(batch)
 }
 
 fn version(store: &dyn Store, file: &str, hash: ContentHash) -> Result<Text, LibraryError> {

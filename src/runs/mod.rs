@@ -3,6 +3,9 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`runner`] | starts a script on a thread of its own and writes down how it ended |
+//! | [`resume`] | goes on with a run where its journal ends |
+//! | [`conductor`] | keeps runs moving until all are at rest |
+//! | [`recovery`] | which runs are not over |
 //! | [`judge`] | what a script's end means |
 //! | [`replay`] | a recorded run once more, from its journal alone |
 //! | [`whatif`] | an edited script over a recorded world |
@@ -14,21 +17,26 @@
 //! | [`library`] | playbooks and versions of them |
 
 pub mod backtest;
+pub mod conductor;
 pub mod diff;
 pub mod judge;
 pub mod library;
 mod past;
 pub mod plan;
+pub mod recovery;
 pub mod replay;
+pub mod resume;
 pub mod runner;
 mod subsequence;
 pub mod whatif;
 #[cfg(test)]
 mod whatif_tests;
 
+pub use conductor::{Conductor, Driven, Task};
 pub use diff::{Diff, Landing, Verdict};
 pub use library::Library;
 pub use plan::Plan;
 pub use replay::Replayed;
+pub use resume::{Resume, ResumeError};
 pub use runner::{Finished, Order, Runner};
 pub use whatif::{WhatIf, whatif};

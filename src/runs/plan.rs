@@ -48,6 +48,8 @@ pub fn plan(
         input,
         mode: all_simulated(mode),
         trigger: "plan".to_owned(),
+        by: None,
+        retry_of: None,
         observer: seen.clone(),
     };
     let finished = runner.run(&order)?;

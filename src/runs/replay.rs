@@ -48,7 +48,10 @@ pub fn replay(
     observer: Arc<dyn Observer>,
 ) -> Result<Replayed, ReplayError> {
     let recorded = Recorded::load(&gate.ground, run)?;
-    let expected = recorded.outcome().ok_or(ReplayError::Unfinished(run))?;
+    let expected = recorded
+        .outcome()
+        .or_else(|| recorded.waiting())
+        .ok_or(ReplayError::Unfinished(run))?;
     let script = library.pinned(&*gate.ground.store, &recorded.begun)?;
     let handle = RunHandle::new(gate.clone(), Tape::replay(&gate, recorded.clone(), observer));
     let runner = Runner {
@@ -56,8 +59,10 @@ pub fn replay(
         language: library.language.clone(),
     };
     let outcome = runner.execute(&handle, &script);
+    let (outcome, _) = runner.clean_up(&handle, &script, outcome);
     let effects = handle.tape().tally().effects;
-    let all_asked = effects as usize == recorded.steps.len();
+    let answered = recorded.steps.values().filter(|step| step.answer.is_some()).count();
+    let all_asked = effects as usize == answered;
     let same = all_asked && (outcome == expected || recorded.imposed_stop().is_some());
     Ok(Replayed {
         recorded,

@@ -10,15 +10,20 @@ use rhai::{Dynamic, EvalAltResult, Position};
 use super::judge;
 use crate::effect::{Failure, RunMode};
 use crate::gate::panic::words_of;
-use crate::gate::{Gate, Observer, Tape};
+use crate::gate::{Gate, Halt, Observer, Tape};
 use crate::id::RunId;
-use crate::journal::{Begun, Outcome, RunRecord, Status};
+use crate::journal::{Begun, Outcome, RunError, RunRecord, Status};
 use crate::script::limits::Meter;
-use crate::script::source::Text;
 use crate::script::value::to_dynamic;
 use crate::script::{API_VERSION, Language, RunHandle, Script};
-use crate::store::{Batch, StoreError, keys};
+use crate::store::StoreError;
 use crate::value::Value;
+
+/// How long the clean-up after a run may take.
+const CLEANUP_TIME: Duration = Duration::from_secs(60);
+
+/// The steps of the interpreter that a clean-up may take.
+const CLEANUP_OPERATIONS: u64 = 1_000_000;
 
 /// What a run needs beside its script: the gate it passes and the language it speaks.
 #[derive(Clone)]
@@ -35,14 +40,25 @@ pub struct Order {
     pub mode: RunMode,
     /// Who started it and how.
     pub trigger: String,
+    /// The person who started it, where there is one.
+    pub by: Option<String>,
+    /// The run that this one does once more.
+    pub retry_of: Option<RunId>,
     pub observer: Arc<dyn Observer>,
 }
 
-/// A run that is over, and on disk.
+/// A run that is at rest, over or suspended, and on disk.
 #[derive(Clone, Debug)]
 pub struct Finished {
     pub record: RunRecord,
     pub outcome: Outcome,
+}
+
+/// What is to be run of a script.
+enum Part {
+    Playbook,
+    /// The clean-up, with what became of the run.
+    Cleanup(Value),
 }
 
 impl Runner {
@@ -56,33 +72,46 @@ impl Runner {
             playbook: script.name.clone(),
             file: script.source.file.clone(),
             version: script.source.hash,
-            modules: script
-                .modules
-                .iter()
-                .map(|(name, text)| (name.clone(), text.hash))
-                .collect(),
+            modules: script.module_hashes(),
             api: API_VERSION,
             mode: order.mode.clone(),
             input: gate.masks.mask(order.input.clone()),
             at_ms,
             trigger: order.trigger.clone(),
             epoch: 1,
+            parent: None,
+            retry_of: order.retry_of,
+            by: order.by.clone(),
         };
-        let versions = self.unknown_versions(std::iter::once(&script.source).chain(script.modules.values()))?;
+        let versions = super::library::unknown_versions(&*gate.ground.store, script)?;
         Ok(RunHandle::new(
             gate.clone(),
             Tape::begin_run(gate, begun, versions, order.observer.clone()),
         ))
     }
 
-    /// Runs `script` to its end, and answers when the end is on disk.
+    /// Runs `script` until it is at rest, and answers when that is on disk.
     pub fn finish(&self, run: &RunHandle, script: &Arc<Script>) -> Result<Finished, StoreError> {
-        let outcome = self.execute(run, script);
-        let record = run.tape().end_run(&self.gate, &outcome)?;
+        let recorded = run.tape().recorded_cleanup().cloned();
+        let outcome = match recorded {
+            Some(cleanup) => Outcome {
+                status: cleanup.status,
+                value: Value::Unit,
+                error: cleanup.error,
+            },
+            None => self.execute(run, script),
+        };
+        let halted = run.tape().halted().cloned();
+        if let Some(Halt::Suspended(waits)) = halted {
+            let record = run.tape().suspended_record(&waits);
+            return Ok(Finished { record, outcome });
+        }
+        let (outcome, cleanup_error) = self.clean_up(run, script, outcome);
+        let record = run.tape().end_run(&self.gate, &outcome, cleanup_error)?;
         Ok(Finished { record, outcome })
     }
 
-    /// Begins and finishes a run.
+    /// Begins a run, and runs it until it is at rest.
     pub fn run(&self, order: &Order) -> Result<Finished, StoreError> {
         let run = self.begin(order)?;
         self.finish(&run, &order.script)
@@ -90,11 +119,48 @@ impl Runner {
 
     /// Runs the script on a thread with a stack of its own; what it returns is the run's outcome.
     pub(super) fn execute(&self, run: &RunHandle, script: &Arc<Script>) -> Outcome {
+        self.execute_part(run, script, Part::Playbook)
+    }
+
+    /// Calls the playbook's clean-up, if it has one and `outcome` asks for it. What goes wrong there is told beside
+    /// the outcome; only a write in doubt changes it.
+    pub(super) fn clean_up(
+        &self,
+        run: &RunHandle,
+        script: &Arc<Script>,
+        outcome: Outcome,
+    ) -> (Outcome, Option<RunError>) {
+        if !script.has_cleanup() || !wants_cleanup(run, &outcome) {
+            return (outcome, None);
+        }
+        run.tape().begin_cleanup(&self.gate, &outcome);
+        let failure = outcome.error.as_ref().map(|error| &error.failure);
+        let end = Value::from([
+            ("status", outcome.status.code().into()),
+            ("code", failure.map(|failure| failure.code.clone()).into()),
+            ("message", failure.map(|failure| failure.message.clone()).into()),
+            (
+                "step",
+                outcome
+                    .error
+                    .as_ref()
+                    .and_then(|error| error.step.map(i64::from))
+                    .into(),
+            ),
+        ]);
+        let cleaned = self.execute_part(run, script, Part::Cleanup(end));
+        match cleaned.status {
+            Status::NeedsAttention => (cleaned, None),
+            _ => (outcome, cleaned.error),
+        }
+    }
+
+    fn execute_part(&self, run: &RunHandle, script: &Arc<Script>, part: Part) -> Outcome {
         let (runner, handle, script) = (self.clone(), run.clone(), script.clone());
         let thread = std::thread::Builder::new()
             .name("run".to_owned())
             .stack_size(self.language.limits.stack_bytes())
-            .spawn(move || runner.evaluate(&handle, &script));
+            .spawn(move || runner.evaluate(&handle, &script, part));
         match thread.map(std::thread::JoinHandle::join) {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => judge::failed(Failure::new("PANIC", "the run's thread ended without an answer")),
@@ -105,23 +171,20 @@ impl Runner {
         }
     }
 
-    fn evaluate(&self, run: &RunHandle, script: &Script) -> Outcome {
-        let limits = &self.language.limits;
-        let active = Duration::from_secs(limits.active_s);
-        let active = script.header.timeout.map_or(active, |timeout| timeout.min(active));
+    fn evaluate(&self, run: &RunHandle, script: &Script, part: Part) -> Outcome {
         let (input, meter) = {
-            let tape = run.tape();
-            let clock = self.gate.world.clock.clone();
-            let meter = Meter::start(limits, active, clock, tape.stop_flag(), tape.operations());
-            let meter = match tape.recorded_end() {
-                Some(end) => meter.replaying(end),
-                None => meter,
-            };
-            (tape.begun().input.clone(), meter)
+            let mut tape = run.tape();
+            if let Some(deadline) = script.header.deadline {
+                tape.set_deadline(deadline.as_millis() as u64);
+            }
+            (tape.begun().input.clone(), self.meter(&tape, script, &part))
         };
         let mut engine = self.language.engine_for(run, to_dynamic(input), meter);
         engine.set_module_resolver(script.resolver());
-        let result = catch_unwind(AssertUnwindSafe(|| script.evaluate(&engine)));
+        let result = catch_unwind(AssertUnwindSafe(|| match part {
+            Part::Playbook => script.evaluate(&engine),
+            Part::Cleanup(end) => script.clean_up(&engine, to_dynamic(end)),
+        }));
         let outcome = match result {
             Ok(result) => judge::outcome(run, &result, &self.language),
             // A function has unwound a halted run.
@@ -145,17 +208,30 @@ impl Runner {
         }
     }
 
-    /// The texts that the store does not hold yet.
-    fn unknown_versions<'t>(&self, texts: impl Iterator<Item = &'t Text>) -> Result<Batch, StoreError> {
-        let mut batch = Batch::new();
-        for text in texts {
-            let key = keys::version(&text.hash);
-            if self.gate.ground.store.get(&key)?.is_none() {
-                batch.put(key, text.text.as_bytes().to_vec());
-            }
+    fn meter(&self, tape: &Tape, script: &Script, part: &Part) -> Meter {
+        let limits = &self.language.limits;
+        let active = Duration::from_secs(limits.active_s);
+        let active = script.header.timeout.map_or(active, |timeout| timeout.min(active));
+        let spent = Duration::from_millis(tape.active_ms(&self.gate));
+        let clock = self.gate.world.clock.clone();
+        let meter = Meter::start(limits, active, spent, clock, tape.stop_flag(), tape.operations());
+        match (part, tape.recorded_end()) {
+            (Part::Cleanup(_), _) => meter.allow(CLEANUP_TIME, CLEANUP_OPERATIONS),
+            (Part::Playbook, Some(end)) => meter.replaying(&end),
+            (Part::Playbook, None) => meter,
         }
-        Ok(batch)
     }
+}
+
+/// Whether a run that ends so has anything to clean up: not one that succeeded, or waits for a decision, or whose
+/// journal cannot be written or believed.
+fn wants_cleanup(run: &RunHandle, outcome: &Outcome) -> bool {
+    let tape = run.tape();
+    let may = match tape.halted() {
+        None | Some(Halt::Cancelled | Halt::Limit(_) | Halt::Recorded { .. }) => true,
+        Some(_) => tape.recorded_cleanup().is_some(),
+    };
+    may && matches!(outcome.status, Status::Failed | Status::Cancelled)
 }
 
 /// Cancels `run` from another thread: it stops at its next operation or effect. An effect under way sees it too.

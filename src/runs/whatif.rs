@@ -190,6 +190,9 @@ pub fn whatif(
         },
         masks: gate.masks.clone(),
         policies: gate.policies.clone(),
+        owner: gate.owner.clone(),
+        ready: Arc::default(),
+        playbooks: Arc::new(library.clone()),
     });
     let past = Past {
         then: past::over(&remembered.store, &content),
@@ -206,11 +209,13 @@ pub fn whatif(
         gate: own,
         language: library.language.clone(),
     };
-    let now = runner.execute(&handle, &Arc::new(bounded(script, options.active_max)));
+    let script = Arc::new(bounded(script, options.active_max));
+    let now = runner.execute(&handle, &script);
+    let (now, _) = runner.clean_up(&handle, &script, now);
     let given = handle.tape().take_given();
     Ok(WhatIf {
         steps: diff::compare(&recorded, given),
-        before: recorded.outcome(),
+        before: recorded.outcome().or_else(|| recorded.waiting()),
         now,
         script: script.source.hash,
         input: begun.input,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::diff::{Diff, Landing, Verdict};
 use super::whatif::{Options, WhatIf, whatif};
-use crate::gate::{Gate, Missing, Origin};
+use crate::gate::{Missing, Origin};
 use crate::journal::Recorded;
 use crate::script::Script;
 use crate::testing::{HttpStub, TestHost, TestRun};
@@ -18,12 +18,7 @@ fn ask(host: &TestHost, run: &TestRun, script: &str, options: &Options) -> WhatI
 
 fn ask_script(host: &TestHost, run: &TestRun, script: &Arc<Script>, options: &Options) -> WhatIf {
     let gate = host.gate();
-    let shut = Gate {
-        world: gate.world.shut(),
-        ground: gate.ground.clone(),
-        masks: gate.masks.clone(),
-        policies: gate.policies.clone(),
-    };
+    let shut = gate.shut();
     let recorded = Recorded::load(&host.ground, run.id()).expect("the journal reads back");
     let before = host.ground.store.stats().last_commit;
     let answer = whatif(&host.library(), &shut, recorded, script, options).expect("the what-if runs");

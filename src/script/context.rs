@@ -7,13 +7,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position};
+use rhai::{Dynamic, EvalAltResult, FnPtr, NativeCallContext, Position};
 
 use super::error::place_of;
 use super::value::{from_dynamic, to_dynamic};
 use crate::effect::{Declaration, Effect, Failure, Place};
 use crate::gate::observer::{LogLevel, Notice};
-use crate::gate::{Act, Gate, Halt, How, Local, Stop, Tape, perform};
+use crate::gate::poll::{self, Pace, Poll};
+use crate::gate::{Act, Gate, Halt, How, Local, Stop, Tape, Waiting, perform};
 use crate::journal::RunError;
 use crate::store::StoreError;
 use crate::value::Value;
@@ -102,17 +103,23 @@ impl RunHandle {
     }
 
     fn perform(&self, effect: Effect<'_>, how: How<'_>) -> Result<Value, Box<EvalAltResult>> {
-        let mut tape = self.tape();
-        let stop = match perform(&self.0.gate, &mut tape, &effect, how) {
+        let performed = perform(&self.0.gate, &mut self.tape(), &effect, how);
+        self.given(performed, &effect)
+    }
+
+    /// What the gate gave for `effect`, for the script.
+    fn given<T>(&self, performed: Result<T, Stop>, effect: &Effect<'_>) -> Result<T, Box<EvalAltResult>> {
+        let stop = match performed {
             Ok(value) => return Ok(value),
             Err(stop) => stop,
         };
+        let mut tape = self.tape();
         let position = position_of(&effect.place);
         match stop {
             Stop::Failed(failure) => {
                 let error = RunError {
                     failure: failure.clone(),
-                    place: effect.place,
+                    place: effect.place.clone(),
                     step: Some(tape.step()),
                 };
                 *self.0.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -121,7 +128,7 @@ impl RunHandle {
             Stop::Halted(halt) => {
                 let error = RunError {
                     failure: halt.failure(),
-                    place: effect.place,
+                    place: effect.place.clone(),
                     step: halt.step(),
                 };
                 tape.halt(halt);
@@ -158,6 +165,12 @@ pub trait ContextExt {
 
     /// Performs a read or a write through the gate.
     fn outside(&self, effect: Effect<'_>, act: &dyn Act) -> ScriptResult;
+
+    /// Waits through the gate, without a thread.
+    fn wait(&self, effect: Effect<'_>, waiting: &dyn Waiting) -> ScriptResult;
+
+    /// Calls `attempt` at a certain pace, until it gives a value.
+    fn poll(&self, effect: Effect<'_>, pace: Pace, attempt: &FnPtr) -> ScriptResult;
 }
 
 impl ContextExt for NativeCallContext<'_> {
@@ -194,6 +207,31 @@ impl ContextExt for NativeCallContext<'_> {
         self.run()?
             .perform(effect.at(self.place()), How::Outside(act))
             .map(to_dynamic)
+    }
+
+    fn wait(&self, effect: Effect<'_>, waiting: &dyn Waiting) -> ScriptResult {
+        self.run()?
+            .perform(effect.at(self.place()), How::Wait(waiting))
+            .map(to_dynamic)
+    }
+
+    fn poll(&self, effect: Effect<'_>, pace: Pace, attempt: &FnPtr) -> ScriptResult {
+        let run = self.run()?;
+        let effect = effect.at(self.place());
+        let begun = poll::begin(&run.0.gate, &mut run.tape(), &effect);
+        let turn = run.given(begun, &effect)?;
+        let value = attempt.call_within_context::<Dynamic>(self, ());
+        match turn {
+            Poll::Over(Ok(())) => value,
+            Poll::Over(Err(failure)) => value.and_then(|_| run.given(Err(Stop::Failed(failure)), &effect)),
+            Poll::Try(turn) => {
+                // What the closure throws ends the poll, too.
+                let has_value = value.as_ref().map_or(true, |value| !value.is_unit());
+                let ended = poll::end(&run.0.gate, &mut run.tape(), turn, has_value, pace);
+                run.given(ended, &effect)?;
+                value
+            }
+        }
     }
 }
 

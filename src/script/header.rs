@@ -21,7 +21,7 @@ const CONSTANT: &str = "PLAYBOOK";
 const TRIGGER_KEYS: [&str; 8] = [
     "schedule", "timezone", "missed", "overlap", "http", "webhook", "queue", "event",
 ];
-const KEYS: [&str; 5] = ["title", "description", "uses", "inputs", "timeout"];
+const KEYS: [&str; 6] = ["title", "description", "uses", "inputs", "timeout", "deadline"];
 
 /// A playbook's header.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +33,8 @@ pub struct Header {
     pub inputs: BTreeMap<String, InputSpec>,
     /// How long a run may be at work.
     pub timeout: Option<Duration>,
+    /// How long after its beginning a run must be over, waits included.
+    pub deadline: Option<Duration>,
     /// What starts it, as written.
     pub triggers: Map,
     /// Whether there is a header at all.
@@ -87,8 +89,14 @@ impl Header {
         match key {
             "title" => self.title = Some(text(&value)?),
             "description" => self.description = Some(text(&value)?),
-            "timeout" => {
-                self.timeout = Some(crate::duration::parse(&text(&value)?).map_err(|error| error.to_string())?)
+            "timeout" | "deadline" => {
+                let length = crate::duration::parse(&text(&value)?).map_err(|error| error.to_string())?;
+                let limit = if key == "timeout" {
+                    &mut self.timeout
+                } else {
+                    &mut self.deadline
+                };
+                *limit = Some(length);
             }
             "uses" => {
                 let list = value

@@ -19,9 +19,8 @@ use tikv_jemalloc_ctl::thread;
 
 use crate::digits::grouped;
 use crate::effect::Failure;
-use crate::gate::Halt;
+use crate::gate::{Halt, ScriptEnd};
 use crate::io::clock::Clock;
-use crate::journal::entry::Ended;
 
 /// What a script's calls and expressions need of the stack.
 const STACK_BYTES_MIN: usize = 64 << 20;
@@ -172,11 +171,12 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A meter for the script that runs on this thread from now on, for at most `active`. It counts in `operations`,
+    /// A meter for the script that runs on this thread from now on, for at most `active` of which some is spent. It counts in `operations`,
     /// and stops the script when `stop` is set.
     pub fn start(
         limits: &ScriptLimits,
         active: Duration,
+        spent: Duration,
         clock: Arc<dyn Clock>,
         stop: Arc<AtomicBool>,
         operations: Arc<AtomicU64>,
@@ -187,27 +187,32 @@ impl Meter {
             operations_max: limits.operations,
             memory_bytes_max: limits.memory_mib << 20,
             held_at_start: held_bytes(),
-            deadline: Some(clock.monotonic() + active),
+            deadline: Some(clock.monotonic() + active.saturating_sub(spent)),
             active,
             clock,
             recorded: None,
         }
     }
 
-    /// The same for the replay of a run that ended with `ended`: it stops where the run was stopped. Only what would
-    /// take this process down is still watched.
-    pub fn replaying(mut self, ended: &Ended) -> Meter {
+    /// The same for what follows a script, for at most `active`, with operations of its own.
+    pub fn allow(mut self, active: Duration, operations_max: u64) -> Meter {
+        self.deadline = Some(self.clock.monotonic() + active);
+        self.active = active;
+        self.operations_max = operations_max;
+        self
+    }
+
+    /// The same for the replay of a script that ended with `end`: it stops where the script was stopped. Only what
+    /// would take this process down is still watched.
+    pub fn replaying(mut self, end: &ScriptEnd) -> Meter {
         self.deadline = None;
         self.memory_bytes_max *= 2;
-        match (&ended.error, ended.stopped) {
-            (Some(error), true) => {
-                self.operations_max = ended.operations;
-                self.recorded = Some(Halt::Recorded {
-                    status: ended.status,
-                    error: error.clone(),
-                });
+        match &end.stopped {
+            Some(halt) => {
+                self.operations_max = end.operations;
+                self.recorded = Some(halt.clone());
             }
-            _ => self.operations_max = self.operations_max.max(ended.operations.saturating_mul(2)),
+            None => self.operations_max = self.operations_max.max(end.operations.saturating_mul(2)),
         }
         self
     }

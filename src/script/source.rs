@@ -84,6 +84,17 @@ impl Script {
         })
     }
 
+    /// The playbook's own text and those of its modules.
+    pub fn texts(&self) -> impl Iterator<Item = &Text> {
+        std::iter::once(&self.source).chain(self.modules.values())
+    }
+
+    /// The imported modules by name, each as the hash of its content.
+    pub fn module_hashes(&self) -> BTreeMap<String, ContentHash> {
+        let hashes = self.modules.iter().map(|(name, text)| (name.clone(), text.hash));
+        hashes.collect()
+    }
+
     /// The text in which `place` lies.
     pub fn text_at(&self, place: &Place) -> &Text {
         place
@@ -272,4 +283,19 @@ impl Script {
     pub fn evaluate(&self, engine: &Engine) -> Result<rhai::Dynamic, Box<EvalAltResult>> {
         engine.eval_ast::<rhai::Dynamic>(&self.ast)
     }
+
+    /// Whether the playbook cleans up after itself: it has a function `cleanup` of one parameter.
+    pub fn has_cleanup(&self) -> bool {
+        let mut functions = self.ast.iter_functions();
+        functions.any(|function| function.name == CLEANUP && function.params.len() == 1)
+    }
+
+    /// Calls the playbook's `cleanup` with what became of the run.
+    pub fn clean_up(&self, engine: &Engine, end: rhai::Dynamic) -> Result<rhai::Dynamic, Box<EvalAltResult>> {
+        let options = rhai::CallFnOptions::new().eval_ast(false);
+        engine.call_fn_with_options(options, &mut Scope::new(), &self.ast, CLEANUP, (end,))
+    }
 }
+
+/// The function that is called after a run that did not succeed.
+pub const CLEANUP: &str = "cleanup";

@@ -9,10 +9,14 @@
 //! | run | run id |
 //! | journal | run id, number of the first entry in the row |
 //! | version | hash of a script or prompt |
+//! | open | run id: of each run that has, or waits for, a thread |
+//! | wake | Unix milliseconds, run id: of each suspended run that a time wakes |
+//! | child | run id of the parent, run id |
+//! | question | run id, step |
 //! | document | realm, collection, id |
 //! | index | realm, collection, field, sort key of the value, id |
 //! | kv | realm, key |
-//! | meta, limiter, circuit, claim | names |
+//! | meta, event, waiter, limiter, circuit, claim | names |
 //!
 //! The byte 0 belongs to the engine itself and is refused to everybody else.
 
@@ -65,6 +69,18 @@ pub enum Space {
     Journal,
     /// Contents of scripts and prompts by their hash.
     Version,
+    /// Runs that have a thread or wait for one.
+    Open,
+    /// When suspended runs wake.
+    Wake,
+    /// Runs that other runs started.
+    Child,
+    /// What runs ask people.
+    Question,
+    /// Events that came.
+    Event,
+    /// Runs that wait for events.
+    Waiter,
     Document,
     Index,
     Kv,
@@ -77,11 +93,17 @@ pub enum Space {
 }
 
 impl Space {
-    const ALL: [(Space, u8, &'static str); 10] = [
+    const ALL: [(Space, u8, &'static str); 16] = [
         (Space::Meta, 0x01, "meta"),
         (Space::Run, 0x10, "run"),
         (Space::Journal, 0x11, "journal"),
         (Space::Version, 0x12, "version"),
+        (Space::Open, 0x13, "open run"),
+        (Space::Wake, 0x14, "wake"),
+        (Space::Child, 0x15, "child"),
+        (Space::Question, 0x16, "question"),
+        (Space::Event, 0x17, "event"),
+        (Space::Waiter, 0x18, "waiter"),
         (Space::Document, 0x20, "document"),
         (Space::Index, 0x21, "index"),
         (Space::Kv, 0x22, "kv"),
@@ -162,6 +184,11 @@ pub fn journal_of(run: RunId) -> KeyRange {
     prefix_range(Parts::of(Space::Journal).raw(&run.to_bytes()).0)
 }
 
+/// Whether `key` is a row of the journal of `run`.
+pub fn is_journal_of(key: &[u8], run: RunId) -> bool {
+    key.starts_with(&Parts::of(Space::Journal).raw(&run.to_bytes()).0)
+}
+
 /// The content of a script or prompt.
 pub fn version(hash: &ContentHash) -> Vec<u8> {
     Parts::of(Space::Version).raw(hash.as_bytes()).0
@@ -170,6 +197,56 @@ pub fn version(hash: &ContentHash) -> Vec<u8> {
 /// How the keys of contents begin whose hash begins with these bytes.
 pub fn version_prefix(hash: &[u8]) -> Vec<u8> {
     Parts::of(Space::Version).raw(hash).0
+}
+
+/// Says that a run has a thread or waits for one.
+pub fn open(run: RunId) -> Vec<u8> {
+    Parts::of(Space::Open).raw(&run.to_bytes()).0
+}
+
+/// All of [`open`].
+pub fn all_open() -> KeyRange {
+    prefix_range(Parts::of(Space::Open).0)
+}
+
+/// Says that a run wakes at `at_ms`, in Unix milliseconds.
+pub fn wake(at_ms: i64, run: RunId) -> Vec<u8> {
+    Parts::of(Space::Wake)
+        .raw(&at_ms.max(0).to_be_bytes())
+        .raw(&run.to_bytes())
+        .0
+}
+
+/// All of [`wake`] up to `last_ms`, that moment included.
+pub fn wakes_until(last_ms: i64) -> KeyRange {
+    let first = Parts::of(Space::Wake).0;
+    let after = Parts::of(Space::Wake)
+        .raw(&last_ms.max(0).saturating_add(1).to_be_bytes())
+        .0;
+    (Bound::Included(first), Bound::Excluded(after))
+}
+
+/// Says that `parent` started `child`.
+pub fn child(parent: RunId, child: RunId) -> Vec<u8> {
+    Parts::of(Space::Child).raw(&parent.to_bytes()).raw(&child.to_bytes()).0
+}
+
+/// All of [`child`] of one parent.
+pub fn children(parent: RunId) -> KeyRange {
+    prefix_range(Parts::of(Space::Child).raw(&parent.to_bytes()).0)
+}
+
+/// What a run asks at a step.
+pub fn question(run: RunId, step: u32) -> Vec<u8> {
+    Parts::of(Space::Question)
+        .raw(&run.to_bytes())
+        .raw(&step.to_be_bytes())
+        .0
+}
+
+/// All of [`question`].
+pub fn questions() -> KeyRange {
+    prefix_range(Parts::of(Space::Question).0)
 }
 
 /// A document.
@@ -222,7 +299,7 @@ pub fn kv_prefix(realm: Realm, prefix: &str) -> Vec<u8> {
     key
 }
 
-/// A row of a space whose keys are names: meta, limiter, circuit, claim.
+/// A row of a space whose keys are names: meta, event, waiter, limiter, circuit, claim.
 pub fn named(space: Space, names: &[&str]) -> Vec<u8> {
     names.iter().fold(Parts::of(space), |parts, name| parts.text(name)).0
 }
@@ -248,6 +325,19 @@ pub enum Place {
         first: u64,
     },
     Version(ContentHash),
+    Open(RunId),
+    Wake {
+        at_ms: i64,
+        run: RunId,
+    },
+    Child {
+        parent: RunId,
+        child: RunId,
+    },
+    Question {
+        run: RunId,
+        step: u32,
+    },
     Document {
         realm: Realm,
         collection: String,
@@ -275,6 +365,10 @@ impl fmt::Display for Place {
             Place::Run(run) => write!(f, "run {run}"),
             Place::Journal { run, first } => write!(f, "journal of {run} from entry {first}"),
             Place::Version(hash) => write!(f, "version {}", hash.short()),
+            Place::Open(run) => write!(f, "open run {run}"),
+            Place::Wake { run, .. } => write!(f, "wake of run {run}"),
+            Place::Child { parent, child } => write!(f, "run {child} as child of {parent}"),
+            Place::Question { run, step } => write!(f, "question of run {run} at step {step}"),
             Place::Document { realm, collection, id } => {
                 write!(f, "document {collection}/{} ({realm})", id.escape_debug())
             }
@@ -311,6 +405,19 @@ pub fn parse(key: &[u8]) -> Option<Place> {
             first: u64::from_be_bytes(read_array(rest)?),
         },
         Space::Version => Place::Version(ContentHash::from_digest(read_array(rest)?)),
+        Space::Open => Place::Open(read_run(rest)?),
+        Space::Wake => Place::Wake {
+            at_ms: i64::from_be_bytes(read_array(rest)?),
+            run: read_run(rest)?,
+        },
+        Space::Child => Place::Child {
+            parent: read_run(rest)?,
+            child: read_run(rest)?,
+        },
+        Space::Question => Place::Question {
+            run: read_run(rest)?,
+            step: u32::from_be_bytes(read_array(rest)?),
+        },
         Space::Document => Place::Document {
             realm: read_realm(rest)?,
             collection: read_text(rest)?,
@@ -330,7 +437,7 @@ pub fn parse(key: &[u8]) -> Option<Place> {
             realm: read_realm(rest)?,
             key: read_text(rest)?,
         },
-        space @ (Space::Meta | Space::Limiter | Space::Circuit | Space::Claim) => {
+        space @ (Space::Meta | Space::Event | Space::Waiter | Space::Limiter | Space::Circuit | Space::Claim) => {
             let mut names = Vec::new();
             while !rest.is_empty() {
                 names.push(read_text(rest)?);

@@ -22,7 +22,7 @@ use crate::io::scratch::Scratch;
 use crate::io::scripts::ScriptFiles;
 use crate::io::secrets::Secrets;
 use crate::journal::{Answer, Outcome, Recorded, Status};
-use crate::runs::{Finished, Library, Order, Replayed, Runner, replay};
+use crate::runs::{Conductor, Driven, Finished, Library, Order, Replayed, Resume, ResumeError, Runner, Task, replay};
 use crate::script::source::Text;
 use crate::script::{Language, Script, ScriptLimits};
 use crate::store::content::ScratchContent;
@@ -162,21 +162,15 @@ impl TestHost {
             secrets: Arc::new(secrets),
             work_dir: root.join("runs"),
         };
-        Arc::new(Gate {
-            ground: self.ground.clone(),
-            world,
-            masks,
-            policies: self.policies.clone(),
-        })
+        let mut gate = Gate::new(self.ground.clone(), world, masks, self.policies.clone());
+        gate.playbooks = Arc::new(self.library());
+        Arc::new(gate)
     }
 
     pub fn library(&self) -> Library {
         let modules = || self.modules.iter().flat_map(|modules| modules()).collect();
         let language = Arc::new(Language::new(modules, self.limits.clone()));
-        Library {
-            files: ScriptFiles::new(Some(self.folder().join("playbooks"))),
-            language,
-        }
+        Library::new(ScriptFiles::new(Some(self.folder().join("playbooks"))), language)
     }
 
     /// Compiles `script`; panics with the diagnosis when it does not compile.
@@ -195,38 +189,90 @@ impl TestHost {
         self.run_with(script, Value::Map(Default::default()))
     }
 
-    /// Runs `script` with `input` to its end.
+    /// Runs `script` with `input` to its end; waits pass as fast as the clock can be moved.
     pub fn run_with(&self, script: &str, input: Value) -> TestRun {
-        let script = self.compile(script);
-        let runner = Runner {
+        let runner = self.runner();
+        let order = self.order(script, input);
+        let handle = runner.begin(&order).expect("the store takes the run");
+        let run = handle.tape().run;
+        let mut driven = self.drive_on(runner, [Task::Begun(handle, order.script.clone())]);
+        let finished = driven.finished.remove(&run).expect("the run comes to rest");
+        self.tested(finished)
+    }
+
+    /// Runs `script` until it is at rest for the first time.
+    pub fn start(&self, script: &str) -> TestRun {
+        let order = self.order(script, Value::Map(Default::default()));
+        let finished = self.runner().run(&order).expect("the store takes the run");
+        self.tested(finished)
+    }
+
+    /// Goes on with `run` until it is at rest, as a process of its own would.
+    pub fn resume(&self, run: RunId) -> Result<TestRun, ResumeError> {
+        let how = Resume {
+            by: "test".to_owned(),
+            observer: self.observer.clone(),
+        };
+        let finished = self.runner().resume(&self.library(), run, &how)?;
+        Ok(self.tested(finished))
+    }
+
+    /// Drives runs until nothing moves, as a process of its own would.
+    pub fn drive(&self, runs: impl IntoIterator<Item = RunId>) -> Driven {
+        self.drive_on(self.runner(), runs.into_iter().map(Task::Resume))
+    }
+
+    fn drive_on(&self, runner: Runner, tasks: impl IntoIterator<Item = Task>) -> Driven {
+        let observer = self.observer.clone();
+        let conductor = Conductor {
+            library: self.library(),
+            runner,
+            by: "test".to_owned(),
+            observe: Box::new(move |_| observer.clone()),
+            patience: std::time::Duration::MAX,
+            stop: Arc::default(),
+        };
+        conductor.drive(tasks)
+    }
+
+    /// A runner of a process of its own.
+    pub fn runner(&self) -> Runner {
+        Runner {
             gate: self.gate(),
             language: self.library().language,
-        };
+        }
+    }
+
+    /// An order for `script`.
+    pub fn order(&self, script: &str, input: Value) -> Order {
+        let script = self.compile(script);
         let mut mode = self.mode.clone();
         mode.uses.extend(script.header.uses.iter().cloned());
-        let order = Order {
+        Order {
             script,
             input,
             mode,
             trigger: "test".to_owned(),
+            by: Some("anna".to_owned()),
+            retry_of: None,
             observer: self.observer.clone(),
-        };
-        let finished = runner.run(&order).expect("the store takes the run");
+        }
+    }
+
+    fn tested(&self, finished: Finished) -> TestRun {
         let run = finished.record.run;
-        self.seen.lock().expect("no test panics here").push(run);
+        let mut seen = self.seen.lock().expect("no test panics here");
+        seen.retain(|one| *one != run);
+        if finished.outcome.status.is_over() {
+            seen.push(run);
+        }
         let recorded = Recorded::load(&self.ground, run).expect("the journal reads back");
         TestRun { finished, recorded }
     }
 
     /// Replays a run with every door shut.
     pub fn replay(&self, run: RunId) -> Replayed {
-        let gate = self.gate();
-        let shut = Gate {
-            world: gate.world.shut(),
-            ground: gate.ground.clone(),
-            masks: gate.masks.clone(),
-            policies: gate.policies.clone(),
-        };
+        let shut = self.gate().shut();
         replay::replay(&self.library(), Arc::new(shut), run, Arc::new(Silent)).expect("the run replays")
     }
 }

@@ -65,7 +65,7 @@ fn other_effects_and_missing_answers_have_exit_codes_of_their_own() {
         &PLAYBOOK.replace("kv::get(\"n\") * 2", "kv::put(\"m\", 1); kv::get(\"n\") * 2"),
     );
     let effects = project.host(&["backtest", "double", "--with", "more.rhai"]);
-    assert_eq!(effects.code, 7, "{effects:?}");
+    assert_eq!(effects.code, 8, "{effects:?}");
     assert!(
         effects.stdout.contains("4 runs · 1 same · 3 only effects changed"),
         "{effects:?}"
@@ -75,10 +75,10 @@ fn other_effects_and_missing_answers_have_exit_codes_of_their_own() {
         &PLAYBOOK.replace("kv::get(\"n\") * 2", "kv::get(\"x\"); kv::get(\"n\") * 2"),
     );
     let stuck = project.host(&["backtest", "double", "--with", "blind.rhai", "--missing", "stop"]);
-    assert_eq!(stuck.code, 8, "{stuck:?}");
+    assert_eq!(stuck.code, 9, "{stuck:?}");
     assert!(stuck.stdout.contains("3 could not be answered"), "{stuck:?}");
     let guessed = project.host(&["backtest", "double", "--with", "blind.rhai"]);
-    assert_eq!(guessed.code, 7, "{guessed:?}");
+    assert_eq!(guessed.code, 8, "{guessed:?}");
     assert!(
         guessed.stdout.contains("3 with answers that are not from the record"),
         "{guessed:?}"
@@ -158,7 +158,7 @@ fn bad_questions_are_refused() {
     // A run that cannot take the inputs any more is one that could not be answered for.
     project.write("typed.rhai", &PLAYBOOK.replace("type: \"int\"", "type: \"string\""));
     let refused = project.host(&["backtest", "double", "--with", "typed.rhai"]);
-    assert_eq!(refused.code, 8, "{refused:?}");
+    assert_eq!(refused.code, 9, "{refused:?}");
     assert!(
         refused.stdout.contains("INPUT: input `n` must be of type string"),
         "{refused:?}"

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use host::effect::{Class, Failure, Place, ProviderMode, RunMode};
 use host::id::{ContentHash, RunId};
 use host::journal::entry::{DecodeError, Ended, FORMAT, decode, encode};
-use host::journal::{Answer, Asked, Attempt, Begun, Entry, Intent, RunError, Status};
+use host::journal::{Answer, Asked, Attempt, Awaited, Begun, Entry, Intent, Parent, RunError, Status, Wake, life};
 use host::value::{Map, VALUE_DEPTH_MAX, Value, check_depth};
 use proptest::prelude::*;
 
@@ -71,6 +71,9 @@ fn known() -> Vec<Entry> {
             at_ms: 1_795_262_400_000,
             trigger: "by hand".to_owned(),
             epoch: 1,
+            parent: None,
+            retry_of: None,
+            by: None,
         })),
         Entry::Answer(Box::new(Answer {
             asked: Asked {
@@ -97,6 +100,8 @@ fn known() -> Vec<Entry> {
             at_ms: 9,
             took_ms: 250,
             wait_ms: 1500,
+            in_doubt: false,
+            perhaps_landed: false,
         }),
         Entry::Answer(Box::new(Answer {
             asked: full_asked,
@@ -123,6 +128,7 @@ fn known() -> Vec<Entry> {
             at_ms: 1800,
             operations: 0,
             stopped: false,
+            cleanup_error: None,
         }),
     ]
 }
@@ -199,6 +205,7 @@ fn a_row_nested_without_end_is_refused_and_the_stack_holds() {
         at_ms: 0,
         operations: 0,
         stopped: false,
+        cleanup_error: None,
     })]);
     let marker = b"\xa6MARKER";
     let at = row.windows(7).position(|window| window == marker).expect("it is there");
@@ -286,6 +293,82 @@ fn any_asked() -> impl Strategy<Value = Asked> {
     })
 }
 
+/// What happens to the run itself.
+fn any_turn() -> impl Strategy<Value = Entry> {
+    let awaited = prop_oneof![
+        Just(Awaited::Time),
+        any::<String>().prop_map(|why| Awaited::Attempt { why }),
+        any::<(u32, u64)>().prop_map(|(tries, since_ms)| Awaited::Poll { tries, since_ms }),
+        any::<String>().prop_map(|name| Awaited::Event { name }),
+        any::<String>().prop_map(|text| Awaited::Question { text }),
+        any::<[u8; 16]>().prop_map(|run| Awaited::Children {
+            runs: vec![RunId::from_bytes(run)]
+        }),
+    ];
+    let suspended = (any_asked(), awaited, any::<(Option<u64>, u64, u64)>()).prop_map(
+        |(asked, awaited, (wake_ms, at_ms, active_ms))| {
+            let wake = Wake {
+                at_ms: wake_ms,
+                awaited,
+            };
+            Entry::Suspended(Box::new(life::Suspended {
+                asked,
+                wake,
+                at_ms,
+                active_ms,
+            }))
+        },
+    );
+    let others = (any::<(u32, bool, u64, String)>(), any_value(), any_failure()).prop_map(
+        |((step, flag, at_ms, by), value, failure)| {
+            let error = RunError {
+                failure,
+                place: Place::default(),
+                step: Some(step),
+            };
+            match step % 5 {
+                0 => Entry::Resumed(life::Resumed {
+                    epoch: step,
+                    boot: by.clone(),
+                    at_ms,
+                    by,
+                }),
+                1 => Entry::Reopened(life::Reopened {
+                    step: flag.then_some(step),
+                    at_ms,
+                    by,
+                }),
+                2 => Entry::Resolved(Box::new(life::Resolved {
+                    step,
+                    landed: flag,
+                    value,
+                    reason: by.clone(),
+                    by,
+                    at_ms,
+                })),
+                3 => Entry::Edited(Box::new(life::Edited {
+                    file: by.clone(),
+                    version: ContentHash::of(by.as_bytes()),
+                    modules: BTreeMap::new(),
+                    api: step,
+                    input: value,
+                    at_ms,
+                    by,
+                })),
+                _ => Entry::Cleanup(Box::new(life::Cleanup {
+                    status: Status::Cancelled,
+                    error: Some(error),
+                    after_step: step,
+                    at_ms,
+                    operations: at_ms,
+                    stopped: flag,
+                })),
+            }
+        },
+    );
+    prop_oneof![suspended, others]
+}
+
 fn any_entry() -> impl Strategy<Value = Entry> {
     let numbers = || any::<(u64, u64, u32)>();
     let texts = || any::<(Option<String>, Option<String>)>();
@@ -317,6 +400,12 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 at_ms,
                 trigger: String::new(),
                 epoch,
+                parent: live.then_some(Parent {
+                    run: RunId::from_bytes(run),
+                    step: epoch,
+                }),
+                retry_of: live.then_some(RunId::from_bytes(run)),
+                by: live.then(String::new),
             }))
         });
     let intent =
@@ -340,6 +429,8 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 at_ms,
                 took_ms,
                 wait_ms,
+                in_doubt: step.is_multiple_of(2),
+                perhaps_landed: step.is_multiple_of(3),
             })
         });
     let answer = (
@@ -386,9 +477,10 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 at_ms,
                 operations: u64::from(step),
                 stopped: step.is_multiple_of(2),
+                cleanup_error: None,
             })
         });
-    prop_oneof![begun, intent, attempt, answer, ended]
+    prop_oneof![begun, intent, attempt, answer, ended, any_turn()]
 }
 
 proptest! {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use host::gate::{Gate, Silent};
+use host::gate::Silent;
 use host::id::RunId;
 use host::journal::entry::{FORMAT, INLINE_BYTES_MAX, decode, encode};
 use host::journal::{Answer, Entry, JournalError, Recorded};
@@ -93,13 +93,7 @@ fn a_missing_row_is_told_by_the_entry_that_is_not_there() {
 
 /// The code of the error for which `run` cannot be replayed.
 fn refusal(host: &TestHost, run: RunId) -> String {
-    let gate = host.gate();
-    let shut = Gate {
-        world: gate.world.shut(),
-        ground: gate.ground.clone(),
-        masks: gate.masks.clone(),
-        policies: gate.policies.clone(),
-    };
+    let shut = host.gate().shut();
     let refused = replay(&host.library(), Arc::new(shut), run, Arc::new(Silent));
     refused.expect_err("it cannot be replayed").code().to_owned()
 }

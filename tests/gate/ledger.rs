@@ -122,6 +122,9 @@ pub fn words(entries: &[Entry]) -> Vec<String> {
             Some(failure) => format!("answer {} {}", answer.asked.step, failure.code),
             None => format!("answer {}", answer.asked.step),
         },
+        Entry::Resumed(_) => "resumed".to_owned(),
+        Entry::Suspended(_) => "suspended".to_owned(),
+        Entry::Resolved(_) | Entry::Reopened(_) | Entry::Edited(_) | Entry::Cleanup(_) => "changed".to_owned(),
         Entry::Ended(_) => "ended".to_owned(),
     };
     entries.iter().map(word).collect()

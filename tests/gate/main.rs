@@ -40,6 +40,8 @@ fn order(host: &TestHost, script: &str) -> Order {
         input: Value::Map(Default::default()),
         mode: host.mode.clone(),
         trigger: "test".to_owned(),
+        by: None,
+        retry_of: None,
         observer: host.observer.clone(),
     }
 }
@@ -387,11 +389,11 @@ fn an_attempt_in_doubt_is_settled_when_no_other_may_follow() {
         .answers([lost()])
         .sightings([Ok(Sighting::CannotTell)]);
     let (mut host, _) = provider.host();
-    host.policies.per_minute.insert("acme".to_owned(), 1);
+    host.policies.circuit.threshold = 1;
     let run = host.run("acme::send(1)");
     assert_eq!(
         (run.outcome().status, code_of(&run)),
-        (Status::NeedsAttention, "RATE_LIMITED")
+        (Status::NeedsAttention, "CIRCUIT_OPEN")
     );
 }
 
@@ -505,7 +507,7 @@ fn a_circuit_outlives_its_process() {
 }
 
 #[test]
-fn a_rate_limit_is_waited_for_up_to_five_seconds() {
+fn a_rate_limit_is_waited_for_and_beyond_five_seconds_without_a_thread() {
     let provider = Provider::new(Declaration::read("acme.get"));
     let (mut host, _) = provider.host();
     host.policies.per_minute.insert("acme".to_owned(), 30);
@@ -514,9 +516,15 @@ fn a_rate_limit_is_waited_for_up_to_five_seconds() {
     assert_eq!(provider.sent_at(), [0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 4.0, 6.0]);
 
     host.policies.per_minute.insert("acme".to_owned(), 6);
-    let run = host.run("acme::send(1); acme::send(2);");
-    assert_eq!((code_of(&run), run.failure().landed), ("RATE_LIMITED", Some(false)));
-    assert!(run.failure().retry_after_ms.is_some_and(|ms| ms > 5_000));
+    let run = host.start("acme::send(1); acme::send(2);");
+    assert_eq!(run.outcome().status, Status::Suspended);
+    let waits = run.finished.record.waits.as_ref().expect("it waits");
+    assert!(waits.what.contains("rate limit of acme"), "{}", waits.what);
+    let run = host.resume(run.id()).expect("it looks again");
+    assert_eq!(run.outcome().status, Status::Suspended, "it is too early");
+    let driven = host.drive([run.id()]);
+    assert_eq!(driven.finished[&run.id()].outcome.status, Status::Succeeded);
+    assert_eq!(provider.sent_at().len(), 10);
 }
 
 #[test]

@@ -512,13 +512,7 @@ fn print_and_debug_are_shown_once_and_not_in_a_replay() {
     let run = host.run("print(\"one\"); kv::put(\"a\", 1); debug(\"two\"); print(`${kv::get(\"a\")}`);");
     assert_eq!(lines.take(), ["one", "\"two\"", "1"]);
     let observer = host.observer.clone();
-    let gate = host.gate();
-    let shut = host::gate::Gate {
-        world: gate.world.shut(),
-        ground: gate.ground.clone(),
-        masks: gate.masks.clone(),
-        policies: gate.policies.clone(),
-    };
+    let shut = host.gate().shut();
     let replayed = host::runs::replay::replay(&host.library(), Arc::new(shut), run.id(), observer).expect("it replays");
     assert!(replayed.same);
     assert_eq!(lines.take(), [""; 0], "what was said is not said again");
@@ -602,6 +596,8 @@ fn bombs_on_other_threads_do_not_touch_an_innocent_run() {
         input: Value::Map(Default::default()),
         mode: host.mode.clone(),
         trigger: "test".to_owned(),
+        by: None,
+        retry_of: None,
         observer: host.observer.clone(),
     };
     let bomb = "let m = #{}; let i = 0; loop { m[`${i}`] = `a text of some length ${i}`; i += 1; }";
@@ -698,6 +694,8 @@ fn a_cancelled_run_stops_at_its_next_operation() {
         input: Value::Map(Default::default()),
         mode: host.mode.clone(),
         trigger: "test".to_owned(),
+        by: None,
+        retry_of: None,
         observer: host.observer.clone(),
     };
     let run = runner.begin(&order).expect("it begins");

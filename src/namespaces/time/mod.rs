@@ -235,7 +235,7 @@ mod functions {
 }
 
 /// A time as scripts give it.
-fn read(ctx: &NativeCallContext<'_>, time: &Dynamic) -> ScriptResult<DateTime<Utc>> {
+pub(super) fn read(ctx: &NativeCallContext<'_>, time: &Dynamic) -> ScriptResult<DateTime<Utc>> {
     if let Ok(ms) = time.as_int() {
         return ctx.check(moment::from_ms(ms));
     }

@@ -1,0 +1,164 @@
+//! Events: what somebody outside says has happened, for runs that wait for it.
+//!
+//! Events of one name are numbered. Each waiting run remembers how far it has come, so it sees every event once, in
+//! order, and also one that came between its beginning and its wait. Whoever waits and whoever emits both write the
+//! name's head row, each on the condition that it has not moved: so no event comes unseen between a look and a wait.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::id::RunId;
+use crate::store::keys::{self, Place, Space};
+use crate::store::tx::Ground;
+use crate::store::{Batch, Durability, Precondition, Realm, Row, StoreError, Tx};
+use crate::value::Value;
+
+/// The longest name.
+pub const NAME_BYTES_MAX: usize = 200;
+
+/// The most that an event carries.
+pub const DATA_BYTES_MAX: usize = 64 * 1024;
+
+/// Events of one name that are kept.
+const KEPT_MAX: u64 = 1000;
+
+/// Runs that one event wakes.
+const WAITERS_MAX: usize = 10_000;
+
+const CONFLICTS_MAX: u32 = 10_000;
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Head {
+    next: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Event {
+    at_ms: i64,
+    data: Value,
+}
+
+/// How far a run has come with the events of a name.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Waiter {
+    next: u64,
+    waits: bool,
+}
+
+fn head_key(realm: Realm, name: &str) -> Vec<u8> {
+    keys::named(Space::Event, &[&realm.to_string(), name])
+}
+
+fn event_key(realm: Realm, name: &str, number: u64) -> Vec<u8> {
+    keys::named(Space::Event, &[&realm.to_string(), name, &format!("{number:020}")])
+}
+
+fn waiter_key(realm: Realm, name: &str, run: RunId) -> Vec<u8> {
+    keys::named(Space::Waiter, &[&realm.to_string(), name, &run.to_string()])
+}
+
+/// The next event called `name` for `run`, which began at `since_ms`. Without one, `tx` registers the run as waiting.
+pub fn next(tx: &mut Tx<'_>, run: RunId, name: &str, since_ms: i64) -> Result<Option<Value>, StoreError> {
+    let (realm, key) = (tx.realm, waiter_key(tx.realm, name, run));
+    let head_key = head_key(realm, name);
+    let head_row = tx.get(&head_key)?;
+    let head: Head = read(head_row.as_ref())?;
+    let waiter: Waiter = read(tx.get(&key)?.as_ref())?;
+    let mut number = waiter.next.max(head.next.saturating_sub(KEPT_MAX));
+    while number < head.next {
+        let event = tx.get(&event_key(realm, name, number))?;
+        number += 1;
+        let Some(event) = event else { continue };
+        let event: Event = read_row(&event)?;
+        if event.at_ms >= since_ms {
+            let come = Waiter {
+                next: number,
+                waits: false,
+            };
+            tx.batch.put(key, write(&come));
+            return Ok(Some(event.data));
+        }
+    }
+    let waits = Waiter {
+        next: number,
+        waits: true,
+    };
+    tx.batch.put(key, write(&waits));
+    tx.unchanged(&head_key, head_row.as_ref());
+    tx.batch.put(head_key, write(&head));
+    Ok(None)
+}
+
+/// Says that `name` has happened. Durable when this returns; gives the runs that were waiting for it.
+pub fn emit(
+    ground: &Ground,
+    realm: Realm,
+    name: &str,
+    data: &Value,
+    at_ms: i64,
+    durability: Durability,
+) -> Result<Vec<RunId>, StoreError> {
+    StoreError::check_size("the name of the event", name.len(), NAME_BYTES_MAX)?;
+    StoreError::check_size("the event's data", data.size(), DATA_BYTES_MAX)?;
+    let mut conflicts = 0;
+    loop {
+        let head_key = head_key(realm, name);
+        let row = ground.store.get(&head_key)?;
+        let head: Head = read(row.as_ref())?;
+        let mut batch = Batch::new();
+        let precondition = row
+            .as_ref()
+            .map_or(Precondition::Absent, |row| Precondition::At(row.version));
+        batch.require(head_key.clone(), precondition);
+        batch.put(head_key, write(&Head { next: head.next + 1 }));
+        let event = Event {
+            at_ms,
+            data: data.clone(),
+        };
+        batch.put(event_key(realm, name, head.next), write(&event));
+        if let Some(old) = head.next.checked_sub(KEPT_MAX) {
+            batch.delete(event_key(realm, name, old));
+        }
+        let waiting = waiting(ground, realm, name)?;
+        for run in &waiting {
+            batch.put(keys::wake(0, *run), Vec::new());
+        }
+        match ground.store.commit(batch, durability) {
+            Ok(_) => return Ok(waiting),
+            Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn waiting(ground: &Ground, realm: Realm, name: &str) -> Result<Vec<RunId>, StoreError> {
+    let prefix = keys::named(Space::Waiter, &[&realm.to_string(), name]);
+    let (low, high) = keys::prefix_range(prefix);
+    let rows = ground.store.scan((low, high), WAITERS_MAX, false)?;
+    let mut runs = Vec::new();
+    for (key, row) in &rows {
+        let Some(Place::Named { names, .. }) = keys::parse(key) else {
+            continue;
+        };
+        let waiter: Waiter = read_row(row)?;
+        if let (true, Some(Ok(run))) = (waiter.waits, names.last().map(|name| name.parse())) {
+            runs.push(run);
+        }
+    }
+    Ok(runs)
+}
+
+fn write(row: &impl Serialize) -> Vec<u8> {
+    rmp_serde::to_vec_named(row).expect("it is plain data")
+}
+
+fn read<T: DeserializeOwned + Default>(row: Option<&Row>) -> Result<T, StoreError> {
+    row.map_or_else(|| Ok(T::default()), read_row)
+}
+
+fn read_row<T: DeserializeOwned>(row: &Row) -> Result<T, StoreError> {
+    rmp_serde::from_slice(&row.value).map_err(|error| StoreError::Corrupt {
+        path: "an event".into(),
+        reason: error.to_string(),
+    })
+}

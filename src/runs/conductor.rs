@@ -1,0 +1,230 @@
+//! Keeps runs moving until all are at rest: those that can go on get a thread, those that wait have none.
+//!
+//! A run that is suspended is taken up again when its time comes or when somebody says that it is ready; runs that a
+//! run starts are taken up as they are created. What waits longer than the conductor's patience, or for somebody
+//! outside, is left as it is, on disk.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::library::Library;
+use super::resume::{Resume, ResumeError};
+use super::runner::{Finished, Runner};
+use crate::gate::Observer;
+use crate::id::RunId;
+use crate::journal::Status;
+use crate::script::{RunHandle, Script};
+
+/// Runs that have a thread at the same time.
+const THREADS_MAX: usize = 32;
+
+/// How soon the conductor sees that it is to stop.
+const SEEN_WITHIN: Duration = Duration::from_millis(100);
+
+/// Drives runs.
+pub struct Conductor {
+    pub runner: Runner,
+    pub library: Library,
+    /// Said of every run that is taken up again.
+    pub by: String,
+    /// Who watches a run.
+    pub observe: Box<dyn Fn(RunId) -> Arc<dyn Observer> + Send + Sync>,
+    /// How long to wait for the time of a suspended run.
+    pub patience: Duration,
+    /// Set to cancel what is at work, and to wait for nothing more.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// A run to be driven.
+pub enum Task {
+    Begun(RunHandle, Arc<Script>),
+    /// To be taken over, if it can go on.
+    Resume(RunId),
+}
+
+/// What came of it.
+#[derive(Default)]
+pub struct Driven {
+    /// Every run that was driven, as it came to rest last.
+    pub finished: BTreeMap<RunId, Finished>,
+    pub failed: BTreeMap<RunId, ResumeError>,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Task>,
+    /// Runs at work, with the flag that stops them.
+    active: BTreeMap<RunId, Option<Arc<AtomicBool>>>,
+    /// Runs at work of which was said that they can go on.
+    again: BTreeSet<RunId>,
+    /// Runs that the caller named, and not somebody in passing.
+    named: BTreeSet<RunId>,
+    /// Suspended runs by when they go on, in Unix milliseconds.
+    timers: BTreeSet<(i64, RunId)>,
+    driven: Driven,
+}
+
+impl Conductor {
+    /// Drives `tasks`, and whatever comes of them, until nothing moves any more.
+    pub fn drive(&self, tasks: impl IntoIterator<Item = Task>) -> Driven {
+        let queue: VecDeque<Task> = tasks.into_iter().collect();
+        let named = |task: &Task| match task {
+            Task::Begun(..) => None,
+            Task::Resume(run) => Some(*run),
+        };
+        let state = Mutex::new(State {
+            named: queue.iter().filter_map(named).collect(),
+            queue,
+            ..State::default()
+        });
+        let clock = &self.runner.gate.world.clock;
+        std::thread::scope(|scope| {
+            loop {
+                let stopping = self.stop.load(Ordering::Relaxed);
+                let mut now = lock(&state);
+                self.take_ready(&mut now, stopping);
+                while now.active.len() < THREADS_MAX
+                    && let Some(task) = now.queue.pop_front()
+                {
+                    if self.begin(&mut now, &task) {
+                        let state = &state;
+                        scope.spawn(move || self.carry(task, state));
+                    }
+                }
+                let at_work = !now.active.is_empty();
+                let next_ms = now.timers.first().map(|(at_ms, _)| *at_ms);
+                drop(now);
+                let left = next_ms.map(|at_ms| Duration::from_millis((at_ms - clock.unix_ms()).max(0) as u64));
+                match left {
+                    // Told at once when something moves; the rest only sees flags.
+                    _ if at_work => self.wait_for_change(&state, left),
+                    Some(left) if left <= self.patience && !stopping => clock.sleep(left.min(self.slice())),
+                    _ => break,
+                }
+            }
+        });
+        let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        state.driven
+    }
+
+    /// A clock that does not wait is not kept waiting in pieces.
+    fn slice(&self) -> Duration {
+        if self.patience == Duration::MAX {
+            Duration::MAX
+        } else {
+            SEEN_WITHIN
+        }
+    }
+
+    fn wait_for_change(&self, state: &Mutex<State>, left: Option<Duration>) {
+        let active = lock(state).active.len();
+        let ready = &self.runner.gate.ready;
+        let patience = left.map_or(SEEN_WITHIN, |left| left.clamp(Duration::from_millis(1), SEEN_WITHIN));
+        let runs = ready.take(patience, || lock(state).active.len() < active);
+        let mut now = lock(state);
+        for run in runs {
+            now.wake(run);
+        }
+    }
+
+    /// Moves what can go on to the queue.
+    fn take_ready(&self, now: &mut State, stopping: bool) {
+        for run in self.runner.gate.ready.take(Duration::ZERO, || true) {
+            now.wake(run);
+        }
+        if stopping {
+            now.queue.retain(|task| matches!(task, Task::Begun(..)));
+            now.timers.clear();
+            for flag in now.active.values().flatten() {
+                flag.store(true, Ordering::Relaxed);
+            }
+            return;
+        }
+        let now_ms = self.runner.gate.world.clock.unix_ms();
+        while let Some(&(at_ms, run)) = now.timers.first().filter(|(at_ms, _)| *at_ms <= now_ms) {
+            now.timers.remove(&(at_ms, run));
+            now.wake(run);
+        }
+    }
+
+    /// Notes that a task has a thread; `false` when its run has one already.
+    fn begin(&self, now: &mut State, task: &Task) -> bool {
+        let (run, flag) = match task {
+            Task::Begun(handle, _) => (handle.tape().run, Some(handle.stop_flag())),
+            Task::Resume(run) => (*run, None),
+        };
+        if now.active.contains_key(&run) {
+            now.again.insert(run);
+            return false;
+        }
+        now.active.insert(run, flag);
+        true
+    }
+
+    fn carry(&self, task: Task, state: &Mutex<State>) {
+        let (run, finished) = match task {
+            Task::Begun(handle, script) => {
+                let run = handle.tape().run;
+                (run, self.runner.finish(&handle, &script).map_err(ResumeError::from))
+            }
+            Task::Resume(run) => (run, self.resume(run, state)),
+        };
+        let mut now = lock(state);
+        now.active.remove(&run);
+        now.at_rest(run, finished);
+        drop(now);
+        self.runner.gate.ready.stir();
+    }
+
+    fn resume(&self, run: RunId, state: &Mutex<State>) -> Result<Finished, ResumeError> {
+        let how = Resume {
+            by: self.by.clone(),
+            observer: (self.observe)(run),
+        };
+        let (handle, script) = self.runner.take_over(&self.library, run, &how)?;
+        lock(state).active.insert(run, Some(handle.stop_flag()));
+        Ok(self.runner.finish(&handle, &script)?)
+    }
+}
+
+impl State {
+    /// Puts `run` into the queue, or remembers that it has to be looked at again.
+    fn wake(&mut self, run: RunId) {
+        if self.active.contains_key(&run) {
+            self.again.insert(run);
+        } else {
+            self.queue.push_back(Task::Resume(run));
+        }
+    }
+
+    fn at_rest(&mut self, run: RunId, finished: Result<Finished, ResumeError>) {
+        self.timers.retain(|(_, timed)| *timed != run);
+        match finished {
+            Ok(finished) => {
+                let suspended = finished.record.status == Status::Suspended;
+                if let Some(until_ms) = finished.record.waits.as_ref().and_then(|waits| waits.until_ms) {
+                    self.timers.insert((until_ms, run));
+                }
+                if self.again.remove(&run) && suspended {
+                    self.queue.push_back(Task::Resume(run));
+                }
+                self.driven.failed.remove(&run);
+                self.driven.finished.insert(run, finished);
+            }
+            // It was said to be ready when it was not: it is over, or somebody else has it.
+            Err(ResumeError::Over { .. } | ResumeError::Busy(_)) if !self.named.contains(&run) => {
+                self.again.remove(&run);
+            }
+            Err(error) => {
+                self.again.remove(&run);
+                self.driven.failed.insert(run, error);
+            }
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,79 @@
+//! Which runs are not over, after a host was stopped or in its normal life.
+
+use std::ops::Bound;
+
+use crate::id::RunId;
+use crate::journal::{JournalError, RunRecord, Status};
+use crate::store::keys::{self, Place};
+use crate::store::tx::Ground;
+use crate::store::{Batch, Durability, KeyRange, Store};
+
+/// Rows read at a time: no snapshot is held for long.
+const ROWS_AT_ONCE: usize = 1024;
+
+/// The runs that have a thread, had one when their host was stopped, or wait for one; oldest first.
+pub fn unfinished(ground: &Ground) -> Result<Vec<RunId>, JournalError> {
+    let mut runs = Vec::new();
+    each_key(&*ground.store, keys::all_open(), |place| {
+        if let Place::Open(run) = place {
+            runs.push(run);
+        }
+    })?;
+    Ok(runs)
+}
+
+/// The suspended runs whose time has come, or for whom something else has.
+pub fn due(ground: &Ground, now_ms: i64) -> Result<Vec<RunId>, JournalError> {
+    let mut rows = Vec::new();
+    each_key(&*ground.store, keys::wakes_until(now_ms), |place| {
+        if let Place::Wake { at_ms, run } = place {
+            rows.push((at_ms, run));
+        }
+    })?;
+    let mut runs = Vec::new();
+    for (at_ms, run) in rows {
+        let waits = match RunRecord::get(&*ground.store, run) {
+            Ok(record) => record.status == Status::Suspended,
+            Err(JournalError::NoSuchRun(_)) => false,
+            Err(error) => return Err(error),
+        };
+        if waits {
+            runs.push(run);
+        } else {
+            // It was woken by something else, and left this behind.
+            let mut batch = Batch::new();
+            batch.delete(keys::wake(at_ms, run));
+            ground.store.commit(batch, Durability::Soon)?;
+        }
+    }
+    runs.sort();
+    runs.dedup();
+    Ok(runs)
+}
+
+/// The runs that `parent` started, oldest first.
+pub fn children(store: &dyn Store, parent: RunId) -> Result<Vec<RunId>, JournalError> {
+    let mut runs = Vec::new();
+    each_key(store, keys::children(parent), |place| {
+        if let Place::Child { child, .. } = place {
+            runs.push(child);
+        }
+    })?;
+    Ok(runs)
+}
+
+fn each_key(store: &dyn Store, range: KeyRange, mut see: impl FnMut(Place)) -> Result<(), JournalError> {
+    let (mut low, high) = range;
+    loop {
+        let rows = store.scan((low, high.clone()), ROWS_AT_ONCE, false)?;
+        for (key, _) in &rows {
+            if let Some(place) = keys::parse(key) {
+                see(place);
+            }
+        }
+        match rows.last() {
+            Some((key, _)) if rows.len() == ROWS_AT_ONCE => low = Bound::Excluded(key.clone()),
+            _ => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! A run goes on where its journal ends: after its host was stopped, after a wait, or after what ended it was mended.
+//!
+//! The script is the one the run is pinned to, and runs again from its start; the journal answers as far as it
+//! reaches. Its mode, too, is that of its beginning.
+
+use std::sync::Arc;
+
+use super::library::{Library, LibraryError};
+use super::runner::{Finished, Runner};
+use crate::gate::{Observer, Resumption, Tape};
+use crate::id::{RunId, StepNo};
+use crate::journal::{JournalError, Recorded, RunRecord, Status};
+use crate::script::{API_VERSION, RunHandle, Script};
+use crate::store::StoreError;
+
+/// Why a run does not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("run {} is at work in another process", .0.short())]
+    Busy(RunId),
+    #[error("run {} is {status}: there is nothing to go on with", .run.short())]
+    Over { run: RunId, status: Status },
+    #[error(
+        "nobody knows whether step {step} of run {} landed: decide it with `host resolve {} {step} --landed` or \
+         `--not-landed`",
+        .run.short(), .run.short()
+    )]
+    InDoubt { run: RunId, step: StepNo },
+    #[error(
+        "run {} was ended by its script or a limit ({code}), and would be again; give a mended one: \
+         `host resume {} --with FILE`",
+        .run.short(), .run.short()
+    )]
+    NeedsEdit { run: RunId, code: String },
+    #[error("run {} began with version {api} of the script functions, and this host has {API_VERSION}", .run.short())]
+    HostChanged { run: RunId, api: u32 },
+}
+
+impl ResumeError {
+    pub fn code(&self) -> &str {
+        match self {
+            ResumeError::Journal(error) => error.code(),
+            ResumeError::Library(error) => error.code(),
+            ResumeError::Store(error) => error.code(),
+            ResumeError::Busy(_) => "RUN_BUSY",
+            ResumeError::Over { .. } => "RUN_OVER",
+            ResumeError::InDoubt { .. } => "STEP_IN_DOUBT",
+            ResumeError::NeedsEdit { .. } => "RESUME_NEEDS_EDIT",
+            ResumeError::HostChanged { .. } => "HOST_CHANGED",
+        }
+    }
+}
+
+/// Who resumes a run, and who watches it.
+pub struct Resume {
+    pub by: String,
+    pub observer: Arc<dyn Observer>,
+}
+
+impl Runner {
+    /// Takes `run` over and runs it until it is at rest.
+    pub fn resume(&self, library: &Library, run: RunId, how: &Resume) -> Result<Finished, ResumeError> {
+        let (handle, script) = self.take_over(library, run, how)?;
+        Ok(self.finish(&handle, &script)?)
+    }
+
+    /// Takes `run` over: from here on nobody else can write on its journal.
+    pub fn take_over(
+        &self,
+        library: &Library,
+        run: RunId,
+        how: &Resume,
+    ) -> Result<(RunHandle, Arc<Script>), ResumeError> {
+        let gate = &self.gate;
+        let record = RunRecord::get(&*gate.ground.store, run)?;
+        let now_ms = gate.world.clock.unix_ms();
+        let is_held = |lease| gate.owner.is_held(lease, now_ms);
+        if record.status == Status::Running && record.lease.as_ref().is_some_and(is_held) {
+            return Err(ResumeError::Busy(run));
+        }
+        let recorded = Recorded::load(&gate.ground, run)?;
+        let how_on = Resumption {
+            by: how.by.clone(),
+            reopens: reopens(&record, &recorded)?,
+        };
+        if recorded.begun.api != API_VERSION {
+            let api = recorded.begun.api;
+            return Err(ResumeError::HostChanged { run, api });
+        }
+        let script = library.pinned(&*gate.ground.store, &recorded.begun)?;
+        let tape = Tape::resume(gate, recorded, &record, &how_on, how.observer.clone());
+        let tape = tape.map_err(|error| match error {
+            StoreError::Conflict { .. } => ResumeError::Busy(run),
+            error => error.into(),
+        })?;
+        Ok((RunHandle::new(gate.clone(), tape), script))
+    }
+}
+
+/// What of the run's end is taken back, if it has one; or why it cannot go on.
+fn reopens(record: &RunRecord, recorded: &Recorded) -> Result<Option<Option<StepNo>>, ResumeError> {
+    let run = record.run;
+    let Some(end) = &recorded.ended else {
+        return Ok(None);
+    };
+    let in_doubt = recorded.steps.iter().find(|(_, step)| step.is_in_doubt());
+    if let Some((&step, _)) = in_doubt {
+        return Err(ResumeError::InDoubt { run, step });
+    }
+    let status = end.status;
+    match (&end.error, status) {
+        (_, Status::NeedsAttention) => Ok(Some(None)),
+        (Some(error), Status::Failed) => match error.step {
+            Some(step) if !NOT_MENDED_BY_TIME.contains(&error.failure.code.as_str()) => Ok(Some(Some(step))),
+            // The disk was full, or broken: nothing of the run itself is wrong.
+            None if error.failure.code.starts_with("STORE_") => Ok(Some(None)),
+            _ => {
+                let code = error.failure.code.clone();
+                Err(ResumeError::NeedsEdit { run, code })
+            }
+        },
+        _ => Err(ResumeError::Over { run, status }),
+    }
+}
+
+/// Ends of runs that come with a step, and come again however often it is asked.
+const NOT_MENDED_BY_TIME: [&str; 2] = ["NONDETERMINISM", "NOT_RECORDED"];

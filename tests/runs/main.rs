@@ -1,0 +1,5 @@
+//! Runs that go on: after a stop, after a wait, beside other runs.
+
+mod children;
+mod resume;
+mod waits;
