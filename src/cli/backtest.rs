@@ -40,7 +40,8 @@ pub struct Args {
     /// How far to go back.
     #[arg(long, value_name = "TIME", default_value = "7d")]
     since: String,
-    /// Only runs of which this holds: status=succeeded, failed, cancelled, needs_attention or running.
+    /// Only runs of which this holds: status=succeeded, failed, cancelled, needs_attention, suspended, running
+    /// or queued.
     #[arg(long = "where", value_name = "FIELD=VALUE")]
     condition: Option<String>,
     /// How many runs to ask at most, the newest first.
@@ -121,7 +122,9 @@ fn progress(runs: usize, out: &Out) -> indicatif::ProgressBar {
 }
 
 fn status(condition: &str) -> Result<Status, CliError> {
-    const KNOWN: [Status; 5] = [
+    const KNOWN: [Status; 7] = [
+        Status::Queued,
+        Status::Suspended,
         Status::Succeeded,
         Status::Failed,
         Status::Cancelled,

@@ -9,7 +9,7 @@ use super::error::CliError;
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, excerpt, moment, plain};
 use crate::app::App;
 use crate::gate::Missing;
-use crate::journal::{Asked, Begun, Outcome};
+use crate::journal::{Asked, Begun, Outcome, Status};
 use crate::report::changes::FieldChange;
 use crate::report::whatif::{about, came_of_it, differences, mark, remarks, result_changes, verdict};
 use crate::runs::diff::{Diff, Verdict};
@@ -365,12 +365,18 @@ pub fn in_words(outcome: &Outcome, out: &Out) -> String {
             excerpt(&error.failure.message, 100),
             error.step.map(|step| format!(" (step {step})")).unwrap_or_default(),
         ),
-        None => format!(
-            "{} {}",
-            out.paint(GOOD, &outcome.status.to_string()),
-            excerpt(&outcome.value.to_string(), 100)
-        ),
+        None if outcome.value.is_unit() => status(outcome, out),
+        None => format!("{} {}", status(outcome, out), excerpt(&outcome.value.to_string(), 100)),
     }
+}
+
+fn status(outcome: &Outcome, out: &Out) -> String {
+    let style = if outcome.status == Status::Succeeded {
+        GOOD
+    } else {
+        CAREFUL
+    };
+    out.paint(style, &outcome.status.to_string())
 }
 
 fn sum(whatif: &WhatIf, out: &Out) -> String {

@@ -1,29 +1,25 @@
 //! A what-if's answers: an edited script over a recorded world, every door shut.
 //!
-//! What is asked the same as on record is answered the same ([`super::matching`]). Calls of the store are computed anew,
-//! twice: over the store as the what-if has left it, and over the store as the record had it at that step. Where both
-//! say the same, the edit made no difference there and the recorded answer stands; where not, the first counts. So the
-//! edited script reads back what it wrote, though the record tells only what its own script has read.
+//! What is asked the same as on record is answered the same ([`super::matching`]); calls of the store are computed anew
+//! ([`super::recompute`]), and time passes where a script waits ([`super::passing`]).
 //!
 //! Where the record has nothing, clock and chance go on from what is known, a provider that was simulated in the run
 //! is simulated again, and for the rest [`Missing`] decides.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::errand::Act;
 use super::matching::{Match, Matching, Sites};
 use super::perform::{refuse_here, simulate};
+use super::recompute::{Past, Rendering, rendered};
 use super::stop::{Halt, Stop};
 use super::tape::{Tape, describe};
-use super::{Gate, How, Local, attempts, governance, local, mode, panic};
+use super::{Gate, How, Local, governance, local, mode};
 use crate::effect::{Class, Effect, Failure};
 use crate::id::StepNo;
 use crate::io::clock::{Clock, RecordedClock};
 use crate::journal::{Answer, Asked, Recorded, Step};
-use crate::store::tx::Ground;
-use crate::store::{Batch, Durability, StoreError, Tx};
+use crate::store::{Durability, StoreError, Tx};
 use crate::value::Value;
 
 /// What happens when the record cannot answer.
@@ -86,38 +82,14 @@ pub struct Given {
     pub note: Option<String>,
 }
 
-/// Out of which text a prompt would be rendered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rendering {
-    /// As the run had it: its recorded answer stands.
-    Recorded,
-    /// Out of a text that was given for this what-if.
-    Edited,
-    /// Out of the file as it is now, since the record has none.
-    OnDisk,
-}
-
-/// A change of the store that the recorded run made.
-pub type RecordedWrite = Box<dyn Fn(&mut Tx<'_>) -> Result<(), StoreError> + Send>;
-
-/// The store of a what-if.
-pub struct Past {
-    /// As the record had it, up to the step that was reached; the gate's own ground is as the what-if has left it.
-    pub then: Ground,
-    /// What the recorded run wrote, by step.
-    pub writes: BTreeMap<StepNo, RecordedWrite>,
-    /// Set when what lies below both was asked for something that the record does not show.
-    pub blind: Arc<AtomicBool>,
-}
-
 /// The record of a run, and how far an edited script has come in it.
 pub struct Aligned {
     pub(super) recorded: Recorded,
     pub(super) matching: Matching,
     pub(super) missing: Missing,
-    past: Past,
+    pub(super) past: Past,
     /// The latest step that was asked for: what was written before it is in the store of then.
-    reached: StepNo,
+    pub(super) reached: StepNo,
     pub(super) clock: Arc<RecordedClock>,
     rendering: Box<dyn Fn(&Asked) -> Rendering + Send>,
     pub(super) given: Vec<Given>,
@@ -150,8 +122,9 @@ impl Aligned {
         self.given
     }
 
+    /// A child that only the what-if starts must have another id than any on record, or it would be taken for that.
     pub(super) fn generation(&self) -> u32 {
-        self.recorded.generation
+        !self.recorded.generation
     }
 }
 
@@ -283,81 +256,6 @@ impl Aligned {
         })
     }
 
-    fn stored(
-        &mut self,
-        gate: &Gate,
-        tape: &mut Tape,
-        asked: Asked,
-        recorded: Option<StepNo>,
-        closure: &dyn Fn(&mut Local<'_>) -> Result<Value, StoreError>,
-    ) -> Result<Found, StoreError> {
-        let (realm, now_ms) = (tape.mode.realm(), tape.now_ms(gate));
-        self.past.blind.store(false, Ordering::Relaxed);
-        let (now, tx) = local::compute(gate, &gate.ground, realm, now_ms, closure)?;
-        let is_blind = self.past.blind.swap(false, Ordering::Relaxed);
-        let (is_read, batch) = (tx.batch.is_empty(), tx.batch);
-        let on_record = self.on_record(recorded, &asked);
-        // Moved to after what came later: the store of then has gone on, and tells nothing of that step any more.
-        let is_late = recorded.is_some_and(|step| step < self.reached);
-        if let (Some(step), Some(answer)) = (recorded.filter(|_| !is_late), &on_record) {
-            let (then, _) = local::compute(gate, &self.past.then, realm, now_ms, closure)?;
-            if now == then {
-                self.change_as_recorded(gate, tape, step, answer, now.is_ok().then_some(batch))?;
-                return Ok(Found::new(answer.clone(), Origin::Record));
-            }
-            commit(gate, &now, batch)?;
-            // A count over what the record shows is off by what it does not show, then as now.
-            let now = match (&answer.value, &then, &now) {
-                (Value::Int(on_record), Ok(Value::Int(then)), Ok(Value::Int(now))) => {
-                    Ok(Value::Int(on_record.saturating_add(now.saturating_sub(*then))))
-                }
-                _ => now,
-            };
-            let answer = gate.settle(tape.answer_to(gate, asked), now);
-            return Ok(Found::new(answer, Origin::Computed));
-        }
-        commit(gate, &now, batch)?;
-        if let Some(answer) = on_record.filter(|_| is_blind) {
-            return Ok(Found::new(answer, Origin::Guessed));
-        }
-        let answer = gate.settle(tape.answer_to(gate, asked), now);
-        if !is_blind {
-            return Ok(Found::new(answer, Origin::Computed));
-        }
-        // A change happens whatever was there before; only its answer may be off.
-        Ok(match &self.missing {
-            Missing::Simulate => Found::new(answer, Origin::Guessed),
-            _ if !is_read => Found::new(answer, Origin::Guessed),
-            Missing::Stop => nowhere(answer),
-            Missing::Ask(_) => self.ask(gate, answer),
-        })
-    }
-
-    /// Changes the store of now as the record says that `step` changed the store of then: what the record does not
-    /// show may make `computed`, the change over what it does show, another one.
-    fn change_as_recorded(
-        &self,
-        gate: &Gate,
-        tape: &mut Tape,
-        step: StepNo,
-        answer: &Answer,
-        computed: Option<Batch>,
-    ) -> Result<(), StoreError> {
-        let batch = match (&answer.error, computed, self.past.writes.get(&step)) {
-            (Some(_), ..) => return Ok(()),
-            (None, Some(batch), _) => batch,
-            (None, None, None) => return Ok(()),
-            (None, None, Some(write)) => {
-                let mut tx = Tx::new(&gate.ground, tape.mode.realm(), tape.now_ms(gate));
-                match write(&mut tx) {
-                    Ok(()) => tx.batch,
-                    Err(_) => return Ok(()),
-                }
-            }
-        };
-        gate.ground.store.commit(batch, Durability::Soon).map(drop)
-    }
-
     fn local(
         &mut self,
         gate: &Gate,
@@ -487,14 +385,6 @@ impl Aligned {
     }
 }
 
-/// Makes the change of a call of the store that did not fail.
-fn commit(gate: &Gate, outcome: &Result<Value, Failure>, batch: Batch) -> Result<(), StoreError> {
-    if outcome.is_ok() && !batch.is_empty() {
-        gate.ground.store.commit(batch, Durability::Soon)?;
-    }
-    Ok(())
-}
-
 /// Why an answer is a simulation that no record has.
 const NOT_RECORDED: &str = "it is not on record";
 
@@ -511,35 +401,6 @@ fn unanswered_note(step: &Step) -> &'static str {
         true => "it was asked for, and its answer is not on record",
         false => "it was sent, and nobody knows whether it landed",
     }
-}
-
-/// Renders a prompt in a world that holds nothing but the texts of prompts.
-fn rendered(
-    gate: &Gate,
-    tape: &Tape,
-    effect: &Effect<'_>,
-    asked: Asked,
-    act: &dyn Act,
-    on_record: Option<Answer>,
-    rendering: Rendering,
-) -> Found {
-    let mut kept = attempts::Kept::default();
-    let step = asked.step;
-    let outcome = attempts::with_errand(gate, tape, effect, "", step, &mut kept, |errand| {
-        panic::caught(|| act.carry_out(errand))
-    });
-    let answer = gate.settle(tape.answer_to(gate, asked), outcome.map_err(|fault| fault.failure));
-    let same = |on_record: &Answer| on_record.value == answer.value && on_record.error == answer.error;
-    let origin = match on_record {
-        Some(on_record) if same(&on_record) => Origin::Record,
-        _ => Origin::Computed,
-    };
-    let note = match rendering {
-        Rendering::Edited if origin == Origin::Computed => Some("with the edited prompt".to_owned()),
-        Rendering::OnDisk => Some("the record has no text of it: rendered from its file as it is now".to_owned()),
-        _ => None,
-    };
-    Found { answer, origin, note }
 }
 
 /// The time that a script was told by its clock.

@@ -51,9 +51,12 @@ impl Sites {
 }
 
 /// Steps by the place they were asked at, each place's in order.
-type Places = BTreeMap<(Option<String>, u32, u32), VecDeque<StepNo>>;
+type Places = BTreeMap<Spot, VecDeque<StepNo>>;
 
-fn spot(place: &Place) -> (Option<String>, u32, u32) {
+/// Module, line and column.
+type Spot = (Option<String>, u32, u32);
+
+fn spot(place: &Place) -> Spot {
     (place.module.clone(), place.line, place.column)
 }
 
@@ -114,7 +117,7 @@ impl Matching {
         let key = key(asked);
         let before = self.sites.before(&asked.place).map(|place| spot(&place));
         let open = self.open.entry(key.clone()).or_default();
-        let first = |wanted: &dyn Fn(&(Option<String>, u32, u32)) -> bool| {
+        let first = |wanted: &dyn Fn(&Spot) -> bool| {
             let fronts = open.iter().filter(|(spot, _)| wanted(spot));
             let fronts = fronts.filter_map(|(spot, steps)| Some((*steps.front()?, spot.clone())));
             fronts.min_by_key(|(step, _)| *step)
@@ -196,6 +199,9 @@ mod tests {
             at_ms: 0,
             trigger: "test".to_owned(),
             epoch: 1,
+            by: None,
+            parent: None,
+            retry_of: None,
         };
         let answer = |asked: &Asked| {
             Entry::Answer(Box::new(Answer {

@@ -10,6 +10,7 @@
 //! | [`poll`] | has it a value by now? |
 //! | [`ready`] | which runs can go on? |
 //! | [`history`] | what have earlier owners done of this step? |
+//! | [`recompute`] | and what must be computed anew? |
 //! | [`passing`] | and what becomes of a wait there? |
 //! | [`mode`] | is this provider live in this run? |
 //! | [`governance`] | may this be published? |
@@ -42,12 +43,13 @@ pub mod perform;
 pub mod poll;
 pub mod rate;
 pub mod ready;
+pub mod recompute;
 pub mod state;
 pub mod stop;
 pub mod tape;
 pub mod waiting;
 
-pub use aligned::{Aligned, Given, Missing, Origin, Past, Rendering};
+pub use aligned::{Aligned, Given, Missing, Origin};
 pub use backoff::BackoffSettings;
 pub use circuit::CircuitSettings;
 pub use course::{Resumption, ScriptEnd};
@@ -59,6 +61,7 @@ pub use matching::Sites;
 pub use observer::{Notice, Observer, Silent};
 pub use perform::{How, perform};
 pub use ready::{Birth, Born, Playbooks, Ready};
+pub use recompute::{Past, RecordedWrite, Rendering};
 pub use stop::{Halt, Stop};
 pub use tape::{Beyond, Tape};
 pub use waiting::{Look, Waiting};

@@ -113,11 +113,12 @@ impl Aligned {
             Some(_) => Origin::Record,
             None => Origin::Derived,
         };
+        let note = format!("the run waits here for {}", suspended.wake.awaited.in_words());
         self.given.push(Given {
             answer,
             recorded,
             origin,
-            note: Some("the run waits here".to_owned()),
+            note: Some(note),
         });
         tape.suspension(&suspended)
     }

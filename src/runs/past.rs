@@ -9,7 +9,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::gate::aligned::RecordedWrite;
+use crate::gate::RecordedWrite;
 use crate::id::StepNo;
 use crate::journal::{Answer, Recorded};
 use crate::store::content::Content;
