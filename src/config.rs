@@ -27,6 +27,8 @@ pub struct FileConfig {
     pub gate: GateConfig,
     pub limits: ScriptLimits,
     pub collections: BTreeMap<String, CollectionConfig>,
+    /// People by name, with the roles that questions of runs may demand.
+    pub people: BTreeMap<String, Vec<String>>,
     pub providers: BTreeMap<String, toml::Table>,
 }
 

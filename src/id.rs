@@ -28,12 +28,14 @@ impl RunId {
         RunId(ulid::Ulid::from_parts(born_ms.max(0) as u64, chance).0)
     }
 
-    /// The run that `parent` starts at a step: the same whenever it is asked.
+    /// The run that `parent` starts at a step: the same whenever it is asked. It sorts after its parent, and its short
+    /// form is another.
     pub fn child(parent: RunId, step: StepNo, generation: u32, index: u32) -> RunId {
         let name = format!("{parent} {step} {generation} {index}");
         let digest = ContentHash::of(name.as_bytes());
         let chance = digest.as_bytes().first_chunk::<16>().expect("a digest has 32 bytes");
-        RunId::new(parent.born_ms(), u128::from_be_bytes(*chance))
+        let after_ms = i64::from(step) * 1024 + i64::from(index) + 1;
+        RunId::new(parent.born_ms() + after_ms, u128::from_be_bytes(*chance))
     }
 
     /// Unix milliseconds at which the run was created.

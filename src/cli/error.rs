@@ -9,6 +9,7 @@ use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::effect::{Failure, Place};
 use crate::journal::JournalError;
+use crate::runs::ResumeError;
 use crate::runs::library::LibraryError;
 use crate::runs::replay::ReplayError;
 use crate::runs::whatif::WhatIfError;
@@ -230,6 +231,19 @@ impl From<LibraryError> for CliError {
         match error {
             LibraryError::Script(diagnosis) => (*diagnosis).into(),
             LibraryError::Store(error) => error.into(),
+            other => CliError::usage(other.code(), other.to_string()),
+        }
+    }
+}
+
+impl From<ResumeError> for CliError {
+    fn from(error: ResumeError) -> CliError {
+        match error {
+            ResumeError::Journal(error) => error.into(),
+            ResumeError::Library(error) => error.into(),
+            ResumeError::Store(error) => error.into(),
+            ResumeError::InDoubt { .. } => CliError::new(error.code(), error.to_string(), NEEDS_ATTENTION),
+            ResumeError::Refused(failure) => failure.into(),
             other => CliError::usage(other.code(), other.to_string()),
         }
     }

@@ -5,17 +5,24 @@ pub mod out;
 mod playbook;
 mod progress;
 
+mod answer;
 mod backtest;
 mod bench;
+mod cancel;
 mod check;
 mod config;
 mod data;
+mod drive;
+mod emit;
 mod functions;
 mod init;
 mod kv;
 mod plan;
 mod providers;
 mod replay;
+mod resolve;
+mod resume;
+mod retry;
 mod run;
 mod runs;
 mod show;
@@ -71,6 +78,18 @@ enum Command {
     Replay(replay::Args),
     /// Tell which runs of the last days an edited playbook would have changed.
     Backtest(backtest::Args),
+    /// Go on with runs that were cut off, or whose wait is over.
+    Resume(resume::Args),
+    /// Say what became of a write that is in doubt.
+    Resolve(resolve::Args),
+    /// Do a run once more from its beginning.
+    Retry(retry::Args),
+    /// End a run that waits or was cut off.
+    Cancel(cancel::Args),
+    /// List what runs ask people, and answer it.
+    Answer(answer::Args),
+    /// Say that something has happened, for runs that wait for it.
+    Emit(emit::Args),
     /// Explain the functions that playbooks call.
     Functions(functions::Args),
     /// Look at and change documents.
@@ -132,6 +151,12 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Show(args) => show::perform(args, &app, out),
         Command::Replay(args) => replay::perform(args, &app, out),
         Command::Backtest(args) => backtest::perform(args, &app, out),
+        Command::Resume(args) => resume::perform(args, &app, out),
+        Command::Resolve(args) => resolve::perform(args, &app, out),
+        Command::Retry(args) => retry::perform(args, &app, out),
+        Command::Cancel(args) => cancel::perform(args, &app, out),
+        Command::Answer(args) => answer::perform(args, &app, out),
+        Command::Emit(args) => emit::perform(args, &app, out),
         Command::Functions(args) => functions::perform(args, &app, out),
         Command::Store(args) => store::perform(args, &app, out),
         Command::Kv(args) => kv::perform(args, &app, out),

@@ -8,31 +8,35 @@ use crate::app::App;
 use crate::effect::Class;
 use crate::journal::Answer;
 use crate::report::{lines, plan_json};
-use crate::runs::plan::{Plan, StoreChange, plan};
+use crate::runs::plan::{Plan, Stage, StoreChange, plan};
 use crate::script::Script;
 
 pub use super::playbook::Args;
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
-    let Some(Chosen { script, input }) = args.choose("plan", app, out)? else {
+    let Some(Chosen { script, input, given }) = args.choose("plan", app, out)? else {
         return Ok(0);
     };
     let mode = app.mode(&script.header.uses)?;
     let rehearsal = app.rehearsal()?;
-    let plan = plan(
-        &rehearsal.runner,
-        &rehearsal.before,
-        &rehearsal.overlay,
-        script.clone(),
-        input,
-        mode,
-    )?;
+    let stage = Stage {
+        runner: &rehearsal.runner,
+        library: &app.library,
+        before: &rehearsal.before,
+        overlay: &rehearsal.overlay,
+    };
+    let plan = plan(&stage, script.clone(), input, mode, given)?;
     if out.json {
         out.json(&plan_json(&script, &plan));
     } else {
         show(&plan, &script, out);
     }
-    Ok(exit_code(plan.outcome.status))
+    // That it would wait is no failure of the plan.
+    Ok(if plan.waits.is_some() {
+        0
+    } else {
+        exit_code(plan.outcome.status)
+    })
 }
 
 fn show(plan: &Plan, script: &Script, out: &mut Out) {
@@ -51,6 +55,27 @@ fn show(plan: &Plan, script: &Script, out: &mut Out) {
     }
     if plan.effects.is_empty() {
         out.line("  none");
+    }
+    for child in &plan.children {
+        out.line("");
+        let status = child.outcome.status;
+        out.line(format!(
+            "effects of {}, which it would start ({status})",
+            plain(&child.playbook)
+        ));
+        for answer in &child.effects {
+            for line in effect_lines(answer, out) {
+                out.line(line);
+            }
+        }
+    }
+    if let Some(waits) = &plan.waits {
+        out.line("");
+        out.line(format!(
+            "It would wait for {} at step {}; give `--answer` or `--event` to see further.",
+            plain(&waits.what),
+            waits.step
+        ));
     }
     if !plan.store_changes.is_empty() {
         out.line("");
@@ -74,9 +99,11 @@ fn show(plan: &Plan, script: &Script, out: &mut Out) {
             plain(&error.failure.message)
         ));
     }
+    let of_children = plan.children.iter().flat_map(|child| &child.effects);
     let leaving: Vec<&Answer> = plan
         .effects
         .iter()
+        .chain(of_children)
         .filter(|answer| answer.simulated.is_some())
         .collect();
     let publishing = leaving.iter().filter(|answer| answer.decision.is_some()).count();

@@ -10,6 +10,7 @@ use clap::CommandFactory;
 use super::error::CliError;
 use super::out::{Out, excerpt, plain};
 use crate::app::App;
+use crate::runs::plan::Given;
 use crate::script::{Script, inputs};
 use crate::value::{Map, Value};
 
@@ -32,6 +33,8 @@ pub struct Args {
 pub struct Chosen {
     pub script: Arc<Script>,
     pub input: Value,
+    /// Of a plan: what comes from outside.
+    pub given: Given,
 }
 
 impl Args {
@@ -45,14 +48,15 @@ impl Args {
             return Ok(None);
         };
         let script = app.library.load(playbook)?;
-        let words = Words::read(&self.rest, &script)?;
+        let words = Words::read(&self.rest, &script, command == "plan")?;
         out.json |= words.json;
         if words.help || self.help {
             help(command, &script, out);
             return Ok(None);
         }
         let input = inputs::complete(&script.header, words.input)?;
-        Ok(Some(Chosen { script, input }))
+        let given = words.given;
+        Ok(Some(Chosen { script, input, given }))
     }
 }
 
@@ -60,13 +64,15 @@ impl Args {
 #[derive(Default)]
 struct Words {
     input: Map,
+    given: Given,
     json: bool,
     help: bool,
 }
 
 impl Words {
-    /// Reads `--name value`, `--name=value`, `--input name=value` and a flag for a bool, as the header declares them.
-    fn read(words: &[String], script: &Script) -> Result<Words, CliError> {
+    /// Reads `--name value`, `--name=value`, `--input name=value` and a flag for a bool, as the header declares them;
+    /// for a plan also `--answer TEXT` and `--event NAME[=JSON]`.
+    fn read(words: &[String], script: &Script, is_plan: bool) -> Result<Words, CliError> {
         let mut read = Words::default();
         let mut words = words.iter().map(String::as_str);
         while let Some(word) = words.next() {
@@ -89,6 +95,17 @@ impl Words {
                     let wrong = || CliError::usage("USAGE", format!("--input {pair:?} is not of the form NAME=VALUE"));
                     let (name, value) = pair.split_once('=').ok_or_else(wrong)?;
                     read.put(script, name, value)?;
+                }
+                "answer" if is_plan && !declares(script, "answer") => {
+                    read.given.answers.push(value("TEXT")?.to_owned());
+                }
+                "event" if is_plan && !declares(script, "event") => {
+                    let event = value("NAME=JSON")?;
+                    let (name, data) = event.split_once('=').unwrap_or((event, "null"));
+                    let data = serde_json::from_str(data).map_err(|error| {
+                        CliError::usage("USAGE", format!("the data of event {name:?} is not JSON: {error}"))
+                    })?;
+                    read.given.events.push((name.to_owned(), Value::from_json(data)));
                 }
                 name => {
                     let name = name.replace('-', "_");
@@ -120,6 +137,10 @@ impl Words {
         }
         Ok(())
     }
+}
+
+fn declares(script: &Script, input: &str) -> bool {
+    script.header.inputs.contains_key(input)
 }
 
 /// What a playbook is and takes, from its header.

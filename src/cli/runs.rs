@@ -1,7 +1,7 @@
 //! `host runs`: what ran, newest first.
 
 use super::error::CliError;
-use super::out::{BAD, CAREFUL, GOOD, Out, ago, plain};
+use super::out::{BAD, CAREFUL, GOOD, Out, ago, excerpt, plain};
 use crate::app::App;
 use crate::duration::for_people;
 use crate::id::RunId;
@@ -16,7 +16,7 @@ pub struct Args {
     /// Only runs of this playbook.
     #[arg(long)]
     playbook: Option<String>,
-    /// Only runs with this status: running, succeeded, failed, cancelled or needs_attention.
+    /// Only runs with this status: queued, running, suspended, succeeded, failed, cancelled or needs_attention.
     #[arg(long)]
     status: Option<String>,
     /// How many to list.
@@ -81,7 +81,7 @@ fn matching(args: &Args, store: &dyn crate::store::Store) -> Result<Vec<RunRecor
 fn row(record: &RunRecord, now_ms: i64, out: &Out) -> Vec<String> {
     let style = match record.status {
         Status::Succeeded => GOOD,
-        Status::Running => CAREFUL,
+        Status::Queued | Status::Running | Status::Suspended => CAREFUL,
         _ => BAD,
     };
     let took = record
@@ -93,18 +93,20 @@ fn row(record: &RunRecord, now_ms: i64, out: &Out) -> Vec<String> {
     } else {
         String::new()
     };
+    let start = record.parent.map_or("", |_| out.symbol("└ "));
+    let why = match (&record.waits, &record.error) {
+        (Some(waits), _) if record.status == Status::Suspended => excerpt(&waits.what, 40),
+        (_, Some(error)) => plain(&error.failure.code),
+        _ => String::new(),
+    };
     vec![
         record.run.short(),
-        format!("{}@{}", plain(&record.playbook), record.version.short()),
+        format!("{start}{}@{}", plain(&record.playbook), record.version.short()),
         out.paint(style, &record.status.to_string()),
         if record.live { "LIVE" } else { "DRY" }.to_owned(),
         ago(record.begun_ms, now_ms),
         took,
         format!("{}{simulated}", record.effects),
-        record
-            .error
-            .as_ref()
-            .map(|error| plain(&error.failure.code))
-            .unwrap_or_default(),
+        why,
     ]
 }

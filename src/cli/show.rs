@@ -7,11 +7,15 @@ use crate::app::App;
 use crate::duration::for_people;
 use crate::journal::{Answer, Recorded, RunRecord, Status, Step};
 use crate::report::show_json;
+use crate::runs::recovery;
 use crate::script::Diagnosis;
 use crate::store::Store;
 
 /// Characters of a value that are shown.
 const VALUE_CHARS: usize = 160;
+
+/// Runs in the tree that is shown below a run.
+const TREE_MAX: usize = 200;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -36,6 +40,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     for step in recorded.steps.values() {
         timeline(step, if args.full { usize::MAX } else { VALUE_CHARS }, out);
     }
+    tree(&record, &*ground.store, out)?;
     end(&record, &recorded, app, &*ground.store, out);
     Ok(0)
 }
@@ -65,6 +70,41 @@ fn head(record: &RunRecord, recorded: &Recorded, out: &mut Out) {
     out.line("");
 }
 
+/// The runs that it started, and those that they started.
+fn tree(record: &RunRecord, store: &dyn Store, out: &mut Out) -> Result<(), CliError> {
+    let mut above = vec![(record.run, 0)];
+    let mut shown = 0;
+    while let Some((run, depth)) = above.pop() {
+        if depth > 0 {
+            let child = RunRecord::get(store, run)?;
+            let style = if child.status == Status::Succeeded { GOOD } else { BAD };
+            let status = out.paint(style, &child.status.to_string());
+            let indent = "  ".repeat(depth);
+            let step = child
+                .parent
+                .map(|parent| format!("step {}", parent.step))
+                .unwrap_or_default();
+            if shown == 0 {
+                out.line("");
+                out.line("runs that it started");
+            }
+            out.line(format!(
+                "{indent}{} {}  {status}  {step}",
+                child.run.short(),
+                plain(&child.playbook)
+            ));
+            shown += 1;
+        }
+        if shown >= TREE_MAX {
+            out.line(format!("  and more; {TREE_MAX} are shown"));
+            break;
+        }
+        let children = recovery::children(store, run)?;
+        above.extend(children.into_iter().rev().map(|child| (child, depth + 1)));
+    }
+    Ok(())
+}
+
 fn timeline(step: &Step, chars: usize, out: &mut Out) {
     for attempt in &step.attempts {
         let mark = out.paint(BAD, out.symbol("✗"));
@@ -83,14 +123,32 @@ fn timeline(step: &Step, chars: usize, out: &mut Out) {
     let answer = match (&step.answer, step.intents.last()) {
         (Some(answer), _) => answer.clone(),
         (None, Some(intent)) => {
+            let known = if step.is_in_doubt() {
+                "nobody knows yet whether it landed"
+            } else {
+                "it did not land"
+            };
             out.line(format!(
-                "  ? {:>3} {}  begun and not answered: nobody knows yet whether it landed",
+                "  ? {:>3} {}  begun and not answered: {known}",
                 intent.asked.step,
                 plain(&intent.asked.name)
             ));
             return;
         }
-        (None, None) => return,
+        (None, None) => {
+            if let Some(suspended) = &step.suspended {
+                let asked = &suspended.asked;
+                let what = suspended.wake.awaited.in_words();
+                out.line(format!(
+                    "  {} {:>3} {}  waits for {}",
+                    out.symbol("…"),
+                    asked.step,
+                    plain(&asked.name),
+                    plain(&what)
+                ));
+            }
+            return;
+        }
     };
     let at = out.paint(FAINT, &format!("{:>8}", for_people(answer.at_ms)));
     let line = format!("{:>3} {at}{}", answer.asked.step, effect_line(&answer, out));
@@ -128,7 +186,12 @@ fn detail(name: &str, text: &str, chars: usize, out: &mut Out) {
 fn end(record: &RunRecord, recorded: &Recorded, app: &App, store: &dyn Store, out: &mut Out) {
     out.line("");
     let Some(outcome) = recorded.outcome() else {
-        out.line("it has no end on record: it is still running, or its host was stopped");
+        let id = record.run.short();
+        out.line(match record.status {
+            Status::Suspended => format!("it is suspended; `host resume {id}` goes on when what it waits for has come"),
+            Status::Queued => format!("it has not begun; `host resume {id}` begins it"),
+            _ => format!("it has no end on record: it is at work, or its host was stopped; `host resume {id}` goes on"),
+        });
         return;
     };
     match &outcome.error {

@@ -74,6 +74,7 @@ fn until_over(
     let first_ms = history.first_ms.unwrap_or(answer.at_ms);
     // How long ago the first attempt was cannot be told from a clock that was set back: long enough to be forgotten.
     let is_ageless = history.first_ms.is_some() && tape.clock_went_back;
+    let age_doubt = history.first_ms.map_or(Duration::ZERO, |_| CLOCK_ERROR_MAX);
     let left = history.left(answer.at_ms);
     let mut attempt = history.next;
     // Whether an attempt that may have landed was followed by another all the same.
@@ -127,7 +128,7 @@ fn until_over(
         }
         let since_first = match is_ageless {
             true => AGES,
-            false => Duration::from_millis(tape.elapsed_ms(gate).saturating_sub(first_ms)),
+            false => Duration::from_millis(tape.elapsed_ms(gate).saturating_sub(first_ms)) + age_doubt,
         };
         let chance = gate.world.chance.fraction();
         let mut next = backoff::after(
@@ -178,6 +179,10 @@ fn until_over(
         attempt += 1;
     }
 }
+
+/// How far the clock on the wall may have been set back unseen while nobody owned the run. Only a key that is
+/// remembered for longer than that is trusted by the next owner; with a shorter one, the provider is asked.
+const CLOCK_ERROR_MAX: Duration = Duration::from_secs(3600);
 
 /// Longer than any provider remembers a key.
 const AGES: Duration = Duration::from_secs(u32::MAX as u64);

@@ -102,6 +102,8 @@ impl Tape {
         if let Some(until_ms) = before.waits.as_ref().and_then(|waits| waits.until_ms) {
             batch.delete(keys::wake(until_ms, tape.run));
         }
+        // Whatever has woken it is looked at from here on.
+        batch.delete(keys::wake(0, tape.run));
         tape.writer.commit(&gate.ground, batch, None, Durability::Soon)?;
         Ok(tape)
     }

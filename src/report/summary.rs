@@ -31,6 +31,12 @@ pub fn record_json(record: &RunRecord) -> Json {
         "cost": record.cost_usd,
         "duration_ms": record.ended_ms.map(|ended| ended - record.begun_ms),
         "begun": timestamp(record.begun_ms, 0),
+        "parent": record.parent.map(|parent| json!({ "run_id": parent.run.to_string(), "step": parent.step })),
+        "waits": record.waits.as_ref().map(|waits| json!({
+            "step": waits.step,
+            "for": waits.what,
+            "until": waits.until_ms.map(|until_ms| timestamp(until_ms, 0)),
+        })),
     })
 }
 
@@ -94,6 +100,12 @@ pub fn plan_json(script: &Script, plan: &Plan) -> Json {
         "outcome": value.to_json(),
         "error": error.as_ref().map(|error| error_json(error, &script.source.file)),
         "effects": plan.effects.iter().map(|answer| entry(answer, None)).collect::<Vec<_>>(),
+        "children": plan.children.iter().map(|child| json!({
+            "playbook": child.playbook,
+            "status": child.outcome.status.code(),
+            "effects": child.effects.iter().map(|answer| entry(answer, None)).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
+        "waits": plan.waits.as_ref().map(|waits| json!({ "step": waits.step, "for": waits.what })),
         "gate": gate,
         "store_changes": plan.store_changes.iter().map(change_json).collect::<Vec<_>>(),
     })

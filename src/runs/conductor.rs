@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::library::Library;
+use super::recovery;
 use super::resume::{Resume, ResumeError};
 use super::runner::{Finished, Runner};
 use crate::gate::Observer;
@@ -33,6 +34,8 @@ pub struct Conductor {
     pub observe: Box<dyn Fn(RunId) -> Arc<dyn Observer> + Send + Sync>,
     /// How long to wait for the time of a suspended run.
     pub patience: Duration,
+    /// Told of every run that begins to wait; it may answer, and say that the run is ready.
+    pub on_wait: Box<dyn Fn(&Finished) + Send + Sync>,
     /// Set to cancel what is at work, and to wait for nothing more.
     pub stop: Arc<AtomicBool>,
 }
@@ -171,11 +174,33 @@ impl Conductor {
             }
             Task::Resume(run) => (run, self.resume(run, state)),
         };
+        match &finished {
+            Ok(finished) if finished.record.status == Status::Suspended => (self.on_wait)(finished),
+            Ok(finished) if finished.record.status == Status::Cancelled => self.cancel_children(run, state),
+            _ => {}
+        }
         let mut now = lock(state);
         now.active.remove(&run);
         now.at_rest(run, finished);
         drop(now);
         self.runner.gate.ready.stir();
+    }
+
+    /// Hands a cancellation down: what is at work is stopped, the rest ended where it stands.
+    fn cancel_children(&self, run: RunId, state: &Mutex<State>) {
+        let how = Resume {
+            by: self.by.clone(),
+            observer: (self.observe)(run),
+        };
+        let children = recovery::children(&*self.runner.gate.ground.store, run).unwrap_or_default();
+        for child in children {
+            if let Some(Some(flag)) = lock(state).active.get(&child) {
+                flag.store(true, Ordering::Relaxed);
+            }
+        }
+        if let Err(error) = self.runner.cancel_children(&self.library, run, &how) {
+            tracing::warn!(%run, %error, "not all runs that it started are cancelled");
+        }
     }
 
     fn resume(&self, run: RunId, state: &Mutex<State>) -> Result<Finished, ResumeError> {

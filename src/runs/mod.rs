@@ -5,6 +5,7 @@
 //! | [`runner`] | starts a script on a thread of its own and writes down how it ended |
 //! | [`resume`] | goes on with a run where its journal ends |
 //! | [`conductor`] | keeps runs moving until all are at rest |
+//! | [`resolve`] | what people decide: resolve, cancel, retry |
 //! | [`recovery`] | which runs are not over |
 //! | [`judge`] | what a script's end means |
 //! | [`replay`] | a recorded run once more, from its journal alone |
@@ -25,6 +26,7 @@ mod past;
 pub mod plan;
 pub mod recovery;
 pub mod replay;
+pub mod resolve;
 pub mod resume;
 pub mod runner;
 mod subsequence;

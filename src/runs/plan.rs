@@ -1,24 +1,61 @@
 //! A run over an overlay: what it would do, while nothing leaves and nothing stays.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use super::runner::{Order, Runner};
+use super::conductor::{Conductor, Task};
+use super::library::Library;
+use super::resume::ResumeError;
+use super::runner::{Finished, Order, Runner};
 use crate::effect::{ProviderMode, RunMode};
 use crate::gate::{Notice, Observer};
-use crate::journal::{Answer, Outcome};
+use crate::id::RunId;
+use crate::journal::question::{self, Question};
+use crate::journal::{Answer, Outcome, Waits, event};
 use crate::script::Script;
 use crate::store::keys::{self, Place};
 use crate::store::overlay::{Change, Overlay};
 use crate::store::tx::Ground;
-use crate::store::{Realm, StoreError, Tx, documents, kv};
+use crate::store::{Durability, Realm, StoreError, Tx, documents, kv};
 use crate::value::Value;
 
 /// What a playbook would do.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub effects: Vec<Answer>,
+    /// What the runs would do that it would start.
+    pub children: Vec<PlannedChild>,
     pub outcome: Outcome,
+    /// What it would wait for in the end, if nothing comes.
+    pub waits: Option<Waits>,
     pub store_changes: Vec<StoreChange>,
+}
+
+/// A run that a planned run would start.
+#[derive(Clone, Debug)]
+pub struct PlannedChild {
+    pub playbook: String,
+    pub effects: Vec<Answer>,
+    pub outcome: Outcome,
+}
+
+/// What comes from outside while a plan is made.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// Answers to questions, in the order in which they are asked.
+    pub answers: Vec<String>,
+    /// Events by name, with their data.
+    pub events: Vec<(String, Value)>,
+}
+
+/// What a plan is made on.
+pub struct Stage<'a> {
+    pub runner: &'a Runner,
+    pub library: &'a Library,
+    /// What lies below the overlay.
+    pub before: &'a Ground,
+    pub overlay: &'a Overlay,
 }
 
 /// One document or key that would change.
@@ -32,16 +69,15 @@ pub struct StoreChange {
     pub after: Option<Value>,
 }
 
-/// Runs `script` on `runner`, whose gate stands on `overlay` and on a world without a network. `before` is what lies
-/// below the overlay.
+/// Runs `script` on `stage`, whose gate stands on the overlay and on a world without a network.
 pub fn plan(
-    runner: &Runner,
-    before: &Ground,
-    overlay: &Overlay,
+    stage: &Stage<'_>,
     script: Arc<Script>,
     input: Value,
     mode: RunMode,
-) -> Result<Plan, StoreError> {
+    given: Given,
+) -> Result<Plan, ResumeError> {
+    let runner = stage.runner;
     let seen = Arc::new(Seen::default());
     let order = Order {
         script,
@@ -52,18 +88,82 @@ pub fn plan(
         retry_of: None,
         observer: seen.clone(),
     };
-    let finished = runner.run(&order)?;
-    let effects = std::mem::take(&mut *seen.0.lock().unwrap_or_else(PoisonError::into_inner));
+    for (name, data) in &given.events {
+        // Whenever it is waited for, it comes.
+        let ground = &runner.gate.ground;
+        event::emit(ground, order.mode.realm(), name, data, i64::MAX, Durability::Soon)?;
+    }
+    let handle = runner.begin(&order)?;
+    let run = handle.tape().run;
+    let others: Arc<Mutex<BTreeMap<RunId, Arc<Seen>>>> = Arc::default();
+    let (own, watched) = (seen.clone(), others.clone());
+    let conductor = Conductor {
+        runner: runner.clone(),
+        library: stage.library.clone(),
+        by: "plan".to_owned(),
+        observe: Box::new(move |of| match of {
+            of if of == run => own.clone(),
+            of => lock(&watched).entry(of).or_default().clone(),
+        }),
+        // Time passes as fast as it can be counted.
+        patience: Duration::MAX,
+        on_wait: answering(runner.clone(), given.answers),
+        stop: Arc::default(),
+    };
+    let mut driven = conductor.drive([Task::Begun(handle, order.script.clone())]);
+    if let Some(error) = driven.failed.remove(&run) {
+        return Err(error);
+    }
+    let finished = driven.finished.remove(&run).ok_or(ResumeError::Busy(run))?;
+    let child = |(of, child): (RunId, Finished)| PlannedChild {
+        playbook: child.record.playbook,
+        effects: lock(&others).get(&of).map(|seen| seen.take()).unwrap_or_default(),
+        outcome: child.outcome,
+    };
     let mut store_changes = Vec::new();
-    for change in overlay.changes() {
+    for change in stage.overlay.changes() {
         let now_ms = runner.gate.world.clock.unix_ms();
-        store_changes.extend(store_change(&change, before, &runner.gate.ground, now_ms)?);
+        store_changes.extend(store_change(&change, stage.before, &runner.gate.ground, now_ms)?);
     }
     Ok(Plan {
-        effects,
+        effects: seen.take(),
+        children: driven.finished.into_iter().map(child).collect(),
         outcome: finished.outcome,
+        waits: finished.record.waits,
         store_changes,
     })
+}
+
+/// Answers questions, as they are asked, with `answers`.
+fn answering(runner: Runner, answers: Vec<String>) -> Box<dyn Fn(&Finished) + Send + Sync> {
+    let answers = Mutex::new(VecDeque::from(answers));
+    Box::new(move |finished| {
+        let gate = &runner.gate;
+        let Some(waits) = &finished.record.waits else { return };
+        let run = finished.record.run;
+        let Ok(Some(row)) = gate.ground.store.get(&keys::question(run, waits.step)) else {
+            return;
+        };
+        let Ok(asked) = Question::decode(&row) else { return };
+        let Some(answer) = lock(&answers).pop_front() else {
+            return;
+        };
+        let given = question::Given {
+            answer,
+            by: "somebody".to_owned(),
+            at_ms: gate.world.clock.unix_ms(),
+        };
+        let roles: Vec<String> = asked.role.into_iter().collect();
+        match question::answer(&gate.ground, run, waits.step, given, &roles) {
+            Ok(Ok(())) => gate.ready.tell(run),
+            Ok(Err(refusal)) => tracing::warn!(%refusal, "the answer given to the plan is refused"),
+            Err(error) => tracing::warn!(%error, "the plan cannot be answered"),
+        }
+    })
+}
+
+fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The mode with nothing live in it, and for each provider the reason that a run would have, if any.
@@ -85,13 +185,16 @@ pub const PLANNED: &str = "this is a plan: a run would do it live";
 #[derive(Default)]
 struct Seen(Mutex<Vec<Answer>>);
 
+impl Seen {
+    fn take(&self) -> Vec<Answer> {
+        std::mem::take(&mut *lock(&self.0))
+    }
+}
+
 impl Observer for Seen {
     fn notice(&self, notice: Notice<'_>) {
         if let Notice::Answered { answer } = notice {
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(answer.clone());
+            lock(&self.0).push(answer.clone());
         }
     }
 }

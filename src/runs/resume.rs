@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::library::{Library, LibraryError};
 use super::runner::{Finished, Runner};
+use crate::effect::Failure;
 use crate::gate::{Observer, Resumption, Tape};
 use crate::id::{RunId, StepNo};
 use crate::journal::{JournalError, Recorded, RunRecord, Status};
@@ -40,6 +41,8 @@ pub enum ResumeError {
     NeedsEdit { run: RunId, code: String },
     #[error("run {} began with version {api} of the script functions, and this host has {API_VERSION}", .run.short())]
     HostChanged { run: RunId, api: u32 },
+    #[error("{}", .0.message)]
+    Refused(Failure),
 }
 
 impl ResumeError {
@@ -53,6 +56,7 @@ impl ResumeError {
             ResumeError::InDoubt { .. } => "STEP_IN_DOUBT",
             ResumeError::NeedsEdit { .. } => "RESUME_NEEDS_EDIT",
             ResumeError::HostChanged { .. } => "HOST_CHANGED",
+            ResumeError::Refused(failure) => &failure.code,
         }
     }
 }

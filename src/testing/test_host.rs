@@ -230,6 +230,7 @@ impl TestHost {
             by: "test".to_owned(),
             observe: Box::new(move |_| observer.clone()),
             patience: std::time::Duration::MAX,
+            on_wait: Box::new(|_| ()),
             stop: Arc::default(),
         };
         conductor.drive(tasks)

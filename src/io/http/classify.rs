@@ -6,8 +6,8 @@
 use std::error::Error;
 use std::io;
 
-use super::door::RESPONSE_HEADER_BYTES_MAX;
 use super::fault::HttpFault;
+use super::network::RESPONSE_HEADER_BYTES_MAX;
 use super::request::Request;
 
 /// How much of a foreign error message is passed on.

@@ -1,49 +1,49 @@
-//! Sends a request and follows its redirects.
-//!
-//! [`HttpDoor::send`] blocks the calling thread, which must be an ordinary one, on the runtime that all doors share.
-//! Redirects are followed here rather than by reqwest, because each hop is checked like a request of its own.
+//! May this be asked at all? Then it is handed to what carries it.
 
+use std::fmt;
 use std::sync::Arc;
 
-use tokio::time::{Instant, timeout_at};
-
-use super::classify::{classify, too_large};
-use super::client::{Clients, runtime};
 use super::fault::HttpFault;
+use super::network::Network;
 use super::reach::Reach;
-use super::redirect;
-use super::request::{Method, Request, TIMEOUT_MAX};
+use super::request::Request;
 use super::response::Response;
 
-/// How large an answer's headers may be together. hyper stops reading at 100 headers or 417 kB, with HTTP/2 at 16 KiB.
-pub const RESPONSE_HEADER_BYTES_MAX: usize = 64 * 1024;
+/// What carries a request to its server and brings the answer back: the network, or a model of it in simulations.
+pub trait Transport: Send + Sync {
+    /// Sends `request`, whose URL `reach` admits, exactly once, and waits for the whole answer within its time limit.
+    /// Wherever a redirect leads is asked only if `reach` admits it.
+    fn exchange(&self, reach: &Reach, request: Request) -> Result<Response, HttpFault>;
+}
 
 /// The way out to other hosts, or a shut door. Copies share their connections.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HttpDoor {
     state: State,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum State {
     Open(Arc<Open>),
     Shut(Arc<str>),
 }
 
-#[derive(Debug)]
 struct Open {
     reach: Reach,
-    clients: Clients,
+    transport: Box<dyn Transport>,
 }
 
 impl HttpDoor {
     /// A door to the hosts in `reach`. Nothing is opened or started before the first request.
     pub fn new(reach: Reach) -> HttpDoor {
+        HttpDoor::with_transport(reach, Network::default())
+    }
+
+    /// A door to the hosts in `reach` that stands on `transport`: in simulations, on a model of the network.
+    pub fn with_transport(reach: Reach, transport: impl Transport + 'static) -> HttpDoor {
+        let transport = Box::new(transport);
         HttpDoor {
-            state: State::Open(Arc::new(Open {
-                reach,
-                clients: Clients::default(),
-            })),
+            state: State::Open(Arc::new(Open { reach, transport })),
         }
     }
 
@@ -66,129 +66,15 @@ impl HttpDoor {
         };
         // What can be refused without a runtime is refused before there is one.
         open.reach.admit(&request.url)?;
-        let runtime = runtime().map_err(|error| HttpFault::Connect {
-            origin: request.origin(),
-            reason: format!("the network runtime did not start ({error})"),
-        })?;
-        runtime.block_on(open.follow(request))
+        open.transport.exchange(&open.reach, request)
     }
 }
 
-impl Open {
-    async fn follow(&self, mut request: Request) -> Result<Response, HttpFault> {
-        let deadline = Instant::now() + request.timeout.min(TIMEOUT_MAX);
-        let redirects_max = request.redirects_max;
-        let mut redirects = 0;
-        loop {
-            let hop = timeout_at(deadline, self.hop(&mut request)).await;
-            let hop = hop.unwrap_or_else(|_| {
-                Err(HttpFault::Timeout {
-                    origin: request.origin(),
-                    limit: request.timeout,
-                })
-            });
-            let location = match hop {
-                Ok(Hop::Answer(response)) => return Ok(response),
-                Ok(Hop::Redirect { status, location }) => (status, location),
-                Err(fault) if redirects == 0 => return Err(fault),
-                Err(fault) => return Err(fault.after_redirect()),
-            };
-            if redirects == redirects_max {
-                let reason = format!("{redirects_max} were followed already, which is the limit");
-                return Err(HttpFault::Redirect {
-                    origin: request.origin(),
-                    reason,
-                });
-            }
-            request = redirect::next(request, location.0, &location.1)?;
-            redirects += 1;
+impl fmt::Debug for HttpDoor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.state {
+            State::Open(open) => f.debug_tuple("HttpDoor").field(&open.reach).finish(),
+            State::Shut(reason) => f.debug_tuple("HttpDoor::Shut").field(reason).finish(),
         }
     }
-
-    /// Sends `request` as it is.
-    async fn hop(&self, request: &mut Request) -> Result<Hop, HttpFault> {
-        let allowed = self.reach.admit(&request.url)?;
-        let client = self.clients.client_for(&allowed, request.timeout)?;
-        let method = match request.method {
-            Method::Get => reqwest::Method::GET,
-            Method::Head => reqwest::Method::HEAD,
-            Method::Options => reqwest::Method::OPTIONS,
-            Method::Post => reqwest::Method::POST,
-            Method::Put => reqwest::Method::PUT,
-            Method::Patch => reqwest::Method::PATCH,
-            Method::Delete => reqwest::Method::DELETE,
-        };
-        let mut outgoing = reqwest::Request::new(method, allowed.url().clone());
-        for (name, value) in request.checked_headers()? {
-            outgoing.headers_mut().append(name, value);
-        }
-        if !request.body.is_empty() || matches!(request.method, Method::Post | Method::Put | Method::Patch) {
-            // Nobody asks for the body again when redirects are not followed.
-            let body = if request.redirects_max == 0 {
-                std::mem::take(&mut request.body)
-            } else {
-                request.body.clone()
-            };
-            *outgoing.body_mut() = Some(body.into());
-        }
-
-        let answer = client
-            .execute(outgoing)
-            .await
-            .map_err(|error| classify(request, error))?;
-        let status = answer.status().as_u16();
-        let header_bytes: usize = answer
-            .headers()
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len())
-            .sum();
-        if header_bytes > RESPONSE_HEADER_BYTES_MAX {
-            return Err(too_large(request, "header", RESPONSE_HEADER_BYTES_MAX as u64));
-        }
-        let location = answer
-            .headers()
-            .get("location")
-            .filter(|_| request.redirects_max > 0 && redirect::is_redirect(status));
-        if let Some(location) = location {
-            let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
-            return Ok(Hop::Redirect { status, location });
-        }
-        Ok(Hop::Answer(read(request, answer).await?))
-    }
-}
-
-/// What one request led to.
-enum Hop {
-    Answer(Response),
-    Redirect { status: u16, location: String },
-}
-
-/// Reads the answer to its end, or to the limit.
-async fn read(request: &Request, mut answer: reqwest::Response) -> Result<Response, HttpFault> {
-    let bytes_max = request.response_bytes_max;
-    let headers = (answer.headers().iter())
-        .map(|(name, value)| {
-            (
-                name.as_str().to_owned(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
-        })
-        .collect();
-    // Of a body that does not come, as with HEAD, this is 0, whatever the header says.
-    if answer.content_length().is_some_and(|bytes| bytes > bytes_max) {
-        return Err(too_large(request, "body", bytes_max));
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| classify(request, error))? {
-        if (body.len() + chunk.len()) as u64 > bytes_max {
-            return Err(too_large(request, "body", bytes_max));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Response {
-        status: answer.status().as_u16(),
-        headers,
-        body,
-        url: request.url.clone(),
-    })
 }

@@ -11,7 +11,8 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`door`] | sends a request and follows its redirects |
+//! | [`door`] | may this be asked? then it goes to its transport |
+//! | [`network`] | the real transport: sends a request and follows its redirects |
 //! | [`request`], [`response`] | what goes out and what comes back |
 //! | [`reach`], [`entry`] | may this URL be asked? |
 //! | [`address`] | is this address public? |
@@ -25,6 +26,7 @@ mod client;
 pub mod door;
 mod entry;
 pub mod fault;
+mod network;
 pub mod reach;
 mod redirect;
 pub mod request;
@@ -32,7 +34,7 @@ pub mod response;
 #[cfg(test)]
 mod tests;
 
-pub use door::HttpDoor;
+pub use door::{HttpDoor, Transport};
 pub use fault::{HttpFault, Sent};
 pub use reach::{BadReach, Reach};
 pub use request::{Method, Request};

@@ -1,0 +1,39 @@
+//! `host cancel RUN`: ends a run that waits or was cut off, and the runs it started.
+
+use std::sync::Arc;
+
+use super::error::CliError;
+use super::out::Out;
+use crate::app::App;
+use crate::gate::Silent;
+use crate::journal::RunRecord;
+use crate::report::run_json;
+use crate::runs::Resume;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The run: the beginning of its id.
+    run: String,
+}
+
+pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
+    let runner = app.runner()?;
+    let record = RunRecord::find(&*runner.gate.ground.store, &args.run)?;
+    let how = Resume {
+        by: app
+            .person()
+            .map_or("by hand".to_owned(), |person| format!("by {person}")),
+        observer: Arc::new(Silent),
+    };
+    let finished = runner.cancel(&app.library, record.run, &how)?;
+    if out.json {
+        out.json(&run_json(&finished));
+    } else {
+        let id = record.run.short();
+        out.line(format!(
+            "run {id} is {}; `host retry {id}` would start it anew",
+            finished.record.status
+        ));
+    }
+    Ok(0)
+}

@@ -1,0 +1,161 @@
+//! What people decide: what became of a write in doubt, that a run is to end, that it is to be done once more.
+
+use std::sync::Arc;
+
+use super::library::Library;
+use super::resume::{Resume, ResumeError};
+use super::runner::{Finished, Order, Runner};
+use crate::effect::Failure;
+use crate::gate::{Gate, Observer};
+use crate::id::{RunId, StepNo};
+use crate::journal::life::Resolved;
+use crate::journal::{Entry, Recorded, RunRecord, Status, Step, entry};
+use crate::runs::recovery;
+use crate::store::{Batch, Durability, Precondition, StoreError, keys};
+use crate::value::Value;
+
+/// The longest reason.
+const REASON_BYTES_MAX: usize = 4096;
+
+/// What a person says of a step.
+pub struct Decision {
+    pub step: StepNo,
+    pub landed: bool,
+    /// What the script is given, if it landed.
+    pub value: Value,
+    pub reason: String,
+    pub by: String,
+}
+
+/// Writes a decision onto the journal of `run`, durably. The run goes on when it is resumed.
+pub fn resolve(gate: &Gate, run: RunId, decision: Decision) -> Result<(), ResumeError> {
+    let store = &*gate.ground.store;
+    let record = RunRecord::get(store, run)?;
+    let now_ms = gate.world.clock.unix_ms();
+    let is_held = |lease| gate.owner.is_held(lease, now_ms);
+    if record.status == Status::Running && record.lease.as_ref().is_some_and(is_held) {
+        return Err(ResumeError::Busy(run));
+    }
+    let recorded = Recorded::load(&gate.ground, run)?;
+    let refused = |code: &str, message: String| Err(ResumeError::Refused(Failure::new(code, message)));
+    let step = decision.step;
+    if !recorded.steps.get(&step).is_some_and(Step::is_in_doubt) {
+        let in_doubt = recorded.steps.iter().filter(|(_, step)| step.is_in_doubt());
+        let in_doubt: Vec<String> = in_doubt.map(|(number, _)| number.to_string()).collect();
+        let hint = match in_doubt.as_slice() {
+            [] => "no step of this run is".to_owned(),
+            steps => format!("in doubt is step {}", steps.join(", ")),
+        };
+        return refused(
+            "NOT_IN_DOUBT",
+            format!("step {step} of run {} is not in doubt; {hint}", run.short()),
+        );
+    }
+    if decision.reason.trim().is_empty() || decision.reason.len() > REASON_BYTES_MAX {
+        let bytes = decision.reason.len();
+        return refused(
+            "REASON_INVALID",
+            format!("the reason has {bytes} bytes; 1 to {REASON_BYTES_MAX} are allowed"),
+        );
+    }
+    let elapsed_ms = u64::try_from(now_ms - recorded.begun.at_ms).unwrap_or(0);
+    let entry = Entry::Resolved(Box::new(Resolved {
+        step,
+        landed: decision.landed,
+        value: gate.masks.mask(decision.value),
+        reason: gate.masks.mask_text(decision.reason),
+        by: decision.by,
+        at_ms: elapsed_ms.max(recorded.last_ms),
+    }));
+    let mut batch = Batch::new();
+    let key = keys::journal(run, recorded.entries);
+    batch.require(key.clone(), Precondition::Absent);
+    batch.put(key, entry::encode(&[entry]));
+    match gate.ground.store.commit(batch, Durability::Now) {
+        Ok(_) => Ok(()),
+        Err(StoreError::Conflict { .. }) => Err(ResumeError::Busy(run)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Runner {
+    /// Cancels a run that nobody has at work, and the runs it started: each is stopped where its journal ends, and its
+    /// clean-up follows.
+    pub fn cancel(&self, library: &Library, run: RunId, how: &Resume) -> Result<Finished, ResumeError> {
+        let recorded = Recorded::load(&self.gate.ground, run)?;
+        let in_doubt = recorded.steps.iter().find(|(_, step)| step.is_in_doubt());
+        if let Some((&step, _)) = in_doubt {
+            return Err(ResumeError::InDoubt { run, step });
+        }
+        let record = RunRecord::get(&*self.gate.ground.store, run)?;
+        if record.status.is_over() {
+            return Err(ResumeError::Over {
+                run,
+                status: record.status,
+            });
+        }
+        let (handle, script) = self.take_over(library, run, how)?;
+        handle.tape().cancel_beyond_record();
+        let finished = self.finish(&handle, &script)?;
+        self.cancel_children(library, run, how)?;
+        Ok(finished)
+    }
+
+    /// Cancels whatever of the runs that `parent` started is not over.
+    pub fn cancel_children(&self, library: &Library, parent: RunId, how: &Resume) -> Result<(), ResumeError> {
+        for child in recovery::children(&*self.gate.ground.store, parent)? {
+            match self.cancel(library, child, how) {
+                Ok(_) | Err(ResumeError::Over { .. } | ResumeError::Busy(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A run to be done once more from its beginning: the same script, inputs and mode. Writes that landed, or may have,
+/// would be done twice; each must be named in `again`.
+pub fn retry(
+    library: &Library,
+    gate: &Gate,
+    run: RunId,
+    again: &[StepNo],
+    by: Option<String>,
+    observer: Arc<dyn Observer>,
+) -> Result<Order, ResumeError> {
+    let record = RunRecord::get(&*gate.ground.store, run)?;
+    if !record.status.is_over() {
+        let message = format!(
+            "run {} is {}: `host resume` goes on with it",
+            run.short(),
+            record.status
+        );
+        return Err(ResumeError::Refused(Failure::new("RUN_UNFINISHED", message)));
+    }
+    let recorded = Recorded::load(&gate.ground, run)?;
+    let past = recorded.past.iter().map(|(number, step)| (number, step));
+    let done = recorded.steps.iter().chain(past);
+    let unnamed = done
+        .filter(|(number, step)| (step.has_landed() || step.is_in_doubt()) && !again.contains(number))
+        .map(|(number, step)| format!("{number} ({})", step.asked().map_or("?", |asked| asked.name.as_str())));
+    let unnamed: Vec<String> = unnamed.collect();
+    if !unnamed.is_empty() {
+        let message = format!(
+            "run {} has written already, or may have: step {}; `--again STEP` names what may be done twice, \
+             `host resume` goes on instead",
+            run.short(),
+            unnamed.join(", step ")
+        );
+        return Err(ResumeError::Refused(Failure::new("WOULD_WRITE_TWICE", message)));
+    }
+    let script = library.pinned(&*gate.ground.store, &recorded.begun)?;
+    Ok(Order {
+        script,
+        input: recorded.begun.input,
+        mode: recorded.begun.mode,
+        trigger: format!("once more after {}", run.short()),
+        by,
+        retry_of: Some(run),
+        observer,
+    })
+}

@@ -1,0 +1,176 @@
+//! What a seed stands for: runs, their scripts, and how unkind the world is to them.
+
+use crate::providers::{KINDS, Kind};
+use crate::rng::Rng;
+use crate::world::{Crash, Keep, Unkindness};
+
+/// One run that somebody wants.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Names the run, and begins the labels of its writes.
+    pub name: String,
+    pub script: String,
+    /// The life in which it is asked for first.
+    pub from_life: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    pub seed: u64,
+    pub wanted: Vec<Wanted>,
+    pub unkindness: Unkindness,
+    /// How each life ends; lives beyond these end in order.
+    pub crashes: Vec<Crash>,
+    /// Whether the clock on the wall jumps between lives.
+    pub jumps: bool,
+}
+
+impl Scenario {
+    /// What the seed says: one to four runs of scripts made up by chance, troubles, up to three crashes.
+    pub fn random(seed: u64) -> Scenario {
+        let mut rng = Rng::new(seed ^ 0x5CE9_A210);
+        let runs = rng.between(1, 4);
+        let lives = rng.below(4);
+        let wanted = (0..runs).map(|number| Wanted {
+            name: format!("r{number}"),
+            script: script(&mut rng),
+            from_life: if rng.hits(800) {
+                1
+            } else {
+                rng.between(1, lives + 1) as u32
+            },
+        });
+        let wanted: Vec<_> = wanted.collect();
+        let crash = |rng: &mut Rng| Crash {
+            at: rng.between(1, 12 + 30 * runs),
+            keep: *rng.pick(&[Keep::Nothing, Keep::Everything, Keep::Some, Keep::Some]),
+        };
+        Scenario {
+            seed,
+            wanted,
+            unkindness: Unkindness {
+                net: *rng.pick(&[0, 100, 300, 600]),
+                stall: *rng.pick(&[0, 0, 20]),
+            },
+            crashes: (0..lives).map(|_| crash(&mut rng)).collect(),
+            jumps: rng.hits(300),
+        }
+    }
+
+    /// Small, for every crash point in turn: each of `kinds` written to once by one run.
+    pub fn small(seed: u64, kinds: &[&str], net: u64) -> Scenario {
+        let mut script = "let run = input.name;\n".to_owned();
+        for (number, name) in kinds.iter().enumerate() {
+            script += &local(number, false);
+            script += &write(crate::providers::kind(name), number, false);
+        }
+        script += "kv::increment(`${run}/end`); \"end\"";
+        Scenario {
+            seed,
+            wanted: vec![Wanted {
+                name: "r0".to_owned(),
+                script,
+                from_life: 1,
+            }],
+            unkindness: Unkindness { net, stall: 0 },
+            crashes: Vec::new(),
+            jumps: false,
+        }
+    }
+}
+
+/// A store change of step `number`: its own counter, and one that all share.
+fn local(number: usize, shared: bool) -> String {
+    let own = format!("kv::increment(`${{run}}/{number}`);\n");
+    if shared {
+        own + "kv::increment(\"shared\");\n"
+    } else {
+        own
+    }
+}
+
+fn write(kind: &Kind, number: usize, catches: bool) -> String {
+    let (name, options) = (kind.name, kind.options);
+    let call = format!("{name}::post(\"/posts\", #{{ text: label }}{options})");
+    let label = format!("let label = `${{run}}-{number}-{name}`;\n");
+    match catches {
+        true => format!("{label}try {{ {call}; }} catch (e) {{ kv::put(`${{run}}/error-{number}`, e.code); }}\n"),
+        false => format!("{label}let answer = {call};\nkv::put(`${{run}}/id-{number}`, answer.status);\n"),
+    }
+}
+
+/// Up to six steps by chance.
+fn script(rng: &mut Rng) -> String {
+    let mut script = "let run = input.name;\n".to_owned();
+    for number in 0..rng.between(1, 6) as usize {
+        let n = number;
+        script += &match rng.below(19) {
+            0 | 1 => local(n, true),
+            2 => format!("store::put(\"things\", `${{run}}-{n}`, #{{ at: time::now_ms(), by: random::int(1, 9) }});\n"),
+            3 => format!(
+                "let big = \"\"; big.pad(70000, \"x\"); kv::put(`${{run}}/big`, big); kv::get(`${{run}}/big`);\n"
+            ),
+            4 => read(rng, n),
+            5 => "run::sleep(\"90s\");\n".to_owned(),
+            6 => wait(rng, n),
+            7 => start(rng, n),
+            8 => map(rng, n),
+            _ => write(rng.pick(&KINDS), n, rng.hits(500)),
+        };
+        if rng.hits(300) {
+            script += &local(number + 100, rng.hits(500));
+        }
+    }
+    script + "kv::increment(`${run}/end`); `end of ${run}`"
+}
+
+const ANSWERS: &str = "#{ accept: [408, 422, 429, 400, 500, 502, 503] }";
+
+fn read(rng: &mut Rng, n: usize) -> String {
+    let ask = format!("plain::get(\"/feed\", {ANSWERS}).status");
+    if rng.hits(500) {
+        return format!("kv::put(`${{run}}/seen-{n}`, {ask});\n");
+    }
+    // It gets a value at some try, or never.
+    let wanted = if rng.hits(700) { 200 } else { 503 };
+    let attempt = format!("|| {{ let seen = {ask}; if seen == {wanted} {{ seen }} }}");
+    let poll = format!("run::poll(\"5s\", \"60s\", {attempt})");
+    format!("try {{ kv::put(`${{run}}/seen-{n}`, {poll}); }} catch (e) {{ kv::put(`${{run}}/seen-{n}`, e.code); }}\n")
+}
+
+/// For what does not come.
+fn wait(rng: &mut Rng, n: usize) -> String {
+    match rng.hits(500) {
+        true => format!("kv::put(`${{run}}/event-{n}`, run::wait_event(\"nothing\", #{{ timeout: \"40s\" }}));\n"),
+        false => format!("kv::put(`${{run}}/answer-{n}`, run::ask(\"is it so?\", #{{ timeout: \"40s\" }}));\n"),
+    }
+}
+
+/// A run of its own, waited for at once or later.
+fn start(rng: &mut Rng, n: usize) -> String {
+    let fails = rng.hits(200);
+    let inputs = format!("#{{ name: `${{run}}.{n}`, fails: {fails} }}");
+    let start = match rng.hits(500) {
+        true => format!("playbook::run(\"child\", {inputs})"),
+        false => format!(
+            "let child = playbook::start(\"child\", {inputs}); kv::increment(`${{run}}/while-{n}`); \
+             playbook::wait(child)"
+        ),
+    };
+    format!("try {{ {start}; }} catch (e) {{ kv::put(`${{run}}/child-{n}`, e.code); }}\n")
+}
+
+/// Several at once.
+fn map(rng: &mut Rng, n: usize) -> String {
+    let count = rng.between(2, 4);
+    let inputs: Vec<_> = (0..count)
+        .map(|child| format!("#{{ name: `${{run}}.{n}.{child}`, fails: {} }}", rng.hits(150)))
+        .collect();
+    let on_error = rng.pick(&["stop", "collect"]);
+    format!(
+        "try {{ kv::put(`${{run}}/map-{n}`, playbook::map(\"child\", [{}], #{{ concurrency: {}, on_error: \"{on_error}\" \
+         }}).len()); }} catch (e) {{ kv::put(`${{run}}/map-{n}`, e.code); }}\n",
+        inputs.join(", "),
+        rng.between(1, 3)
+    )
+}
