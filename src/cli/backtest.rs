@@ -29,8 +29,8 @@ const ACTIVE_MAX: Duration = Duration::from_secs(20);
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 no outcome changed, 1 some outcome changed, 3 none is known to have changed but \
-some run could not be answered for; others as `host --help` lists them."
+    after_help = "Exit codes: 0 nothing changed, 1 some outcome changed, 8 no outcome but some effects changed, \
+9 some run could not be answered for and no outcome is known to have changed; others as `host --help` lists them."
 )]
 pub struct Args {
     /// The playbook whose runs are asked.
