@@ -3,19 +3,34 @@
 use serde_json::json;
 
 use super::drive::{conclude, drive};
-use super::error::{CliError, FAILED};
+use super::error::{CliError, FAILED, NEEDS_ATTENTION};
 use super::out::{BAD, GOOD, Out, plain};
+use super::whatif::WhatIfArgs;
 use crate::app::App;
 use crate::id::RunId;
-use crate::journal::{RunRecord, Status};
+use crate::journal::{Recorded, RunRecord, Status};
 use crate::report::summary::record_json;
-use crate::runs::{Driven, Runner, Task, recovery};
+use crate::runs::diff::Diff;
+use crate::runs::edit::{self, Amendment};
+use crate::runs::{Driven, Resume, Runner, Task, recovery};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// The run: the beginning of its id, as `host runs` shows it.
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     run: Option<String>,
+    /// Go on with an edited script, by path or by name. What it asks as before is not done again.
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
+    with: Option<String>,
+    /// With `--with`: another input; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE", requires = "with")]
+    input: Vec<String>,
+    /// With `--with`: a write that landed, whose outcome is kept although the script changes it.
+    #[arg(long, value_name = "STEP", requires = "with")]
+    keep: Vec<u32>,
+    /// With `--with`: a write that landed and is done once more.
+    #[arg(long, value_name = "STEP", requires = "with")]
+    again: Vec<u32>,
     /// Every run that was cut off, and every one whose wait is over.
     #[arg(long)]
     all: bool,
@@ -24,7 +39,10 @@ pub struct Args {
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let runner = app.runner()?;
     match &args.run {
-        Some(run) => one(run, app, &runner, out),
+        Some(run) => match &args.with {
+            Some(file) => edited(run, file, &args, app, &runner, out),
+            None => one(run, app, &runner, out),
+        },
         None => all(app, &runner, out),
     }
 }
@@ -32,7 +50,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
 fn one(prefix: &str, app: &App, runner: &Runner, out: &mut Out) -> Result<u8, CliError> {
     let store = &*runner.gate.ground.store;
     let record = RunRecord::find(store, prefix)?;
-    let recorded = crate::journal::Recorded::load(&runner.gate.ground, record.run)?;
+    let recorded = Recorded::load(&runner.gate.ground, record.run)?;
     let script = app.library.pinned(store, &recorded.begun)?;
     if !out.json {
         let mode = if record.live { "LIVE" } else { "DRY" };
@@ -47,6 +65,52 @@ fn one(prefix: &str, app: &App, runner: &Runner, out: &mut Out) -> Result<u8, Cl
     }
     let driven = drive(app, runner, vec![Task::Resume(record.run)], Some(record.run), out);
     conclude(driven, record.run, &script, runner, out)
+}
+
+/// Shows the what-if, and goes on with the edited script where nothing stands against it.
+fn edited(prefix: &str, file: &str, args: &Args, app: &App, runner: &Runner, out: &mut Out) -> Result<u8, CliError> {
+    let store = &*runner.gate.ground.store;
+    let record = RunRecord::find(store, prefix)?;
+    let run = record.run;
+    let recorded = Recorded::load(&runner.gate.ground, run)?;
+    let asked = WhatIfArgs::of(file, &args.input);
+    let script = asked.script(app, store, &recorded.begun)?;
+    let options = asked.options(app, &script, false)?;
+    let amendment = Amendment {
+        script,
+        input: options.input.clone(),
+        keep: args.keep.iter().copied().collect(),
+        again: args.again.iter().copied().collect(),
+    };
+    let preview = edit::preview(runner, &app.library, &recorded, &amendment, &options)?;
+    if !out.json {
+        super::whatif::show(&preview, file, false, out);
+        out.line("");
+    }
+    let undecided = edit::undecided(&preview, &amendment);
+    if !undecided.is_empty() {
+        let named = |diff: &&Diff| format!("step {} ({})", diff.old_step().unwrap_or(0), diff.asked().name);
+        let named: Vec<String> = undecided.iter().map(named).collect();
+        let message = format!(
+            "{} landed, or may have, and would be changed, left out or moved: nothing was done",
+            named.join(", ")
+        );
+        let help = "`--keep STEP` takes what came of it, `--again STEP` does it once more";
+        return Err(CliError::new("LANDED_WRITE_CHANGED", message, NEEDS_ATTENTION).help(help));
+    }
+    let how = Resume {
+        by: app
+            .person()
+            .map_or("by hand".to_owned(), |person| format!("by {person}")),
+        observer: super::run::observer(out),
+    };
+    let (handle, script) = runner.amend(&app.library, run, &amendment, &how)?;
+    if !out.json {
+        out.line(format!("run {} goes on with {}", run.short(), plain(file)));
+        out.line("");
+    }
+    let driven = drive(app, runner, vec![Task::Begun(handle, script.clone())], Some(run), out);
+    conclude(driven, run, &script, runner, out)
 }
 
 /// Goes on with whatever can; what it says is one line a run.

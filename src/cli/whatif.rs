@@ -54,6 +54,16 @@ enum MissingChoice {
 }
 
 impl WhatIfArgs {
+    /// The edited script and inputs, and nothing else.
+    pub fn of(file: &str, input: &[String]) -> WhatIfArgs {
+        WhatIfArgs {
+            with: Some(file.to_owned()),
+            prompt: Vec::new(),
+            input: input.to_vec(),
+            missing: None,
+        }
+    }
+
     /// Whether anything was asked that a plain replay does not answer.
     pub fn is_given(&self) -> bool {
         self.with.is_some() || self.missing.is_some() || !self.prompt.is_empty() || !self.input.is_empty()

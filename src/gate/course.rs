@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Gate;
+use super::carried::Carried;
+use super::matching::Sites;
 use super::observer::Observer;
 use super::stop::Halt;
 use super::tape::{Beyond, Tape};
 use crate::effect::Failure;
 use crate::id::StepNo;
 use crate::journal::incident::{self, OpenedBy};
-use crate::journal::life::{Cleanup, Reopened, Resumed};
+use crate::journal::life::{Cleanup, Edited, Reopened, Resumed};
 use crate::journal::{Begun, Entry, Outcome, Owner, Recorded, RunError, RunRecord, Status, Suspended, Waits, entry};
 use crate::store::{Batch, Durability, StoreError, keys};
 use crate::value::Value;
@@ -26,8 +28,17 @@ const INCIDENT_TRIES_MAX: u32 = 16;
 pub struct Resumption {
     /// Who or what resumes it.
     pub by: String,
+    /// The script it goes on with, if that is another.
+    pub edit: Option<Edit>,
     /// Its end does not hold any more; with the step whose error ended it, which is asked again.
     pub reopens: Option<Option<StepNo>>,
+}
+
+/// Another script for a run, and what of its steps is kept or done again.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    pub entry: Edited,
+    pub versions: Batch,
 }
 
 /// How a script ended that is replayed.
@@ -71,7 +82,26 @@ impl Tape {
         tape.active_before_ms = recorded.active_ms;
         tape.epoch = recorded.epoch + 1;
         let at_ms = tape.begun_at_ms;
-        if let Some(step) = how.reopens {
+        if let Some(edit) = &how.edit {
+            let entry = Edited {
+                at_ms,
+                ..edit.entry.clone()
+            };
+            recorded.edit(entry.keep.clone(), entry.again.clone());
+            tape.generation = recorded.generation;
+            tape.begun = Begun {
+                file: entry.file.clone(),
+                version: entry.version,
+                modules: entry.modules.clone(),
+                api: entry.api,
+                input: entry.input.clone(),
+                ..tape.begun
+            };
+            tape.begun.mode.uses.clone_from(&entry.uses);
+            tape.mode = tape.begun.mode.clone();
+            tape.writer.append(&Entry::Edited(Box::new(entry)));
+            tape.writer.attach(edit.versions.clone());
+        } else if let Some(step) = how.reopens {
             let by = how.by.clone();
             tape.writer.append(&Entry::Reopened(Reopened {
                 step,
@@ -96,6 +126,8 @@ impl Tape {
             waits: None,
             ended_ms: None,
             error: None,
+            file: tape.begun.file.clone(),
+            version: tape.begun.version,
             ..before.clone()
         };
         batch.put(keys::run(tape.run), record.encode());
@@ -107,6 +139,18 @@ impl Tape {
         batch.delete(keys::wake(0, tape.run));
         tape.writer.commit(&gate.ground, batch, None, Durability::Soon)?;
         Ok(tape)
+    }
+
+    /// Gives the script, which is an edited one, what is left of the answers before.
+    pub fn carry_over(&mut self, sites: Sites) {
+        let over = self.recorded.as_ref().and_then(|recorded| recorded.carried.clone());
+        self.carried = over.map(|over| Carried::new(over, sites));
+    }
+
+    /// The run as it was before its last edit.
+    pub fn before_edit(&self) -> Option<&Begun> {
+        let carried = self.recorded.as_ref()?.carried.as_ref()?;
+        Some(&carried.before)
     }
 
     /// Stops the script where its record ends.

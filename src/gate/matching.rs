@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::effect::{Class, Place};
 use crate::id::{ContentHash, StepNo};
-use crate::journal::{Asked, Recorded};
+use crate::journal::{Asked, Recorded, Step};
 
 /// Which lines of the edited texts are lines of the recorded ones.
 #[derive(Clone, Debug, Default)]
@@ -95,12 +95,12 @@ fn key(asked: &Asked) -> (String, ContentHash) {
 
 impl Matching {
     pub(super) fn new(recorded: &Recorded, sites: Sites) -> Matching {
+        Matching::of_steps(&recorded.steps, sites)
+    }
+
+    pub(super) fn of_steps(steps: &BTreeMap<StepNo, Step>, sites: Sites) -> Matching {
         let mut open: BTreeMap<_, Places> = BTreeMap::new();
-        for (step, asked) in recorded
-            .steps
-            .iter()
-            .filter_map(|(step, taken)| Some((*step, taken.asked()?)))
-        {
+        for (step, asked) in steps.iter().filter_map(|(step, taken)| Some((*step, taken.asked()?))) {
             let places = open.entry(key(asked)).or_default();
             places.entry(spot(&asked.place)).or_default().push_back(step);
         }

@@ -12,6 +12,7 @@
 //! | [`history`] | what have earlier owners done of this step? |
 //! | [`recompute`] | and what must be computed anew? |
 //! | [`passing`] | and what becomes of a wait there? |
+//! | [`carried`] | what of an earlier script's answers does an edited one keep? |
 //! | [`mode`] | is this provider live in this run? |
 //! | [`governance`] | may this be published? |
 //! | [`flight`] | is somebody generating the same thing already? |
@@ -25,6 +26,7 @@
 pub mod aligned;
 pub mod attempts;
 pub mod backoff;
+pub mod carried;
 pub mod circuit;
 pub mod course;
 pub mod doubt;
@@ -51,8 +53,9 @@ pub mod waiting;
 
 pub use aligned::{Aligned, Given, Missing, Origin};
 pub use backoff::BackoffSettings;
+pub use carried::Carried;
 pub use circuit::CircuitSettings;
-pub use course::{Resumption, ScriptEnd};
+pub use course::{Edit, Resumption, ScriptEnd};
 pub use errand::{Act, Errand, Sighting, Simulation};
 pub use governance::Signals;
 pub use local::Local;

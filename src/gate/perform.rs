@@ -5,7 +5,7 @@ use super::local::Local;
 use super::stop::{Halt, Stop};
 use super::tape::Tape;
 use super::waiting::{self, Waiting};
-use super::{Gate, aligned, attempts, flight, governance, local, mode, panic};
+use super::{Gate, aligned, attempts, carried, flight, governance, local, mode, panic};
 use crate::effect::{Class, Effect, Failure};
 use crate::journal::Answer;
 use crate::store::StoreError;
@@ -36,6 +36,9 @@ pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) 
         return answer;
     }
     tape.refuse_beyond(&asked)?;
+    if let Some(kept) = carried::answer(gate, tape, effect, &asked, &how)? {
+        return kept;
+    }
     tape.begin(gate, &asked);
 
     if let Some(refusal) = refuse_here(tape, effect, &how) {

@@ -6,7 +6,7 @@
 
 use super::stop::Stop;
 use super::tape::Tape;
-use super::{Gate, passing};
+use super::{Gate, How, carried, passing};
 use crate::effect::{Effect, Failure};
 use crate::id::StepNo;
 use crate::journal::{Asked, Awaited, Entry, Suspended, Wake};
@@ -59,6 +59,13 @@ pub fn begin(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>) -> Result<Poll, 
         };
     }
     tape.refuse_beyond(&asked)?;
+    let marker = How::Local(&|_| Ok(Value::Unit));
+    match carried::answer(gate, tape, effect, &asked, &marker)? {
+        Some(Ok(_)) => return Ok(Poll::Over(Ok(()))),
+        Some(Err(Stop::Failed(failure))) => return Ok(Poll::Over(Err(failure))),
+        Some(Err(halted)) => return Err(halted),
+        None => {}
+    }
     if let Some(refusal) = tape.refuse_wait(&asked.name) {
         let answer = tape.answer_to(gate, asked).failed(refusal);
         return tape.conclude(gate, answer).map(|_: Value| Poll::Over(Ok(())));

@@ -28,6 +28,8 @@ pub enum Halt {
     InDoubt { step: StepNo, failure: Failure },
     /// A limit of the run is used up.
     Limit(Failure),
+    /// An edited script would do again what has landed.
+    Refused(Failure),
     /// Somebody cancelled the run.
     Cancelled,
     /// The run waits; its thread is needed elsewhere.
@@ -56,7 +58,7 @@ impl Halt {
             }
             Halt::Recorded { error, .. } => error.step,
             Halt::Suspended(waits) => Some(waits.step),
-            Halt::Store(_) | Halt::Limit(_) | Halt::Cancelled => None,
+            Halt::Store(_) | Halt::Limit(_) | Halt::Refused(_) | Halt::Cancelled => None,
         }
     }
 
@@ -71,7 +73,9 @@ impl Halt {
                 "NOT_RECORDED",
                 format!("the journal holds no answer at step {step}, where the script asked for {asked}"),
             ),
-            Halt::Store(failure) | Halt::InDoubt { failure, .. } | Halt::Limit(failure) => failure.clone(),
+            Halt::Store(failure) | Halt::InDoubt { failure, .. } | Halt::Limit(failure) | Halt::Refused(failure) => {
+                failure.clone()
+            }
             Halt::Cancelled => Failure::new("CANCELLED", "the run was cancelled"),
             Halt::Suspended(waits) => Failure::new("SUSPENDED", format!("the run waits for {}", waits.what)),
             Halt::Recorded { error, .. } => error.failure.clone(),
@@ -82,7 +86,7 @@ impl Halt {
     pub fn is_on_tape(&self) -> bool {
         match self {
             Halt::Nondeterminism { .. } | Halt::NotRecorded { .. } | Halt::InDoubt { .. } | Halt::Suspended(_) => true,
-            Halt::Store(_) | Halt::Limit(_) | Halt::Cancelled | Halt::Recorded { .. } => false,
+            Halt::Store(_) | Halt::Limit(_) | Halt::Refused(_) | Halt::Cancelled | Halt::Recorded { .. } => false,
         }
     }
 }

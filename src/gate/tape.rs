@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Gate;
 use super::aligned::{Aligned, Given};
+use super::carried::Carried;
 use super::observer::{Notice, Observer};
 use super::stop::{Halt, Stop};
 use crate::effect::{Effect, Failure, RunMode};
@@ -48,6 +49,8 @@ pub struct Tape {
     pub(super) beyond: Beyond,
     /// In a what-if: the record, and how far the script has come in it.
     pub(super) aligned: Option<Aligned>,
+    /// Of a run that goes on with an edited script: what is left of the steps before.
+    pub(super) carried: Option<Carried>,
     pub(super) step: StepNo,
     pub(super) begun: Begun,
     /// When this owner began, on the clock that does not jump,
@@ -128,6 +131,7 @@ impl Tape {
             recorded,
             beyond,
             aligned: None,
+            carried: None,
             step: 0,
             begun_at: gate.world.clock.monotonic(),
             begun_at_ms: 0,
@@ -337,9 +341,17 @@ impl Tape {
     ///
     /// A conflict is handed back, and nothing happened: somebody else was quicker.
     pub(super) fn conclude_with(&mut self, gate: &Gate, answer: &Answer, change: Batch) -> Result<(), StoreError> {
+        self.has_changed_store();
         let kept = writer::kept(&gate.ground, answer)?;
         self.renew_lease(gate);
         self.writer.commit_answer(&gate.ground, change, &kept)
+    }
+
+    /// Notes that a script has changed the store after an edit.
+    fn has_changed_store(&mut self) {
+        if let Some(carried) = &mut self.carried {
+            carried.has_changed_store = true;
+        }
     }
 
     /// Writes an intent and everything before it to disk: after this the request may leave.

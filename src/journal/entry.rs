@@ -166,6 +166,9 @@ pub struct Answer {
     /// Nobody could tell whether the write landed.
     #[serde(default, skip_serializing_if = "is_false")]
     pub in_doubt: bool,
+    /// The step before an edit whose answer this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<StepNo>,
 }
 
 impl Answer {

@@ -3,7 +3,7 @@
 //! Each stands where it happened. What a later one makes void is not erased: it is history, and
 //! [`Recorded`](super::Recorded) keeps it apart from what answers the script.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -117,7 +117,16 @@ pub struct Edited {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub modules: BTreeMap<String, ContentHash>,
     pub api: u32,
+    /// The providers whose live writes the script may make, from its header.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uses: Vec<String>,
     pub input: Value,
+    /// Steps before whose outcome is kept, although the script asks for something else.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub keep: BTreeSet<StepNo>,
+    /// Steps before that are done once more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub again: BTreeSet<StepNo>,
     pub at_ms: u64,
     pub by: String,
 }

@@ -29,7 +29,7 @@ pub mod writer;
 pub use entry::{Answer, Asked, Attempt, Begun, Entry, Intent, Parent};
 pub use incident::Incident;
 pub use life::{Awaited, Lease, Owner, Suspended, Wake};
-pub use reader::{Recorded, Step};
+pub use reader::{CarryOver, Recorded, Step};
 pub use run::{Outcome, RunError, RunRecord, Status, Waits};
 pub use writer::Writer;
 

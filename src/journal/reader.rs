@@ -1,13 +1,13 @@
 //! A recorded journal, as it answers a script and as people read it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::entry::{Answer, Asked, Attempt, Begun, Ended, Entry, Intent};
 use super::life::{Awaited, Cleanup, Resolved, Suspended};
 use super::row::{DecodeError, FORMAT, decode};
 use super::{JournalError, Outcome, Status};
-use crate::effect::{Class, Failure};
+use crate::effect::{Class, Failure, RunMode};
 use crate::id::{RunId, StepNo};
 use crate::store::tx::Ground;
 use crate::store::{KeyRange, keys};
@@ -33,10 +33,22 @@ pub struct Recorded {
     pub active_ms: u64,
     /// How often steps were made void: the same step is another one afterwards, under other idempotency keys.
     pub generation: u32,
+    /// After an edit: what is left of the steps before.
+    pub carried: Option<CarryOver>,
     /// Set once the script is over and its clean-up has begun.
     pub cleanup: Option<Cleanup>,
     /// Steps that do not answer any more, oldest first: reopened, or of a script before an edit.
     pub past: Vec<(StepNo, Step)>,
+}
+
+/// The steps of a script before an edit that the edited one has not asked for yet.
+#[derive(Clone, Debug)]
+pub struct CarryOver {
+    /// What the run was pinned to before.
+    pub before: Begun,
+    pub steps: BTreeMap<StepNo, Step>,
+    pub keep: BTreeSet<StepNo>,
+    pub again: BTreeSet<StepNo>,
 }
 
 /// One effect on record: intents, attempts, and the answer if it came that far.
@@ -152,6 +164,7 @@ impl Recorded {
             last_ms: 0,
             active_ms: 0,
             generation: 0,
+            carried: None,
             cleanup: None,
             past: Vec::new(),
         };
@@ -182,6 +195,9 @@ impl Recorded {
             }
             Entry::Answer(answer) => {
                 self.saw(answer.at_ms + answer.took_ms);
+                if let (Some(from), Some(carried)) = (answer.from, &mut self.carried) {
+                    carried.steps.remove(&from);
+                }
                 let step = self.steps.entry(answer.asked.step).or_default();
                 if step.answer.replace(*answer).is_some() {
                     return Err("an effect has two answers");
@@ -213,16 +229,18 @@ impl Recorded {
                 self.reopen(reopened.step);
             }
             Entry::Edited(edited) => {
-                self.ended = None;
-                self.cleanup = None;
                 self.saw(edited.at_ms);
-                self.void_from(0);
+                self.edit(edited.keep, edited.again);
                 self.begun = Begun {
                     file: edited.file,
                     version: edited.version,
                     modules: edited.modules,
                     api: edited.api,
                     input: edited.input,
+                    mode: RunMode {
+                        uses: edited.uses,
+                        ..self.begun.mode.clone()
+                    },
                     ..self.begun.clone()
                 };
             }
@@ -248,6 +266,34 @@ impl Recorded {
         if let Some(first) = step.into_iter().chain(cleaned).min() {
             self.void_from(first);
         }
+    }
+
+    /// Every step whose answer an edited script may keep: those of this script, and what it has not asked for of those
+    /// before it. The error that ended the run is none: it is asked again.
+    pub fn keepable(&self) -> BTreeMap<StepNo, Step> {
+        let end = self.ended.as_ref().and_then(|end| end.error.as_ref());
+        let failed = end.and_then(|error| error.step);
+        let cleaned = self.cleanup.as_ref().map_or(StepNo::MAX, |cleanup| cleanup.after_step);
+        let mut steps = self.steps.clone();
+        steps.retain(|number, _| Some(*number) != failed && *number <= cleaned);
+        let last = steps.keys().last().copied().unwrap_or(0);
+        let left = self.carried.iter().flat_map(|carried| &carried.steps);
+        steps.extend(left.map(|(number, step)| (last + number, step.clone())));
+        steps
+    }
+
+    /// Makes every step history; an edited script may keep their answers.
+    pub fn edit(&mut self, keep: BTreeSet<StepNo>, again: BTreeSet<StepNo>) {
+        let steps = self.keepable();
+        self.ended = None;
+        self.cleanup = None;
+        self.void_from(0);
+        self.carried = Some(CarryOver {
+            before: self.begun.clone(),
+            steps,
+            keep,
+            again,
+        });
     }
 
     fn resolve(&mut self, resolved: Resolved) -> Result<(), &'static str> {
@@ -323,8 +369,10 @@ impl Recorded {
     /// cancelled it, or its time or memory was used up.
     pub fn imposed_stop(&self) -> Option<&Failure> {
         const IMPOSED: [&str; 4] = ["CANCELLED", "LIMIT_TIME", "LIMIT_DEADLINE", "LIMIT_MEMORY"];
-        let failure = &self.ended.as_ref()?.error.as_ref()?.failure;
-        IMPOSED.contains(&failure.code.as_str()).then_some(failure)
+        let ended = self.ended.as_ref()?;
+        let failure = &ended.error.as_ref()?.failure;
+        let stopped = ended.stopped || self.cleanup.as_ref().is_some_and(|cleanup| cleanup.stopped);
+        (stopped || IMPOSED.contains(&failure.code.as_str())).then_some(failure)
     }
 
     /// The state of a run that waits, as an outcome.

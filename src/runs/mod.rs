@@ -6,6 +6,7 @@
 //! | [`resume`] | goes on with a run where its journal ends |
 //! | [`conductor`] | keeps runs moving until all are at rest |
 //! | [`resolve`] | what people decide: resolve, cancel, retry |
+//! | [`edit`] | goes on with a run with another script |
 //! | [`recovery`] | which runs are not over |
 //! | [`judge`] | what a script's end means |
 //! | [`replay`] | a recorded run once more, from its journal alone |
@@ -23,6 +24,7 @@ pub mod backtest;
 pub mod bundle;
 pub mod conductor;
 pub mod diff;
+pub mod edit;
 pub mod judge;
 pub mod library;
 mod past;

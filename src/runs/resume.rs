@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::library::{Library, LibraryError};
 use super::runner::{Finished, Runner};
+use super::whatif::sites;
 use crate::effect::Failure;
-use crate::gate::{Observer, Resumption, Tape};
+use crate::gate::{Edit, Observer, Resumption, Tape};
 use crate::id::{RunId, StepNo};
 use crate::journal::{JournalError, Recorded, RunRecord, Status};
 use crate::script::{API_VERSION, RunHandle, Script};
@@ -81,8 +82,25 @@ impl Runner {
         run: RunId,
         how: &Resume,
     ) -> Result<(RunHandle, Arc<Script>), ResumeError> {
+        RunRecord::get(&*self.gate.ground.store, run)?;
+        let recorded = Recorded::load(&self.gate.ground, run)?;
+        let script = library.pinned(&*self.gate.ground.store, &recorded.begun)?;
+        let handle = self.take_over_with(library, run, how, None, &script)?;
+        Ok((handle, script))
+    }
+
+    /// The same, to go on with `script`, which is an edited one where there is an `edit`.
+    pub(super) fn take_over_with(
+        &self,
+        library: &Library,
+        run: RunId,
+        how: &Resume,
+        edit: Option<Edit>,
+        script: &Script,
+    ) -> Result<RunHandle, ResumeError> {
         let gate = &self.gate;
-        let record = RunRecord::get(&*gate.ground.store, run)?;
+        let store = &*gate.ground.store;
+        let record = RunRecord::get(store, run)?;
         let now_ms = gate.world.clock.unix_ms();
         let is_held = |lease| gate.owner.is_held(lease, now_ms);
         if record.status == Status::Running && record.lease.as_ref().is_some_and(is_held) {
@@ -91,19 +109,26 @@ impl Runner {
         let recorded = Recorded::load(&gate.ground, run)?;
         let how_on = Resumption {
             by: how.by.clone(),
-            reopens: reopens(&record, &recorded)?,
+            reopens: match edit {
+                Some(_) => None,
+                None => reopens(&record, &recorded)?,
+            },
+            edit,
         };
-        if recorded.begun.api != API_VERSION {
+        if how_on.edit.is_none() && recorded.begun.api != API_VERSION {
             let api = recorded.begun.api;
             return Err(ResumeError::HostChanged { run, api });
         }
-        let script = library.pinned(&*gate.ground.store, &recorded.begun)?;
         let tape = Tape::resume(gate, recorded, &record, &how_on, how.observer.clone());
-        let tape = tape.map_err(|error| match error {
+        let mut tape = tape.map_err(|error| match error {
             StoreError::Conflict { .. } => ResumeError::Busy(run),
             error => error.into(),
         })?;
-        Ok((RunHandle::new(gate.clone(), tape), script))
+        if let Some(before) = tape.before_edit() {
+            let sites = library.pinned(store, before).map(|before| sites(&before, script));
+            tape.carry_over(sites.unwrap_or_default());
+        }
+        Ok(RunHandle::new(gate.clone(), tape))
     }
 }
 

@@ -225,7 +225,7 @@ pub fn whatif(
 
 /// The recorded input with `changed` in it, as the edited script takes it. What the script does not know any more is
 /// left out; what it has come to know has its preset.
-fn input(script: &Script, recorded: &Value, changed: &Map) -> Result<Value, Failure> {
+pub(super) fn input(script: &Script, recorded: &Value, changed: &Map) -> Result<Value, Failure> {
     let mut given = recorded.as_map().cloned().unwrap_or_default();
     if script.header.is_present {
         // `()` stands for an input that was not given.
@@ -254,7 +254,7 @@ fn seed(recorded: &Recorded) -> u64 {
 }
 
 /// Which lines of `now` are lines of `before`. How far a line is indented does not matter.
-fn sites(before: &Script, now: &Script) -> Sites {
+pub(super) fn sites(before: &Script, now: &Script) -> Sites {
     fn lines(text: &Text) -> Vec<&str> {
         text.text.lines().map(str::trim).collect()
     }

@@ -125,6 +125,7 @@ fn known() -> Vec<Entry> {
             cost_usd: Some(0.125),
             attempts: 2,
             in_doubt: true,
+            from: None,
         })),
         Entry::Ended(Ended {
             status: Status::NeedsAttention,
@@ -363,6 +364,9 @@ fn any_turn() -> impl Strategy<Value = Entry> {
                     version: ContentHash::of(by.as_bytes()),
                     modules: BTreeMap::new(),
                     api: step,
+                    uses: vec![by.clone()],
+                    keep: std::collections::BTreeSet::from([step]),
+                    again: std::collections::BTreeSet::new(),
                     input: value,
                     at_ms,
                     by,
@@ -466,6 +470,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                     cost_usd,
                     attempts,
                     in_doubt,
+                    from: in_doubt.then_some(attempts),
                 }))
             },
         );

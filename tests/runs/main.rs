@@ -1,5 +1,6 @@
 //! Runs that go on: after a stop, after a wait, beside other runs.
 
 mod children;
+mod edit;
 mod resume;
 mod waits;

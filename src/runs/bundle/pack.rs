@@ -39,7 +39,7 @@ pub fn pack(
     for run in &incident.runs {
         packing.run(*run)?;
     }
-    let row = packing.masked_row(&incident.encode())?;
+    let row = packing.masked_row(incident.encode()[0], incident)?;
     packing.add(Kind::Incident, incident.id.to_string(), row)?;
     let settings = serde_json::to_value(settings).expect("settings are plain data");
     let settings = masks.mask(Value::from_json(settings)).to_json();
@@ -78,12 +78,12 @@ impl Packing<'_> {
         for hash in found.files {
             self.content(&hash)?;
         }
-        let mut row = vec![entry::FORMAT];
+        let mut row = vec![entry::PLAIN];
         row.extend(self.masked(value).to_bytes());
         // What is not read back here would not be read elsewhere.
         entry::decode(&row).map_err(|error| super::broken(format!("the journal of {run}, masked: {error:?}")))?;
         self.add(Kind::Journal, run.to_string(), row)?;
-        let row = self.masked_row(&record.encode())?;
+        let row = self.masked_row(record.encode()[0], &record)?;
         self.add(Kind::Run, run.to_string(), row)
     }
 
@@ -166,11 +166,9 @@ impl Packing<'_> {
     }
 
     /// A row of a format byte and MessagePack, masked.
-    fn masked_row(&self, row: &[u8]) -> Result<Vec<u8>, BundleError> {
-        let (format, body) = row.split_first().expect("a row has a format");
-        let value = Value::from_bytes(body).map_err(|error| super::broken(error.to_string()))?;
-        let mut masked = vec![*format];
-        masked.extend(self.masked(value).to_bytes());
+    fn masked_row(&self, format: u8, row: &impl Serialize) -> Result<Vec<u8>, BundleError> {
+        let mut masked = vec![format];
+        masked.extend(self.masked(as_value(row)?).to_bytes());
         Ok(masked)
     }
 
@@ -185,7 +183,12 @@ impl Packing<'_> {
 
 /// Plain data as a value, so that every text in it can be walked, whatever entries there are.
 fn as_value(entries: &impl Serialize) -> Result<Value, BundleError> {
-    let bytes = rmp_serde::to_vec_named(entries).expect("entries are plain data");
+    // With ids and hashes as texts, which is a form that every reader knows.
+    let mut bytes = Vec::new();
+    let mut serializer = rmp_serde::Serializer::new(&mut bytes)
+        .with_struct_map()
+        .with_human_readable();
+    entries.serialize(&mut serializer).expect("entries are plain data");
     Value::from_bytes(&bytes).map_err(|error| super::broken(error.to_string()))
 }
 

@@ -1,0 +1,126 @@
+//! A run that goes on with an edited script: what is asked as before is answered as before.
+//!
+//! Steps are matched as in a what-if ([`super::matching`]), but what nobody has asked before is done. A write that
+//! landed is never done a second time by an edit: asked with other arguments it must have been named, to keep what came
+//! of it or to do it again, or the run is halted before anything leaves.
+//!
+//! What was kept is on the journal again, under its new number; so whoever goes on after a crash finds the rest.
+
+use super::local::compute;
+use super::matching::{Match, Matching, Sites};
+use super::stop::{Halt, Stop};
+use super::tape::{Tape, describe};
+use super::{Gate, How};
+use crate::effect::{Class, Effect, Failure};
+use crate::id::StepNo;
+use crate::journal::{Answer, Asked, CarryOver, Step};
+use crate::value::Value;
+
+/// The steps of the script before the edit that nobody has asked for yet.
+pub struct Carried {
+    over: CarryOver,
+    matching: Matching,
+    /// Whether this script has changed the store: what it reads afterwards is read anew.
+    pub(super) has_changed_store: bool,
+}
+
+impl Carried {
+    pub fn new(over: CarryOver, sites: Sites) -> Carried {
+        Carried {
+            matching: Matching::of_steps(&over.steps, sites),
+            over,
+            has_changed_store: false,
+        }
+    }
+}
+
+/// The answer of before to `asked`, put on the tape again; `None` when it is to be done now.
+pub(super) fn answer(
+    gate: &Gate,
+    tape: &mut Tape,
+    effect: &Effect<'_>,
+    asked: &Asked,
+    how: &How<'_>,
+) -> Result<Option<Result<Value, Stop>>, Stop> {
+    let Some(mut carried) = tape.carried.take() else {
+        return Ok(None);
+    };
+    let found = carried.find(gate, tape, effect, asked, how);
+    tape.carried = Some(carried);
+    match found {
+        Found::Kept(answer) => Ok(Some(tape.conclude(gate, *answer))),
+        Found::Anew => Ok(None),
+        Found::Refused(failure) => Err(tape.stop(Halt::Refused(failure))),
+    }
+}
+
+enum Found {
+    Kept(Box<Answer>),
+    Anew,
+    Refused(Failure),
+}
+
+impl Carried {
+    fn find(&mut self, gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, asked: &Asked, how: &How<'_>) -> Found {
+        if let Match::Step(number) = self.matching.take(asked) {
+            let Some(step) = self.over.steps.remove(&number) else {
+                return Found::Anew;
+            };
+            if self.over.again.contains(&number) || !self.still_holds(gate, tape, effect, how, &step) {
+                return Found::Anew;
+            }
+            return kept(number, step, asked);
+        }
+        if asked.class != Class::Write {
+            return Found::Anew;
+        }
+        // The same function with other arguments.
+        let out = |step: &Step| step.has_landed() || step.is_in_doubt();
+        let mut out = self.over.steps.iter().filter(|(_, step)| out(step));
+        let changed = out.find(|(_, step)| step.asked().is_some_and(|before| before.name == asked.name));
+        let Some((&number, step)) = changed else {
+            return Found::Anew;
+        };
+        if self.over.again.contains(&number) {
+            self.over.steps.remove(&number);
+            return Found::Anew;
+        }
+        if self.over.keep.contains(&number) {
+            let step = self.over.steps.remove(&number).expect("it was just found");
+            return kept(number, step, asked);
+        }
+        let before = step.asked().map(describe).unwrap_or_default();
+        let message = format!(
+            "step {number}, {before}, has landed or may have, and the edited script asks for {}; \
+             `--keep {number}` takes what came of it, `--again {number}` does it once more",
+            describe(asked)
+        );
+        Found::Refused(Failure::new("LANDED_WRITE_CHANGED", message).landed(Some(false)))
+    }
+
+    /// Whether the store, which this script may have changed, would still answer so.
+    fn still_holds(&self, gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: &How<'_>, step: &Step) -> bool {
+        let How::Local(closure) = how else { return true };
+        if !self.has_changed_store || !effect.declaration.recomputed || step.answer.is_none() {
+            return true;
+        }
+        let now_ms = tape.now_ms(gate);
+        // What changes the store was done; what only reads it is asked anew.
+        match compute(gate, &gate.ground, tape.mode.realm(), now_ms, *closure) {
+            Ok((_, tx)) => !tx.batch.is_empty(),
+            Err(_) => true,
+        }
+    }
+}
+
+fn kept(number: StepNo, step: Step, asked: &Asked) -> Found {
+    match step.answer {
+        Some(answer) if !answer.in_doubt => Found::Kept(Box::new(Answer {
+            asked: asked.clone(),
+            from: Some(number),
+            file: None,
+            ..answer
+        })),
+        _ => Found::Anew,
+    }
+}

@@ -1,0 +1,169 @@
+//! A run goes on with an edited script: what landed is not done again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use host::gate::Silent;
+use host::id::{RunId, StepNo};
+use host::journal::{Recorded, Status};
+use host::runs::edit::{Amendment, preview, undecided};
+use host::runs::whatif::Options;
+use host::runs::{Finished, Resume, ResumeError};
+use host::testing::TestHost;
+use host::testing::http_stub::HttpStub;
+use host::value::Value;
+
+struct Place {
+    stub: HttpStub,
+    host: TestHost,
+}
+
+fn place() -> Place {
+    let stub = HttpStub::start();
+    stub.on("POST", "/x").json(201, serde_json::json!({ "id": 7 }));
+    let host = TestHost::default().live("http").live("http_writes").host(&stub.host());
+    Place { stub, host }
+}
+
+impl Place {
+    fn script(&self, text: &str) -> String {
+        text.replace("URL", &self.stub.url("/x"))
+    }
+
+    fn amendment(&self, script: &str, keep: &[StepNo], again: &[StepNo]) -> Amendment {
+        Amendment {
+            script: self.host.compile(&self.script(script)),
+            input: Default::default(),
+            keep: keep.iter().copied().collect(),
+            again: again.iter().copied().collect(),
+        }
+    }
+
+    fn amend(&self, run: RunId, amendment: &Amendment) -> Result<Finished, ResumeError> {
+        let runner = self.host.runner();
+        let how = Resume {
+            by: "test".to_owned(),
+            observer: Arc::new(Silent),
+        };
+        let (handle, script) = runner.amend(&self.host.library(), run, amendment, &how)?;
+        Ok(runner.finish(&handle, &script)?)
+    }
+
+    fn undecided(&self, run: RunId, amendment: &Amendment) -> BTreeSet<StepNo> {
+        let recorded = Recorded::load(&self.host.ground, run).expect("readable");
+        let runner = self.host.runner();
+        let whatif =
+            preview(&runner, &self.host.library(), &recorded, amendment, &Options::new()).expect("it is asked");
+        undecided(&whatif, amendment)
+            .iter()
+            .filter_map(|diff| diff.old_step())
+            .collect()
+    }
+}
+
+const BROKEN: &str = "const PLAYBOOK = #{ uses: [\"http_writes\"] };\nkv::put(\"a\", 1);\nlet id = http::post(\"URL\", #{ text: \"one\" }).json.id;\nid.nonsense();";
+
+#[test]
+fn a_mended_script_goes_on_after_what_landed() {
+    let place = place();
+    let run = place.host.run(&place.script(BROKEN));
+    assert_eq!(run.outcome().status, Status::Failed);
+    let mended = BROKEN.replace(
+        "id.nonsense();",
+        "kv::put(\"id\", id);\nkv::get(\"id\") + kv::get(\"a\")",
+    );
+    let amendment = place.amendment(&mended, &[], &[]);
+    assert_eq!(place.undecided(run.id(), &amendment), BTreeSet::new());
+    let finished = place.amend(run.id(), &amendment).expect("it goes on");
+    assert_eq!(finished.outcome.value, Value::Int(8), "{:?}", finished.outcome);
+    assert_eq!(place.stub.count("POST", "/x"), 1, "it landed before");
+    let recorded = Recorded::load(&place.host.ground, run.id()).expect("readable");
+    let from = |step: StepNo| recorded.steps[&step].answer.as_ref().and_then(|answer| answer.from);
+    assert_eq!((from(1), from(2), from(3)), (Some(1), Some(2), None));
+    assert!(place.host.replay(run.id()).same);
+}
+
+#[test]
+fn a_landed_write_that_would_change_needs_a_decision() {
+    let place = place();
+    let run = place.host.run(&place.script(BROKEN)).id();
+    let changed = BROKEN.replace("one", "two").replace("id.nonsense();", "id");
+    let plain = place.amendment(&changed, &[], &[]);
+    assert_eq!(place.undecided(run, &plain), BTreeSet::from([2]));
+    // Whoever goes on all the same is stopped before anything leaves.
+    let stopped = place.amend(run, &plain).expect("it is taken over");
+    assert_eq!(
+        stopped.outcome.error.expect("refused").failure.code,
+        "LANDED_WRITE_CHANGED"
+    );
+    assert_eq!(place.stub.count("POST", "/x"), 1);
+
+    let again = place.host.run(&place.script(BROKEN)).id();
+    let kept = place
+        .amend(again, &place.amendment(&changed, &[2], &[]))
+        .expect("it goes on");
+    assert_eq!((kept.outcome.value, place.stub.count("POST", "/x")), (Value::Int(7), 2));
+    let again = place.host.run(&place.script(BROKEN)).id();
+    let anew = place
+        .amend(again, &place.amendment(&changed, &[], &[2]))
+        .expect("it goes on");
+    assert_eq!((anew.outcome.value, place.stub.count("POST", "/x")), (Value::Int(7), 4));
+    let keys: BTreeSet<_> = place
+        .stub
+        .requests()
+        .iter()
+        .filter_map(|request| request.header("idempotency-key").map(str::to_owned))
+        .collect();
+    assert!(
+        keys.is_empty() || keys.len() == 4,
+        "no key is used for two writes: {keys:?}"
+    );
+}
+
+#[test]
+fn a_crash_on_the_way_through_the_edited_script_repeats_nothing() {
+    let place = place();
+    let text = "kv::put(\"a\", 1);\nhttp::post(\"URL\", #{ text: \"one\" });\nhttp::post(\"URL\", #{ text: \"two\" });\nlet x = (); x.nonsense();";
+    let run = place.host.run(&place.script(text)).id();
+    let mended = text.replace(
+        "let x = (); x.nonsense();",
+        "run::sleep(\"1h\");\nkv::increment(\"ends\")",
+    );
+    let suspended = place
+        .amend(run, &place.amendment(&mended, &[], &[]))
+        .expect("it goes on");
+    assert_eq!(suspended.outcome.status, Status::Suspended);
+    place.host.clock.advance(std::time::Duration::from_secs(3600));
+    // Another process takes it from there, and a third after that one was killed before its first step.
+    let runner = place.host.runner();
+    let how = Resume {
+        by: "test".to_owned(),
+        observer: Arc::new(Silent),
+    };
+    runner.take_over(&place.host.library(), run, &how).expect("taken");
+    let finished = place.host.resume(run).expect("it goes on");
+    assert_eq!(finished.value(), &Value::Int(1));
+    assert_eq!(place.stub.count("POST", "/x"), 2);
+}
+
+#[test]
+fn what_an_edited_script_has_changed_it_reads_anew() {
+    let place = place();
+    let text = "kv::put(\"a\", 1);\nlet a = kv::get(\"a\");\nlet b = kv::increment(\"n\");\n().nonsense();";
+    let run = place.host.run(text).id();
+    let mended = text
+        .replace("(\"a\", 1)", "(\"a\", 2)")
+        .replace("().nonsense();", "[a, b]");
+    let finished = place
+        .amend(run, &place.amendment(&mended, &[], &[]))
+        .expect("it goes on");
+    assert_eq!(finished.outcome.value.to_string(), "[2,1]", "counted once");
+}
+
+#[test]
+fn a_run_that_succeeded_is_not_edited() {
+    let place = place();
+    let run = place.host.run("1").id();
+    let refused = place.amend(run, &place.amendment("2", &[], &[])).expect_err("refused");
+    assert_eq!(refused.code(), "RUN_OVER");
+}
