@@ -8,6 +8,7 @@ mod progress;
 mod answer;
 mod backtest;
 mod bench;
+mod bundle;
 mod cancel;
 mod check;
 mod config;
@@ -15,6 +16,7 @@ mod data;
 mod drive;
 mod emit;
 mod functions;
+mod incident;
 mod init;
 mod kv;
 mod plan;
@@ -28,6 +30,7 @@ mod runs;
 mod show;
 mod store;
 mod whatif;
+mod why;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -74,6 +77,10 @@ enum Command {
     Runs(runs::Args),
     /// Show what a run did, step by step.
     Show(show::Args),
+    /// Explain how a run ended, and what to do next.
+    Why(why::Args),
+    /// Hold runs, with what people found out about them.
+    Incident(incident::Args),
     /// Play a run again from its journal, every door shut; --with an edited script, tell what would differ.
     Replay(replay::Args),
     /// Tell which runs of the last days an edited playbook would have changed.
@@ -149,6 +156,8 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Plan(args) => plan::perform(args, &app, out),
         Command::Runs(args) => runs::perform(args, &app, out),
         Command::Show(args) => show::perform(args, &app, out),
+        Command::Why(args) => why::perform(args, &app, out),
+        Command::Incident(args) => incident::perform(args, &app, out),
         Command::Replay(args) => replay::perform(args, &app, out),
         Command::Backtest(args) => backtest::perform(args, &app, out),
         Command::Resume(args) => resume::perform(args, &app, out),

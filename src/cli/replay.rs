@@ -17,8 +17,11 @@ use crate::store::tx::Ground;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The run: the beginning of its id, as `host runs` shows it.
+    /// The run: the beginning of its id, as `host runs` shows it. Or the file of an incident bundle.
     run: String,
+    /// Which run of the bundle; the one that opened the incident when not given.
+    #[arg(value_name = "RUN")]
+    within: Option<String>,
     #[command(flatten)]
     whatif: WhatIfArgs,
     /// Also write the report as a page of its own to this file.
@@ -30,12 +33,19 @@ pub struct Args {
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
+    if let Some(opened) = super::bundle::opened(&args.run, args.within.as_deref(), app)? {
+        return shown(&args, &opened.app, opened.ground, &opened.record, out);
+    }
     let ground = app
         .reader()?
         .ok_or_else(|| CliError::usage("RUN_NOT_FOUND", "nothing has run here yet"))?;
     let record = RunRecord::find(&*ground.store, &args.run)?;
+    shown(&args, app, ground, &record, out)
+}
+
+fn shown(args: &Args, app: &App, ground: Ground, record: &RunRecord, out: &mut Out) -> Result<u8, CliError> {
     if args.whatif.is_given() || args.html.is_some() {
-        return edited(&args, app, ground, &record, out);
+        return edited(args, app, ground, record, out);
     }
     let replayed = replay::replay(&app.library, app.shut_gate(ground)?, record.run, Arc::new(Silent))?;
     let before = replayed.recorded.outcome().expect("only finished runs are replayed");

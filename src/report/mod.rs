@@ -2,10 +2,12 @@
 
 pub mod changes;
 pub mod entries;
+pub mod incident;
 pub mod lines;
 pub mod page;
 pub mod summary;
 pub mod whatif;
+pub mod why;
 
 pub use entries::{entries, entry};
 pub use summary::{plan_json, run_json, show_json};

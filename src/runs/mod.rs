@@ -15,9 +15,11 @@
 //! | [`past`] | the store as far as a record shows it |
 //! | [`subsequence`] | what two lists have in common |
 //! | [`plan`] | a run over an overlay: nothing leaves, nothing stays |
+//! | [`bundle`] | an incident as one file that replays anywhere |
 //! | [`library`] | playbooks and versions of them |
 
 pub mod backtest;
+pub mod bundle;
 pub mod conductor;
 pub mod diff;
 pub mod judge;
