@@ -34,21 +34,26 @@ pub struct Args {
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     if let Some(opened) = super::bundle::opened(&args.run, args.within.as_deref(), app)? {
-        return shown(&args, &opened.app, opened.ground, &opened.record, out);
+        return once_more(&args, &opened.app, opened.ground, &opened.record, out);
     }
     let ground = app
         .reader()?
         .ok_or_else(|| CliError::usage("RUN_NOT_FOUND", "nothing has run here yet"))?;
     let record = RunRecord::find(&*ground.store, &args.run)?;
-    shown(&args, app, ground, &record, out)
+    once_more(&args, app, ground, &record, out)
 }
 
-fn shown(args: &Args, app: &App, ground: Ground, record: &RunRecord, out: &mut Out) -> Result<u8, CliError> {
+fn once_more(args: &Args, app: &App, ground: Ground, record: &RunRecord, out: &mut Out) -> Result<u8, CliError> {
     if args.whatif.is_given() || args.html.is_some() {
         return edited(args, app, ground, record, out);
     }
+    played(app, ground, record, out)
+}
+
+fn played(app: &App, ground: Ground, record: &RunRecord, out: &mut Out) -> Result<u8, CliError> {
     let replayed = replay::replay(&app.library, app.shut_gate(ground)?, record.run, Arc::new(Silent))?;
-    let before = replayed.recorded.outcome().expect("only finished runs are replayed");
+    let before = replayed.recorded.outcome().or_else(|| replayed.recorded.waiting());
+    let before = before.expect("only runs at rest are replayed");
     let exit_code = if replayed.same { 0 } else { FAILED };
     if out.json {
         let outcome = |outcome: &Outcome| {

@@ -23,7 +23,7 @@ pub struct Local<'a> {
 pub(super) fn perform(
     gate: &Gate,
     tape: &mut Tape,
-    asked: Asked,
+    mut asked: Asked,
     closure: &dyn Fn(&mut Local<'_>) -> Result<Value, StoreError>,
 ) -> Result<Value, Stop> {
     let mut conflicts = 0;
@@ -34,13 +34,16 @@ pub(super) fn perform(
             Err(error) => return tape.persist(Err(error)),
         };
         tape.writer.saw(tx.seen);
-        let answer = gate.settle(tape.answer_to(gate, asked.clone()), outcome);
+        let answer = gate.settle(tape.answer_to(gate, asked), outcome);
         if answer.error.is_some() || tx.batch.is_empty() {
             return tape.conclude(gate, answer);
         }
         match tape.conclude_with(gate, &answer, tx.batch) {
             Ok(()) => return tape.give(answer),
-            Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
+            Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS_MAX => {
+                conflicts += 1;
+                asked = answer.asked;
+            }
             Err(error) => return tape.persist(Err(error)),
         }
     }

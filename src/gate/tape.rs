@@ -324,9 +324,9 @@ impl Tape {
 
     /// Puts the outcome on the tape, to reach the store with a later batch, and gives it to the script.
     pub(super) fn conclude(&mut self, gate: &Gate, answer: Answer) -> Result<Value, Stop> {
-        let mut kept = answer.clone();
-        self.persist(writer::store_large(&gate.ground, &mut kept))?;
-        self.writer.append(Entry::Answer(Box::new(kept)));
+        let kept = writer::kept(&gate.ground, &answer);
+        let kept = self.persist(kept)?;
+        self.writer.append_answer(&kept);
         if self.writer.is_due(self.elapsed_ms(gate)) {
             self.persist_waiting(gate, Durability::Soon)?;
         }
@@ -337,15 +337,9 @@ impl Tape {
     ///
     /// A conflict is handed back, and nothing happened: somebody else was quicker.
     pub(super) fn conclude_with(&mut self, gate: &Gate, answer: &Answer, change: Batch) -> Result<(), StoreError> {
-        let mut kept = answer.clone();
-        writer::store_large(&gate.ground, &mut kept)?;
+        let kept = writer::kept(&gate.ground, answer)?;
         self.renew_lease(gate);
-        self.writer.commit(
-            &gate.ground,
-            change,
-            Some(Entry::Answer(Box::new(kept))),
-            Durability::Soon,
-        )
+        self.writer.commit_answer(&gate.ground, change, &kept)
     }
 
     /// Writes an intent and everything before it to disk: after this the request may leave.
@@ -353,12 +347,12 @@ impl Tape {
         self.renew_lease(gate);
         let written = self
             .writer
-            .commit(&gate.ground, Batch::new(), Some(intent), Durability::Now);
+            .commit(&gate.ground, Batch::new(), Some(&intent), Durability::Now);
         self.persist(written)
     }
 
     pub(super) fn append(&mut self, entry: Entry) {
-        self.writer.append(entry);
+        self.writer.append(&entry);
     }
 
     pub(super) fn persist_waiting(&mut self, gate: &Gate, durability: Durability) -> Result<(), Stop> {

@@ -16,6 +16,7 @@
 //! | [`subsequence`] | what two lists have in common |
 //! | [`plan`] | a run over an overlay: nothing leaves, nothing stays |
 //! | [`bundle`] | an incident as one file that replays anywhere |
+//! | [`pool`] | threads with large stacks, used again |
 //! | [`library`] | playbooks and versions of them |
 
 pub mod backtest;
@@ -26,6 +27,7 @@ pub mod judge;
 pub mod library;
 mod past;
 pub mod plan;
+pub mod pool;
 pub mod recovery;
 pub mod replay;
 pub mod resolve;
