@@ -369,17 +369,11 @@ impl Texts {
 
 /// The text whose hash begins with `short`, if exactly one is kept.
 fn kept_version(store: &dyn Store, short: &str) -> Result<Option<String>, StoreError> {
-    const LOOKED_AT_MAX: usize = 64;
-    let Some(whole_bytes) = short.get(..6).and_then(|digits| hex::decode(digits).ok()) else {
+    let Some(range) = keys::versions_of(short) else {
         return Ok(None);
     };
-    let range = keys::prefix_range(keys::version_prefix(&whole_bytes));
-    let rows = store.scan(range, LOOKED_AT_MAX, false)?;
-    let mut fitting = rows
-        .into_iter()
-        .filter(|(_, row)| ContentHash::of(&row.value).short() == short);
-    Ok(match (fitting.next(), fitting.next()) {
-        (Some((_, row)), None) => String::from_utf8(row.value).ok(),
+    Ok(match store.scan(range, 2, false)?.as_slice() {
+        [(_, row)] => String::from_utf8(row.value.clone()).ok(),
         _ => None,
     })
 }

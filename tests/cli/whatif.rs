@@ -285,6 +285,34 @@ fn a_run_whose_host_was_killed_can_be_asked() {
 }
 
 #[test]
+fn a_run_in_a_bundle_is_asked_where_there_is_nothing_else() {
+    let project = Project::bare()
+        .file("playbooks/names.rhai", "fn double(n) { n * 2 }")
+        .file(
+            "playbooks/weekly.rhai",
+            "import \"names\" as names;\nkv::put(\"n\", names::double(4));\nthrow \"no\";",
+        );
+    assert_eq!(project.host(&["run", "weekly"]).code, 1);
+    let run = run_of(&project);
+    let opened = project.json(&["incident", "open", &run]);
+    let incident = opened["incident_id"].as_str().expect("it has an id");
+    project.ok(&["incident", "export", incident, "night.bundle"]);
+    let elsewhere = Project::none().file(
+        "fix.rhai",
+        "import \"names\" as names;\nkv::put(\"n\", names::double(4));\nkv::get(\"n\")",
+    );
+    std::fs::copy(project.path("night.bundle"), elsewhere.path("night.bundle")).expect("a copy");
+    let answer = elsewhere.json(&["replay", "night.bundle", "--with", "fix.rhai"]);
+    assert_eq!(
+        (&answer["now"]["value"], &answer["counts"]["kept"]),
+        (&json!(8), &json!(1)),
+        "{answer}"
+    );
+    assert_eq!(answer["before"]["status"], "failed");
+    assert_eq!(elsewhere.files().len(), 2, "nothing was written there");
+}
+
+#[test]
 fn the_page_stands_alone_and_escapes_what_comes_from_outside() {
     let hostile = r#"<script>alert("x")</script>"#;
     let project = Project::bare()
