@@ -14,6 +14,7 @@ use crate::check;
 use crate::clock::SimClock;
 use crate::disk::Disk;
 use crate::net::Net;
+use crate::people::{self, Deeds};
 use crate::plant::Plant;
 use crate::product;
 use crate::scenario::{Scenario, Wanted};
@@ -31,6 +32,10 @@ pub struct Played {
     pub violations: Vec<String>,
     /// Crossings of each life.
     pub crossings: Vec<u64>,
+    /// What people did, and were told to be done.
+    pub deeds: Deeds,
+    /// Writes that landed, and those of them that landed more than once.
+    pub landed: (usize, usize),
 }
 
 impl Played {
@@ -71,6 +76,8 @@ pub fn play(scenario: &Scenario, plant: Option<Plant>) -> Played {
         trace: std::mem::take(&mut state.trace),
         violations: std::mem::take(&mut state.violations),
         crossings,
+        deeds: state.deeds.clone(),
+        landed: state.net.landed_counts(),
     }
 }
 
@@ -98,9 +105,9 @@ fn pause(world: &World, jumps: bool) {
 }
 
 /// What the threads of one life share.
-struct Life {
+pub struct Life {
     seed: u64,
-    library: Arc<Library>,
+    pub library: Arc<Library>,
     told: Arc<Mutex<Told>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Runs that have a thread, and whether they were said to be ready meanwhile.
@@ -135,6 +142,9 @@ fn live(world: &Arc<World>, scenario: &Scenario, life: u32, told: &Arc<Mutex<Tol
         });
         life.threads.lock().expect("no thread panics with it").push(thread);
     }
+    let (this, times, jumps) = (life.clone(), scenario.people, scenario.jumps);
+    let people = handle.spawn(move |handle| people::look_in(&this, &handle, times, jumps));
+    life.threads.lock().expect("no thread panics with it").push(people);
     handle.leave();
     loop {
         let thread = life.threads.lock().expect("no thread panics with it").pop();
@@ -145,12 +155,13 @@ fn live(world: &Arc<World>, scenario: &Scenario, life: u32, told: &Arc<Mutex<Tol
 }
 
 impl Life {
-    fn chance(&self, handle: &Handle) -> u64 {
+    /// For the doors of the thread `handle`.
+    pub fn chance(&self, handle: &Handle) -> u64 {
         self.seed ^ handle.task as u64
     }
 
     /// Goes on with `run` on a thread of its own, unless it has one.
-    fn take_up(self: Arc<Life>, handle: &Handle, run: RunId) {
+    pub fn take_up(self: Arc<Life>, handle: &Handle, run: RunId) {
         let mut active = self.active.lock().expect("no thread panics with it");
         if let Some(again) = active.get_mut(&run) {
             *again = true;

@@ -21,8 +21,10 @@ pub struct Scenario {
     pub unkindness: Unkindness,
     /// How each life ends; lives beyond these end in order.
     pub crashes: Vec<Crash>,
-    /// Whether the clock on the wall jumps between lives.
+    /// Whether somebody sets the clock on the wall.
     pub jumps: bool,
+    /// How often people look in during a life.
+    pub people: u32,
 }
 
 impl Scenario {
@@ -54,6 +56,7 @@ impl Scenario {
             },
             crashes: (0..lives).map(|_| crash(&mut rng)).collect(),
             jumps: rng.hits(300),
+            people: 12,
         }
     }
 
@@ -75,6 +78,7 @@ impl Scenario {
             unkindness: Unkindness { net, stall: 0 },
             crashes: Vec::new(),
             jumps: false,
+            people: 2,
         }
     }
 }
@@ -138,11 +142,11 @@ fn read(rng: &mut Rng, n: usize) -> String {
     format!("try {{ kv::put(`${{run}}/seen-{n}`, {poll}); }} catch (e) {{ kv::put(`${{run}}/seen-{n}`, e.code); }}\n")
 }
 
-/// For what does not come.
+/// For what may come in time.
 fn wait(rng: &mut Rng, n: usize) -> String {
     match rng.hits(500) {
-        true => format!("kv::put(`${{run}}/event-{n}`, run::wait_event(\"nothing\", #{{ timeout: \"40s\" }}));\n"),
-        false => format!("kv::put(`${{run}}/answer-{n}`, run::ask(\"is it so?\", #{{ timeout: \"40s\" }}));\n"),
+        true => format!("kv::put(`${{run}}/event-{n}`, run::wait_event(\"news\", #{{ timeout: \"100s\" }}));\n"),
+        false => format!("kv::put(`${{run}}/answer-{n}`, run::ask(\"is it so?\", #{{ timeout: \"200s\" }}));\n"),
     }
 }
 
