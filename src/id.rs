@@ -106,6 +106,83 @@ impl<'de> Deserialize<'de> for RunId {
     }
 }
 
+/// An incident: shown as `I-` and 26 letters and digits.
+///
+/// One that a run opened by itself bears the letters of that run, so that a run can open one at most; one that was
+/// opened by hand has letters of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IncidentId(RunId);
+
+impl IncidentId {
+    const PREFIX: &str = "I-";
+
+    /// Of the incident that `run` opens.
+    pub fn of_run(run: RunId) -> IncidentId {
+        IncidentId(run)
+    }
+
+    /// Made from the millisecond of birth and 80 bits of chance.
+    pub fn new(born_ms: i64, chance: u128) -> IncidentId {
+        IncidentId(RunId::new(born_ms, chance))
+    }
+
+    /// In byte order, as keys hold it.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_bytes()
+    }
+
+    pub fn from_bytes(bytes: [u8; 16]) -> IncidentId {
+        IncidentId(RunId::from_bytes(bytes))
+    }
+
+    /// The first characters, for people.
+    pub fn short(self) -> String {
+        format!("{}{}", IncidentId::PREFIX, self.0.short())
+    }
+
+    /// The least and the greatest id that begin with `prefix`, written with `I-` or without; `None` when no id can.
+    pub fn range_of(prefix: &str) -> Option<(IncidentId, IncidentId)> {
+        let letters = prefix.strip_prefix("I-").or_else(|| prefix.strip_prefix("i-"));
+        let (low, high) = RunId::range_of(letters.unwrap_or(prefix))?;
+        Some((IncidentId(low), IncidentId(high)))
+    }
+}
+
+impl fmt::Display for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", IncidentId::PREFIX, self.0)
+    }
+}
+
+impl fmt::Debug for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IncidentId({self})")
+    }
+}
+
+impl FromStr for IncidentId {
+    type Err = BadRunId;
+
+    fn from_str(text: &str) -> Result<IncidentId, BadRunId> {
+        let letters = text.strip_prefix(IncidentId::PREFIX).unwrap_or(text);
+        letters.parse().map(IncidentId)
+    }
+}
+
+impl Serialize for IncidentId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for IncidentId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<IncidentId, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
 /// The place of an effect in its run: 1 for the first.
 pub type StepNo = u32;
 

@@ -66,6 +66,8 @@ pub struct Tape {
     /// The operations of the script so far, counted by whoever runs it.
     pub(super) operations: Arc<AtomicU64>,
     workspace: PathBuf,
+    /// Whether the playbook asks for an incident when its run fails.
+    pub incident_on_failure: bool,
     /// When the run must be over, in its own time.
     pub(super) deadline_ms: Option<u64>,
     /// The poll whose closure is being tried.
@@ -119,6 +121,7 @@ impl Tape {
             halted: None,
             stop: Arc::default(),
             operations: Arc::default(),
+            incident_on_failure: false,
             deadline_ms: None,
             polling: None,
             is_cleaning_up: false,

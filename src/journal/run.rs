@@ -147,6 +147,7 @@ impl RunRecord {
         row
     }
 
+    /// From its row.
     pub fn decode(run: RunId, row: &[u8]) -> Result<RunRecord, JournalError> {
         match row.split_first() {
             Some((&super::entry::FORMAT, mut body)) => {

@@ -21,7 +21,15 @@ const CONSTANT: &str = "PLAYBOOK";
 const TRIGGER_KEYS: [&str; 8] = [
     "schedule", "timezone", "missed", "overlap", "http", "webhook", "queue", "event",
 ];
-const KEYS: [&str; 6] = ["title", "description", "uses", "inputs", "timeout", "deadline"];
+const KEYS: [&str; 7] = [
+    "title",
+    "description",
+    "uses",
+    "inputs",
+    "timeout",
+    "deadline",
+    "on_failure",
+];
 
 /// A playbook's header.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +41,8 @@ pub struct Header {
     pub inputs: BTreeMap<String, InputSpec>,
     /// How long a run may be at work.
     pub timeout: Option<Duration>,
+    /// Whether a run that fails opens an incident.
+    pub incident_on_failure: bool,
     /// How long after its beginning a run must be over, waits included.
     pub deadline: Option<Duration>,
     /// What starts it, as written.
@@ -98,6 +108,14 @@ impl Header {
                 };
                 *limit = Some(length);
             }
+            "on_failure" => match text(&value)?.as_str() {
+                "incident" => self.incident_on_failure = true,
+                other => {
+                    return Err(format!(
+                        "`on_failure` in {CONSTANT} is {other:?}; write \"incident\", or leave it out"
+                    ));
+                }
+            },
             "uses" => {
                 let list = value
                     .as_list()
