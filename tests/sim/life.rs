@@ -126,7 +126,7 @@ fn live(world: &Arc<World>, scenario: &Scenario, life: u32, told: &Arc<Mutex<Tol
     let (ready, later) = product::unfinished(&handle).unwrap_or_default();
     let known = product::names(&handle);
     for run in ready {
-        life.clone().take_up(&handle, run);
+        life.clone().take_up(&handle, run, false);
     }
     for (run, until_ms) in later {
         life.clone().take_up_at(&handle, run, until_ms);
@@ -161,7 +161,7 @@ impl Life {
     }
 
     /// Goes on with `run` on a thread of its own, unless it has one.
-    pub fn take_up(self: Arc<Life>, handle: &Handle, run: RunId) {
+    pub fn take_up(self: Arc<Life>, handle: &Handle, run: RunId, by_hand: bool) {
         let mut active = self.active.lock().expect("no thread panics with it");
         if let Some(again) = active.get_mut(&run) {
             *again = true;
@@ -172,8 +172,9 @@ impl Life {
         let this = self.clone();
         let thread = handle.spawn(move |handle| {
             let runner = product::runner(&handle, &this.library, this.chance(&handle));
+            let mut by_hand = by_hand;
             loop {
-                let finished = product::resume(&runner, &this.library, run);
+                let finished = product::resume(&runner, &this.library, run, std::mem::take(&mut by_hand));
                 handle.note(|| match &finished {
                     Ok(finished) => format!("{} rests as {}", tail(run), finished.record.status.code()),
                     Err(error) => format!("{} does not go on: {error}", tail(run)),
@@ -205,7 +206,7 @@ impl Life {
         told.insert(run, finished.outcome);
         drop(told);
         for ready in runner.gate.ready.take(Duration::ZERO, || true) {
-            self.clone().take_up(handle, ready);
+            self.clone().take_up(handle, ready, false);
         }
         if let Some(until_ms) = finished.record.waits.as_ref().and_then(|waits| waits.until_ms) {
             self.take_up_at(handle, run, until_ms);
@@ -219,7 +220,7 @@ impl Life {
             let clock = SimClock(handle.clone());
             let left_ms = (until_ms - clock.unix_ms()).max(0) as u64;
             clock.sleep(Duration::from_millis(left_ms));
-            this.take_up(&handle, run);
+            this.take_up(&handle, run, false);
         });
         self.threads.lock().expect("no thread panics with it").push(thread);
     }

@@ -72,7 +72,7 @@ fn tell_news(life: &Arc<Life>, handle: &Handle, runner: &Runner) {
     let ground = &runner.gate.ground;
     let waiting = event::emit(ground, Realm::Live, NEWS, &Value::Int(number), at_ms, Durability::Now);
     for run in waiting.unwrap_or_default() {
-        life.clone().take_up(handle, run);
+        life.clone().take_up(handle, run, false);
     }
 }
 
@@ -97,7 +97,7 @@ fn answer(life: &Arc<Life>, handle: &Handle, runner: &Runner) {
         };
         state.deeds.answers.insert((run, step), text);
         drop(state);
-        life.clone().take_up(handle, run);
+        life.clone().take_up(handle, run, false);
     }
 }
 
@@ -136,6 +136,6 @@ fn decide(life: &Arc<Life>, handle: &Handle, runner: &Runner) {
                 state.note(format!("          {label} is decided: landed {landed}"));
             }
         }
-        life.clone().take_up(handle, record.run);
+        life.clone().take_up(handle, record.run, true);
     }
 }

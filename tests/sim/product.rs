@@ -137,8 +137,12 @@ pub fn start(runner: &Runner, wanted: &Wanted) -> Result<Finished, StoreError> {
     })
 }
 
-/// Goes on with `run`, as `host resume` does.
-pub fn resume(runner: &Runner, library: &Library, run: RunId) -> Result<Finished, ResumeError> {
+/// Goes on with `run`. Only for a person is one reopened that is over.
+pub fn resume(runner: &Runner, library: &Library, run: RunId, by_hand: bool) -> Result<Finished, ResumeError> {
+    let status = RunRecord::get(&*runner.gate.ground.store, run)?.status;
+    if status.is_over() && !by_hand {
+        return Err(ResumeError::Over { run, status });
+    }
     let how = Resume {
         by: "the simulation".to_owned(),
         observer: Arc::new(Silent),
