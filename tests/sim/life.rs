@@ -132,7 +132,8 @@ fn live(world: &Arc<World>, scenario: &Scenario, life: u32, told: &Arc<Mutex<Tol
         life.clone().take_up_at(&handle, run, until_ms);
     }
     let due = |wanted: &&Wanted| wanted.from_life <= handle.life && !known.contains(&wanted.name);
-    for wanted in scenario.wanted.iter().filter(due).cloned() {
+    for wanted in scenario.wanted.iter().filter(due) {
+        let wanted = wanted.clone();
         let this = life.clone();
         let thread = handle.spawn(move |handle| {
             let runner = product::runner(&handle, &this.library, this.chance(&handle));

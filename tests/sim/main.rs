@@ -30,7 +30,8 @@ use crate::world::{Crash, Keep};
 /// Seeds that failed once. They are always played.
 /// - 101: the clock on the wall was set back by almost as long as the host was down, and a key that the provider had
 ///   forgotten was believed to be fresh.
-const FAILED_ONCE: &[u64] = &[101];
+/// - 10598: a run that had failed was reopened because somebody said that it could go on, and sent a refused write again.
+const FAILED_ONCE: &[u64] = &[101, 10_598];
 
 /// Seeds of a usual run of the tests.
 const SEEDS: u64 = 200;
@@ -190,6 +191,13 @@ fn a_planted_intent_after_the_send_is_found() {
     let (seed, found) = hunt(Plant::IntentAfterSend, 100);
     println!("seed {seed}: {found}");
     assert!(found.contains("before its intent was on disk"), "{found}");
+}
+
+#[test]
+fn a_planted_intent_after_the_send_is_found_by_the_harm_it_does() {
+    let (seed, found) = hunt(Plant::IntentAfterSendUnwatched, 500);
+    println!("seed {seed}: {found}");
+    assert!(found.contains("landed"), "{found}");
 }
 
 #[test]

@@ -150,8 +150,11 @@ pub fn resume(runner: &Runner, library: &Library, run: RunId, by_hand: bool) -> 
     runner.resume(library, run, &how)
 }
 
+/// A run and when it goes on, in Unix milliseconds.
+pub type Later = (RunId, i64);
+
 /// The runs that go on now, and those that do at a later time, as a host finds them when it starts.
-pub fn unfinished(handle: &Handle) -> Result<(Vec<RunId>, Vec<(RunId, i64)>), JournalError> {
+pub fn unfinished(handle: &Handle) -> Result<(Vec<RunId>, Vec<Later>), JournalError> {
     let ground = ground(handle);
     let now_ms = SimClock(handle.clone()).unix_ms();
     let mut runs = recovery::unfinished(&ground)?;

@@ -111,9 +111,7 @@ fn script(rng: &mut Rng) -> String {
         script += &match rng.below(19) {
             0 | 1 => local(n, true),
             2 => format!("store::put(\"things\", `${{run}}-{n}`, #{{ at: time::now_ms(), by: random::int(1, 9) }});\n"),
-            3 => format!(
-                "let big = \"\"; big.pad(70000, \"x\"); kv::put(`${{run}}/big`, big); kv::get(`${{run}}/big`);\n"
-            ),
+            3 => LARGE.to_owned(),
             4 => read(rng, n),
             5 => "run::sleep(\"90s\");\n".to_owned(),
             6 => wait(rng, n),
@@ -128,6 +126,10 @@ fn script(rng: &mut Rng) -> String {
     script + "kv::increment(`${run}/end`); `end of ${run}`"
 }
 
+/// A value that lies in a file of its own.
+const LARGE: &str = "let big = \"\"; big.pad(70000, \"x\"); kv::put(`${run}/big`, big); kv::get(`${run}/big`);\n";
+
+/// Refusals are answers.
 const ANSWERS: &str = "#{ accept: [408, 422, 429, 400, 500, 502, 503] }";
 
 fn read(rng: &mut Rng, n: usize) -> String {
