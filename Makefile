@@ -25,6 +25,8 @@ bench: deps
 	$(CARGO) run --release --quiet -- bench steps --runs 20000 --steps 10 --concurrency 64
 	$(CARGO) run --release --quiet -- bench steps --runs 2000 --steps 10 --concurrency 1
 	$(CARGO) run --release --quiet -- bench latency --runs 2000
+	$(CARGO) run --release --quiet -- bench replay
+	$(CARGO) run --release --quiet -- bench journal
 
 deps:
 	@sh .ci/deps ffmpeg ffprobe cc make cargo

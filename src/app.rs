@@ -24,7 +24,7 @@ use crate::runs::{Library, Runner};
 use crate::script::Language;
 use crate::store::content::{Content, FileContent, ScratchContent};
 use crate::store::documents::Indexes;
-use crate::store::engine::{self, Engine, EngineOptions, Repaired};
+use crate::store::engine::{self, Compacted, Engine, EngineOptions, Repaired};
 use crate::store::overlay::Overlay;
 use crate::store::tx::Ground;
 use crate::store::{Store, StoreError};
@@ -146,6 +146,12 @@ impl App {
     pub fn repair(&self) -> Result<Repaired, AppError> {
         let path = self.config.data().join(STORE_FILE);
         Ok(self.patiently(|| engine::repair(&path, self.engine_options()))?)
+    }
+
+    /// Gives back what the project's store holds of the disk and does not use.
+    pub fn compact(&self) -> Result<Compacted, AppError> {
+        let path = self.config.data().join(STORE_FILE);
+        Ok(self.patiently(|| engine::compact(&path, self.engine_options()))?)
     }
 
     /// The project's store, only to be read. `None` when there is none yet.

@@ -42,14 +42,11 @@ pub struct ScriptEnd {
 impl Tape {
     /// The tape of a run that begins now.
     pub fn begin_run(gate: &Gate, begun: Begun, versions: Batch, observer: Arc<dyn Observer>) -> Tape {
-        let mut tape = Tape::new(gate, begun.clone(), 0, None, Beyond::Perform, observer);
+        let mut tape = Tape::new(gate, begun, 0, None, Beyond::Perform, observer);
         let mut record = tape.record(Status::Running, None, None);
-        record.lease = Some(gate.owner.lease(tape.epoch, begun.at_ms));
-        let mut first = versions;
-        first.put(keys::run(tape.run), record.encode());
-        first.put(keys::open(tape.run), Vec::new());
-        tape.writer.append(Entry::Begun(Box::new(begun)));
-        tape.writer.attach(first);
+        record.lease = Some(gate.owner.lease(tape.epoch, tape.begun.at_ms));
+        tape.writer.append_begun(&tape.begun, record);
+        tape.writer.attach(versions);
         tape
     }
 
@@ -76,7 +73,7 @@ impl Tape {
         let at_ms = tape.begun_at_ms;
         if let Some(step) = how.reopens {
             let by = how.by.clone();
-            tape.writer.append(Entry::Reopened(Reopened {
+            tape.writer.append(&Entry::Reopened(Reopened {
                 step,
                 at_ms,
                 by: by.clone(),
@@ -84,7 +81,7 @@ impl Tape {
             recorded.reopen(step);
             tape.generation = recorded.generation;
         }
-        tape.writer.append(Entry::Resumed(Resumed {
+        tape.writer.append(&Entry::Resumed(Resumed {
             epoch: tape.epoch,
             boot: gate.owner.boot.clone(),
             at_ms,
@@ -181,7 +178,7 @@ impl Tape {
         batch.put(keys::run(self.run), record.encode());
         batch.delete(keys::open(self.run));
         let entry = Entry::Suspended(Box::new(suspended));
-        self.writer.commit(&gate.ground, batch, Some(entry), Durability::Now)?;
+        self.writer.commit(&gate.ground, batch, Some(&entry), Durability::Now)?;
         Ok(halt)
     }
 
@@ -200,7 +197,7 @@ impl Tape {
         if self.beyond == Beyond::Refuse {
             return;
         }
-        self.writer.append(Entry::Cleanup(Box::new(Cleanup {
+        self.writer.append(&Entry::Cleanup(Box::new(Cleanup {
             status: outcome.status,
             error: outcome.error.clone(),
             after_step: self.step,
@@ -267,6 +264,7 @@ impl Tape {
             Status::Failed if self.incident_on_failure => Some(OpenedBy::Rule),
             _ => None,
         };
+        let ended = Entry::Ended(ended);
         let mut tries_left = INCIDENT_TRIES_MAX;
         loop {
             let mut batch = Batch::new();
@@ -278,10 +276,7 @@ impl Tape {
                 incident::open_in(&mut batch, &*gate.ground.store, &record, opened_by)?;
             }
             tries_left -= 1;
-            match self
-                .writer
-                .end(&gate.ground, Entry::Ended(ended.clone()), &record, batch)
-            {
+            match self.writer.end(&gate.ground, &ended, &record, batch) {
                 // Somebody wrote to the incident in between. Where it was the journal, it will be again.
                 Err(StoreError::Conflict { .. }) if opened_by.is_some() && tries_left > 0 => {}
                 written => break written?,

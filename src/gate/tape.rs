@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Gate;
+use super::aligned::{Aligned, Given};
 use super::observer::{Notice, Observer};
 use super::stop::{Halt, Stop};
 use crate::effect::{Effect, Failure, RunMode};
@@ -45,6 +46,8 @@ pub struct Tape {
     pub(super) writer: Writer,
     pub(super) recorded: Option<Recorded>,
     pub(super) beyond: Beyond,
+    /// In a what-if: the record, and how far the script has come in it.
+    pub(super) aligned: Option<Aligned>,
     pub(super) step: StepNo,
     pub(super) begun: Begun,
     /// When this owner began, on the clock that does not jump,
@@ -90,6 +93,21 @@ impl Tape {
         Tape::new(gate, begun, recorded.entries, Some(recorded), Beyond::Refuse, observer)
     }
 
+    /// The tape of a what-if: `begun` with what was changed, answered out of `aligned`. Nothing is ever written.
+    pub fn what_if(gate: &Gate, begun: Begun, aligned: Aligned, observer: Arc<dyn Observer>) -> Tape {
+        let tape = Tape::new(gate, begun, 0, None, Beyond::Refuse, observer);
+        Tape {
+            generation: aligned.generation(),
+            aligned: Some(aligned),
+            ..tape
+        }
+    }
+
+    /// What a what-if was asked and given, once it is over.
+    pub fn take_given(&mut self) -> Vec<Given> {
+        self.aligned.take().map(Aligned::into_given).unwrap_or_default()
+    }
+
     pub(super) fn new(
         gate: &Gate,
         begun: Begun,
@@ -109,6 +127,7 @@ impl Tape {
             writer: Writer::new(begun.run, stored),
             recorded,
             beyond,
+            aligned: None,
             step: 0,
             begun_at: gate.world.clock.monotonic(),
             begun_at_ms: 0,
@@ -305,9 +324,9 @@ impl Tape {
 
     /// Puts the outcome on the tape, to reach the store with a later batch, and gives it to the script.
     pub(super) fn conclude(&mut self, gate: &Gate, answer: Answer) -> Result<Value, Stop> {
-        let mut kept = answer.clone();
-        self.persist(writer::store_large(&gate.ground, &mut kept))?;
-        self.writer.append(Entry::Answer(Box::new(kept)));
+        let kept = writer::kept(&gate.ground, &answer);
+        let kept = self.persist(kept)?;
+        self.writer.append_answer(&kept);
         if self.writer.is_due(self.elapsed_ms(gate)) {
             self.persist_waiting(gate, Durability::Soon)?;
         }
@@ -318,15 +337,9 @@ impl Tape {
     ///
     /// A conflict is handed back, and nothing happened: somebody else was quicker.
     pub(super) fn conclude_with(&mut self, gate: &Gate, answer: &Answer, change: Batch) -> Result<(), StoreError> {
-        let mut kept = answer.clone();
-        writer::store_large(&gate.ground, &mut kept)?;
+        let kept = writer::kept(&gate.ground, answer)?;
         self.renew_lease(gate);
-        self.writer.commit(
-            &gate.ground,
-            change,
-            Some(Entry::Answer(Box::new(kept))),
-            Durability::Soon,
-        )
+        self.writer.commit_answer(&gate.ground, change, &kept)
     }
 
     /// Writes an intent and everything before it to disk: after this the request may leave.
@@ -334,12 +347,12 @@ impl Tape {
         self.renew_lease(gate);
         let written = self
             .writer
-            .commit(&gate.ground, Batch::new(), Some(intent), Durability::Now);
+            .commit(&gate.ground, Batch::new(), Some(&intent), Durability::Now);
         self.persist(written)
     }
 
     pub(super) fn append(&mut self, entry: Entry) {
-        self.writer.append(entry);
+        self.writer.append(&entry);
     }
 
     pub(super) fn persist_waiting(&mut self, gate: &Gate, durability: Durability) -> Result<(), Stop> {
@@ -398,7 +411,7 @@ fn halt_again(failure: &Failure) -> Halt {
 }
 
 /// An effect in a message: its name and the beginning of its arguments.
-fn describe(asked: &Asked) -> String {
+pub(super) fn describe(asked: &Asked) -> String {
     const CHARS_MAX: usize = 120;
     let args = asked.args.to_string();
     let mut text: String = format!("{} {args}", asked.name).chars().take(CHARS_MAX).collect();

@@ -1,21 +1,19 @@
-//! What a journal holds, and its form on disk.
+//! What a journal holds, entry by entry.
 //!
-//! A row is one byte, the format's version, and then a MessagePack array of entries; an entry is a map with one
-//! field, its kind, and named fields below. A reader ignores fields it does not know, and refuses kinds and versions
-//! it does not know. Times are milliseconds since the run began, so that a local step stays small.
+//! An entry is a MessagePack map with one field, its kind, and named fields below. A reader ignores fields it does not
+//! know, and refuses kinds it does not know. Times are milliseconds since the run began, so that a local step stays
+//! small. How entries lie in rows is [`row`](super::row)'s.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::row::{DecodeError, FORMAT, PLAIN, decode, encode};
 use crate::effect::{Class, Failure, Place, RunMode};
 use crate::id::{ContentHash, RunId, StepNo};
-use crate::value::{ENCODED_DEPTH_MAX, Value};
+use crate::value::Value;
 
 use super::life;
-
-/// The version of the form that is written.
-pub const FORMAT: u8 = 1;
 
 /// Answers larger than this lie in a file of their own, named by their hash.
 pub const INLINE_BYTES_MAX: usize = 64 * 1024;
@@ -220,42 +218,4 @@ fn is_local(class: &Class) -> bool {
 
 fn is_empty(args: &Value) -> bool {
     matches!(args, Value::Unit) || args.as_map().is_some_and(|map| map.is_empty())
-}
-
-/// Entries as one row.
-pub fn encode(entries: &[Entry]) -> Vec<u8> {
-    let mut row = vec![FORMAT];
-    let mut serializer = rmp_serde::Serializer::new(&mut row).with_struct_map();
-    entries
-        .serialize(&mut serializer)
-        .expect("entries are plain data, and memory does not fail to be written");
-    row
-}
-
-/// Why a row is not readable.
-#[derive(Debug)]
-pub enum DecodeError {
-    Newer(u8),
-    Corrupt(String),
-}
-
-/// A row as entries.
-pub fn decode(row: &[u8]) -> Result<Vec<Entry>, DecodeError> {
-    match row.split_first() {
-        Some((&FORMAT, body)) => {
-            let mut bytes = body;
-            let mut deserializer = rmp_serde::Deserializer::new(&mut bytes);
-            deserializer.set_max_depth(ENCODED_DEPTH_MAX);
-            let entries = Vec::deserialize(&mut deserializer);
-            let entries = entries.map_err(|error| DecodeError::Corrupt(error.to_string()))?;
-            if bytes.is_empty() {
-                Ok(entries)
-            } else {
-                Err(DecodeError::Corrupt(format!("{} bytes too many", bytes.len())))
-            }
-        }
-        Some((&version, _)) if version > FORMAT => Err(DecodeError::Newer(version)),
-        Some((version, _)) => Err(DecodeError::Corrupt(format!("no format has the version {version}"))),
-        None => Err(DecodeError::Corrupt("the row is empty".to_owned())),
-    }
 }

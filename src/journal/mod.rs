@@ -2,7 +2,8 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`entry`] | what is recorded, and its form on disk |
+//! | [`entry`] | what is recorded |
+//! | [`row`] | how entries lie in rows of the store |
 //! | [`writer`] | appends; keeps the store holding a prefix |
 //! | [`reader`] | a recorded journal, as it answers and as people read it |
 //! | [`life`] | entries about the run itself: owners, waits, decisions |
@@ -21,6 +22,7 @@ mod incident_tests;
 pub mod life;
 pub mod question;
 pub mod reader;
+pub mod row;
 pub mod run;
 pub mod writer;
 

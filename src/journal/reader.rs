@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::entry::{Answer, Asked, Attempt, Begun, DecodeError, Ended, Entry, FORMAT, Intent, decode};
+use super::entry::{Answer, Asked, Attempt, Begun, Ended, Entry, Intent};
 use super::life::{Awaited, Cleanup, Resolved, Suspended};
+use super::row::{DecodeError, FORMAT, decode};
 use super::{JournalError, Outcome, Status};
 use crate::effect::{Class, Failure};
 use crate::id::{RunId, StepNo};

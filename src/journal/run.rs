@@ -15,6 +15,10 @@ use crate::id::{ContentHash, RunId, StepNo};
 use crate::store::{Store, keys};
 use crate::value::{ENCODED_DEPTH_MAX, Value};
 
+/// The version of the form in which a record is written. The first had ids and hashes as texts.
+const FORMAT: u8 = 2;
+const FORMAT_WITH_TEXTS: u8 = 1;
+
 /// Where a run is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -141,7 +145,7 @@ impl RunRecord {
 
     /// The record as its row holds it: a version byte and MessagePack.
     pub fn encode(&self) -> Vec<u8> {
-        let mut row = vec![super::entry::FORMAT];
+        let mut row = vec![FORMAT];
         let mut serializer = rmp_serde::Serializer::new(&mut row).with_struct_map();
         self.serialize(&mut serializer).expect("a record is plain data");
         row
@@ -150,7 +154,7 @@ impl RunRecord {
     /// From its row.
     pub fn decode(run: RunId, row: &[u8]) -> Result<RunRecord, JournalError> {
         match row.split_first() {
-            Some((&super::entry::FORMAT, mut body)) => {
+            Some((&(FORMAT | FORMAT_WITH_TEXTS), mut body)) => {
                 let mut deserializer = rmp_serde::Deserializer::new(&mut body);
                 deserializer.set_max_depth(ENCODED_DEPTH_MAX);
                 RunRecord::deserialize(&mut deserializer).map_err(|error| JournalError::Corrupt {
@@ -162,7 +166,7 @@ impl RunRecord {
             Some((&found, _)) => Err(JournalError::NewerFormat {
                 run,
                 found,
-                known: super::entry::FORMAT,
+                known: FORMAT,
             }),
             None => Err(JournalError::Corrupt {
                 run,

@@ -6,13 +6,16 @@
 //!
 //! *Output commit:* [`Writer::flush`] with `Now` is what everything that leaves the host waits for.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use super::entry::{Answer, Entry, INLINE_BYTES_MAX, encode};
+use super::entry::{Answer, Begun, Entry, INLINE_BYTES_MAX};
+use super::row::{Mark, Packed};
 use super::run::RunRecord;
 use crate::id::{RunId, StepNo};
 use crate::store::tx::Ground;
 use crate::store::{Batch, CommitNo, Durability, Precondition, StoreError, keys};
+use crate::value::Value;
 
 /// Entries that wait in memory are written when they become this many,
 const WAITING_ENTRIES_MAX: usize = 1024;
@@ -26,12 +29,13 @@ pub struct Writer {
     run: RunId,
     /// The number of entries that the store holds.
     stored: u64,
-    waiting: Vec<Entry>,
-    waiting_bytes: usize,
+    waiting: Packed,
     /// When the oldest waiting entry was appended, in milliseconds of the run.
     waiting_since_ms: u64,
     /// Puts that must not reach the store after the entries they belong to: versions of scripts and prompts.
     attached: Batch,
+    /// The run's first record, until a batch has carried it, or the last one.
+    announced: Option<RunRecord>,
     /// The highest commit this run has written or read.
     seen: CommitNo,
 }
@@ -42,23 +46,32 @@ impl Writer {
         Writer {
             run,
             stored,
-            waiting: Vec::new(),
-            waiting_bytes: 0,
+            waiting: Packed::default(),
             waiting_since_ms: 0,
             attached: Batch::new(),
+            announced: None,
             seen: CommitNo::default(),
         }
     }
 
     /// Adds an entry; it waits in memory until a batch carries it.
-    pub fn append(&mut self, entry: Entry) {
-        if let Entry::Answer(answer) = &entry {
-            self.waiting_bytes += answer.value.size() + answer.asked.args.size();
-            if self.waiting.is_empty() {
-                self.waiting_since_ms = answer.at_ms;
-            }
-        }
+    pub fn append(&mut self, entry: &Entry) {
         self.waiting.push(entry);
+    }
+
+    /// Adds the beginning of the run. The next batch carries `record` along and marks the run as open, unless it is the
+    /// run's last.
+    pub fn append_begun(&mut self, begun: &Begun, record: RunRecord) {
+        self.waiting.push_begun(begun);
+        self.announced = Some(record);
+    }
+
+    /// Adds an effect's outcome.
+    pub fn append_answer(&mut self, answer: &Answer) {
+        if self.waiting.is_empty() {
+            self.waiting_since_ms = answer.at_ms;
+        }
+        self.waiting.push_answer(answer);
     }
 
     /// Adds puts that the next batch carries along.
@@ -75,7 +88,7 @@ impl Writer {
     pub fn is_due(&self, now_ms: u64) -> bool {
         !self.waiting.is_empty()
             && (self.waiting.len() >= WAITING_ENTRIES_MAX
-                || self.waiting_bytes >= WAITING_BYTES_MAX
+                || self.waiting.bytes() >= WAITING_BYTES_MAX
                 || now_ms.saturating_sub(self.waiting_since_ms) >= WAITING_AGE_MAX.as_millis() as u64)
     }
 
@@ -85,29 +98,62 @@ impl Writer {
         &mut self,
         ground: &Ground,
         change: Batch,
-        last: Option<Entry>,
+        last: Option<&Entry>,
         durability: Durability,
     ) -> Result<(), StoreError> {
-        let mut batch = self.attached.clone();
+        let before = self.waiting.mark();
+        if let Some(entry) = last {
+            self.waiting.push(entry);
+        }
+        self.carry(ground, self.first(), change, before, durability)
+    }
+
+    /// The same, of a local effect's outcome and the change that it made.
+    pub fn commit_answer(&mut self, ground: &Ground, change: Batch, answer: &Answer) -> Result<(), StoreError> {
+        let before = self.waiting.mark();
+        self.append_answer(answer);
+        self.carry(ground, self.first(), change, before, Durability::Soon)
+    }
+
+    /// What a batch carries along before its own change.
+    fn first(&self) -> Batch {
+        let Some(record) = &self.announced else {
+            return self.attached.clone();
+        };
+        let mut batch = Batch::new();
+        batch.put(keys::run(self.run), record.encode());
+        batch.put(keys::open(self.run), Vec::new());
+        batch.append(self.attached.clone());
+        batch
+    }
+
+    /// Commits `first`, `change` and what waits; goes back to `before` when that fails.
+    fn carry(
+        &mut self,
+        ground: &Ground,
+        first: Batch,
+        change: Batch,
+        before: Mark,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        let mut batch = first;
         batch.append(change);
-        let added = usize::from(last.is_some());
-        self.waiting.extend(last);
         if !self.waiting.is_empty() {
             let key = keys::journal(self.run, self.stored);
             batch.require(key.clone(), Precondition::Absent);
-            batch.put(key, encode(&self.waiting));
+            batch.put(key, self.waiting.row());
         }
         match ground.store.commit(batch, durability) {
             Ok(commit) => {
                 self.stored += self.waiting.len() as u64;
-                self.waiting.clear();
-                self.waiting_bytes = 0;
+                self.waiting = Packed::default();
                 self.attached = Batch::new();
+                self.announced = None;
                 self.saw(commit);
                 Ok(())
             }
             Err(error) => {
-                self.waiting.truncate(self.waiting.len() - added);
+                self.waiting.cut(before);
                 Err(error)
             }
         }
@@ -124,34 +170,33 @@ impl Writer {
     }
 
     /// Writes the run's last entry together with its record and `change`, durably.
-    pub fn end(&mut self, ground: &Ground, ended: Entry, record: &RunRecord, change: Batch) -> Result<(), StoreError> {
+    pub fn end(&mut self, ground: &Ground, ended: &Entry, record: &RunRecord, change: Batch) -> Result<(), StoreError> {
         let mut batch = change;
         batch.put(keys::run(self.run), record.encode());
-        let open = keys::open(self.run);
-        if self.stored == 0 {
-            // Nobody has seen it open, and nobody will.
-            self.attached.puts.retain(|(key, _)| *key != open);
-        } else {
-            batch.delete(open);
+        if self.stored > 0 {
+            batch.delete(keys::open(self.run));
         }
-        self.commit(ground, batch, Some(ended), Durability::Now)
+        let before = self.waiting.mark();
+        self.waiting.push(ended);
+        // Nobody has seen it open, and nobody will.
+        self.carry(ground, self.attached.clone(), batch, before, Durability::Now)
     }
 
     /// Forgets what waits of the steps after `step`.
     pub fn forget_after(&mut self, step: StepNo) {
-        self.waiting.retain(|entry| match entry {
-            Entry::Answer(answer) => answer.asked.step <= step,
-            Entry::Attempt(attempt) => attempt.step <= step,
-            _ => true,
-        });
+        self.waiting.forget_after(step);
     }
 }
 
-/// Moves a large value out of `answer` into a file of its own.
-pub fn store_large(ground: &Ground, answer: &mut Answer) -> Result<(), StoreError> {
-    if answer.value.size() > INLINE_BYTES_MAX {
-        answer.file = Some(ground.content.put(&answer.value.to_bytes())?);
-        answer.value = crate::value::Value::Unit;
+/// `answer` as the journal keeps it: a large value lies in a file of its own.
+pub fn kept<'a>(ground: &Ground, answer: &'a Answer) -> Result<Cow<'a, Answer>, StoreError> {
+    if answer.value.size() <= INLINE_BYTES_MAX {
+        return Ok(Cow::Borrowed(answer));
     }
-    Ok(())
+    let file = ground.content.put(&answer.value.to_bytes())?;
+    Ok(Cow::Owned(Answer {
+        file: Some(file),
+        value: Value::Unit,
+        ..answer.clone()
+    }))
 }

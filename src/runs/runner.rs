@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rhai::{Dynamic, EvalAltResult, Position};
 
-use super::judge;
+use super::{judge, pool};
 use crate::effect::{Failure, RunMode};
 use crate::gate::panic::words_of;
 use crate::gate::{Gate, Halt, Observer, Tape};
@@ -117,7 +117,7 @@ impl Runner {
         self.finish(&run, &order.script)
     }
 
-    /// Runs the script on a thread with a stack of its own; what it returns is the run's outcome.
+    /// Runs the script on a large stack of its own; what it returns is the run's outcome.
     pub(super) fn execute(&self, run: &RunHandle, script: &Arc<Script>) -> Outcome {
         self.execute_part(run, script, Part::Playbook)
     }
@@ -157,18 +157,10 @@ impl Runner {
 
     fn execute_part(&self, run: &RunHandle, script: &Arc<Script>, part: Part) -> Outcome {
         let (runner, handle, script) = (self.clone(), run.clone(), script.clone());
-        let thread = std::thread::Builder::new()
-            .name("run".to_owned())
-            .stack_size(self.language.limits.stack_bytes())
-            .spawn(move || runner.evaluate(&handle, &script, part));
-        match thread.map(std::thread::JoinHandle::join) {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => judge::failed(Failure::new("PANIC", "the run's thread ended without an answer")),
-            Err(error) => judge::failed(Failure::new(
-                "NO_THREAD",
-                format!("no thread could be started for the run: {error}"),
-            )),
-        }
+        pool::run(self.language.limits.stack_bytes(), move || {
+            runner.evaluate(&handle, &script, part)
+        })
+        .unwrap_or_else(|lost| judge::failed(Failure::new(lost.code(), lost.to_string())))
     }
 
     fn evaluate(&self, run: &RunHandle, script: &Script, part: Part) -> Outcome {

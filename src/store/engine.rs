@@ -2,8 +2,8 @@
 //!
 //! A commit is made in memory ([`pending`](super::pending)) and written with all others that wait
 //! ([`writer`](super::writer)). All rows live in one table, because each table touched costs a transaction more than
-//! many rows do. Reads lay what is pending over a snapshot of the file for the length of one call; they never wait for
-//! the disk to write. Files named by a batch are on disk before the batch is made, because
+//! many rows do. Reads lay what is pending over a snapshot of the file, which they share until the next generation is in
+//! the file: to take one costs more than to look up a row. They never wait for the disk to write. Files named by a batch are on disk before the batch is made, because
 //! [`Content::put`](super::content::Content::put) syncs them; so the engine itself never looks at [`Batch::contents`].
 //!
 //! *Invariant:* no foreign byte makes this module panic. redb trusts a file that was closed cleanly and may panic over
@@ -14,9 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use redb::{
-    Database, ReadOnlyDatabase, ReadOnlyTable, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition,
-};
+use redb::{Database, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, StorageBackend, TableDefinition};
 
 use super::keys::KEY_BYTES_MAX;
 use super::layered::scan_layered;
@@ -25,7 +23,7 @@ use super::row::{read_row, read_version};
 use super::writer::Writer;
 use super::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, is_empty, open};
 
-pub use super::open::{EngineOptions, FORMAT, Repaired, repair};
+pub use super::open::{Compacted, EngineOptions, FORMAT, Repaired, compact, repair};
 
 /// The one table: keys to rows.
 pub(super) const ROWS: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("rows");
@@ -115,11 +113,14 @@ impl Store for Engine {
         if key < FIRST_KEY {
             return Ok(None);
         }
-        if let Some(found) = self.shared.lock().find(key) {
-            return Ok(found.cloned());
-        }
-        // What was pending a moment ago is in the file by now, or newer than this answer has to be.
-        self.shared.read(&self.shared.snapshot()?, |table| {
+        let snapshot = {
+            let mut pending = self.shared.lock();
+            if let Some(found) = pending.find(key) {
+                return Ok(found.cloned());
+            }
+            self.shared.snapshot(&mut pending)?
+        };
+        self.shared.read(&snapshot, |table| {
             let Some(stored) = table.get(key)? else {
                 return Ok(Ok(None));
             };
@@ -133,8 +134,11 @@ impl Store for Engine {
         };
         let (layer, snapshot) = {
             // Both of one moment: the writer cannot begin with other commits while this holds the lock.
-            let pending = self.shared.lock();
-            (pending.layer(&range, limit, reverse), self.shared.snapshot()?)
+            let mut pending = self.shared.lock();
+            (
+                pending.layer(&range, limit, reverse),
+                self.shared.snapshot(&mut pending)?,
+            )
         };
         let range = (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice));
         scan_layered(layer, limit, reverse, |limit| {
@@ -166,7 +170,7 @@ impl Store for Engine {
         }
         check_limits(&batch)?;
         let mut pending = self.shared.lock_for_commit()?;
-        self.shared.check_preconditions(&pending, &batch)?;
+        self.shared.check_preconditions(&mut pending, &batch)?;
         if batch.puts.is_empty() && batch.deletes.is_empty() {
             let last = pending.open.last;
             drop(pending);
@@ -275,7 +279,8 @@ pub(super) enum Handle {
     Reading(ReadOnlyDatabase),
 }
 
-type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
+/// The rows of the file as they were at one moment.
+pub(super) type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 impl Shared {
     fn new(handle: Handle, path: PathBuf) -> Result<Shared, StoreError> {
@@ -289,7 +294,8 @@ impl Shared {
             work: Condvar::new(),
             room: Condvar::new(),
         };
-        let last = shared.read(&shared.snapshot()?, |table| {
+        let snapshot = shared.snapshot(&mut shared.lock())?;
+        let last = shared.read(&snapshot, |table| {
             let Some(stored) = table.get(LAST_COMMIT_KEY)? else {
                 return Ok(Ok(CommitNo::default()));
             };
@@ -327,17 +333,13 @@ impl Shared {
         }
     }
 
-    fn check_preconditions(&self, pending: &Pending, batch: &Batch) -> Result<(), StoreError> {
-        let mut snapshot = None;
+    fn check_preconditions(&self, pending: &mut Pending, batch: &Batch) -> Result<(), StoreError> {
         for (key, precondition) in &batch.preconditions {
             let found = match pending.find(key) {
                 Some(found) => found.map(|row| row.version),
                 None => {
-                    let snapshot = match &snapshot {
-                        Some(snapshot) => snapshot,
-                        None => snapshot.insert(self.snapshot()?),
-                    };
-                    self.read(snapshot, |table| {
+                    let snapshot = self.snapshot(pending)?;
+                    self.read(&snapshot, |table| {
                         let Some(stored) = table.get(key.as_slice())? else {
                             return Ok(Ok(None));
                         };
@@ -353,22 +355,31 @@ impl Shared {
         Ok(())
     }
 
-    fn snapshot(&self) -> Result<ReadTransaction, StoreError> {
-        let snapshot = guard(&self.path, || match &self.handle {
-            Some(Handle::Writing(database)) => database.begin_read(),
-            Some(Handle::Reading(database)) => database.begin_read(),
-            None => unreachable!("the handle is taken when the last owner is dropped"),
+    /// The rows of the file as they are while `pending` is as it is.
+    fn snapshot(&self, pending: &mut Pending) -> Result<Arc<Rows>, StoreError> {
+        if let Some(snapshot) = &pending.snapshot {
+            return Ok(Arc::clone(snapshot));
+        }
+        let taken = guard(&self.path, || -> Result<Rows, redb::Error> {
+            let transaction = match &self.handle {
+                Some(Handle::Writing(database)) => database.begin_read()?,
+                Some(Handle::Reading(database)) => database.begin_read()?,
+                None => unreachable!("the handle is taken when the last owner is dropped"),
+            };
+            Ok(transaction.open_table(ROWS)?)
         })?;
-        snapshot.map_err(|error| self.explain(error.into()))
+        let taken = Arc::new(taken.map_err(|error| self.explain(error))?);
+        pending.snapshot = Some(Arc::clone(&taken));
+        Ok(taken)
     }
 
-    /// Runs `look` on the rows of the file as `snapshot` has them.
+    /// Runs `look` on the rows of `snapshot`.
     fn read<T>(
         &self,
-        snapshot: &ReadTransaction,
+        snapshot: &Rows,
         look: impl FnOnce(&Rows) -> Result<Result<T, StoreError>, redb::Error>,
     ) -> Result<T, StoreError> {
-        guard(&self.path, || look(&snapshot.open_table(ROWS)?))?.map_err(|error| self.explain(error))?
+        guard(&self.path, || look(snapshot))?.map_err(|error| self.explain(error))?
     }
 
     /// The row stored under `key`.
@@ -395,9 +406,10 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        let snapshot = self.lock().snapshot.take();
         let handle = self.handle.take();
         // Closing writes; over a damaged file redb may panic here too. Nobody is left to be told.
-        drop(guard(&self.path, move || drop(handle)));
+        drop(guard(&self.path, move || drop((snapshot, handle))));
     }
 }
 

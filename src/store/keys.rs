@@ -204,6 +204,11 @@ pub fn version(hash: &ContentHash) -> Vec<u8> {
     Parts::of(Space::Version).raw(hash.as_bytes()).0
 }
 
+/// How the keys of contents begin whose hash begins with these bytes.
+pub fn version_prefix(hash: &[u8]) -> Vec<u8> {
+    Parts::of(Space::Version).raw(hash).0
+}
+
 /// A document.
 pub fn document(realm: Realm, collection: &str, id: &str) -> Vec<u8> {
     Parts(collection_prefix(realm, collection)).text(id).0

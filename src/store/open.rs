@@ -46,6 +46,32 @@ pub struct Repaired {
     pub rows: u64,
 }
 
+/// What a compaction gave back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compacted {
+    /// The bytes of the file.
+    pub before: u64,
+    pub after: u64,
+}
+
+/// Moves the pages of the store at `path` together and gives the rest of its file back to the disk. Nobody else may have
+/// it open. A kill leaves a store that is whole, compacted or not.
+pub fn compact(path: &Path, options: EngineOptions) -> Result<Compacted, StoreError> {
+    let bytes = || fs::metadata(path).map(|file| file.len());
+    let io = |error| StoreError::io(path, &error);
+    let file = open_file(path)?;
+    let before = bytes().map_err(io)?;
+    let mut database = create_with(&builder(options), file, path)?;
+    check_format(&database, path)?;
+    // Each call moves what the last one made room for.
+    while guard(path, || database.compact())?.map_err(|error| explain(path, error.into()))? {}
+    guard(path, || database.close())?.map_err(|error| explain(path, error.into()))?;
+    Ok(Compacted {
+        before,
+        after: bytes().map_err(io)?,
+    })
+}
+
 /// Opens the store at `path` for writing, checks every page and every row of it, and closes it cleanly.
 pub fn repair(path: &Path, options: EngineOptions) -> Result<Repaired, StoreError> {
     let was_needed = match open_read_only(path, options) {

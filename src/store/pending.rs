@@ -17,6 +17,7 @@ use std::collections::btree_map;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::engine::Rows;
 use super::layered::{Layer, cut_layer};
 use super::{Batch, CommitNo, KeyRange, Row, StoreError};
 
@@ -77,6 +78,9 @@ pub(super) struct Pending {
     pub(super) open: Generation,
     /// Is on its way to the disk, or failed on it.
     pub(super) flushing: Option<Arc<Generation>>,
+    /// What the file holds below the two, once somebody has looked. It must not outlive the flush of a generation:
+    /// who finds a key in neither would take an older row for the latest.
+    pub(super) snapshot: Option<Arc<Rows>>,
     /// Whether somebody waits for the open generation to be on disk.
     pub(super) is_wanted: bool,
     pub(super) is_closing: bool,
@@ -91,6 +95,7 @@ impl Pending {
         Pending {
             open: Generation::after(last),
             flushing: None,
+            snapshot: None,
             is_wanted: false,
             is_closing: false,
             durable: last,

@@ -51,9 +51,11 @@ fn run(shared: &Shared) {
         let written = guard(&shared.path, || write(shared, &generation, &mut scratch))
             .and_then(|written| written.map_err(|error| shared.explain(error)));
         let mut pending = shared.lock();
+        let mut outdated = None;
         match &written {
             Ok(()) => {
                 pending.flushing = None;
+                outdated = pending.snapshot.take();
                 pending.durable = generation.last;
                 pending.durable_commits += 1;
             }
@@ -62,6 +64,7 @@ fn run(shared: &Shared) {
         }
         let open_end = Arc::clone(&pending.open.end);
         drop(pending);
+        drop(outdated);
         shared.room.notify_all();
         generation.end.tell(written.clone());
         if written.is_err() {

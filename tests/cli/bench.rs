@@ -29,3 +29,41 @@ fn a_run_of_ten_local_effects_takes_one_commit() {
     let bench = Project::bare().json(&["bench", "steps", "--runs", "20", "--steps", "10", "--concurrency", "1"]);
     assert_eq!(bench["commits"], 20, "{bench}");
 }
+
+#[test]
+fn replayed_effects_are_counted_and_timed() {
+    let bench = Project::bare().json(&["bench", "replay", "--effects", "50", "--rounds", "2"]);
+    assert_eq!((&bench["effects"], &bench["rounds"]), (&50.into(), &2.into()));
+    assert!(bench["effects_per_s"].as_f64() > Some(0.0), "{bench}");
+}
+
+#[test]
+fn a_step_has_a_cost_in_a_small_store_and_in_a_large_one_and_a_size_on_disk() {
+    let project = Project::bare();
+    let before = project.files();
+    let bench = project.json(&[
+        "bench",
+        "journal",
+        "--entries",
+        "20000",
+        "--steps",
+        "1000",
+        "--runs",
+        "2",
+        "--laps",
+        "1",
+        "--concurrency",
+        "2",
+    ]);
+    let entries = |size: &str| bench[size]["entries"].as_u64();
+    assert!(
+        Some(10_000) <= entries("small") && Some(20_000) <= entries("large"),
+        "{bench}"
+    );
+    assert!(bench["large"]["us_per_step"].as_f64() > Some(0.0), "{bench}");
+    let bytes = |field: &str| bench[field].as_f64();
+    assert!(Some(0.0) < bytes("payload_bytes_per_step"), "{bench}");
+    assert!(Some(0.0) < bytes("bytes_per_step_compacted"), "{bench}");
+    assert!(bytes("bytes_per_step_compacted") <= bytes("bytes_per_step"), "{bench}");
+    assert_eq!(project.files(), before);
+}

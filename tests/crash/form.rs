@@ -4,13 +4,23 @@ use std::collections::BTreeMap;
 
 use host::effect::{Class, Failure, Place, ProviderMode, RunMode};
 use host::id::{ContentHash, RunId};
-use host::journal::entry::{DecodeError, Ended, FORMAT, decode, encode};
+use host::journal::entry::{DecodeError, Ended, decode, encode};
+use host::journal::row::{PLAIN, PRESSED, Packed};
 use host::journal::{Answer, Asked, Attempt, Awaited, Begun, Entry, Intent, Parent, RunError, Status, Wake, life};
 use host::value::{Map, VALUE_DEPTH_MAX, Value, check_depth};
 use proptest::prelude::*;
 
 /// A row as the first version of the format has it: `encode(&known())`, written once and for all.
 const ROW_OF_VERSION_1: &[u8] = include_bytes!("../data/journal-v1.bin");
+
+/// Entries in both formats.
+fn rows_of(entries: &[Entry]) -> [Vec<u8>; 2] {
+    let mut packed = Packed::default();
+    entries.iter().for_each(|entry| packed.push(entry));
+    let pressed = packed.row();
+    assert_eq!(pressed[0], PRESSED);
+    [encode(entries), pressed]
+}
 
 /// One entry of every kind, with every field set in one and as little as possible in another.
 fn known() -> Vec<Entry> {
@@ -159,40 +169,42 @@ fn fields_of_a_later_host_are_passed_over() {
         }
     }
     let tree = Value::from_bytes(&encode(&known())[1..]).expect("MessagePack");
-    let row = [vec![FORMAT], with_more(tree).to_bytes()].concat();
+    let row = [vec![PLAIN], with_more(tree).to_bytes()].concat();
     assert_eq!(decode(&row).expect("it is readable"), known());
 }
 
 #[test]
 fn a_row_cut_short_anywhere_is_refused() {
-    let row = encode(&known());
-    for len in 0..row.len() {
-        let refusal = decode(&row[..len]);
-        assert!(matches!(refusal, Err(DecodeError::Corrupt(_))), "{len}: {refusal:?}");
+    for row in rows_of(&known()) {
+        for len in 0..row.len() {
+            let refusal = decode(&row[..len]);
+            assert!(matches!(refusal, Err(DecodeError::Corrupt(_))), "{len}: {refusal:?}");
+        }
+        assert!(matches!(
+            decode(&[&row[..], b"x"].concat()),
+            Err(DecodeError::Corrupt(_))
+        ));
     }
-    assert!(matches!(
-        decode(&[&row[..], b"x"].concat()),
-        Err(DecodeError::Corrupt(_))
-    ));
 }
 
 #[test]
 fn a_row_with_any_byte_changed_is_refused_or_read_but_breaks_nothing() {
-    let row = encode(&known());
-    let mut refused = 0;
-    for at in 0..row.len() {
-        // Every single bit, and the markers that announce the longest texts, lists and maps.
-        let bits = (0..8).map(|bit| row[at] ^ (1 << bit));
-        for byte in bits.chain([0x00, 0xc6, 0xdb, 0xdd, 0xdf, 0xff]) {
-            let mut changed = row.clone();
-            changed[at] = byte;
-            match decode(&changed) {
-                Err(_) => refused += 1,
-                Ok(entries) => drop(encode(&entries)),
+    for row in rows_of(&known()) {
+        let mut refused = 0;
+        for at in 0..row.len() {
+            // Every single bit, and the markers that announce the longest texts, lists and maps.
+            let bits = (0..8).map(|bit| row[at] ^ (1 << bit));
+            for byte in bits.chain([0x00, 0xc6, 0xdb, 0xdd, 0xdf, 0xff]) {
+                let mut changed = row.clone();
+                changed[at] = byte;
+                match decode(&changed) {
+                    Err(_) => refused += 1,
+                    Ok(entries) => drop(encode(&entries)),
+                }
             }
         }
+        assert!(refused > row.len(), "most changes are noticed: {refused}");
     }
-    assert!(refused > row.len(), "most changes are noticed: {refused}");
 }
 
 #[test]
@@ -493,11 +505,13 @@ proptest! {
 
     #[test]
     fn bytes_that_are_no_row_are_refused(mut bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        if let Some(first) = bytes.first_mut() {
-            *first = FORMAT;
-        }
-        if let Ok(entries) = decode(&bytes) {
-            prop_assert!(entries.is_empty(), "chance wrote {:?}", entries);
+        for format in [PLAIN, PRESSED] {
+            if let Some(first) = bytes.first_mut() {
+                *first = format;
+            }
+            if let Ok(entries) = decode(&bytes) {
+                prop_assert!(entries.is_empty(), "chance wrote {:?}", entries);
+            }
         }
     }
 }

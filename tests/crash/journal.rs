@@ -108,10 +108,8 @@ fn a_row_of_a_newer_host_is_refused_by_its_version() {
         change(&other.ground, |batch| batch.put(keys::journal(run, first), row));
         let error = Recorded::load(&other.ground, run).expect_err("it is refused");
         assert_eq!(error.code(), "JOURNAL_NEWER_FORMAT");
-        assert!(
-            error.to_string().contains("format 2, this host knows up to 1"),
-            "{error}"
-        );
+        let told = format!("format {}, this host knows up to {FORMAT}", FORMAT + 1);
+        assert!(error.to_string().contains(&told), "{error}");
         assert_eq!(refusal(&other, run), "JOURNAL_NEWER_FORMAT");
     }
 }

@@ -1,0 +1,176 @@
+//! What the parts of a step cost, on one core: `cargo bench`, or `cargo bench -- journal` for those with that word.
+//!
+//! Each part is called for a while in rounds, and the fastest round counts: what slows a round down is the machine's.
+//! No harness beside this: what people size their machines with is `host bench`; this is to see where a step's time goes.
+#![expect(clippy::disallowed_methods, reason = "a bench reads the clock itself")]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use host::effect::{Declaration, Effect, Place};
+use host::gate::{How, perform};
+use host::id::StepNo;
+use host::journal::row::{Packed, decode};
+use host::journal::{Answer, Asked};
+use host::runs::{Order, Runner, pool};
+use host::script::limits::Meter;
+use host::store::kv;
+use host::testing::TestHost;
+use host::value::Value;
+
+/// How long a part is called for.
+const ROUNDS: u32 = 20;
+const ROUND: Duration = Duration::from_millis(25);
+
+fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let bench = |name: &str, part: &mut dyn FnMut()| {
+        if wanted.is_empty() || wanted.iter().any(|word| name.contains(word.as_str())) {
+            println!("{name:<44} {:>10.2} µs", fastest(part).as_secs_f64() * 1e6);
+        }
+    };
+    values(&bench);
+    journal(&bench);
+    runs(&bench);
+}
+
+type Bench<'a> = dyn Fn(&str, &mut dyn FnMut()) + 'a;
+
+/// The time of one call, in the fastest of some rounds.
+fn fastest(part: &mut dyn FnMut()) -> Duration {
+    let round = |part: &mut dyn FnMut()| {
+        let begun = Instant::now();
+        let mut calls = 0;
+        while begun.elapsed() < ROUND {
+            (0..16).for_each(|_| part());
+            calls += 16;
+        }
+        begun.elapsed() / calls
+    };
+    (0..ROUNDS).map(|_| round(part)).min().unwrap_or_default()
+}
+
+fn small_map() -> Value {
+    Value::from([
+        ("id", "2026-11-21-a".into()),
+        ("seconds", 42.into()),
+        ("score", 0.71.into()),
+    ])
+}
+
+fn values(bench: &Bench<'_>) {
+    let (value, bytes) = (small_map(), small_map().to_bytes());
+    bench("value: encode a small map", &mut || drop(black_box(value.to_bytes())));
+    bench("value: decode a small map", &mut || {
+        black_box(Value::from_bytes(&bytes).expect("a value"));
+    });
+    bench("value: clone a small map", &mut || drop(black_box(value.clone())));
+    bench("value: to a script and back", &mut || {
+        let there = host::script::value::to_dynamic(value.clone());
+        black_box(host::script::value::from_dynamic(&there).expect("a value"));
+    });
+}
+
+fn answer(step: StepNo) -> Answer {
+    Answer {
+        asked: Asked {
+            step,
+            name: "kv.get".to_owned(),
+            args: Value::from([("key", "clip".into())]),
+            place: Place {
+                line: 1,
+                column: 20,
+                module: None,
+            },
+            ..Asked::default()
+        },
+        value: small_map(),
+        ..Answer::default()
+    }
+}
+
+fn journal(bench: &Bench<'_>) {
+    let answers: Vec<Answer> = (1..=10).map(answer).collect();
+    let packed = || {
+        let mut packed = Packed::default();
+        answers.iter().for_each(|answer| packed.push_answer(answer));
+        packed
+    };
+    bench("journal: encode ten answers", &mut || drop(black_box(packed())));
+    bench("journal: encode ten answers as a row", &mut || {
+        black_box(packed().row());
+    });
+    let row = packed().row();
+    bench("journal: decode a row of ten answers", &mut || {
+        black_box(decode(&row).expect("a row"));
+    });
+}
+
+fn runs(bench: &Bench<'_>) {
+    static GET: Declaration = Declaration::local("kv.get");
+    let host = TestHost::default();
+    let runner = Runner {
+        gate: host.gate(),
+        language: host.library().language,
+    };
+    host.run(r#"kv::put("clip", #{ id: "2026-11-21-a", seconds: 42, score: 0.71 })"#);
+    let order = |script: &str| Order {
+        script: host.compile(script),
+        input: Value::Map(Default::default()),
+        mode: host.mode.clone(),
+        trigger: "bench".to_owned(),
+        by: None,
+        retry_of: None,
+        observer: host.observer.clone(),
+    };
+
+    let nothing = order("1");
+    bench("run: begin", &mut || {
+        black_box(runner.begin(&nothing).expect("it begins"));
+    });
+    let run = runner.begin(&nothing).expect("it begins");
+    bench("run: build and drop its engine", &mut || {
+        let tape = run.tape();
+        let (stop, operations) = (tape.stop_flag(), tape.operations());
+        drop(tape);
+        let clock = runner.gate.world.clock.clone();
+        let meter = Meter::start(
+            &host.limits,
+            Duration::from_secs(60),
+            Duration::ZERO,
+            clock,
+            stop,
+            operations,
+        );
+        black_box(runner.language.engine_for(&run, rhai::Dynamic::UNIT, meter));
+    });
+    bench("run: hand nothing to a thread of the pool", &mut || {
+        pool::run(64 << 20, || ()).expect("a thread");
+    });
+
+    let mut run = run;
+    bench("gate: a local effect that reads a small map", &mut || {
+        // A run asks for so many effects and no more.
+        if run.tape().step() == host::gate::tape::EFFECTS_MAX {
+            run = runner.begin(&nothing).expect("it begins");
+        }
+        let mut tape = run.tape();
+        let effect = Effect::new(&GET, [("key", "clip".into())]);
+        let get = |local: &mut host::gate::Local<'_>| Ok(kv::get(&mut local.tx, "clip")?.into());
+        black_box(perform(&runner.gate, &mut tape, &effect, How::Local(&get)).expect("an answer"));
+    });
+
+    let (one, ten) = (
+        order(r#"kv::get("clip")"#),
+        order(r#"for step in 0..10 { kv::get("clip"); } 10"#),
+    );
+    for (name, order) in [
+        ("run: nothing, to its end on record", &nothing),
+        ("run: one local effect", &one),
+        ("run: ten local effects", &ten),
+    ] {
+        bench(name, &mut || {
+            black_box(runner.run(order).expect("the store takes the run"));
+        });
+    }
+}
