@@ -15,7 +15,7 @@ use super::resume::{Resume, ResumeError};
 use super::runner::{Finished, Runner};
 use crate::gate::Observer;
 use crate::id::RunId;
-use crate::journal::Status;
+use crate::journal::{RunRecord, Status};
 use crate::script::{RunHandle, Script};
 
 /// Runs that have a thread at the same time.
@@ -62,7 +62,7 @@ struct State {
     active: BTreeMap<RunId, Option<Arc<AtomicBool>>>,
     /// Runs at work of which was said that they can go on.
     again: BTreeSet<RunId>,
-    /// Runs that the caller named, and not somebody in passing.
+    /// Runs that the caller named, and not somebody in passing, until they are taken up.
     named: BTreeSet<RunId>,
     /// Suspended runs by when they go on, in Unix milliseconds.
     timers: BTreeSet<(i64, RunId)>,
@@ -167,12 +167,17 @@ impl Conductor {
     }
 
     fn carry(&self, task: Task, state: &Mutex<State>) {
-        let (run, finished) = match task {
+        let (run, is_named, finished) = match task {
             Task::Begun(handle, script) => {
                 let run = handle.tape().run;
-                (run, self.runner.finish(&handle, &script).map_err(ResumeError::from))
+                let finished = self.runner.finish(&handle, &script).map_err(ResumeError::from);
+                (run, false, finished)
             }
-            Task::Resume(run) => (run, self.resume(run, state)),
+            Task::Resume(run) => {
+                // Only once: whatever makes the run ready later does not mean to reopen it.
+                let is_named = lock(state).named.remove(&run);
+                (run, is_named, self.resume(run, is_named, state))
+            }
         };
         match &finished {
             Ok(finished) if finished.record.status == Status::Suspended => (self.on_wait)(finished),
@@ -181,7 +186,7 @@ impl Conductor {
         }
         let mut now = lock(state);
         now.active.remove(&run);
-        now.at_rest(run, finished);
+        now.at_rest(run, finished, is_named);
         drop(now);
         self.runner.gate.ready.stir();
     }
@@ -203,11 +208,19 @@ impl Conductor {
         }
     }
 
-    fn resume(&self, run: RunId, state: &Mutex<State>) -> Result<Finished, ResumeError> {
+    /// Goes on with `run`. One that is over is reopened only for a caller who named it: a child of it may end, or an
+    /// event come, long after it failed or was cancelled.
+    fn resume(&self, run: RunId, is_named: bool, state: &Mutex<State>) -> Result<Finished, ResumeError> {
         let how = Resume {
             by: self.by.clone(),
             observer: (self.observe)(run),
         };
+        if !is_named {
+            let status = RunRecord::get(&*self.runner.gate.ground.store, run)?.status;
+            if status.is_over() {
+                return Err(ResumeError::Over { run, status });
+            }
+        }
         let (handle, script) = self.runner.take_over(&self.library, run, &how)?;
         lock(state).active.insert(run, Some(handle.stop_flag()));
         Ok(self.runner.finish(&handle, &script)?)
@@ -224,7 +237,7 @@ impl State {
         }
     }
 
-    fn at_rest(&mut self, run: RunId, finished: Result<Finished, ResumeError>) {
+    fn at_rest(&mut self, run: RunId, finished: Result<Finished, ResumeError>, is_named: bool) {
         self.timers.retain(|(_, timed)| *timed != run);
         match finished {
             Ok(finished) => {
@@ -239,7 +252,7 @@ impl State {
                 self.driven.finished.insert(run, finished);
             }
             // It was said to be ready when it was not: it is over, or somebody else has it.
-            Err(ResumeError::Over { .. } | ResumeError::Busy(_)) if !self.named.contains(&run) => {
+            Err(ResumeError::Over { .. } | ResumeError::Busy(_)) if !is_named => {
                 self.again.remove(&run);
             }
             Err(error) => {

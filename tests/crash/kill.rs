@@ -103,11 +103,11 @@ impl Store for Dying {
     }
 }
 
-fn open(folder: &Path) -> Engine {
+pub fn open(folder: &Path) -> Engine {
     Engine::open(&folder.join("store.redb"), EngineOptions::default()).expect("the store opens for writing")
 }
 
-fn host_on(folder: &Path, store: Arc<dyn Store>) -> TestHost {
+pub fn host_on(folder: &Path, store: Arc<dyn Store>) -> TestHost {
     let mut host = TestHost::default();
     host.ground = Ground {
         store,

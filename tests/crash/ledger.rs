@@ -115,3 +115,15 @@ pub fn audit(ground: &Ground) -> Vec<Recorded> {
     assert_eq!(kept(ground), said, "the store holds what the journals say was done");
     runs
 }
+
+/// Every run of the store, oldest first.
+pub fn load_all(ground: &Ground) -> Vec<Recorded> {
+    let runs = all_rows(ground)
+        .into_iter()
+        .filter_map(|(key, _)| match keys::parse(&key) {
+            Some(Place::Run(run)) => Some(run),
+            _ => None,
+        });
+    runs.map(|run| Recorded::load(ground, run).unwrap_or_else(|error| panic!("run {run}: {error}")))
+        .collect()
+}

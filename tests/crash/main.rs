@@ -4,8 +4,11 @@
     reason = "these tests start processes that die, and read what they leave behind"
 )]
 
+mod chance;
+mod counting;
 mod form;
 mod journal;
 mod kill;
+mod kill9;
 mod ledger;
 mod playbooks;

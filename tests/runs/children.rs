@@ -1,6 +1,6 @@
 //! Runs that start runs.
 
-use host::journal::{RunRecord, Status};
+use host::journal::{Recorded, RunRecord, Status};
 use host::runs::recovery;
 use host::testing::TestHost;
 use host::value::Value;
@@ -87,4 +87,19 @@ fn what_cannot_be_started_is_said_at_its_place() {
     let host = TestHost::default().file("playbooks/again.rhai", r#"playbook::run("again", #{})"#);
     let run = host.run(r#"playbook::run("again", #{})"#);
     assert!(run.failure().message.contains("CHILD_FAILED"), "{}", run.failure());
+}
+
+/// A child that ends makes its parent ready. The parent had failed meanwhile, was reopened, and sent its refused write
+/// again, with nobody asking for it.
+#[test]
+fn a_run_that_has_failed_is_not_reopened_by_the_end_of_a_child() {
+    let host = TestHost::default().file("playbooks/slow.rhai", r#"run::sleep("1h"); kv::put("slow", "done")"#);
+    let run = host.run(r#"kv::put("text", "x"); playbook::start("slow", #{}); kv::increment("text")"#);
+    assert_eq!(run.failure().code, "STORE_NOT_A_NUMBER");
+    let children = recovery::children(&*host.ground.store, run.id()).expect("readable");
+    let child = RunRecord::get(&*host.ground.store, children[0]).expect("it is there");
+    assert_eq!(child.status, Status::Succeeded, "the child ended later");
+    let recorded = Recorded::load(&host.ground, run.id()).expect("readable");
+    assert_eq!(recorded.epoch, 1, "it had one owner");
+    assert!(recorded.past.is_empty(), "no step was asked again");
 }

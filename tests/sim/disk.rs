@@ -226,7 +226,7 @@ impl Store for SimStore {
         }
         drop(state);
         match plant {
-            Some(Plant::IntentAfterSend) if is_promise => Ok(number),
+            Some(Plant::IntentAfterSend | Plant::IntentAfterSendUnwatched) if is_promise => Ok(number),
             Some(Plant::EarlyDone) if !is_promise => Ok(number),
             _ => self.wait_durable(number).map(|()| number),
         }

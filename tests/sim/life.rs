@@ -14,6 +14,7 @@ use crate::check;
 use crate::clock::SimClock;
 use crate::disk::Disk;
 use crate::net::Net;
+use crate::people::{self, Deeds};
 use crate::plant::Plant;
 use crate::product;
 use crate::scenario::{Scenario, Wanted};
@@ -31,6 +32,10 @@ pub struct Played {
     pub violations: Vec<String>,
     /// Crossings of each life.
     pub crossings: Vec<u64>,
+    /// What people did, and were told to be done.
+    pub deeds: Deeds,
+    /// Writes that landed, and those of them that landed more than once.
+    pub landed: (usize, usize),
 }
 
 impl Played {
@@ -71,6 +76,8 @@ pub fn play(scenario: &Scenario, plant: Option<Plant>) -> Played {
         trace: std::mem::take(&mut state.trace),
         violations: std::mem::take(&mut state.violations),
         crossings,
+        deeds: state.deeds.clone(),
+        landed: state.net.landed_counts(),
     }
 }
 
@@ -98,9 +105,9 @@ fn pause(world: &World, jumps: bool) {
 }
 
 /// What the threads of one life share.
-struct Life {
+pub struct Life {
     seed: u64,
-    library: Arc<Library>,
+    pub library: Arc<Library>,
     told: Arc<Mutex<Told>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Runs that have a thread, and whether they were said to be ready meanwhile.
@@ -119,13 +126,14 @@ fn live(world: &Arc<World>, scenario: &Scenario, life: u32, told: &Arc<Mutex<Tol
     let (ready, later) = product::unfinished(&handle).unwrap_or_default();
     let known = product::names(&handle);
     for run in ready {
-        life.clone().take_up(&handle, run);
+        life.clone().take_up(&handle, run, false);
     }
     for (run, until_ms) in later {
         life.clone().take_up_at(&handle, run, until_ms);
     }
     let due = |wanted: &&Wanted| wanted.from_life <= handle.life && !known.contains(&wanted.name);
-    for wanted in scenario.wanted.iter().filter(due).cloned() {
+    for wanted in scenario.wanted.iter().filter(due) {
+        let wanted = wanted.clone();
         let this = life.clone();
         let thread = handle.spawn(move |handle| {
             let runner = product::runner(&handle, &this.library, this.chance(&handle));
@@ -135,6 +143,9 @@ fn live(world: &Arc<World>, scenario: &Scenario, life: u32, told: &Arc<Mutex<Tol
         });
         life.threads.lock().expect("no thread panics with it").push(thread);
     }
+    let (this, times, jumps) = (life.clone(), scenario.people, scenario.jumps);
+    let people = handle.spawn(move |handle| people::look_in(&this, &handle, times, jumps));
+    life.threads.lock().expect("no thread panics with it").push(people);
     handle.leave();
     loop {
         let thread = life.threads.lock().expect("no thread panics with it").pop();
@@ -145,12 +156,13 @@ fn live(world: &Arc<World>, scenario: &Scenario, life: u32, told: &Arc<Mutex<Tol
 }
 
 impl Life {
-    fn chance(&self, handle: &Handle) -> u64 {
+    /// For the doors of the thread `handle`.
+    pub fn chance(&self, handle: &Handle) -> u64 {
         self.seed ^ handle.task as u64
     }
 
     /// Goes on with `run` on a thread of its own, unless it has one.
-    fn take_up(self: Arc<Life>, handle: &Handle, run: RunId) {
+    pub fn take_up(self: Arc<Life>, handle: &Handle, run: RunId, by_hand: bool) {
         let mut active = self.active.lock().expect("no thread panics with it");
         if let Some(again) = active.get_mut(&run) {
             *again = true;
@@ -161,8 +173,9 @@ impl Life {
         let this = self.clone();
         let thread = handle.spawn(move |handle| {
             let runner = product::runner(&handle, &this.library, this.chance(&handle));
+            let mut by_hand = by_hand;
             loop {
-                let finished = product::resume(&runner, &this.library, run);
+                let finished = product::resume(&runner, &this.library, run, std::mem::take(&mut by_hand));
                 handle.note(|| match &finished {
                     Ok(finished) => format!("{} rests as {}", tail(run), finished.record.status.code()),
                     Err(error) => format!("{} does not go on: {error}", tail(run)),
@@ -194,7 +207,7 @@ impl Life {
         told.insert(run, finished.outcome);
         drop(told);
         for ready in runner.gate.ready.take(Duration::ZERO, || true) {
-            self.clone().take_up(handle, ready);
+            self.clone().take_up(handle, ready, false);
         }
         if let Some(until_ms) = finished.record.waits.as_ref().and_then(|waits| waits.until_ms) {
             self.take_up_at(handle, run, until_ms);
@@ -208,7 +221,7 @@ impl Life {
             let clock = SimClock(handle.clone());
             let left_ms = (until_ms - clock.unix_ms()).max(0) as u64;
             clock.sleep(Duration::from_millis(left_ms));
-            this.take_up(&handle, run);
+            this.take_up(&handle, run, false);
         });
         self.threads.lock().expect("no thread panics with it").push(thread);
     }

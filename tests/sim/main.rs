@@ -10,6 +10,7 @@ mod clock;
 mod disk;
 mod life;
 mod net;
+mod people;
 mod plant;
 mod product;
 mod providers;
@@ -29,10 +30,11 @@ use crate::world::{Crash, Keep};
 /// Seeds that failed once. They are always played.
 /// - 101: the clock on the wall was set back by almost as long as the host was down, and a key that the provider had
 ///   forgotten was believed to be fresh.
-const FAILED_ONCE: &[u64] = &[101];
+/// - 10598: a run that had failed was reopened because somebody said that it could go on, and sent a refused write again.
+const FAILED_ONCE: &[u64] = &[101, 10_598];
 
 /// Seeds of a usual run of the tests.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 200;
 const SEEDS_SOAK: u64 = 20_000;
 
 fn number(name: &str) -> Option<u64> {
@@ -76,14 +78,25 @@ fn nothing_is_lost_and_nothing_lands_twice_whatever_a_seed_brings() {
     let first = number("HOST_SIM_FIRST").unwrap_or(0);
     let seeds = FAILED_ONCE.iter().copied().chain(first..first + count);
     let (mut lives, mut crossings) = (0, 0);
+    let (mut decisions, mut answers, mut landed, mut twice) = (0, 0, 0, 0);
     for seed in seeds {
         let scenario = Scenario::random(seed);
         let played = play(&scenario, None);
         expect_none(&played, &scenario);
         lives += played.crossings.len();
         crossings += played.crossings.iter().sum::<u64>();
+        decisions += played.deeds.decisions;
+        answers += played.deeds.answers.len();
+        landed += played.landed.0;
+        twice += played.landed.1;
     }
-    println!("{count} seeds, {lives} lives, {crossings} crossings");
+    println!(
+        "{count} seeds, {lives} lives, {crossings} crossings: {landed} writes landed, {twice} of them twice where that \
+         is declared to be harmless; {decisions} were decided by a person, {answers} questions were answered"
+    );
+    // Otherwise the world would not be rich enough to prove anything.
+    let enough = count as usize / 10;
+    assert!(decisions as usize > enough && answers > enough / 2 && landed > 10 * enough);
 }
 
 #[test]
@@ -178,6 +191,13 @@ fn a_planted_intent_after_the_send_is_found() {
     let (seed, found) = hunt(Plant::IntentAfterSend, 100);
     println!("seed {seed}: {found}");
     assert!(found.contains("before its intent was on disk"), "{found}");
+}
+
+#[test]
+fn a_planted_intent_after_the_send_is_found_by_the_harm_it_does() {
+    let (seed, found) = hunt(Plant::IntentAfterSendUnwatched, 500);
+    println!("seed {seed}: {found}");
+    assert!(found.contains("landed"), "{found}");
 }
 
 #[test]

@@ -172,6 +172,19 @@ impl Net {
         self.under_way.keys().next_back().map(|(at_us, _)| *at_us)
     }
 
+    /// How many writes landed, and how many of them more than once.
+    pub fn landed_counts(&self) -> (usize, usize) {
+        let twice = self.landed.values().filter(|landings| landings.len() > 1);
+        (self.landed.len(), twice.count())
+    }
+
+    /// Whether a write landed; `None` while a request for it is under way.
+    pub fn truth(&self, label: &str) -> Option<bool> {
+        let is_it = |parcel: &Parcel| parcel.label.as_deref() == Some(label);
+        let is_open = self.under_way.values().any(is_it);
+        (!is_open).then(|| self.landed.contains_key(label))
+    }
+
     /// Lets arrive what is due; returns a line for each.
     pub fn deliver(&mut self, now_us: u64, rng: &mut Rng) -> Vec<String> {
         let mut lines = Vec::new();
@@ -270,7 +283,7 @@ impl SimTransport {
         if state.net.plant == Some(Plant::KeyPerAttempt) {
             key = key.map(|key| format!("{key}-{number}"));
         }
-        if let Some(label) = &label {
+        if let Some(label) = label.as_ref().filter(|_| state.net.plant != Some(Plant::IntentAfterSendUnwatched)) {
             check_output_commit(state, label);
         }
         let parcel = Parcel {

@@ -6,6 +6,8 @@ pub enum Plant {
     /// A store that takes the promise to send a write for durable before it is: its intent reaches the disk after the
     /// request has left.
     IntentAfterSend,
+    /// The same, with nobody looking at what is durable when a request leaves: only the harm it does is seen.
+    IntentAfterSendUnwatched,
     /// A store that says "done" before it is on disk.
     EarlyDone,
     /// A disk that lost a row and kept a later one.

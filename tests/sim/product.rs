@@ -137,8 +137,12 @@ pub fn start(runner: &Runner, wanted: &Wanted) -> Result<Finished, StoreError> {
     })
 }
 
-/// Goes on with `run`, as `host resume` does.
-pub fn resume(runner: &Runner, library: &Library, run: RunId) -> Result<Finished, ResumeError> {
+/// Goes on with `run`. Only for a person is one reopened that is over.
+pub fn resume(runner: &Runner, library: &Library, run: RunId, by_hand: bool) -> Result<Finished, ResumeError> {
+    let status = RunRecord::get(&*runner.gate.ground.store, run)?.status;
+    if status.is_over() && !by_hand {
+        return Err(ResumeError::Over { run, status });
+    }
     let how = Resume {
         by: "the simulation".to_owned(),
         observer: Arc::new(Silent),
@@ -146,8 +150,11 @@ pub fn resume(runner: &Runner, library: &Library, run: RunId) -> Result<Finished
     runner.resume(library, run, &how)
 }
 
+/// A run and when it goes on, in Unix milliseconds.
+pub type Later = (RunId, i64);
+
 /// The runs that go on now, and those that do at a later time, as a host finds them when it starts.
-pub fn unfinished(handle: &Handle) -> Result<(Vec<RunId>, Vec<(RunId, i64)>), JournalError> {
+pub fn unfinished(handle: &Handle) -> Result<(Vec<RunId>, Vec<Later>), JournalError> {
     let ground = ground(handle);
     let now_ms = SimClock(handle.clone()).unix_ms();
     let mut runs = recovery::unfinished(&ground)?;

@@ -21,8 +21,10 @@ pub struct Scenario {
     pub unkindness: Unkindness,
     /// How each life ends; lives beyond these end in order.
     pub crashes: Vec<Crash>,
-    /// Whether the clock on the wall jumps between lives.
+    /// Whether somebody sets the clock on the wall.
     pub jumps: bool,
+    /// How often people look in during a life.
+    pub people: u32,
 }
 
 impl Scenario {
@@ -54,6 +56,7 @@ impl Scenario {
             },
             crashes: (0..lives).map(|_| crash(&mut rng)).collect(),
             jumps: rng.hits(300),
+            people: 12,
         }
     }
 
@@ -75,6 +78,7 @@ impl Scenario {
             unkindness: Unkindness { net, stall: 0 },
             crashes: Vec::new(),
             jumps: false,
+            people: 2,
         }
     }
 }
@@ -107,9 +111,7 @@ fn script(rng: &mut Rng) -> String {
         script += &match rng.below(19) {
             0 | 1 => local(n, true),
             2 => format!("store::put(\"things\", `${{run}}-{n}`, #{{ at: time::now_ms(), by: random::int(1, 9) }});\n"),
-            3 => format!(
-                "let big = \"\"; big.pad(70000, \"x\"); kv::put(`${{run}}/big`, big); kv::get(`${{run}}/big`);\n"
-            ),
+            3 => LARGE.to_owned(),
             4 => read(rng, n),
             5 => "run::sleep(\"90s\");\n".to_owned(),
             6 => wait(rng, n),
@@ -124,6 +126,10 @@ fn script(rng: &mut Rng) -> String {
     script + "kv::increment(`${run}/end`); `end of ${run}`"
 }
 
+/// A value that lies in a file of its own.
+const LARGE: &str = "let big = \"\"; big.pad(70000, \"x\"); kv::put(`${run}/big`, big); kv::get(`${run}/big`);\n";
+
+/// Refusals are answers.
 const ANSWERS: &str = "#{ accept: [408, 422, 429, 400, 500, 502, 503] }";
 
 fn read(rng: &mut Rng, n: usize) -> String {
@@ -138,11 +144,11 @@ fn read(rng: &mut Rng, n: usize) -> String {
     format!("try {{ kv::put(`${{run}}/seen-{n}`, {poll}); }} catch (e) {{ kv::put(`${{run}}/seen-{n}`, e.code); }}\n")
 }
 
-/// For what does not come.
+/// For what may come in time.
 fn wait(rng: &mut Rng, n: usize) -> String {
     match rng.hits(500) {
-        true => format!("kv::put(`${{run}}/event-{n}`, run::wait_event(\"nothing\", #{{ timeout: \"40s\" }}));\n"),
-        false => format!("kv::put(`${{run}}/answer-{n}`, run::ask(\"is it so?\", #{{ timeout: \"40s\" }}));\n"),
+        true => format!("kv::put(`${{run}}/event-{n}`, run::wait_event(\"news\", #{{ timeout: \"100s\" }}));\n"),
+        false => format!("kv::put(`${{run}}/answer-{n}`, run::ask(\"is it so?\", #{{ timeout: \"200s\" }}));\n"),
     }
 }
 

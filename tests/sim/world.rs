@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 use crate::disk::Disk;
 use crate::net::Net;
+use crate::people::Deeds;
 use crate::rng::Rng;
 
 /// 2026-11-21 12:00:00 UTC.
@@ -78,6 +79,7 @@ pub struct State {
     pub violations: Vec<String>,
     pub disk: Disk,
     pub net: Net,
+    pub deeds: Deeds,
     tasks: Vec<Task>,
     running: Option<usize>,
 }
@@ -111,6 +113,7 @@ impl World {
                 violations: Vec::new(),
                 disk,
                 net,
+                deeds: Deeds::default(),
                 tasks: Vec::new(),
                 running: None,
             }),
