@@ -7,7 +7,6 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
-use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -95,13 +94,92 @@ impl FromStr for RunId {
 
 impl Serialize for RunId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        write_name(self, &self.to_bytes(), serializer)
+        serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for RunId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RunId, D::Error> {
-        deserializer.deserialize_any(Name(RunId::from_bytes))
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// An incident: shown as `I-` and 26 letters and digits.
+///
+/// One that a run opened by itself bears the letters of that run, so that a run can open one at most; one that was
+/// opened by hand has letters of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IncidentId(RunId);
+
+impl IncidentId {
+    const PREFIX: &str = "I-";
+
+    /// Of the incident that `run` opens.
+    pub fn of_run(run: RunId) -> IncidentId {
+        IncidentId(run)
+    }
+
+    /// Made from the millisecond of birth and 80 bits of chance.
+    pub fn new(born_ms: i64, chance: u128) -> IncidentId {
+        IncidentId(RunId::new(born_ms, chance))
+    }
+
+    /// In byte order, as keys hold it.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_bytes()
+    }
+
+    pub fn from_bytes(bytes: [u8; 16]) -> IncidentId {
+        IncidentId(RunId::from_bytes(bytes))
+    }
+
+    /// The first characters, for people.
+    pub fn short(self) -> String {
+        format!("{}{}", IncidentId::PREFIX, self.0.short())
+    }
+
+    /// The least and the greatest id that begin with `prefix`, written with `I-` or without; `None` when no id can.
+    pub fn range_of(prefix: &str) -> Option<(IncidentId, IncidentId)> {
+        let letters = prefix.strip_prefix("I-").or_else(|| prefix.strip_prefix("i-"));
+        let (low, high) = RunId::range_of(letters.unwrap_or(prefix))?;
+        Some((IncidentId(low), IncidentId(high)))
+    }
+}
+
+impl fmt::Display for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", IncidentId::PREFIX, self.0)
+    }
+}
+
+impl fmt::Debug for IncidentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IncidentId({self})")
+    }
+}
+
+impl FromStr for IncidentId {
+    type Err = BadRunId;
+
+    fn from_str(text: &str) -> Result<IncidentId, BadRunId> {
+        let letters = text.strip_prefix(IncidentId::PREFIX).unwrap_or(text);
+        letters.parse().map(IncidentId)
+    }
+}
+
+impl Serialize for IncidentId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for IncidentId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<IncidentId, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -174,65 +252,21 @@ impl FromStr for ContentHash {
 
 impl Serialize for ContentHash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        write_name(self, self.as_bytes(), serializer)
+        serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for ContentHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ContentHash, D::Error> {
-        deserializer.deserialize_any(Name(ContentHash::from_digest))
-    }
-}
-
-/// Writes a name as people read it, or as its bytes where nobody reads: in rows these are half as long.
-fn write_name<S: Serializer>(name: &impl fmt::Display, bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    if serializer.is_human_readable() {
-        serializer.collect_str(name)
-    } else {
-        serializer.serialize_bytes(bytes)
-    }
-}
-
-/// Reads either form, whatever wrote it: the first rows held texts.
-struct Name<T, const BYTES: usize>(fn([u8; BYTES]) -> T);
-
-impl<T: FromStr<Err: fmt::Display>, const BYTES: usize> Visitor<'_> for Name<T, BYTES> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{BYTES} bytes, or their text")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-        text.parse().map_err(E::custom)
-    }
-
-    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<T, E> {
-        match bytes.try_into() {
-            Ok(bytes) => Ok(self.0(bytes)),
-            Err(_) => Err(E::invalid_length(bytes.len(), &self)),
-        }
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_texts_for_people_and_bytes_in_rows_and_both_are_read() {
-        let names = (RunId::new(1_763_683_200_000, 7), ContentHash::of(b"a playbook"));
-        let json = serde_json::to_string(&names).unwrap();
-        assert_eq!(json, format!("[\"{}\",\"{}\"]", names.0, names.1));
-        assert_eq!(serde_json::from_str::<(RunId, ContentHash)>(&json).unwrap(), names);
-        let row = rmp_serde::to_vec(&names).unwrap();
-        assert_eq!(row.len(), 1 + 2 + 16 + 2 + 32);
-        let texts = rmp_serde::to_vec(&(names.0.to_string(), names.1.to_string())).unwrap();
-        for row in [&row, &texts] {
-            assert_eq!(rmp_serde::from_slice::<(RunId, ContentHash)>(row).unwrap(), names);
-        }
-        assert!(rmp_serde::from_slice::<RunId>(&rmp_serde::to_vec(&names.1).unwrap()).is_err());
-    }
 
     #[test]
     fn a_prefix_spans_exactly_the_ids_that_begin_with_it() {

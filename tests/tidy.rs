@@ -169,6 +169,7 @@ fn codes(text: &str) -> BTreeSet<String> {
         for literal in line.split('"').skip(1).step_by(2) {
             let is_capitals = |letter: char| letter.is_ascii_uppercase() || letter == '_' || letter.is_ascii_digit();
             let is_code = literal.len() >= 4
+                && !literal.ends_with('_')
                 && literal.starts_with(|letter: char| letter.is_ascii_uppercase())
                 && literal.chars().all(is_capitals)
                 && (literal.contains('_') || may_be_a_word);
@@ -203,7 +204,11 @@ const NOT_CODES: &[&str] = &[
     "HOST_USER",
     // How the codes of the store begin.
     "STORE_",
+    // What an option of the command line takes.
+    "TEXT",
     "OLDPWD",
+    "USER",
+    "LOGNAME",
     "SHLVL",
     "TMPDIR",
     "HEAD",

@@ -9,6 +9,7 @@ use crate::app::AppError;
 use crate::config::ConfigError;
 use crate::effect::{Failure, Place};
 use crate::journal::JournalError;
+use crate::journal::incident::IncidentError;
 use crate::runs::ResumeError;
 use crate::runs::library::LibraryError;
 use crate::runs::replay::ReplayError;
@@ -215,6 +216,19 @@ impl From<JournalError> for CliError {
                 CliError::usage(error.code(), error.to_string())
             }
             other => CliError::new(other.code(), other.to_string(), STORE),
+        }
+    }
+}
+
+impl From<IncidentError> for CliError {
+    fn from(error: IncidentError) -> CliError {
+        match error {
+            IncidentError::Store(error) => error.into(),
+            IncidentError::Journal(error) => error.into(),
+            IncidentError::Corrupt { .. } | IncidentError::NewerFormat { .. } => {
+                CliError::new(error.code(), error.to_string(), STORE)
+            }
+            other => CliError::usage(other.code(), other.to_string()),
         }
     }
 }

@@ -7,6 +7,7 @@ mod progress;
 
 mod answer;
 mod bench;
+mod bundle;
 mod cancel;
 mod check;
 mod config;
@@ -14,6 +15,7 @@ mod data;
 mod drive;
 mod emit;
 mod functions;
+mod incident;
 mod init;
 mod kv;
 mod plan;
@@ -26,6 +28,7 @@ mod run;
 mod runs;
 mod show;
 mod store;
+mod why;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -71,6 +74,10 @@ enum Command {
     Runs(runs::Args),
     /// Show what a run did, step by step.
     Show(show::Args),
+    /// Explain how a run ended, and what to do next.
+    Why(why::Args),
+    /// Hold runs, with what people found out about them.
+    Incident(incident::Args),
     /// Play a run again from its journal, every door shut.
     Replay(replay::Args),
     /// Go on with runs that were cut off, or whose wait is over.
@@ -144,6 +151,8 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Plan(args) => plan::perform(args, &app, out),
         Command::Runs(args) => runs::perform(args, &app, out),
         Command::Show(args) => show::perform(args, &app, out),
+        Command::Why(args) => why::perform(args, &app, out),
+        Command::Incident(args) => incident::perform(args, &app, out),
         Command::Replay(args) => replay::perform(args, &app, out),
         Command::Resume(args) => resume::perform(args, &app, out),
         Command::Resolve(args) => resolve::perform(args, &app, out),

@@ -11,18 +11,29 @@ use crate::gate::Silent;
 use crate::journal::{Outcome, RunRecord};
 use crate::report::summary::error_json;
 use crate::runs::replay;
+use crate::store::tx::Ground;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The run: the beginning of its id, as `host runs` shows it.
+    /// The run: the beginning of its id, as `host runs` shows it. Or the file of an incident bundle.
     run: String,
+    /// Which run of the bundle; the one that opened the incident when not given.
+    #[arg(value_name = "RUN")]
+    within: Option<String>,
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
+    if let Some(opened) = super::bundle::opened(&args.run, args.within.as_deref(), app)? {
+        return played(&opened.app, opened.ground, &opened.record, out);
+    }
     let ground = app
         .reader()?
         .ok_or_else(|| CliError::usage("RUN_NOT_FOUND", "nothing has run here yet"))?;
     let record = RunRecord::find(&*ground.store, &args.run)?;
+    played(app, ground, &record, out)
+}
+
+fn played(app: &App, ground: Ground, record: &RunRecord, out: &mut Out) -> Result<u8, CliError> {
     let replayed = replay::replay(&app.library, app.shut_gate(ground)?, record.run, Arc::new(Silent))?;
     let before = replayed.recorded.outcome().expect("only finished runs are replayed");
     let exit_code = if replayed.same { 0 } else { FAILED };

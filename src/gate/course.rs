@@ -12,10 +12,14 @@ use super::stop::Halt;
 use super::tape::{Beyond, Tape};
 use crate::effect::Failure;
 use crate::id::StepNo;
+use crate::journal::incident::{self, OpenedBy};
 use crate::journal::life::{Cleanup, Reopened, Resumed};
 use crate::journal::{Begun, Entry, Outcome, Owner, Recorded, RunError, RunRecord, Status, Suspended, Waits, entry};
 use crate::store::{Batch, Durability, StoreError, keys};
 use crate::value::Value;
+
+/// How often a run's end is written again because its incident was changed meanwhile.
+const INCIDENT_TRIES_MAX: u32 = 100;
 
 /// How a run goes on.
 #[derive(Clone, Debug, Default)]
@@ -255,12 +259,30 @@ impl Tape {
         }
         let ended_ms = Some(self.begun.at_ms + ended.at_ms as i64);
         let record = self.record(outcome.status, outcome.error.clone(), ended_ms);
-        let mut batch = Batch::new();
-        if let Some(parent) = self.begun.parent {
-            // Whether it waits for this run or for another: it looks when it is woken.
-            batch.put(keys::wake(0, parent.run), Vec::new());
+        let opened_by = match record.status {
+            Status::NeedsAttention => Some(OpenedBy::InDoubt),
+            Status::Failed if self.incident_on_failure => Some(OpenedBy::Rule),
+            _ => None,
+        };
+        let ended = Entry::Ended(ended);
+        for tries_left in (0..INCIDENT_TRIES_MAX).rev() {
+            let mut along = Batch::new();
+            if let Some(parent) = self.begun.parent {
+                // Whether it waits for this run or for another: it looks when it is woken.
+                along.put(keys::wake(0, parent.run), Vec::new());
+            }
+            if let Some(opened_by) = opened_by {
+                incident::open_in(&mut along, &*gate.ground.store, &record, opened_by)?;
+            }
+            match self.writer.end(&gate.ground, &ended, &record, along) {
+                // Somebody wrote a note to the incident in between.
+                Err(StoreError::Conflict { .. }) if opened_by.is_some() && tries_left > 0 => {}
+                written => {
+                    written?;
+                    break;
+                }
+            }
         }
-        self.writer.end(&gate.ground, &Entry::Ended(ended), &record, batch)?;
         if let Some(parent) = self.begun.parent {
             gate.ready.tell(parent.run);
         }

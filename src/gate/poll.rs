@@ -9,7 +9,7 @@ use super::stop::Stop;
 use super::tape::Tape;
 use crate::effect::{Effect, Failure};
 use crate::id::StepNo;
-use crate::journal::{Asked, Awaited, Suspended, Wake};
+use crate::journal::{Asked, Awaited, Entry, Suspended, Wake};
 use crate::value::Value;
 
 /// A poll whose closure is to be called.
@@ -61,7 +61,15 @@ pub fn begin(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>) -> Result<Poll, 
             awaited: Awaited::Poll { tries, since_ms },
             ..
         }) => (tries, since_ms),
-        _ => (0, tape.elapsed_ms(gate)),
+        _ => {
+            // On record before the first try, so that its effects have a step to follow.
+            let since_ms = tape.elapsed_ms(gate);
+            let awaited = Awaited::Poll { tries: 0, since_ms };
+            let at_ms = Some(since_ms);
+            let begun = tape.suspended(gate, asked.clone(), Wake { at_ms, awaited });
+            tape.append(Entry::Suspended(Box::new(begun)));
+            (0, since_ms)
+        }
     };
     tape.begin(gate, &asked);
     tape.polling = Some(asked.step);

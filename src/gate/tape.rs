@@ -71,6 +71,8 @@ pub struct Tape {
     /// The poll whose closure is being tried.
     pub(super) polling: Option<StepNo>,
     pub(super) is_cleaning_up: bool,
+    /// Whether the playbook asks for an incident when its run fails.
+    pub incident_on_failure: bool,
 }
 
 /// What a run has done so far.
@@ -122,6 +124,7 @@ impl Tape {
             deadline_ms: None,
             polling: None,
             is_cleaning_up: false,
+            incident_on_failure: false,
         }
     }
 

@@ -16,6 +16,7 @@ pub mod scratch;
 pub mod scripts;
 pub mod secrets;
 pub mod signals;
+pub mod whole;
 pub mod workspace;
 
 use std::collections::BTreeMap;

@@ -9,12 +9,16 @@
 //! | [`life`] | entries about the run itself: owners, waits, decisions |
 //! | [`event`], [`question`] | what runs wait for from outside |
 //! | [`run`] | the one row per run that lists it: status, mode, outcome |
+//! | [`incident`] | runs that are held, with what people found out about them |
 //!
 //! On disk a journal is a row of rows: `journal/<run>/<number of its first entry>`, each holding a format version and
 //! every entry that reached the store in that batch. A reader that finds a gap between rows refuses the journal.
 
 pub mod entry;
 pub mod event;
+pub mod incident;
+#[cfg(test)]
+mod incident_tests;
 pub mod life;
 pub mod question;
 pub mod reader;
@@ -23,6 +27,7 @@ pub mod run;
 pub mod writer;
 
 pub use entry::{Answer, Asked, Attempt, Begun, Entry, Intent, Parent};
+pub use incident::Incident;
 pub use life::{Awaited, Lease, Owner, Suspended, Wake};
 pub use reader::{Recorded, Step};
 pub use run::{Outcome, RunError, RunRecord, Status, Waits};

@@ -93,6 +93,13 @@ fn rest_of(run: RunId, first: u64) -> KeyRange {
 impl Recorded {
     /// Reads the journal of `run`, with its large values.
     pub fn load(ground: &Ground, run: RunId) -> Result<Recorded, JournalError> {
+        let mut recorded = Recorded::from_entries(run, Recorded::entries_of(ground, run)?)?;
+        recorded.load_large(ground, run)?;
+        Ok(recorded)
+    }
+
+    /// The entries of `run` as they were written, in order.
+    pub fn entries_of(ground: &Ground, run: RunId) -> Result<Vec<Entry>, JournalError> {
         let mut entries = Vec::new();
         loop {
             let rows = ground
@@ -119,12 +126,9 @@ impl Recorded {
                 })?);
             }
             if last {
-                break;
+                return Ok(entries);
             }
         }
-        let mut recorded = Recorded::from_entries(run, entries)?;
-        recorded.load_large(ground, run)?;
-        Ok(recorded)
     }
 
     /// Arranges entries by step; refuses what no writer writes.

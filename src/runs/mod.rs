@@ -11,8 +11,10 @@
 //! | [`replay`] | a recorded run once more, from its journal alone |
 //! | [`plan`] | a run over an overlay: nothing leaves, nothing stays |
 //! | [`pool`] | threads with large stacks, used again |
+//! | [`bundle`] | an incident as one file that replays anywhere |
 //! | [`library`] | playbooks and versions of them |
 
+pub mod bundle;
 pub mod conductor;
 pub mod judge;
 pub mod library;

@@ -119,11 +119,15 @@ fn reopens(record: &RunRecord, recorded: &Recorded) -> Result<Option<Option<Step
     }
     let status = end.status;
     match (&end.error, status) {
-        (_, Status::NeedsAttention) => Ok(Some(None)),
+        (_, Status::NeedsAttention | Status::Cancelled) => Ok(Some(None)),
         (Some(error), Status::Failed) => match error.step {
             Some(step) if !NOT_MENDED_BY_TIME.contains(&error.failure.code.as_str()) => Ok(Some(Some(step))),
             // The disk was full, or broken: nothing of the run itself is wrong.
             None if error.failure.code.starts_with("STORE_") => Ok(Some(None)),
+            // It ends the same unless the limit was raised.
+            None if error.failure.code.starts_with("LIMIT_") && error.failure.code != "LIMIT_DEADLINE" => {
+                Ok(Some(None))
+            }
             _ => {
                 let code = error.failure.code.clone();
                 Err(ResumeError::NeedsEdit { run, code })

@@ -166,6 +166,7 @@ impl Runner {
     fn evaluate(&self, run: &RunHandle, script: &Script, part: Part) -> Outcome {
         let (input, meter) = {
             let mut tape = run.tape();
+            tape.incident_on_failure = script.header.incident_on_failure;
             if let Some(deadline) = script.header.deadline {
                 tape.set_deadline(deadline.as_millis() as u64);
             }

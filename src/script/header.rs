@@ -21,7 +21,15 @@ const CONSTANT: &str = "PLAYBOOK";
 const TRIGGER_KEYS: [&str; 8] = [
     "schedule", "timezone", "missed", "overlap", "http", "webhook", "queue", "event",
 ];
-const KEYS: [&str; 6] = ["title", "description", "uses", "inputs", "timeout", "deadline"];
+const KEYS: [&str; 7] = [
+    "title",
+    "description",
+    "uses",
+    "inputs",
+    "timeout",
+    "deadline",
+    "on_failure",
+];
 
 /// A playbook's header.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +43,8 @@ pub struct Header {
     pub timeout: Option<Duration>,
     /// How long after its beginning a run must be over, waits included.
     pub deadline: Option<Duration>,
+    /// Whether a run that fails opens an incident.
+    pub incident_on_failure: bool,
     /// What starts it, as written.
     pub triggers: Map,
     /// Whether there is a header at all.
@@ -98,6 +108,14 @@ impl Header {
                 };
                 *limit = Some(length);
             }
+            "on_failure" => match text(&value)?.as_str() {
+                "incident" => self.incident_on_failure = true,
+                other => {
+                    return Err(format!(
+                        "`on_failure` in {CONSTANT} is {other:?}; write \"incident\", or leave it out"
+                    ));
+                }
+            },
             "uses" => {
                 let list = value
                     .as_list()

@@ -13,6 +13,8 @@
 //! | wake | Unix milliseconds, run id: of each suspended run that a time wakes |
 //! | child | run id of the parent, run id |
 //! | question | run id, step |
+//! | incident | incident id |
+//! | pin | run id, id of an incident that holds it |
 //! | document | realm, collection, id |
 //! | index | realm, collection, field, sort key of the value, id |
 //! | kv | realm, key |
@@ -25,7 +27,8 @@ use std::ops::Bound;
 
 use super::KeyRange;
 use super::order::{read_delimited, write_delimited, write_open};
-use crate::id::{ContentHash, RunId};
+pub use super::run_keys::*;
+use crate::id::{ContentHash, IncidentId, RunId};
 
 /// The longest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 4096;
@@ -81,6 +84,9 @@ pub enum Space {
     Event,
     /// Runs that wait for events.
     Waiter,
+    Incident,
+    /// Which incidents hold a run.
+    Pin,
     Document,
     Index,
     Kv,
@@ -93,7 +99,7 @@ pub enum Space {
 }
 
 impl Space {
-    const ALL: [(Space, u8, &'static str); 16] = [
+    const ALL: [(Space, u8, &'static str); 18] = [
         (Space::Meta, 0x01, "meta"),
         (Space::Run, 0x10, "run"),
         (Space::Journal, 0x11, "journal"),
@@ -104,6 +110,8 @@ impl Space {
         (Space::Question, 0x16, "question"),
         (Space::Event, 0x17, "event"),
         (Space::Waiter, 0x18, "waiter"),
+        (Space::Incident, 0x19, "incident"),
+        (Space::Pin, 0x1a, "pin"),
         (Space::Document, 0x20, "document"),
         (Space::Index, 0x21, "index"),
         (Space::Kv, 0x22, "kv"),
@@ -134,10 +142,10 @@ impl fmt::Display for Space {
 }
 
 /// A key as it is written, part after part.
-struct Parts(Vec<u8>);
+pub(super) struct Parts(pub(super) Vec<u8>);
 
 impl Parts {
-    fn of(space: Space) -> Parts {
+    pub(super) fn of(space: Space) -> Parts {
         Parts(vec![space.byte(), LAYOUT])
     }
 
@@ -146,7 +154,7 @@ impl Parts {
         self
     }
 
-    fn raw(mut self, bytes: &[u8]) -> Parts {
+    pub(super) fn raw(mut self, bytes: &[u8]) -> Parts {
         self.0.extend_from_slice(bytes);
         self
     }
@@ -194,54 +202,12 @@ pub fn version(hash: &ContentHash) -> Vec<u8> {
     Parts::of(Space::Version).raw(hash.as_bytes()).0
 }
 
-/// Says that a run has a thread or waits for one.
-pub fn open(run: RunId) -> Vec<u8> {
-    Parts::of(Space::Open).raw(&run.to_bytes()).0
-}
-
-/// All of [`open`].
-pub fn all_open() -> KeyRange {
-    prefix_range(Parts::of(Space::Open).0)
-}
-
-/// Says that a run wakes at `at_ms`, in Unix milliseconds.
-pub fn wake(at_ms: i64, run: RunId) -> Vec<u8> {
-    Parts::of(Space::Wake)
-        .raw(&at_ms.max(0).to_be_bytes())
-        .raw(&run.to_bytes())
-        .0
-}
-
-/// All of [`wake`] up to `last_ms`, that moment included.
-pub fn wakes_until(last_ms: i64) -> KeyRange {
-    let first = Parts::of(Space::Wake).0;
-    let after = Parts::of(Space::Wake)
-        .raw(&last_ms.max(0).saturating_add(1).to_be_bytes())
-        .0;
-    (Bound::Included(first), Bound::Excluded(after))
-}
-
-/// Says that `parent` started `child`.
-pub fn child(parent: RunId, child: RunId) -> Vec<u8> {
-    Parts::of(Space::Child).raw(&parent.to_bytes()).raw(&child.to_bytes()).0
-}
-
-/// All of [`child`] of one parent.
-pub fn children(parent: RunId) -> KeyRange {
-    prefix_range(Parts::of(Space::Child).raw(&parent.to_bytes()).0)
-}
-
-/// What a run asks at a step.
-pub fn question(run: RunId, step: u32) -> Vec<u8> {
-    Parts::of(Space::Question)
-        .raw(&run.to_bytes())
-        .raw(&step.to_be_bytes())
-        .0
-}
-
-/// All of [`question`].
-pub fn questions() -> KeyRange {
-    prefix_range(Parts::of(Space::Question).0)
+/// The contents whose hash begins with these hexadecimal digits; `None` when they are none.
+pub fn versions_of(digits: &str) -> Option<KeyRange> {
+    let rest = 64_usize.checked_sub(digits.len())?;
+    let bound = |digit: &str| format!("{digits}{}", digit.repeat(rest)).parse::<ContentHash>().ok();
+    let (low, high) = (bound("0")?, bound("f")?);
+    Some((Bound::Included(version(&low)), Bound::Included(version(&high))))
 }
 
 /// A document.
@@ -333,6 +299,11 @@ pub enum Place {
         run: RunId,
         step: u32,
     },
+    Incident(IncidentId),
+    Pin {
+        run: RunId,
+        incident: IncidentId,
+    },
     Document {
         realm: Realm,
         collection: String,
@@ -364,6 +335,8 @@ impl fmt::Display for Place {
             Place::Wake { run, .. } => write!(f, "wake of run {run}"),
             Place::Child { parent, child } => write!(f, "run {child} as child of {parent}"),
             Place::Question { run, step } => write!(f, "question of run {run} at step {step}"),
+            Place::Incident(id) => write!(f, "incident {id}"),
+            Place::Pin { run, incident } => write!(f, "pin of {run} by {incident}"),
             Place::Document { realm, collection, id } => {
                 write!(f, "document {collection}/{} ({realm})", id.escape_debug())
             }
@@ -412,6 +385,11 @@ pub fn parse(key: &[u8]) -> Option<Place> {
         Space::Question => Place::Question {
             run: read_run(rest)?,
             step: u32::from_be_bytes(read_array(rest)?),
+        },
+        Space::Incident => Place::Incident(IncidentId::from_bytes(read_array(rest)?)),
+        Space::Pin => Place::Pin {
+            run: read_run(rest)?,
+            incident: IncidentId::from_bytes(read_array(rest)?),
         },
         Space::Document => Place::Document {
             realm: read_realm(rest)?,

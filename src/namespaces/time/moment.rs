@@ -3,6 +3,8 @@
 //! A moment is a whole number of milliseconds since 1970-01-01 UTC, in the years 1 to 9999. Places differ in what they
 //! call it; those rules are the IANA zones, as of this binary.
 
+use std::fmt::Write;
+
 use chrono::format::{Item, StrftimeItems};
 use chrono::{
     DateTime, Datelike, Duration, MappedLocalTime, NaiveDate, NaiveDateTime, SecondsFormat, TimeZone, Utc, Weekday,
@@ -128,7 +130,16 @@ pub fn format(moment: DateTime<Utc>, pattern: &str, zone: Tz) -> Result<String, 
     if pattern.len() > TEXT_BYTES_MAX || items.contains(&Item::Error) {
         return Err(TimeFault::Pattern(shorten(pattern)));
     }
-    Ok(moment.with_timezone(&zone).format_with_items(items.iter()).to_string())
+    // It also reads some patterns that it can only parse with (`%#z`), and then fails to write them.
+    let mut written = String::new();
+    match write!(
+        written,
+        "{}",
+        moment.with_timezone(&zone).format_with_items(items.iter())
+    ) {
+        Ok(()) => Ok(written),
+        Err(std::fmt::Error) => Err(TimeFault::Pattern(shorten(pattern))),
+    }
 }
 
 /// The moment `by` later, or earlier where `by` begins with a minus.

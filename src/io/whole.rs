@@ -1,0 +1,101 @@
+//! Files that are read whole, up to a limit, and written whole or not at all.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the door to files that go to other machines"
+)]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// The first `bytes` of the regular file at `path`; fewer when it is shorter, `None` when there is no such file.
+pub fn head(path: &Path, bytes: usize) -> io::Result<Option<Vec<u8>>> {
+    // Looked at before it is opened: opening a pipe would wait for somebody to write.
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let mut head = Vec::new();
+    File::open(path)?.take(bytes as u64).read_to_end(&mut head)?;
+    Ok(Some(head))
+}
+
+/// The regular file at `path`, or `None` when it has more than `bytes_max` bytes.
+pub fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+    if !path.is_file() {
+        return Err(io::Error::new(ErrorKind::NotFound, "there is no such file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= bytes_max).then_some(bytes))
+}
+
+/// Writes `bytes` to `path`, for its owner only. Whoever looks sees all of it or what was there before. Returns `false`,
+/// and changes nothing, when something is there already and is not to be replaced.
+pub fn write(path: &Path, bytes: &[u8], replace: bool) -> io::Result<bool> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "this is no name of a file"))?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let mut part = std::ffi::OsString::from(".");
+    part.push(name);
+    part.push(format!(".part-{}", std::process::id()));
+    let part = folder.join(part);
+    let written = write_part(&part, bytes).and_then(|()| settle(&part, path, replace));
+    match (&written, fs::remove_file(&part)) {
+        // It has its name, or another fault is told already.
+        (Ok(true), _) | (Err(_), _) => {}
+        (Ok(false), removed) => removed?,
+    }
+    if matches!(written, Ok(true)) {
+        File::open(&folder)?.sync_all()?;
+    }
+    written
+}
+
+fn write_part(part: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(part)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn settle(part: &Path, path: &Path, replace: bool) -> io::Result<bool> {
+    if replace {
+        fs::rename(part, path)?;
+        return Ok(true);
+    }
+    // Not "look first, then rename": between the two somebody may make the file.
+    match fs::hard_link(part, path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_only_when_that_is_asked_for_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bundle");
+        assert!(write(&path, b"one", false).unwrap());
+        assert!(!write(&path, b"two", false).unwrap());
+        assert_eq!(read(&path, 3).unwrap().unwrap(), b"one");
+        assert!(write(&path, b"three", true).unwrap());
+        assert_eq!(read(&path, 4).unwrap(), None);
+        assert_eq!(head(&path, 2).unwrap().unwrap(), b"th");
+        assert!(write(&folder.path().join("none/a"), b"", false).is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(head(folder.path(), 2).unwrap(), None, "a folder is no file");
+    }
+}

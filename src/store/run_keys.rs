@@ -1,0 +1,77 @@
+//! The keys of what belongs to runs beside their journals: who is open, who wakes when, who started whom, who is held.
+
+use std::ops::Bound;
+
+use super::KeyRange;
+use super::keys::{Parts, Space, prefix_range};
+use crate::id::{IncidentId, RunId};
+
+/// Says that a run has a thread or waits for one.
+pub fn open(run: RunId) -> Vec<u8> {
+    Parts::of(Space::Open).raw(&run.to_bytes()).0
+}
+
+/// All of [`open`].
+pub fn all_open() -> KeyRange {
+    prefix_range(Parts::of(Space::Open).0)
+}
+
+/// Says that a run wakes at `at_ms`, in Unix milliseconds.
+pub fn wake(at_ms: i64, run: RunId) -> Vec<u8> {
+    Parts::of(Space::Wake)
+        .raw(&at_ms.max(0).to_be_bytes())
+        .raw(&run.to_bytes())
+        .0
+}
+
+/// All of [`wake`] up to `last_ms`, that moment included.
+pub fn wakes_until(last_ms: i64) -> KeyRange {
+    let first = Parts::of(Space::Wake).0;
+    let after = Parts::of(Space::Wake)
+        .raw(&last_ms.max(0).saturating_add(1).to_be_bytes())
+        .0;
+    (Bound::Included(first), Bound::Excluded(after))
+}
+
+/// Says that `parent` started `child`.
+pub fn child(parent: RunId, child: RunId) -> Vec<u8> {
+    Parts::of(Space::Child).raw(&parent.to_bytes()).raw(&child.to_bytes()).0
+}
+
+/// All of [`child`] of one parent.
+pub fn children(parent: RunId) -> KeyRange {
+    prefix_range(Parts::of(Space::Child).raw(&parent.to_bytes()).0)
+}
+
+/// What a run asks at a step.
+pub fn question(run: RunId, step: u32) -> Vec<u8> {
+    Parts::of(Space::Question)
+        .raw(&run.to_bytes())
+        .raw(&step.to_be_bytes())
+        .0
+}
+
+/// All of [`question`].
+pub fn questions() -> KeyRange {
+    prefix_range(Parts::of(Space::Question).0)
+}
+
+/// The row of an incident.
+pub fn incident(id: IncidentId) -> Vec<u8> {
+    Parts::of(Space::Incident).raw(&id.to_bytes()).0
+}
+
+/// The rows of all incidents between two ids, both included.
+pub fn incidents(first: IncidentId, last: IncidentId) -> KeyRange {
+    (Bound::Included(incident(first)), Bound::Included(incident(last)))
+}
+
+/// The row that says that `incident` holds `run`.
+pub fn pin(run: RunId, incident: IncidentId) -> Vec<u8> {
+    Parts::of(Space::Pin).raw(&run.to_bytes()).raw(&incident.to_bytes()).0
+}
+
+/// All incidents that hold `run`.
+pub fn pins_of(run: RunId) -> KeyRange {
+    prefix_range(Parts::of(Space::Pin).raw(&run.to_bytes()).0)
+}
