@@ -13,6 +13,7 @@ use crate::journal::incident::IncidentError;
 use crate::runs::ResumeError;
 use crate::runs::library::LibraryError;
 use crate::runs::replay::ReplayError;
+use crate::runs::whatif::WhatIfError;
 use crate::script::Diagnosis;
 use crate::store::StoreError;
 
@@ -268,6 +269,17 @@ impl From<ReplayError> for CliError {
             ReplayError::Journal(error) => error.into(),
             ReplayError::Library(error) => error.into(),
             other => CliError::usage(other.code(), other.to_string()),
+        }
+    }
+}
+
+impl From<WhatIfError> for CliError {
+    fn from(error: WhatIfError) -> CliError {
+        match error {
+            WhatIfError::Journal(error) => error.into(),
+            WhatIfError::Library(error) => error.into(),
+            WhatIfError::Store(error) => error.into(),
+            WhatIfError::Input(failure) => failure.into(),
         }
     }
 }

@@ -6,6 +6,7 @@ mod playbook;
 mod progress;
 
 mod answer;
+mod backtest;
 mod bench;
 mod bundle;
 mod cancel;
@@ -28,6 +29,7 @@ mod run;
 mod runs;
 mod show;
 mod store;
+mod whatif;
 mod why;
 
 use std::ffi::OsString;
@@ -58,7 +60,8 @@ struct Cli {
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 the playbook failed (or a replay differs), 2 wrong usage or input, \
 3 a write is in doubt and needs a person, 4 the store cannot be used, 5 the configuration cannot be used, 6 anything else, \
-7 the run waits and is not over yet.";
+7 the run waits and is not over yet, 8 a backtest found other effects but no other outcome, 9 a backtest could not \
+answer for every run.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -78,8 +81,10 @@ enum Command {
     Why(why::Args),
     /// Hold runs, with what people found out about them.
     Incident(incident::Args),
-    /// Play a run again from its journal, every door shut.
+    /// Play a run again from its journal, every door shut; --with an edited script, tell what would differ.
     Replay(replay::Args),
+    /// Tell which runs of the last days an edited playbook would have changed.
+    Backtest(backtest::Args),
     /// Go on with runs that were cut off, or whose wait is over.
     Resume(resume::Args),
     /// Say what became of a write that is in doubt.
@@ -154,6 +159,7 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Why(args) => why::perform(args, &app, out),
         Command::Incident(args) => incident::perform(args, &app, out),
         Command::Replay(args) => replay::perform(args, &app, out),
+        Command::Backtest(args) => backtest::perform(args, &app, out),
         Command::Resume(args) => resume::perform(args, &app, out),
         Command::Resolve(args) => resolve::perform(args, &app, out),
         Command::Retry(args) => retry::perform(args, &app, out),

@@ -1,5 +1,6 @@
 //! `host why RUN`: how a run ended, in words, and what to do next.
 
+use super::data::shell_word;
 use super::error::{CliError, Shown, render};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, excerpt, moment, plain};
 use crate::app::App;
@@ -30,23 +31,27 @@ pub struct Args {
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     if let Some(opened) = super::bundle::opened(&args.run, args.within.as_deref(), app)? {
-        return told(&opened.app, &opened.ground, &opened.record, out);
+        return told(&opened.app, &opened.ground, &opened.record, Some(&args.run), out);
     }
     let ground = app
         .reader()?
         .ok_or_else(|| CliError::usage("RUN_NOT_FOUND", "nothing has run here yet"))?;
     let record = RunRecord::find(&*ground.store, &args.run)?;
-    told(app, &ground, &record, out)
+    told(app, &ground, &record, None, out)
 }
 
-fn told(app: &App, ground: &Ground, record: &RunRecord, out: &mut Out) -> Result<u8, CliError> {
+/// `bundle` is the file that the run is read from, when it is not in the store: there is nothing to change then.
+fn told(app: &App, ground: &Ground, record: &RunRecord, bundle: Option<&str>, out: &mut Out) -> Result<u8, CliError> {
     let recorded = Recorded::load(ground, record.run)?;
     let script = app.library.pinned(&*ground.store, &recorded.begun).ok();
     let title = script.as_ref().and_then(|script| script.header.title.as_deref());
     let before = before(ground, record)?;
     let mut why = explain(record, &recorded, title, before.as_ref());
     let incidents = incident::of_run(&*ground.store, record.run)?;
-    why.next.extend(incidents.first().map(held_by));
+    match bundle {
+        Some(file) => why.next = vec![rehearsed(file, record)],
+        None => why.next.extend(incidents.first().map(held_by)),
+    }
     if out.json {
         let mut shown = why.to_json(record);
         shown["incident_ids"] = incidents.iter().map(IncidentId::to_string).collect();
@@ -89,6 +94,14 @@ fn earlier_success(store: &dyn Store, record: &RunRecord) -> Result<Option<RunRe
         last = oldest;
     }
     Ok(None)
+}
+
+fn rehearsed(file: &str, record: &RunRecord) -> Next {
+    Next {
+        word: "replay",
+        command: format!("host replay {} {}", shell_word(file), record.run.short()),
+        note: "the run once more, every door shut; --with FILE tries another script".to_owned(),
+    }
 }
 
 fn held_by(incident: &IncidentId) -> Next {

@@ -58,6 +58,8 @@ pub struct Declaration {
     pub settle: Duration,
     /// How long the provider remembers an idempotency key, where it takes one.
     pub key_lifetime: Option<Duration>,
+    /// Whether a what-if computes it anew, over what the record shows of the store and of the prompts.
+    pub recomputed: bool,
 }
 
 impl Declaration {
@@ -72,6 +74,7 @@ impl Declaration {
             attempts_max: 3,
             settle: Duration::from_secs(30),
             key_lifetime: None,
+            recomputed: false,
         }
     }
 
@@ -85,6 +88,12 @@ impl Declaration {
 
     pub const fn write(name: &'static str) -> Declaration {
         Declaration::new(name, Class::Write)
+    }
+
+    /// Computed anew by a what-if: it depends on nothing but the store, or texts that the host keeps.
+    pub const fn recomputed(mut self) -> Declaration {
+        self.recomputed = true;
+        self
     }
 
     /// The same under a name made at run time: declared providers have theirs from `host.toml`.

@@ -18,8 +18,8 @@ use crate::journal::{Begun, Entry, Outcome, Owner, Recorded, RunError, RunRecord
 use crate::store::{Batch, Durability, StoreError, keys};
 use crate::value::Value;
 
-/// How often a run's end is written again because its incident was changed meanwhile.
-const INCIDENT_TRIES_MAX: u32 = 100;
+/// How often a run's end is written anew because somebody else was quicker at its incident.
+const INCIDENT_TRIES_MAX: u32 = 16;
 
 /// How a run goes on.
 #[derive(Clone, Debug, Default)]
@@ -265,22 +265,21 @@ impl Tape {
             _ => None,
         };
         let ended = Entry::Ended(ended);
-        for tries_left in (0..INCIDENT_TRIES_MAX).rev() {
-            let mut along = Batch::new();
+        let mut tries_left = INCIDENT_TRIES_MAX;
+        loop {
+            let mut batch = Batch::new();
             if let Some(parent) = self.begun.parent {
                 // Whether it waits for this run or for another: it looks when it is woken.
-                along.put(keys::wake(0, parent.run), Vec::new());
+                batch.put(keys::wake(0, parent.run), Vec::new());
             }
             if let Some(opened_by) = opened_by {
-                incident::open_in(&mut along, &*gate.ground.store, &record, opened_by)?;
+                incident::open_in(&mut batch, &*gate.ground.store, &record, opened_by)?;
             }
-            match self.writer.end(&gate.ground, &ended, &record, along) {
-                // Somebody wrote a note to the incident in between.
+            tries_left -= 1;
+            match self.writer.end(&gate.ground, &ended, &record, batch) {
+                // Somebody wrote to the incident in between. Where it was the journal, it will be again.
                 Err(StoreError::Conflict { .. }) if opened_by.is_some() && tries_left > 0 => {}
-                written => {
-                    written?;
-                    break;
-                }
+                written => break written?,
             }
         }
         if let Some(parent) = self.begun.parent {

@@ -6,7 +6,8 @@ use super::{Gate, panic};
 use crate::effect::Failure;
 use crate::io::chance::Chance;
 use crate::journal::Asked;
-use crate::store::{StoreError, Tx};
+use crate::store::tx::Ground;
+use crate::store::{Realm, StoreError, Tx};
 use crate::value::Value;
 
 /// How often a store change is computed again because another run was quicker.
@@ -28,17 +29,10 @@ pub(super) fn perform(
     let mut conflicts = 0;
     loop {
         let now_ms = tape.now_ms(gate);
-        let mut local = Local {
-            tx: Tx::new(&gate.ground, tape.mode.realm(), now_ms),
-            chance: &*gate.world.chance,
+        let (outcome, tx) = match compute(gate, &gate.ground, tape.mode.realm(), now_ms, closure) {
+            Ok(computed) => computed,
+            Err(error) => return tape.persist(Err(error)),
         };
-        let outcome = match panic::caught(|| Ok::<_, Failure>(closure(&mut local))) {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) if error.is_callers() => Err(Failure::new(error.code(), error.to_string())),
-            Ok(Err(error)) => return tape.persist(Err(error)),
-            Err(panic) => Err(panic),
-        };
-        let Local { tx, .. } = local;
         tape.writer.saw(tx.seen);
         let answer = gate.settle(tape.answer_to(gate, asked), outcome);
         if answer.error.is_some() || tx.batch.is_empty() {
@@ -53,4 +47,25 @@ pub(super) fn perform(
             Err(error) => return tape.persist(Err(error)),
         }
     }
+}
+
+/// What `closure` answers over `ground`, and the change it would make. The outer error is the store's own.
+pub(super) fn compute<'g>(
+    gate: &'g Gate,
+    ground: &'g Ground,
+    realm: Realm,
+    now_ms: i64,
+    closure: &dyn Fn(&mut Local<'_>) -> Result<Value, StoreError>,
+) -> Result<(Result<Value, Failure>, Tx<'g>), StoreError> {
+    let mut local = Local {
+        tx: Tx::new(ground, realm, now_ms),
+        chance: &*gate.world.chance,
+    };
+    let outcome = match panic::caught(|| Ok::<_, Failure>(closure(&mut local))) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) if error.is_callers() => Err(Failure::new(error.code(), error.to_string())),
+        Ok(Err(error)) => return Err(error),
+        Err(panic) => Err(panic),
+    };
+    Ok((outcome, local.tx))
 }

@@ -4,11 +4,14 @@
 //! | --- | --- |
 //! | [`perform`] | in which order are the others asked? |
 //! | [`tape`] | what has this run asked before, and what was the answer? |
+//! | [`aligned`], [`matching`] | in a what-if, which recorded answer is this one's? |
 //! | [`course`] | how does a run begin, go on and end? |
 //! | [`waiting`] | has come what the run waits for? |
 //! | [`poll`] | has it a value by now? |
 //! | [`ready`] | which runs can go on? |
 //! | [`history`] | what have earlier owners done of this step? |
+//! | [`recompute`] | and what must be computed anew? |
+//! | [`passing`] | and what becomes of a wait there? |
 //! | [`mode`] | is this provider live in this run? |
 //! | [`governance`] | may this be published? |
 //! | [`flight`] | is somebody generating the same thing already? |
@@ -19,6 +22,7 @@
 //! | [`mask`] | which parts of an outcome must nobody see? |
 //! | [`panic`] | what if carrying it out fails in a way that nobody thought of? |
 
+pub mod aligned;
 pub mod attempts;
 pub mod backoff;
 pub mod circuit;
@@ -30,18 +34,22 @@ pub mod governance;
 pub mod history;
 pub mod local;
 pub mod mask;
+pub mod matching;
 pub mod mode;
 pub mod observer;
 pub mod panic;
+mod passing;
 pub mod perform;
 pub mod poll;
 pub mod rate;
 pub mod ready;
+pub mod recompute;
 pub mod state;
 pub mod stop;
 pub mod tape;
 pub mod waiting;
 
+pub use aligned::{Aligned, Given, Missing, Origin};
 pub use backoff::BackoffSettings;
 pub use circuit::CircuitSettings;
 pub use course::{Resumption, ScriptEnd};
@@ -49,9 +57,11 @@ pub use errand::{Act, Errand, Sighting, Simulation};
 pub use governance::Signals;
 pub use local::Local;
 pub use mask::Masks;
+pub use matching::Sites;
 pub use observer::{Notice, Observer, Silent};
 pub use perform::{How, perform};
 pub use ready::{Birth, Born, Playbooks, Ready};
+pub use recompute::{Past, RecordedWrite, Rendering};
 pub use stop::{Halt, Stop};
 pub use tape::{Beyond, Tape};
 pub use waiting::{Look, Waiting};

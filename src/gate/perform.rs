@@ -5,7 +5,7 @@ use super::local::Local;
 use super::stop::{Halt, Stop};
 use super::tape::Tape;
 use super::waiting::{self, Waiting};
-use super::{Gate, attempts, flight, governance, local, mode, panic};
+use super::{Gate, aligned, attempts, flight, governance, local, mode, panic};
 use crate::effect::{Class, Effect, Failure};
 use crate::journal::Answer;
 use crate::store::StoreError;
@@ -29,6 +29,9 @@ pub enum How<'a> {
 pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) -> Result<Value, Stop> {
     // 1. The journal: what has been answered is answered the same.
     let asked = tape.ask(gate, effect)?;
+    if tape.aligned.is_some() {
+        return aligned::perform(gate, tape, effect, asked, how);
+    }
     if let Some(answer) = tape.recorded_answer(&asked)? {
         return answer;
     }
@@ -101,7 +104,7 @@ pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) 
 }
 
 /// Why `effect` may not be asked for at this point of the script.
-fn refuse_here(tape: &Tape, effect: &Effect<'_>, how: &How<'_>) -> Option<Failure> {
+pub(super) fn refuse_here(tape: &Tape, effect: &Effect<'_>, how: &How<'_>) -> Option<Failure> {
     let writes = effect.declaration.class == Class::Write;
     match how {
         How::Wait(_) => tape.refuse_wait(effect.name()),
@@ -116,7 +119,7 @@ fn refuse_here(tape: &Tape, effect: &Effect<'_>, how: &How<'_>) -> Option<Failur
     }
 }
 
-fn simulate(gate: &Gate, mut answer: Answer, act: &dyn Act, why: &str, decision: Option<String>) -> Answer {
+pub(super) fn simulate(gate: &Gate, mut answer: Answer, act: &dyn Act, why: &str, decision: Option<String>) -> Answer {
     answer.simulated = Some(why.to_owned());
     answer.decision = decision;
     let outcome = panic::caught(|| act.simulate(&Simulation::of(&answer.asked.name, &answer.asked.args)));

@@ -4,9 +4,9 @@
 //! poll began, whether or not the host was stopped in between. The effects of a try have the numbers after the poll's;
 //! those of an earlier one are forgotten, so a try may read but not write.
 
-use super::Gate;
 use super::stop::Stop;
 use super::tape::Tape;
+use super::{Gate, passing};
 use crate::effect::{Effect, Failure};
 use crate::id::StepNo;
 use crate::journal::{Asked, Awaited, Entry, Suspended, Wake};
@@ -22,9 +22,20 @@ pub enum Poll {
 
 /// One try under way.
 pub struct Try {
-    asked: Asked,
+    pub(super) asked: Asked,
     tries: u32,
     since_ms: u64,
+}
+
+impl Try {
+    /// The only try of a what-if.
+    pub(super) fn only(asked: Asked) -> Try {
+        Try {
+            asked,
+            tries: 0,
+            since_ms: 0,
+        }
+    }
 }
 
 /// How often, and how long.
@@ -37,6 +48,9 @@ pub struct Pace {
 /// Begins the next try, or unwinds the script when it is too early for it.
 pub fn begin(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>) -> Result<Poll, Stop> {
     let asked = tape.ask(gate, effect)?;
+    if tape.aligned.is_some() {
+        return passing::begin_poll(tape, asked);
+    }
     if let Some(answer) = tape.recorded_answer(&asked)? {
         return match answer {
             Ok(_) => Ok(Poll::Over(Ok(()))),
@@ -81,6 +95,9 @@ pub fn end(gate: &Gate, tape: &mut Tape, turn: Try, has_value: bool, pace: Pace)
     tape.polling = None;
     if let Some(halt) = tape.halted() {
         return Err(Stop::Halted(halt.clone()));
+    }
+    if tape.aligned.is_some() {
+        return passing::end_poll(gate, tape, turn, has_value, pace);
     }
     let now_ms = tape.elapsed_ms(gate);
     let tries = turn.tries + 1;

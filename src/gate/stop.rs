@@ -69,7 +69,7 @@ impl Halt {
             ),
             Halt::NotRecorded { step, asked } => Failure::new(
                 "NOT_RECORDED",
-                format!("the journal ends before step {step}, and the script asked for {asked}"),
+                format!("the journal holds no answer at step {step}, where the script asked for {asked}"),
             ),
             Halt::Store(failure) | Halt::InDoubt { failure, .. } | Halt::Limit(failure) => failure.clone(),
             Halt::Cancelled => Failure::new("CANCELLED", "the run was cancelled"),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Gate;
+use super::aligned::{Aligned, Given};
 use super::observer::{Notice, Observer};
 use super::stop::{Halt, Stop};
 use crate::effect::{Effect, Failure, RunMode};
@@ -45,6 +46,8 @@ pub struct Tape {
     pub(super) writer: Writer,
     pub(super) recorded: Option<Recorded>,
     pub(super) beyond: Beyond,
+    /// In a what-if: the record, and how far the script has come in it.
+    pub(super) aligned: Option<Aligned>,
     pub(super) step: StepNo,
     pub(super) begun: Begun,
     /// When this owner began, on the clock that does not jump,
@@ -66,13 +69,13 @@ pub struct Tape {
     /// The operations of the script so far, counted by whoever runs it.
     pub(super) operations: Arc<AtomicU64>,
     workspace: PathBuf,
+    /// Whether the playbook asks for an incident when its run fails.
+    pub incident_on_failure: bool,
     /// When the run must be over, in its own time.
     pub(super) deadline_ms: Option<u64>,
     /// The poll whose closure is being tried.
     pub(super) polling: Option<StepNo>,
     pub(super) is_cleaning_up: bool,
-    /// Whether the playbook asks for an incident when its run fails.
-    pub incident_on_failure: bool,
 }
 
 /// What a run has done so far.
@@ -88,6 +91,21 @@ impl Tape {
     pub fn replay(gate: &Gate, recorded: Recorded, observer: Arc<dyn Observer>) -> Tape {
         let begun = recorded.begun.clone();
         Tape::new(gate, begun, recorded.entries, Some(recorded), Beyond::Refuse, observer)
+    }
+
+    /// The tape of a what-if: `begun` with what was changed, answered out of `aligned`. Nothing is ever written.
+    pub fn what_if(gate: &Gate, begun: Begun, aligned: Aligned, observer: Arc<dyn Observer>) -> Tape {
+        let tape = Tape::new(gate, begun, 0, None, Beyond::Refuse, observer);
+        Tape {
+            generation: aligned.generation(),
+            aligned: Some(aligned),
+            ..tape
+        }
+    }
+
+    /// What a what-if was asked and given, once it is over.
+    pub fn take_given(&mut self) -> Vec<Given> {
+        self.aligned.take().map(Aligned::into_given).unwrap_or_default()
     }
 
     pub(super) fn new(
@@ -109,6 +127,7 @@ impl Tape {
             writer: Writer::new(begun.run, stored),
             recorded,
             beyond,
+            aligned: None,
             step: 0,
             begun_at: gate.world.clock.monotonic(),
             begun_at_ms: 0,
@@ -121,10 +140,10 @@ impl Tape {
             halted: None,
             stop: Arc::default(),
             operations: Arc::default(),
+            incident_on_failure: false,
             deadline_ms: None,
             polling: None,
             is_cleaning_up: false,
-            incident_on_failure: false,
         }
     }
 
@@ -392,7 +411,7 @@ fn halt_again(failure: &Failure) -> Halt {
 }
 
 /// An effect in a message: its name and the beginning of its arguments.
-fn describe(asked: &Asked) -> String {
+pub(super) fn describe(asked: &Asked) -> String {
     const CHARS_MAX: usize = 120;
     let args = asked.args.to_string();
     let mut text: String = format!("{} {args}", asked.name).chars().take(CHARS_MAX).collect();

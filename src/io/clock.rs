@@ -79,3 +79,39 @@ impl Clock for VirtualClock {
             .fetch_add(duration.as_micros() as u64, std::sync::atomic::Ordering::SeqCst);
     }
 }
+
+/// A clock whose time of day is what it was told last, and never goes back: for what-ifs, which live in the time of
+/// their record. How long something takes is still measured on the other clock; sleeping takes no time.
+pub struct RecordedClock {
+    clock: std::sync::Arc<dyn Clock>,
+    unix_ms: std::sync::atomic::AtomicI64,
+}
+
+impl RecordedClock {
+    pub fn new(clock: std::sync::Arc<dyn Clock>, unix_ms: i64) -> RecordedClock {
+        RecordedClock {
+            clock,
+            unix_ms: std::sync::atomic::AtomicI64::new(unix_ms),
+        }
+    }
+
+    /// It is `unix_ms` now, unless it was later already.
+    pub fn reach(&self, unix_ms: i64) {
+        self.unix_ms.fetch_max(unix_ms, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+impl Clock for RecordedClock {
+    fn unix_ms(&self) -> i64 {
+        self.unix_ms.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        self.unix_ms
+            .fetch_add(duration.as_millis() as i64, std::sync::atomic::Ordering::SeqCst);
+    }
+}

@@ -42,9 +42,15 @@ impl World {
     /// The same world with every door shut: for replays, which need none.
     pub fn shut(&self) -> World {
         const WHY: &str = "a replay answers from its journal";
+        let shut = |door: &provider::ProviderDoor| provider::ProviderDoor {
+            http: http::HttpDoor::shut(WHY),
+            ..door.clone()
+        };
+        let providers = self.providers.iter().map(|(name, door)| (name.clone(), shut(door)));
+        let providers = Arc::new(providers.collect());
         World {
             http: Arc::new(http::HttpDoor::shut(WHY)),
-            providers: Arc::default(),
+            providers,
             files: Arc::new(files::ProjectFiles::shut()),
             ffmpeg: Arc::new(ffmpeg::FfmpegDoor::shut()),
             secrets: Arc::default(),

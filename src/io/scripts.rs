@@ -166,6 +166,27 @@ fn read(path: &Path, name: String, file: String) -> Result<Found, ScriptFault> {
     Ok(Found { name, file, text })
 }
 
+/// A text of at most `bytes_max` bytes that somebody names on the command line.
+pub fn read_text(path: &str, bytes_max: u64) -> Result<String, String> {
+    use std::io::Read;
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    if !file.metadata().map_err(|error| error.to_string())?.is_file() {
+        return Err("it is no file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    let read = file.take(bytes_max + 1).read_to_end(&mut bytes);
+    read.map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(format!("it is longer than {bytes_max} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+}
+
+/// Writes a report where somebody wants it, in place of what is there.
+pub fn write_text(path: &str, text: &str) -> Result<(), String> {
+    std::fs::write(path, text).map_err(|error| error.to_string())
+}
+
 fn collect(folder: &Path, prefix: &str, depth_left: usize, names: &mut Vec<String>) {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return;

@@ -17,11 +17,11 @@ pub fn module() -> Module {
     exported_module!(functions)
 }
 
-static GET: Declaration = Declaration::local("kv.get");
-static PUT: Declaration = Declaration::local("kv.put");
-static REMOVE: Declaration = Declaration::local("kv.remove");
-static INCREMENT: Declaration = Declaration::local("kv.increment");
-static LIST: Declaration = Declaration::local("kv.list");
+static GET: Declaration = Declaration::local("kv.get").recomputed();
+static PUT: Declaration = Declaration::local("kv.put").recomputed();
+static REMOVE: Declaration = Declaration::local("kv.remove").recomputed();
+static INCREMENT: Declaration = Declaration::local("kv.increment").recomputed();
+static LIST: Declaration = Declaration::local("kv.list").recomputed();
 
 // Rhai's macro needs the bodies inline. The doc comments are the playbook reference.
 #[export_module]

@@ -17,14 +17,14 @@ pub fn module() -> Module {
     exported_module!(functions)
 }
 
-static GET: Declaration = Declaration::local("store.get");
-static READ: Declaration = Declaration::local("store.read");
-static PUT: Declaration = Declaration::local("store.put");
-static UPDATE: Declaration = Declaration::local("store.update");
-static DELETE: Declaration = Declaration::local("store.delete");
-static QUERY: Declaration = Declaration::local("store.query");
-static COUNT: Declaration = Declaration::local("store.count");
-static COLLECTIONS: Declaration = Declaration::local("store.collections");
+static GET: Declaration = Declaration::local("store.get").recomputed();
+static READ: Declaration = Declaration::local("store.read").recomputed();
+static PUT: Declaration = Declaration::local("store.put").recomputed();
+static UPDATE: Declaration = Declaration::local("store.update").recomputed();
+static DELETE: Declaration = Declaration::local("store.delete").recomputed();
+static QUERY: Declaration = Declaration::local("store.query").recomputed();
+static COUNT: Declaration = Declaration::local("store.count").recomputed();
+static COLLECTIONS: Declaration = Declaration::local("store.collections").recomputed();
 
 // Rhai's macro needs the bodies inline. The doc comments are the playbook reference.
 #[export_module]

@@ -1,9 +1,12 @@
 //! Reading runs afterwards: the stable shapes of `--json`, and lines for people.
 
+pub mod changes;
 pub mod entries;
 pub mod incident;
 pub mod lines;
+pub mod page;
 pub mod summary;
+pub mod whatif;
 pub mod why;
 
 pub use entries::{entries, entry};

@@ -75,6 +75,31 @@ impl Library {
         Ok(Arc::new(script))
     }
 
+    /// The script at `path`, or the playbook of that name, edited after the run that `begun` describes. Modules are
+    /// those on disk, as a new run would have them; what is not there any more is as the run had it.
+    pub fn edited(&self, store: &dyn Store, path: &str, begun: &Begun) -> Result<Arc<Script>, LibraryError> {
+        // A file is meant, even where a playbook has the same name.
+        let as_path = if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            format!("./{path}")
+        };
+        let found = match self.files.playbook(&as_path) {
+            Ok(found) => crate::io::scripts::Found {
+                file: path.to_owned(),
+                ..found
+            },
+            Err(_) => self.files.playbook(path)?,
+        };
+        let find = |module: &str| match (self.files.module(module), begun.modules.get(module)) {
+            (Ok(found), _) => Ok(Text::new(found.file, found.text)),
+            (Err(_), Some(hash)) => version(store, &format!("{module}.rhai"), *hash).map_err(|error| error.to_string()),
+            (Err(fault), None) => Err(fault.to_string()),
+        };
+        let script = Script::compile(&self.language, &found.name, Text::new(found.file, found.text), &find)?;
+        Ok(Arc::new(script))
+    }
+
     /// The script exactly as the run that `begun` describes had it.
     pub fn pinned(&self, store: &dyn Store, begun: &Begun) -> Result<Arc<Script>, LibraryError> {
         let pins = ContentHash::of(format!("{} {} {:?}", begun.playbook, begun.version, begun.modules).as_bytes());

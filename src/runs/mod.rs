@@ -9,15 +9,23 @@
 //! | [`recovery`] | which runs are not over |
 //! | [`judge`] | what a script's end means |
 //! | [`replay`] | a recorded run once more, from its journal alone |
+//! | [`whatif`] | an edited script over a recorded world |
+//! | [`backtest`] | what-ifs over the history of a playbook |
+//! | [`diff`] | the difference between two runs' effects |
+//! | [`past`] | the store as far as a record shows it |
+//! | [`subsequence`] | what two lists have in common |
 //! | [`plan`] | a run over an overlay: nothing leaves, nothing stays |
-//! | [`pool`] | threads with large stacks, used again |
 //! | [`bundle`] | an incident as one file that replays anywhere |
+//! | [`pool`] | threads with large stacks, used again |
 //! | [`library`] | playbooks and versions of them |
 
+pub mod backtest;
 pub mod bundle;
 pub mod conductor;
+pub mod diff;
 pub mod judge;
 pub mod library;
+mod past;
 pub mod plan;
 pub mod pool;
 pub mod recovery;
@@ -25,10 +33,16 @@ pub mod replay;
 pub mod resolve;
 pub mod resume;
 pub mod runner;
+mod subsequence;
+pub mod whatif;
+#[cfg(test)]
+mod whatif_tests;
 
 pub use conductor::{Conductor, Driven, Task};
+pub use diff::{Diff, Landing, Verdict};
 pub use library::Library;
 pub use plan::Plan;
 pub use replay::Replayed;
 pub use resume::{Resume, ResumeError};
 pub use runner::{Finished, Order, Runner};
+pub use whatif::{WhatIf, whatif};

@@ -41,10 +41,10 @@ pub struct Header {
     pub inputs: BTreeMap<String, InputSpec>,
     /// How long a run may be at work.
     pub timeout: Option<Duration>,
-    /// How long after its beginning a run must be over, waits included.
-    pub deadline: Option<Duration>,
     /// Whether a run that fails opens an incident.
     pub incident_on_failure: bool,
+    /// How long after its beginning a run must be over, waits included.
+    pub deadline: Option<Duration>,
     /// What starts it, as written.
     pub triggers: Map,
     /// Whether there is a header at all.

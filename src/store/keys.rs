@@ -22,12 +22,14 @@
 //!
 //! The byte 0 belongs to the engine itself and is refused to everybody else.
 
+mod runs;
+
 use std::fmt;
 use std::ops::Bound;
 
+pub use self::runs::*;
 use super::KeyRange;
 use super::order::{read_delimited, write_delimited, write_open};
-pub use super::run_keys::*;
 use crate::id::{ContentHash, IncidentId, RunId};
 
 /// The longest key, in bytes.
@@ -111,7 +113,7 @@ impl Space {
         (Space::Event, 0x17, "event"),
         (Space::Waiter, 0x18, "waiter"),
         (Space::Incident, 0x19, "incident"),
-        (Space::Pin, 0x1a, "pin"),
+        (Space::Pin, 0x1A, "pin"),
         (Space::Document, 0x20, "document"),
         (Space::Index, 0x21, "index"),
         (Space::Kv, 0x22, "kv"),
@@ -142,10 +144,10 @@ impl fmt::Display for Space {
 }
 
 /// A key as it is written, part after part.
-pub(super) struct Parts(pub(super) Vec<u8>);
+struct Parts(Vec<u8>);
 
 impl Parts {
-    pub(super) fn of(space: Space) -> Parts {
+    fn of(space: Space) -> Parts {
         Parts(vec![space.byte(), LAYOUT])
     }
 
@@ -154,7 +156,7 @@ impl Parts {
         self
     }
 
-    pub(super) fn raw(mut self, bytes: &[u8]) -> Parts {
+    fn raw(mut self, bytes: &[u8]) -> Parts {
         self.0.extend_from_slice(bytes);
         self
     }
@@ -202,12 +204,9 @@ pub fn version(hash: &ContentHash) -> Vec<u8> {
     Parts::of(Space::Version).raw(hash.as_bytes()).0
 }
 
-/// The contents whose hash begins with these hexadecimal digits; `None` when they are none.
-pub fn versions_of(digits: &str) -> Option<KeyRange> {
-    let rest = 64_usize.checked_sub(digits.len())?;
-    let bound = |digit: &str| format!("{digits}{}", digit.repeat(rest)).parse::<ContentHash>().ok();
-    let (low, high) = (bound("0")?, bound("f")?);
-    Some((Bound::Included(version(&low)), Bound::Included(version(&high))))
+/// How the keys of contents begin whose hash begins with these bytes.
+pub fn version_prefix(hash: &[u8]) -> Vec<u8> {
+    Parts::of(Space::Version).raw(hash).0
 }
 
 /// A document.

@@ -30,7 +30,6 @@ pub mod order;
 pub mod overlay;
 mod pending;
 mod row;
-mod run_keys;
 pub mod tx;
 mod writer;
 

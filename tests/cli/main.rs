@@ -4,6 +4,7 @@
     reason = "these tests start the binary and prepare folders for it"
 )]
 
+mod backtest;
 mod bench;
 mod check;
 mod config;
@@ -19,4 +20,5 @@ mod providers;
 mod run;
 mod store;
 mod terminal;
+mod whatif;
 mod why;

@@ -137,7 +137,7 @@ fn each_end_has_its_own_words() {
         &long,
         &[
             "was stopped after step 1, kv.put a, by a limit: ",
-            "with a raised limit",
+            "with a script that needs less",
         ],
     );
     let answer = project.host(&["why", "7ZZZ", "--json"]);

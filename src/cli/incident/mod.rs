@@ -174,18 +174,20 @@ fn open(runs: &[String], title: Option<String>, app: &App, out: &mut Out) -> Res
 }
 
 fn pin(prefix: &str, runs: &[String], app: &App, out: &mut Out) -> Result<u8, CliError> {
+    let new = std::cell::RefCell::new(Vec::new());
     let changed = change(app, prefix, |store, incident| {
         let records = records(store, runs)?;
-        incident.pin(&ids(&records), &by(app), now(app))
+        *new.borrow_mut() = incident.pin(&ids(&records), &by(app), now(app))?;
+        Ok(())
     })?;
+    let id = changed.id.short();
     let held = counted(changed.runs.len(), "run");
-    let undo = format!("host incident unpin {} {}", changed.id.short(), runs.join(" "));
-    told(
-        &changed,
-        &format!("{} holds {held}", changed.id.short()),
-        Some(("undo", undo)),
-        out,
-    )
+    let new: Vec<String> = new.into_inner().iter().map(|run| run.to_string()).collect();
+    if new.is_empty() {
+        return told(&changed, &format!("{id} holds that already"), None, out);
+    }
+    let undo = format!("host incident unpin {id} {}", new.join(" "));
+    told(&changed, &format!("{id} holds {held}"), Some(("undo", undo)), out)
 }
 
 fn unpin(prefix: &str, runs: &[String], app: &App, out: &mut Out) -> Result<u8, CliError> {
@@ -246,7 +248,9 @@ fn change<T>(
         let before = incident::find(store, prefix)?;
         let mut changed = before.incident.clone();
         change(store, &mut changed)?;
-        incident::save_in(batch, store, Some(&before), &changed)?;
+        if changed != before.incident {
+            incident::save_in(batch, store, Some(&before), &changed)?;
+        }
         after = Some(changed);
         Ok(())
     })?;

@@ -1,10 +1,11 @@
 //! Checking a path, and reading what it names.
 #![expect(clippy::disallowed_methods, reason = "this is the door to the project's files")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, FileType, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::fault::FileFault;
@@ -26,6 +27,8 @@ pub struct ProjectFiles {
     /// `None` once the door is shut.
     root: Option<PathBuf>,
     folders: Vec<String>,
+    /// Behind a door that is shut: texts in memory, by path.
+    texts: Arc<BTreeMap<String, String>>,
 }
 
 /// A regular file below a declared folder: proof that [`ProjectFiles::open`] has looked.
@@ -53,6 +56,7 @@ impl ProjectFiles {
         ProjectFiles {
             root: Some(root),
             folders,
+            texts: Arc::default(),
         }
     }
 
@@ -61,11 +65,23 @@ impl ProjectFiles {
         ProjectFiles {
             root: None,
             folders: Vec::new(),
+            texts: Arc::default(),
+        }
+    }
+
+    /// A door behind which lie these texts, by path, and nothing of the disk.
+    pub fn of_texts(texts: BTreeMap<String, String>) -> ProjectFiles {
+        ProjectFiles {
+            texts: Arc::new(texts),
+            ..ProjectFiles::shut()
         }
     }
 
     /// Checks that `path` names a regular file below a declared folder.
     pub fn open(&self, path: &str) -> Result<CheckedPath, FileFault> {
+        if !self.texts.is_empty() {
+            return self.open_text(path);
+        }
         let absolute = self.resolve(path)?;
         let about = metadata(path, &absolute)?;
         if !about.is_file() {
@@ -83,8 +99,25 @@ impl ProjectFiles {
         })
     }
 
+    fn open_text(&self, path: &str) -> Result<CheckedPath, FileFault> {
+        check_text(path)?;
+        if !self.texts.contains_key(path) {
+            return Err(FileFault::NotFound {
+                path: path.to_owned(),
+                near: Vec::new(),
+            });
+        }
+        Ok(CheckedPath {
+            asked: path.to_owned(),
+            absolute: PathBuf::from(path),
+        })
+    }
+
     /// The whole file, refused where it has more than `bytes_max` bytes.
     pub fn read_bytes(&self, path: &CheckedPath, bytes_max: u64) -> Result<Vec<u8>, FileFault> {
+        if let Some(text) = self.texts.get(&path.asked) {
+            return Ok(text.as_bytes().to_vec());
+        }
         let (file, bytes) = self.reopen(path, bytes_max)?;
         let mut content = Vec::with_capacity(bytes as usize);
         // It may have grown since it was looked at.

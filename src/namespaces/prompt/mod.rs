@@ -13,6 +13,7 @@ pub mod fault;
 pub mod front_matter;
 pub mod template;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rhai::Map;
@@ -32,7 +33,7 @@ pub fn module() -> Module {
     exported_module!(functions)
 }
 
-static RENDER: Declaration = Declaration::read("prompt.render");
+static RENDER: Declaration = Declaration::read("prompt.render").recomputed();
 
 /// Where prompts lie.
 const FOLDER: &str = "prompts";
@@ -121,6 +122,31 @@ pub fn check_all(files: &Arc<ProjectFiles>) -> Vec<Diagnosis> {
     prompts.filter_map(|file| check(&file.path).err()).collect()
 }
 
+/// The texts of the project's prompts by name, as they are now. What cannot be read is left out.
+pub fn texts(files: &Arc<ProjectFiles>) -> BTreeMap<String, String> {
+    let mut texts = BTreeMap::new();
+    let found = files.tree(FOLDER).unwrap_or_default();
+    for ending in ENDINGS {
+        let of_ending = found.iter().filter(|file| file.path.ends_with(ending));
+        for file in of_ending.filter(|file| file.bytes <= template::TEXT_BYTES_MAX as u64) {
+            let name = file.path.strip_prefix("prompts/").map_or("", bare);
+            if let (false, Ok(text)) = (texts.contains_key(name), read(files, &file.path)) {
+                texts.insert(name.to_owned(), text.text.to_string());
+            }
+        }
+    }
+    texts
+}
+
+/// The files in which prompts with these texts are found, whichever ending they are asked for with.
+pub fn as_files(texts: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let file = |name: &str, ending: &str| format!("{FOLDER}/{name}{ending}");
+    let files = texts
+        .iter()
+        .flat_map(|(name, text)| ENDINGS.map(|ending| (file(name, ending), text.clone())));
+    files.collect()
+}
+
 /// Finds prompts through the door to the project's files.
 fn finder(files: &Arc<ProjectFiles>) -> Arc<Find> {
     let files = files.clone();
@@ -168,7 +194,7 @@ fn read(files: &ProjectFiles, path: &str) -> Result<Text, PromptFault> {
 }
 
 /// A prompt's name without the ending of its file.
-fn bare(name: &str) -> &str {
+pub fn bare(name: &str) -> &str {
     ENDINGS
         .iter()
         .find_map(|ending| name.strip_suffix(ending))

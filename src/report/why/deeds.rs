@@ -2,7 +2,7 @@
 
 use crate::effect::Class;
 use crate::id::StepNo;
-use crate::journal::{Answer, Recorded, Step};
+use crate::journal::{Answer, Asked, Recorded, Step};
 use crate::report::lines::{gist, subject};
 use crate::value::Value;
 
@@ -41,10 +41,30 @@ impl Deeds {
                 list.push(deed(&answer, what));
             }
         }
+        deeds.add_past(recorded);
         if let Some(before) = before {
             deeds.not_begun = usually_follows(recorded, before);
         }
         deeds
+    }
+
+    /// What landed before the run was reopened or edited has landed all the same. A step that was kept stands among the
+    /// others under its new number.
+    fn add_past(&mut self, recorded: &Recorded) {
+        let asked_again = |asked: &Asked| {
+            let mut all = recorded.steps.values().filter_map(Step::asked);
+            all.any(|other| other.name == asked.name && other.args == asked.args)
+        };
+        for (_, step) in &recorded.past {
+            match step.asked() {
+                Some(asked) if step.has_landed() && !asked_again(asked) => {}
+                _ => continue,
+            }
+            if let Some(answer) = &step.answer {
+                self.landed
+                    .push(deed(answer, format!("before it was resumed  {}", gist(answer))));
+            }
+        }
     }
 
     /// The list that `answer` belongs on, and what is said of it there.
@@ -73,7 +93,7 @@ fn answer_of(step: &Step) -> Option<Answer> {
         return Some(answer.clone());
     }
     let intent = step.intents.last()?;
-    Some(Answer {
+    step.is_in_doubt().then(|| Answer {
         asked: intent.asked.clone(),
         at_ms: intent.at_ms,
         in_doubt: true,

@@ -73,9 +73,9 @@ fn headline(record: &RunRecord, recorded: &Recorded, title: Option<&str>) -> Str
         Status::Failed => "failed",
         Status::Cancelled => "was cancelled",
         Status::NeedsAttention => "did not finish: a person must decide",
-        Status::Queued => "has not begun",
         Status::Running => "has not ended",
-        Status::Suspended => "waits",
+        Status::Queued => "has not begun",
+        Status::Suspended => "is waiting",
     };
     format!("{name} {end}")
 }

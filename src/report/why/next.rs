@@ -26,7 +26,8 @@ pub(super) enum Cause {
     /// The script itself.
     Script,
     Limit,
-    /// The host or its store.
+    /// The store could not be written; nothing of the run itself is wrong.
+    Store,
     Host,
 }
 
@@ -37,43 +38,13 @@ pub(super) fn cause(record: &RunRecord, recorded: &Recorded) -> Cause {
     };
     let code = error.failure.code.as_str();
     match error.step {
-        _ if HOST.contains(&code) || code.starts_with("STORE_") => Cause::Host,
+        None if code.starts_with("STORE_") => Cause::Store,
+        _ if HOST.contains(&code) => Cause::Host,
         Some(step) if recorded.steps.contains_key(&step) => Cause::Effect,
         _ if code.starts_with("LIMIT_") => Cause::Limit,
         _ => Cause::Script,
     }
 }
-
-/// What to type for a run that waits.
-fn waiting(record: &RunRecord, recorded: &Recorded, show: Next) -> Vec<Next> {
-    let run = record.run.short();
-    let awaited = recorded
-        .steps
-        .values()
-        .next_back()
-        .and_then(|step| step.suspended.as_ref());
-    let mut commands = Vec::new();
-    match awaited.map(|suspended| &suspended.wake.awaited) {
-        Some(Awaited::Question { .. }) => {
-            commands.push(next("answer", format!("host answer {run} TEXT"), ""));
-        }
-        Some(Awaited::Event { name }) => {
-            commands.push(next("tell", format!("host emit {name}"), "when it has happened"))
-        }
-        Some(Awaited::Children { runs }) => {
-            let children = runs.iter().take(CHILDREN_MAX);
-            commands.extend(children.map(|child| next("why", format!("host why {}", child.short()), "")));
-        }
-        _ => {}
-    }
-    commands.push(next("then", format!("host resume {run}"), "when it has come"));
-    commands.push(next("or", format!("host cancel {run}"), "to end it"));
-    commands.push(show);
-    commands
-}
-
-/// Runs that are named when one waits for them.
-const CHILDREN_MAX: usize = 3;
 
 /// What to type next, most important first.
 pub(super) fn commands(record: &RunRecord, recorded: &Recorded, deeds: &Deeds) -> Vec<Next> {
@@ -85,13 +56,28 @@ pub(super) fn commands(record: &RunRecord, recorded: &Recorded, deeds: &Deeds) -
         format!("host replay {run} --with {file}"),
         "the edited script over what was recorded; nothing is sent",
     );
-    let nothing_left = deeds.landed.is_empty() && deeds.in_doubt.is_empty();
     match record.status {
         Status::Succeeded => vec![show],
-        Status::Suspended => waiting(record, recorded, show),
-        Status::Queued => vec![next("then", format!("host resume {run}"), "to begin it"), show],
         Status::Running => vec![
             next("then", format!("host resume {run}"), "if its host was stopped"),
+            show,
+        ],
+        Status::Queued => vec![
+            next("then", format!("host resume {run}"), "if its host was stopped"),
+            show,
+        ],
+        Status::Suspended => {
+            let waits = record.waits.as_ref().and_then(|waits| recorded.steps.get(&waits.step));
+            let wakes = waits.and_then(|step| wakes(&run, &step.suspended.as_ref()?.wake.awaited));
+            let stop = next("stop", format!("host cancel {run}"), "if it is not to go on");
+            wakes.into_iter().chain([show, stop]).collect()
+        }
+        Status::NeedsAttention if deeds.in_doubt.is_empty() => vec![
+            next(
+                "then",
+                format!("host resume {run}"),
+                "everything that was in doubt is decided",
+            ),
             show,
         ],
         Status::NeedsAttention => {
@@ -108,18 +94,7 @@ pub(super) fn commands(record: &RunRecord, recorded: &Recorded, deeds: &Deeds) -
             });
             decide.chain([show, rehearse]).collect()
         }
-        Status::Cancelled if nothing_left => vec![
-            next(
-                "then",
-                format!("host retry {run}"),
-                "from the start: nothing has landed",
-            ),
-            show,
-        ],
-        Status::Cancelled => vec![
-            next("then", format!("host resume {run}"), "to go on where it stopped"),
-            show,
-        ],
+        Status::Cancelled => vec![anew(&run, deeds), show],
         Status::Failed => match cause(record, recorded) {
             Cause::Effect => vec![
                 next(
@@ -141,11 +116,45 @@ pub(super) fn commands(record: &RunRecord, recorded: &Recorded, deeds: &Deeds) -
                 show,
             ],
             Cause::Limit => vec![
-                next("then", format!("host resume {run}"), "with a raised limit"),
                 rehearse,
+                next(
+                    "then",
+                    format!("host resume {run} --with {file}"),
+                    "to go on with a script that needs less",
+                ),
+                anew(&run, deeds),
+                show,
+            ],
+            Cause::Store => vec![
+                next(
+                    "then",
+                    format!("host resume {run}"),
+                    "when the store can be written again",
+                ),
                 show,
             ],
             Cause::Host => vec![show],
         },
     }
+}
+
+/// What brings a suspended run what it waits for, when a person can.
+fn wakes(run: &str, awaited: &Awaited) -> Option<Next> {
+    match awaited {
+        Awaited::Question { .. } => Some(next("answer", format!("host answer {run} \"…\""), "")),
+        Awaited::Event { name } => Some(next("then", format!("host emit {name}"), "when it has happened")),
+        Awaited::Time | Awaited::Attempt { .. } | Awaited::Poll { .. } | Awaited::Children { .. } => None,
+    }
+}
+
+/// The same once more; what landed is done a second time only where that is said.
+fn anew(run: &str, deeds: &Deeds) -> Next {
+    let done = deeds.landed.iter().chain(&deeds.in_doubt).filter_map(|deed| deed.step);
+    let again: String = done.map(|step| format!(" --again {step}")).collect();
+    let note = if again.is_empty() {
+        "from the start: nothing has landed"
+    } else {
+        "from the start: what landed is done a second time"
+    };
+    next("anew", format!("host retry {run}{again}"), note)
 }

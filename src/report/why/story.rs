@@ -6,7 +6,6 @@ use crate::duration::for_people;
 use crate::effect::Class;
 use crate::id::StepNo;
 use crate::journal::{Recorded, RunError, RunRecord, Status, Step};
-use crate::report::entries::timestamp;
 use crate::report::lines::subject;
 
 /// Moments that are told one by one.
@@ -18,9 +17,9 @@ const ABOUT_CHARS_MAX: usize = 80;
 pub(super) fn tell(record: &RunRecord, recorded: &Recorded, deeds: &Deeds) -> String {
     let mut sentences = match record.status {
         Status::Succeeded => succeeded(record, recorded),
-        Status::Queued => vec!["It was created, and has not begun.".to_owned()],
         Status::Running => running(recorded),
-        Status::Suspended => waiting(record),
+        Status::Queued => vec!["It is waiting for a thread; nothing of it was done yet.".to_owned()],
+        Status::Suspended => vec![suspended(record, recorded)],
         Status::Cancelled => vec![format!(
             "It was cancelled {}.",
             after_last(recorded).trim_end_matches(',')
@@ -66,34 +65,37 @@ fn succeeded(record: &RunRecord, recorded: &Recorded) -> Vec<String> {
     sentences
 }
 
-fn waiting(record: &RunRecord) -> Vec<String> {
-    let Some(waits) = &record.waits else {
-        return vec!["It waits.".to_owned()];
-    };
-    let until = waits
-        .until_ms
-        .map(|until_ms| format!(" until {}", timestamp(until_ms, 0)));
-    vec![format!(
-        "At step {} it waits for {}{}; its script has no thread meanwhile.",
-        waits.step,
-        waits.what,
-        until.unwrap_or_default()
-    )]
-}
-
 fn running(recorded: &Recorded) -> Vec<String> {
     let mut sentences = vec![format!(
         "It has no end on record: it is still at work, or its host was stopped {}.",
         after_last(recorded).trim_end_matches(',')
     )];
     let open = recorded.steps.iter().next_back();
-    if let Some((step, sent)) = open.filter(|(_, step)| step.answer.is_none() && !step.intents.is_empty()) {
+    if let Some((step, sent)) = open.filter(|(_, step)| step.is_in_doubt()) {
         sentences.push(format!(
             "{} was begun there, and no answer is on record: whether it landed is looked up when the run is resumed.",
             capital(&named(*step, sent))
         ));
     }
     sentences
+}
+
+fn suspended(record: &RunRecord, recorded: &Recorded) -> String {
+    let Some(waits) = &record.waits else {
+        return "It is suspended, and its record does not say what for.".to_owned();
+    };
+    let step = recorded.steps.get(&waits.step);
+    let step = step.map_or_else(|| format!("step {}", waits.step), |step| named(waits.step, step));
+    let until = match waits.until_ms {
+        Some(until_ms) => format!(", and goes on at {} UTC whatever comes", moment(until_ms)),
+        None => String::new(),
+    };
+    format!("At {step} it waits for {}{until}.", waits.what)
+}
+
+fn moment(unix_ms: i64) -> String {
+    let moment = chrono::DateTime::from_timestamp_millis(unix_ms).unwrap_or_default();
+    moment.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 fn needs_attention(record: &RunRecord, recorded: &Recorded) -> Vec<String> {
@@ -133,7 +135,7 @@ fn failed(record: &RunRecord, recorded: &Recorded) -> Vec<String> {
             after_last(recorded),
             said(error)
         )],
-        (Cause::Host, _) => vec![format!(
+        (Cause::Host | Cause::Store, _) => vec![format!(
             "The host could not carry it on {}: {}",
             after_last(recorded),
             said(error)
@@ -172,10 +174,12 @@ fn tries(recorded: &Recorded, step: &Step) -> Option<String> {
     if count < 2 {
         return None;
     }
-    let moments: Vec<String> = at
+    let mut moments: Vec<String> = at
         .iter()
         .map(|at_ms| time_of_day(recorded.begun.at_ms, *at_ms))
         .collect();
+    // Several within one second are one moment to a person.
+    moments.dedup();
     Some(match moments.as_slice() {
         few if few.len() <= MOMENTS_MAX => format!("It was tried {count} times ({} UTC).", few.join(", ")),
         [first, .., last] => format!("It was tried {count} times, from {first} to {last} UTC."),
@@ -200,10 +204,10 @@ fn so_far(record: &RunRecord, deeds: &Deeds) -> Option<String> {
     if parts.is_empty() {
         return None;
     }
-    let before = if record.status == Status::Running {
-        "So far"
-    } else {
+    let before = if record.status.is_over() {
         "Before that"
+    } else {
+        "So far"
     };
     Some(format!("{before}, {}.", parts.join(" and ")))
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::effect::{Class, Place, RunMode};
 use crate::id::{ContentHash, RunId};
-use crate::journal::{Answer, Asked, Begun, Entry, Intent, RunError};
+use crate::journal::{Answer, Asked, Awaited, Begun, Entry, Intent, RunError, Suspended, Waits, Wake};
 
 const BEGUN_MS: i64 = 1_763_683_200_000;
 
@@ -20,9 +20,9 @@ fn begun() -> Begun {
         at_ms: BEGUN_MS,
         trigger: "by hand".to_owned(),
         epoch: 1,
+        by: Default::default(),
         parent: None,
         retry_of: None,
-        by: None,
     }
 }
 
@@ -203,7 +203,7 @@ fn a_cancelled_run_starts_anew_only_if_nothing_landed() {
         why.story
     );
     let why = explain(&cancelled, &recorded(vec![answer(1, "acme.post")]), None, None);
-    assert_eq!(told(&why)[0], format!("host resume {short}"));
+    assert_eq!(told(&why)[0], format!("host retry {short} --again 1"));
 }
 
 #[test]
@@ -214,9 +214,9 @@ fn each_cause_has_its_own_way_out() {
     for (code, step, first) in [
         ("HTTP_TIMEOUT", Some(1), format!("host resume {short}")),
         ("UNKNOWN_VARIABLE", None, file.clone()),
-        ("LIMIT_TIME", None, format!("host resume {short}")),
+        ("LIMIT_TIME", None, format!("host replay {short} --with {file}")),
         ("NONDETERMINISM", Some(1), format!("host show {short}")),
-        ("STORE_FULL", None, format!("host show {short}")),
+        ("STORE_FULL", None, format!("host resume {short}")),
     ] {
         let why = explain(&record(Status::Failed, Some((code, step))), &run, None, None);
         assert_eq!(told(&why)[0], first, "{code}");
@@ -234,4 +234,63 @@ fn what_the_provider_said_is_not_said_twice() {
     ]);
     assert_eq!(said(body), ["by 3 s", "request id r-1"]);
     assert_eq!(said(Value::from(vec![Value::from("line"), Value::Int(1)])), ["line"]);
+}
+
+#[test]
+fn a_run_that_waits_says_what_for_and_who_can_help() {
+    let waiting = |name: &str, awaited: Awaited| {
+        let suspended = Suspended {
+            asked: Asked {
+                args: Value::Unit,
+                ..asked(2, name)
+            },
+            wake: Wake { at_ms: None, awaited },
+            at_ms: 5,
+            active_ms: 5,
+        };
+        let what = suspended.wake.awaited.in_words();
+        let mut record = record(Status::Suspended, None);
+        record.waits = Some(Waits {
+            step: 2,
+            until_ms: Some(BEGUN_MS),
+            what: what.clone(),
+        });
+        let run = recorded(vec![answer(1, "kv.put"), Entry::Suspended(Box::new(suspended))]);
+        (explain(&record, &run, None, None), what)
+    };
+    let short = begun().run.short();
+    let text = "go?".to_owned();
+    let (why, what) = waiting("run.ask", Awaited::Question { text });
+    assert_eq!(
+        why.story,
+        format!(
+            "At step 2, run.ask, it waits for {what}, and goes on at 2025-11-21 00:00:00 UTC whatever comes. So far, 1 change \
+             of the store is kept."
+        )
+    );
+    assert_eq!(told(&why)[0], format!("host answer {short} \"…\""));
+    let name = "approved".to_owned();
+    assert_eq!(
+        told(&waiting("run.wait_event", Awaited::Event { name }).0)[0],
+        "host emit approved"
+    );
+    assert_eq!(
+        told(&waiting("run.sleep", Awaited::Time).0)[0],
+        format!("host show {short}")
+    );
+}
+
+#[test]
+fn what_landed_before_an_edit_is_still_told() {
+    let mut run = recorded(vec![answer(1, "acme.post")]);
+    let step = run.steps.remove(&1).expect("a step");
+    run.past.push((1, step.clone()));
+    let deeds = Deeds::of(&run, None);
+    assert_eq!(names(&deeds.landed), ["acme.post"]);
+    run.steps.insert(2, step);
+    assert_eq!(
+        Deeds::of(&run, None).landed.len(),
+        1,
+        "a step that was kept is told once"
+    );
 }

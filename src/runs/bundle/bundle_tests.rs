@@ -134,6 +134,10 @@ fn what_is_no_bundle_of_ours_is_told_from_one_that_suffered_on_its_way() {
     assert_eq!(code(&bytes[..bytes.len() - 1]), "BUNDLE_ALTERED");
     assert_eq!(code(&[bytes.as_slice(), b"x"].concat()), "BUNDLE_ALTERED");
     assert_eq!(code(&bytes[..MAGIC.len() + 10]), "BUNDLE_BROKEN");
+    // A sum in capitals is the same sum, and another file.
+    let mut capitals = bytes.clone();
+    capitals[MAGIC.len() + 2..MAGIC.len() + 66].make_ascii_uppercase();
+    assert_eq!(code(&capitals), "BUNDLE_BROKEN");
 }
 
 #[test]
@@ -224,6 +228,19 @@ fn parts_that_contradict_each_other_are_refused() {
         "JOURNAL_NEWER_FORMAT"
     );
     let other = RunId::new(run.born_ms() + 1, 1).to_string();
+    // Twice the same, once in other letters.
+    for kind in [Kind::Run, Kind::Journal, Kind::Incident] {
+        let small = |part: &mut Part| part.name = part.name.to_lowercase();
+        assert_eq!(with(&|parts| of(parts, kind, &small)), "BUNDLE_BROKEN");
+    }
+    for kind in [Kind::Version, Kind::Content] {
+        let capital = |part: &mut Part| part.name = part.name.to_uppercase();
+        let code = with(&|parts| {
+            parts.retain(|part| part.kind != kind || part.name.contains(|letter: char| letter.is_ascii_lowercase()));
+            of(parts, kind, &capital)
+        });
+        assert_eq!(code, "BUNDLE_BROKEN");
+    }
     for kind in [Kind::Run, Kind::Journal] {
         assert_eq!(
             with(&|parts| of(parts, kind, &|part| part.name = other.clone())),

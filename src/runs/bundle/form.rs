@@ -10,7 +10,9 @@
 //! content has one form, to the byte, and no part comes twice. A reader believes no length before the bytes are there,
 //! unpacks piece by piece, and stops at its limits.
 
+use std::fmt::Display;
 use std::io::{Read, Write};
+use std::str::FromStr;
 
 use flate2::Compression;
 use flate2::bufread::GzDecoder;
@@ -155,9 +157,8 @@ pub(super) fn unseal(file: &[u8]) -> Result<(String, Vec<Part>), BundleError> {
         _ => return Err(BundleError::NotOne),
     }
     let (expected, packed) = line(rest, 64)?;
-    let expected = expected
-        .parse()
-        .map_err(|_| broken("its SHA-256 is not written as it must be"))?;
+    let unwritten = || broken("its SHA-256 is not written as it must be");
+    let expected = as_written(expected).ok_or_else(unwritten)?;
     let found = ContentHash::of(packed);
     if found != expected {
         let what = "the bundle".to_owned();
@@ -188,6 +189,12 @@ pub(super) fn unseal(file: &[u8]) -> Result<(String, Vec<Part>), BundleError> {
         return Err(broken("something follows its last part"));
     }
     Ok((manifest.host, parts))
+}
+
+/// What `text` says, if it is written as this host writes it: in capitals it would be another form of the same content.
+pub(super) fn as_written<T: FromStr + Display>(text: &str) -> Option<T> {
+    let read: T = text.parse().ok()?;
+    (read.to_string() == text).then_some(read)
 }
 
 /// Before anything is unpacked.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use self::form::{Kind, Part};
+use self::form::{Kind, Part, as_written};
 use crate::id::{ContentHash, IncidentId, RunId};
 use crate::journal::entry::{self, DecodeError, Entry};
 use crate::journal::incident::{Incident, IncidentError};
@@ -246,7 +246,7 @@ impl Loading {
         let Part { kind, name, bytes } = part;
         match kind {
             Kind::Incident => {
-                let id: IncidentId = name.parse().map_err(|_| misnamed(kind, &name))?;
+                let id: IncidentId = as_written(&name).ok_or_else(|| misnamed(kind, &name))?;
                 if self.incident.replace(Incident::decode(id, &bytes)?).is_some() {
                     return Err(broken("it holds two incidents"));
                 }
@@ -256,7 +256,7 @@ impl Loading {
                 self.settings = Some(settings.map_err(|error| broken(format!("its configuration: {error}")))?);
             }
             Kind::Run => {
-                let run: RunId = name.parse().map_err(|_| misnamed(kind, &name))?;
+                let run: RunId = as_written(&name).ok_or_else(|| misnamed(kind, &name))?;
                 let record = RunRecord::decode(run, &bytes)?;
                 if record.run != run {
                     return Err(misnamed(kind, &name));
@@ -265,7 +265,7 @@ impl Loading {
                 self.runs.insert(run, record);
             }
             Kind::Journal => {
-                let run: RunId = name.parse().map_err(|_| misnamed(kind, &name))?;
+                let run: RunId = as_written(&name).ok_or_else(|| misnamed(kind, &name))?;
                 let entries = entry::decode(&bytes).map_err(|error| match error {
                     DecodeError::Newer(found) => BundleError::NewerFormat { found: found.into() },
                     DecodeError::Corrupt(reason) => broken(format!("the journal of {run}: {reason}")),
@@ -326,12 +326,16 @@ fn journal(run: RunId, entries: Vec<Entry>) -> Result<Recorded, BundleError> {
 
 /// The files that hold values of this run.
 fn large_values(recorded: &Recorded) -> impl Iterator<Item = ContentHash> {
-    let answers = recorded.steps.values().filter_map(|step| step.answer.as_ref()?.file);
+    let steps = recorded
+        .steps
+        .values()
+        .chain(recorded.past.iter().map(|(_, step)| step));
+    let answers = steps.filter_map(|step| step.answer.as_ref()?.file);
     answers.chain(recorded.ended.as_ref().and_then(|ended| ended.file))
 }
 
 fn named_by_hash(kind: Kind, name: &str, bytes: &[u8]) -> Result<ContentHash, BundleError> {
-    let expected: ContentHash = name.parse().map_err(|_| misnamed(kind, name))?;
+    let expected: ContentHash = as_written(name).ok_or_else(|| misnamed(kind, name))?;
     let found = ContentHash::of(bytes);
     if found != expected {
         let what = format!("a part of the bundle ({})", kind.as_str());

@@ -96,6 +96,17 @@ pub fn collections(tx: &mut Tx<'_>) -> Result<Vec<String>, StoreError> {
     Ok(names)
 }
 
+/// Puts a document in as it was somewhere else, with the version it had there; it gets no index entries.
+pub fn restore(tx: &mut Tx<'_>, collection: &str, document: Document) -> Result<(), StoreError> {
+    check_collection(collection)?;
+    check_id(&document.id)?;
+    let bytes = Value::Map(document.data).to_bytes();
+    let held = store_bytes(&*tx.ground.content, &mut tx.batch, &bytes)?;
+    let row = [&[FORM], document.version.to_be_bytes().as_slice(), &held].concat();
+    tx.batch.put(keys::document(tx.realm, collection, &document.id), row);
+    Ok(())
+}
+
 pub(super) fn check_collection(name: &str) -> Result<(), StoreError> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if !name.is_empty() && name.len() <= COLLECTION_BYTES_MAX && name.bytes().all(allowed) {

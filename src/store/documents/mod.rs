@@ -21,7 +21,7 @@ pub mod filter;
 pub mod indexes;
 pub mod query;
 
-pub use document::{Document, collections, delete, get, put, update};
+pub use document::{Document, collections, delete, get, put, restore, update};
 pub use filter::Filter;
 pub use indexes::Indexes;
 pub use query::{Order, Page, Query, count, query};

@@ -1,10 +1,10 @@
-//! The keys of what belongs to runs beside their journals: who is open, who wakes when, who started whom, who is held.
+//! Keys about runs beside their rows and journals: who is at work, who waits for what, and which are held.
 
 use std::ops::Bound;
 
-use super::KeyRange;
-use super::keys::{Parts, Space, prefix_range};
-use crate::id::{IncidentId, RunId};
+use super::{Parts, Space, prefix_range, version};
+use crate::id::{ContentHash, IncidentId, RunId};
+use crate::store::KeyRange;
 
 /// Says that a run has a thread or waits for one.
 pub fn open(run: RunId) -> Vec<u8> {
@@ -54,6 +54,14 @@ pub fn question(run: RunId, step: u32) -> Vec<u8> {
 /// All of [`question`].
 pub fn questions() -> KeyRange {
     prefix_range(Parts::of(Space::Question).0)
+}
+
+/// The contents whose hash begins with these hexadecimal digits; `None` when they are none.
+pub fn versions_of(digits: &str) -> Option<KeyRange> {
+    let rest = 64_usize.checked_sub(digits.len())?;
+    let bound = |digit: &str| format!("{digits}{}", digit.repeat(rest)).parse::<ContentHash>().ok();
+    let (low, high) = (bound("0")?, bound("f")?);
+    Some((Bound::Included(version(&low)), Bound::Included(version(&high))))
 }
 
 /// The row of an incident.
