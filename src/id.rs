@@ -7,7 +7,6 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
-use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -95,13 +94,15 @@ impl FromStr for RunId {
 
 impl Serialize for RunId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        write_name(self, &self.to_bytes(), serializer)
+        serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for RunId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RunId, D::Error> {
-        deserializer.deserialize_any(Name(RunId::from_bytes))
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -251,65 +252,21 @@ impl FromStr for ContentHash {
 
 impl Serialize for ContentHash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        write_name(self, self.as_bytes(), serializer)
+        serializer.collect_str(self)
     }
 }
 
 impl<'de> Deserialize<'de> for ContentHash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ContentHash, D::Error> {
-        deserializer.deserialize_any(Name(ContentHash::from_digest))
-    }
-}
-
-/// Writes a name as people read it, or as its bytes where nobody reads: in rows these are half as long.
-fn write_name<S: Serializer>(name: &impl fmt::Display, bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    if serializer.is_human_readable() {
-        serializer.collect_str(name)
-    } else {
-        serializer.serialize_bytes(bytes)
-    }
-}
-
-/// Reads either form, whatever wrote it: the first rows held texts.
-struct Name<T, const BYTES: usize>(fn([u8; BYTES]) -> T);
-
-impl<T: FromStr<Err: fmt::Display>, const BYTES: usize> Visitor<'_> for Name<T, BYTES> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{BYTES} bytes, or their text")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-        text.parse().map_err(E::custom)
-    }
-
-    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<T, E> {
-        match bytes.try_into() {
-            Ok(bytes) => Ok(self.0(bytes)),
-            Err(_) => Err(E::invalid_length(bytes.len(), &self)),
-        }
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_texts_for_people_and_bytes_in_rows_and_both_are_read() {
-        let names = (RunId::new(1_763_683_200_000, 7), ContentHash::of(b"a playbook"));
-        let json = serde_json::to_string(&names).unwrap();
-        assert_eq!(json, format!("[\"{}\",\"{}\"]", names.0, names.1));
-        assert_eq!(serde_json::from_str::<(RunId, ContentHash)>(&json).unwrap(), names);
-        let row = rmp_serde::to_vec(&names).unwrap();
-        assert_eq!(row.len(), 1 + 2 + 16 + 2 + 32);
-        let texts = rmp_serde::to_vec(&(names.0.to_string(), names.1.to_string())).unwrap();
-        for row in [&row, &texts] {
-            assert_eq!(rmp_serde::from_slice::<(RunId, ContentHash)>(row).unwrap(), names);
-        }
-        assert!(rmp_serde::from_slice::<RunId>(&rmp_serde::to_vec(&names.1).unwrap()).is_err());
-    }
 
     #[test]
     fn a_prefix_spans_exactly_the_ids_that_begin_with_it() {

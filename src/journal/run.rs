@@ -15,9 +15,8 @@ use crate::id::{ContentHash, RunId, StepNo};
 use crate::store::{Store, keys};
 use crate::value::{ENCODED_DEPTH_MAX, Value};
 
-/// The version of the form in which a record is written. The first had ids and hashes as texts.
-const FORMAT: u8 = 2;
-const FORMAT_WITH_TEXTS: u8 = 1;
+/// The version of the form in which a record is written.
+const FORMAT: u8 = 1;
 
 /// Where a run is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,7 +153,7 @@ impl RunRecord {
     /// From its row.
     pub fn decode(run: RunId, row: &[u8]) -> Result<RunRecord, JournalError> {
         match row.split_first() {
-            Some((&(FORMAT | FORMAT_WITH_TEXTS), mut body)) => {
+            Some((&FORMAT, mut body)) => {
                 let mut deserializer = rmp_serde::Deserializer::new(&mut body);
                 deserializer.set_max_depth(ENCODED_DEPTH_MAX);
                 RunRecord::deserialize(&mut deserializer).map_err(|error| JournalError::Corrupt {

@@ -248,7 +248,7 @@ fn parts_that_contradict_each_other_are_refused() {
         );
     }
     // Deeper than any stack: arrays in arrays in arrays.
-    let deep = [vec![entry::FORMAT], vec![0x91; 1 << 20]].concat();
+    let deep = [vec![entry::PLAIN], vec![0x91; 1 << 20]].concat();
     assert_eq!(
         with(&|parts| of(parts, Kind::Journal, &|part| part.bytes = deep.clone())),
         "BUNDLE_BROKEN"
