@@ -185,7 +185,7 @@ fn summary(finished: &Finished, script: &Script, out: &mut Out) {
                 }
                 None => None,
             });
-            let help = format!("`host show {id}` tells what happened before, step by step");
+            let help = format!("`host why {id}` tells what happened, what landed, and what to do next");
             let shown = Shown {
                 code: &error.failure.code,
                 message: &error.failure.message,

@@ -106,6 +106,8 @@ impl State {
 /// `✓ media.probe        inbox/clip.mp4          0:42 1920×1080 h264 aac   12 ms`
 pub fn effect_line(answer: &Answer, out: &Out) -> String {
     let mark = match (&answer.error, &answer.simulated) {
+        // Of an edited script: asked as before, and not done again.
+        _ if answer.from.is_some() => out.paint(FAINT, "="),
         _ if answer.in_doubt => out.paint(CAREFUL, "?"),
         (Some(_), _) => out.paint(BAD, out.symbol("✗")),
         (None, Some(_)) => out.paint(CAREFUL, "~"),

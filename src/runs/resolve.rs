@@ -9,7 +9,7 @@ use crate::effect::Failure;
 use crate::gate::{Gate, Observer};
 use crate::id::{RunId, StepNo};
 use crate::journal::life::Resolved;
-use crate::journal::{Entry, Recorded, RunRecord, Status, Step, entry};
+use crate::journal::{Entry, Recorded, RunRecord, Status, Step, entry, incident};
 use crate::runs::recovery;
 use crate::store::{Batch, Durability, Precondition, StoreError, keys};
 use crate::value::Value;
@@ -58,19 +58,23 @@ pub fn resolve(gate: &Gate, run: RunId, decision: Decision) -> Result<(), Resume
             format!("the reason has {bytes} bytes; 1 to {REASON_BYTES_MAX} are allowed"),
         );
     }
+    let reason = gate.masks.mask_text(decision.reason);
+    let word = if decision.landed { "landed" } else { "did not land" };
+    let note = format!("step {step} {word}: {reason}");
     let elapsed_ms = u64::try_from(now_ms - recorded.begun.at_ms).unwrap_or(0);
     let entry = Entry::Resolved(Box::new(Resolved {
         step,
         landed: decision.landed,
         value: gate.masks.mask(decision.value),
-        reason: gate.masks.mask_text(decision.reason),
-        by: decision.by,
+        reason,
+        by: decision.by.clone(),
         at_ms: elapsed_ms.max(recorded.last_ms),
     }));
     let mut batch = Batch::new();
     let key = keys::journal(run, recorded.entries);
     batch.require(key.clone(), Precondition::Absent);
     batch.put(key, entry::encode(&[entry]));
+    incident::note_in(&mut batch, store, run, (&note, &decision.by, now_ms))?;
     match gate.ground.store.commit(batch, Durability::Now) {
         Ok(_) => Ok(()),
         Err(StoreError::Conflict { .. }) => Err(ResumeError::Busy(run)),
