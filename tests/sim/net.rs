@@ -283,7 +283,10 @@ impl SimTransport {
         if state.net.plant == Some(Plant::KeyPerAttempt) {
             key = key.map(|key| format!("{key}-{number}"));
         }
-        if let Some(label) = label.as_ref().filter(|_| state.net.plant != Some(Plant::IntentAfterSendUnwatched)) {
+        if let Some(label) = label
+            .as_ref()
+            .filter(|_| state.net.plant != Some(Plant::IntentAfterSendUnwatched))
+        {
             check_output_commit(state, label);
         }
         let parcel = Parcel {
