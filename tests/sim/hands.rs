@@ -23,6 +23,7 @@ use crate::clock::SimClock;
 use crate::life::Life;
 use crate::net::label_of;
 use crate::product;
+use crate::providers::KINDS;
 use crate::rng::Rng;
 use crate::scenario::{Scenario, edited, whole};
 use crate::world::{Handle, tail};
@@ -80,6 +81,13 @@ pub fn look_in(life: &Arc<Life>, handle: &Handle, scenario: &Scenario, left: Vec
             _ => hands.edit(record.run),
         }
     }
+}
+
+/// An edited script says which providers it writes to.
+fn header() -> String {
+    let uses: Vec<_> = KINDS.iter().map(|kind| format!("{:?}", kind.name)).collect();
+    let input = "inputs: #{ name: #{ type: \"string\", required: true } }";
+    format!("const PLAYBOOK = #{{ title: \"edited\", uses: [{}], {input} }};", uses.join(", "))
 }
 
 struct Person<'l> {
@@ -172,6 +180,10 @@ impl Person<'_> {
         else {
             return;
         };
+        // Of what was started over already, and of what another run may start over, only one is.
+        if recorded.begun.retry_of.is_some() || recorded.begun.parent.is_some() {
+            return;
+        }
         let names_all = names < 300;
         if names_all && moves {
             return;
@@ -244,12 +256,12 @@ impl Person<'_> {
         let number = bits % 100_000;
         let parts = edited(&wanted.parts, number, &mut rng);
         let mut amendment = Amendment {
-            script: product::script(&whole(&parts)),
+            script: product::script(&format!("{}\n{}", header(), whole(&parts))),
             input: Map::new(),
             keep: BTreeSet::new(),
             again: BTreeSet::new(),
         };
-        if rng.hits(700) {
+        if rng.hits(600) {
             self.name(&recorded, &mut amendment, &mut rng);
         }
         self.amend(run, &amendment, &recorded);
