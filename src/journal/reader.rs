@@ -286,7 +286,8 @@ impl Recorded {
         let failed = end.and_then(|error| error.step);
         let cleaned = self.cleanup.as_ref().map_or(StepNo::MAX, |cleanup| cleanup.after_step);
         let mut steps = self.steps.clone();
-        steps.retain(|number, _| Some(*number) != failed && *number <= cleaned);
+        // Unless a person has said meanwhile that it landed.
+        steps.retain(|number, step| (Some(*number) != failed || step.has_landed()) && *number <= cleaned);
         let last = steps.keys().last().copied().unwrap_or(0);
         let left = self.carried.iter().flat_map(|carried| &carried.steps);
         steps.extend(left.map(|(number, step)| (last + number, step.clone().without_place())));

@@ -87,7 +87,10 @@ pub fn look_in(life: &Arc<Life>, handle: &Handle, scenario: &Scenario, left: Vec
 fn header() -> String {
     let uses: Vec<_> = KINDS.iter().map(|kind| format!("{:?}", kind.name)).collect();
     let input = "inputs: #{ name: #{ type: \"string\", required: true } }";
-    format!("const PLAYBOOK = #{{ title: \"edited\", uses: [{}], {input} }};", uses.join(", "))
+    format!(
+        "const PLAYBOOK = #{{ title: \"edited\", uses: [{}], {input} }};",
+        uses.join(", ")
+    )
 }
 
 struct Person<'l> {
@@ -235,8 +238,15 @@ impl Person<'_> {
 
     fn edit(&self, run: RunId) {
         let ground = &self.runner.gate.ground;
-        let Ok(recorded) = Recorded::load(ground, run) else { return };
-        let name = recorded.begun.input.get("name").and_then(Value::as_str).unwrap_or_default();
+        let Ok(recorded) = Recorded::load(ground, run) else {
+            return;
+        };
+        let name = recorded
+            .begun
+            .input
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let wanted = self.scenario.wanted.iter().find(|wanted| wanted.name == name);
         let (Some(wanted), false) = (wanted, self.is_replaced(run)) else {
             return;
@@ -312,8 +322,13 @@ impl Person<'_> {
         let (begun, script) = match begun {
             Ok(begun) => begun,
             Err(error) => {
-                self.handle
-                    .note(|| format!("{} is not edited: {error}; it had {} entries", tail(run), recorded.entries));
+                self.handle.note(|| {
+                    format!(
+                        "{} is not edited: {error}; it had {} entries",
+                        tail(run),
+                        recorded.entries
+                    )
+                });
                 if let (Some(mut state), false) = (self.handle.alive(), matches!(error, ResumeError::Store(_))) {
                     state.deeds.hands.not_edited += 1;
                     drop(state);
