@@ -167,3 +167,25 @@ fn a_run_that_succeeded_is_not_edited() {
     let refused = place.amend(run, &place.amendment("2", &[], &[])).expect_err("refused");
     assert_eq!(refused.code(), "RUN_OVER");
 }
+
+#[test]
+fn a_second_edit_finds_what_was_done_before_the_first_although_its_lines_are_gone() {
+    let place = place();
+    let text =
+        "kv::increment(\"one\");\nkv::increment(\"two\");\nhttp::post(\"URL\", #{ text: \"a\" });\nthrow \"no\";";
+    let run = place.host.run(&place.script(text)).id();
+    // It stops before it has come to what was done.
+    let first =
+        "run::sleep(\"1h\");\nkv::increment(\"one\");\nkv::increment(\"two\");\nhttp::post(\"URL\", #{ text: \"a\" });";
+    let waits = place.amend(run, &place.amendment(first, &[], &[])).expect("it goes on");
+    assert_eq!(waits.outcome.status, Status::Suspended);
+    let second =
+        "kv::increment(\"one\");\nkv::increment(\"two\");\nhttp::post(\"URL\", #{ text: \"a\" });\nkv::get(\"two\")";
+    let ended = place
+        .amend(run, &place.amendment(second, &[], &[]))
+        .expect("it goes on");
+    assert_eq!(
+        (ended.outcome.value, place.stub.count("POST", "/x")),
+        (Value::Int(1), 1)
+    );
+}
