@@ -21,6 +21,7 @@ pub struct Args {
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let data = serde_json::from_str(&args.data).map(Value::from_json);
     let data = data.map_err(|error| CliError::usage("USAGE", format!("--data is not JSON: {error}")))?;
+    let data = app.masks.mask(data);
     if args.name.is_empty() {
         return Err(CliError::usage("EVENT_INVALID", "the name of the event is empty"));
     }

@@ -62,7 +62,7 @@ pub struct Tape {
     /// When the lease is next renewed, in Unix milliseconds.
     pub(super) renew_at_ms: i64,
     /// The latest time given to the script: within a run the clock never goes back.
-    now_ms: i64,
+    pub(super) now_ms: i64,
     pub(super) tally: Tally,
     observer: Arc<dyn Observer>,
     /// Once set, every further effect is refused.
