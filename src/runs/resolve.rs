@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::library::Library;
-use super::resume::{Resume, ResumeError};
+use super::resume::{Resume, ResumeError, free};
 use super::runner::{Finished, Order, Runner};
 use crate::effect::Failure;
 use crate::gate::{Gate, Observer};
@@ -30,12 +30,8 @@ pub struct Decision {
 /// Writes a decision onto the journal of `run`, durably. The run goes on when it is resumed.
 pub fn resolve(gate: &Gate, run: RunId, decision: Decision) -> Result<(), ResumeError> {
     let store = &*gate.ground.store;
-    let record = RunRecord::get(store, run)?;
     let now_ms = gate.world.clock.unix_ms();
-    let is_held = |lease| gate.owner.is_held(lease, now_ms);
-    if record.status == Status::Running && record.lease.as_ref().is_some_and(is_held) {
-        return Err(ResumeError::Busy(run));
-    }
+    free(gate, run)?;
     let recorded = Recorded::load(&gate.ground, run)?;
     let refused = |code: &str, message: String| Err(ResumeError::Refused(Failure::new(code, message)));
     let step = decision.step;
