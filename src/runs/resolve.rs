@@ -9,7 +9,7 @@ use crate::effect::Failure;
 use crate::gate::{Gate, Observer};
 use crate::id::{RunId, StepNo};
 use crate::journal::life::Resolved;
-use crate::journal::{Entry, Recorded, RunRecord, Status, Step, entry, incident};
+use crate::journal::{Entry, Recorded, RunRecord, Step, entry, incident};
 use crate::runs::recovery;
 use crate::store::{Batch, Durability, Precondition, StoreError, keys};
 use crate::value::Value;
