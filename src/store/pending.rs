@@ -76,7 +76,7 @@ impl Generation {
 pub(super) struct Pending {
     /// Takes new commits.
     pub(super) open: Generation,
-    /// Is on its way to the disk, or failed on it.
+    /// Is on its way to the disk, or failed on it; then nobody may begin with another.
     pub(super) flushing: Option<Arc<Generation>>,
     /// What the file holds below the two, once somebody has looked. It must not outlive the flush of a generation:
     /// who finds a key in neither would take an older row for the latest.
@@ -156,12 +156,18 @@ impl Pending {
         Arc::clone(&self.open.end)
     }
 
+    /// The open generation, for its only waiter to take to the disk himself; `None` when another is on its way, or the
+    /// writer has been asked.
+    pub(super) fn take_open(&mut self) -> Option<Arc<Generation>> {
+        (self.flushing.is_none() && !self.is_wanted).then(|| self.begin_flush())
+    }
+
     /// Whether the open generation should go to the disk without waiting for more.
     pub(super) fn is_due(&self) -> bool {
         self.is_wanted || self.is_closing || self.open.bytes >= FLUSH_BYTES
     }
 
-    /// Closes the open generation, for the writer to take it to the disk.
+    /// Closes the open generation, for the caller to take it to the disk.
     pub(super) fn begin_flush(&mut self) -> Arc<Generation> {
         let next = Generation::after(self.open.last);
         let flushing = Arc::new(std::mem::replace(&mut self.open, next));
