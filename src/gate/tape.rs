@@ -295,11 +295,12 @@ impl Tape {
             Beyond::Cancel if self.is_cleaning_up => Ok(()),
             Beyond::Cancel => Err(self.stop(Halt::Cancelled)),
             Beyond::Refuse => {
-                if let Some(suspended) = self.recorded_step(asked.step).and_then(|step| step.suspended.clone()) {
-                    return Err(self.stop(self.suspension(&suspended)));
-                }
+                // What was stopped while it waited does not wait any more.
                 if let Some(halt) = self.recorded.as_ref().and_then(Recorded::imposed_stop) {
                     return Err(self.stop(halt_again(halt)));
+                }
+                if let Some(suspended) = self.recorded_step(asked.step).and_then(|step| step.suspended.clone()) {
+                    return Err(self.stop(self.suspension(&suspended)));
                 }
                 let text = describe(asked);
                 Err(self.stop(Halt::NotRecorded {
