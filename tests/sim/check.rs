@@ -235,7 +235,13 @@ fn allowed(
     let mut allowed: BTreeMap<String, usize> = BTreeMap::new();
     let mut cleanups: BTreeMap<String, usize> = BTreeMap::new();
     for (record, recorded) in runs {
-        for label in recorded.begun.retry_of.iter().filter_map(|run| retries.get(run)).flatten() {
+        for label in recorded
+            .begun
+            .retry_of
+            .iter()
+            .filter_map(|run| retries.get(run))
+            .flatten()
+        {
             *allowed.entry(label.clone()).or_insert(1) += 1;
         }
         let entries = Recorded::entries_of(ground, record.run).expect("it was just read");

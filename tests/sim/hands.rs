@@ -223,8 +223,15 @@ impl Person<'_> {
 
     fn edit(&self, run: RunId) {
         let ground = &self.runner.gate.ground;
-        let Ok(recorded) = Recorded::load(ground, run) else { return };
-        let name = recorded.begun.input.get("name").and_then(Value::as_str).unwrap_or_default();
+        let Ok(recorded) = Recorded::load(ground, run) else {
+            return;
+        };
+        let name = recorded
+            .begun
+            .input
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let wanted = self.scenario.wanted.iter().find(|wanted| wanted.name == name);
         let (Some(wanted), false) = (wanted, self.is_replaced(run)) else {
             return;
@@ -300,8 +307,13 @@ impl Person<'_> {
         let (begun, script) = match begun {
             Ok(begun) => begun,
             Err(error) => {
-                self.handle
-                    .note(|| format!("{} is not edited: {error}; it had {} entries", tail(run), recorded.entries));
+                self.handle.note(|| {
+                    format!(
+                        "{} is not edited: {error}; it had {} entries",
+                        tail(run),
+                        recorded.entries
+                    )
+                });
                 if let (Some(mut state), false) = (self.handle.alive(), matches!(error, ResumeError::Store(_))) {
                     state.deeds.hands.not_edited += 1;
                     drop(state);

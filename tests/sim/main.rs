@@ -126,8 +126,19 @@ fn people_who_cancel_retry_and_edit_make_nothing_land_twice_that_they_did_not_na
         sum.kept += hands.kept;
     }
     println!("{count} seeds: {sum:?}");
-    let all = [sum.stopped, sum.cancelled, sum.retried, sum.not_retried, sum.halted, sum.named_again, sum.kept];
-    assert!(all.iter().all(|times| *times > count / 50) && sum.edited > count / 2, "{sum:?}");
+    let all = [
+        sum.stopped,
+        sum.cancelled,
+        sum.retried,
+        sum.not_retried,
+        sum.halted,
+        sum.named_again,
+        sum.kept,
+    ];
+    assert!(
+        all.iter().all(|times| *times > count / 50) && sum.edited > count / 2,
+        "{sum:?}"
+    );
 }
 
 #[test]
