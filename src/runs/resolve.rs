@@ -1,5 +1,6 @@
 //! What people decide: what became of a write in doubt, that a run is to end, that it is to be done once more.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::library::Library;
@@ -9,8 +10,9 @@ use crate::effect::Failure;
 use crate::gate::{Gate, Observer};
 use crate::id::{RunId, StepNo};
 use crate::journal::life::Resolved;
-use crate::journal::{Entry, Recorded, RunRecord, Step, entry, incident};
+use crate::journal::{Entry, JournalError, Recorded, RunRecord, Step, entry, incident};
 use crate::runs::recovery;
+use crate::store::tx::Ground;
 use crate::store::{Batch, Durability, Precondition, StoreError, keys};
 use crate::value::Value;
 
@@ -103,14 +105,37 @@ impl Runner {
 
     /// Cancels whatever of the runs that `parent` started is not over.
     pub fn cancel_children(&self, library: &Library, parent: RunId, how: &Resume) -> Result<(), ResumeError> {
+        let mut refused = Ok(());
         for child in recovery::children(&*self.gate.ground.store, parent)? {
             match self.cancel(library, child, how) {
                 Ok(_) | Err(ResumeError::Over { .. } | ResumeError::Busy(_)) => {}
-                Err(error) => return Err(error),
+                // One that cannot be ended leaves none of the others at work.
+                Err(error) => refused = refused.and(Err(error)),
             }
         }
-        Ok(())
+        refused
     }
+}
+
+/// The steps of `run` that started runs which have written, or may have; so have those which these started.
+pub fn wrote_through_children(ground: &Ground, run: RunId) -> Result<BTreeSet<StepNo>, JournalError> {
+    let mut steps = BTreeSet::new();
+    for child in recovery::children(&*ground.store, run)? {
+        let Some(parent) = RunRecord::get(&*ground.store, child)?.parent else {
+            continue;
+        };
+        if steps.contains(&parent.step) {
+            continue;
+        }
+        let recorded = Recorded::load(ground, child)?;
+        let past = recorded.past.iter().map(|(_, step)| step);
+        let mut done = recorded.steps.values().chain(past);
+        let wrote = done.any(|step| step.has_landed() || step.is_in_doubt());
+        if wrote || !wrote_through_children(ground, child)?.is_empty() {
+            steps.insert(parent.step);
+        }
+    }
+    Ok(steps)
 }
 
 /// A run to be done once more from its beginning: the same script, inputs and mode. Writes that landed, or may have,
@@ -135,10 +160,13 @@ pub fn retry(
     let recorded = Recorded::load(&gate.ground, run)?;
     let past = recorded.past.iter().map(|(number, step)| (number, step));
     let done = recorded.steps.iter().chain(past);
-    let unnamed = done
-        .filter(|(number, step)| (step.has_landed() || step.is_in_doubt()) && !again.contains(number))
-        .map(|(number, step)| format!("{number} ({})", step.asked().map_or("?", |asked| asked.name.as_str())));
-    let unnamed: Vec<String> = unnamed.collect();
+    let below = wrote_through_children(&gate.ground, run)?;
+    let mut unnamed: Vec<String> = done
+        .filter(|(number, step)| step.has_landed() || step.is_in_doubt() || below.contains(number))
+        .filter(|(number, _)| !again.contains(number))
+        .map(|(number, step)| format!("{number} ({})", step.asked().map_or("?", |asked| asked.name.as_str())))
+        .collect();
+    unnamed.dedup();
     if !unnamed.is_empty() {
         let message = format!(
             "run {} has written already, or may have: step {}; `--again STEP` names what may be done twice, \

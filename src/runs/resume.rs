@@ -26,7 +26,7 @@ pub enum ResumeError {
     Store(#[from] StoreError),
     #[error("run {} is at work in another process", .0.short())]
     Busy(RunId),
-    #[error("run {} is {status}: there is nothing to go on with", .run.short())]
+    #[error("run {} is over ({status}): there is nothing to go on with", .run.short())]
     Over { run: RunId, status: Status },
     #[error(
         "nobody knows whether step {step} of run {} landed: decide it with `host resolve {} {step} --landed` or \
