@@ -125,7 +125,7 @@ fn suspended(finished: &Finished, runner: &Runner, out: &mut Out) -> Result<(), 
         Some(Awaited::Event { name }) => {
             hints.push((format!("host emit {}", plain(name)), "says that it has happened"));
         }
-        Some(Awaited::Children { runs }) => {
+        Some(Awaited::Children { runs, .. }) => {
             for child in runs.iter().take(3) {
                 hints.push((format!("host why {}", child.short()), "what it does, or waits for"));
             }

@@ -139,7 +139,7 @@ pub fn wrote_through_children(ground: &Ground, run: RunId) -> Result<BTreeSet<St
 }
 
 /// A run to be done once more from its beginning: the same script, inputs and mode. Writes that landed, or may have,
-/// would be done twice; each must be named in `again`.
+/// would be done twice; each must be named in `again`, and so must the step that started a run which has written.
 pub fn retry(
     library: &Library,
     gate: &Gate,
@@ -160,13 +160,16 @@ pub fn retry(
     let recorded = Recorded::load(&gate.ground, run)?;
     let past = recorded.past.iter().map(|(number, step)| (number, step));
     let done = recorded.steps.iter().chain(past);
-    let below = wrote_through_children(&gate.ground, run)?;
-    let mut unnamed: Vec<String> = done
-        .filter(|(number, step)| step.has_landed() || step.is_in_doubt() || below.contains(number))
-        .filter(|(number, _)| !again.contains(number))
-        .map(|(number, step)| format!("{number} ({})", step.asked().map_or("?", |asked| asked.name.as_str())))
-        .collect();
-    unnamed.dedup();
+    let unnamed = done
+        .filter(|(number, step)| (step.has_landed() || step.is_in_doubt()) && !again.contains(number))
+        .map(|(number, step)| format!("{number} ({})", step.asked().map_or("?", |asked| asked.name.as_str())));
+    let mut unnamed: Vec<String> = unnamed.collect();
+    for child in recovery::children(&*gate.ground.store, run)? {
+        let step = RunRecord::get(&*gate.ground.store, child)?.parent.map(|parent| parent.step);
+        if step.is_none_or(|step| !again.contains(&step)) && may_have_written(gate, child)? {
+            unnamed.push(format!("{} (run {})", step.unwrap_or(0), child.short()));
+        }
+    }
     if !unnamed.is_empty() {
         let message = format!(
             "run {} has written already, or may have: step {}; `--again STEP` names what may be done twice, \
@@ -186,4 +189,24 @@ pub fn retry(
         retry_of: Some(run),
         observer,
     })
+}
+
+/// Whether `run`, or one that it started, has written something, or may have, or may yet.
+fn may_have_written(gate: &Gate, run: RunId) -> Result<bool, ResumeError> {
+    let store = &*gate.ground.store;
+    if !RunRecord::get(store, run)?.status.is_over() {
+        return Ok(true);
+    }
+    let recorded = Recorded::load(&gate.ground, run)?;
+    let past = recorded.past.iter().map(|(_, step)| step);
+    let mut steps = recorded.steps.values().chain(past);
+    if steps.any(|step| step.has_landed() || step.is_in_doubt()) {
+        return Ok(true);
+    }
+    for child in recovery::children(store, run)? {
+        if may_have_written(gate, child)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

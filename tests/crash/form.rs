@@ -319,7 +319,8 @@ fn any_turn() -> impl Strategy<Value = Entry> {
         any::<String>().prop_map(|name| Awaited::Event { name }),
         any::<String>().prop_map(|text| Awaited::Question { text }),
         any::<[u8; 16]>().prop_map(|run| Awaited::Children {
-            runs: vec![RunId::from_bytes(run)]
+            runs: vec![RunId::from_bytes(run)],
+            born: None,
         }),
     ];
     let suspended = (any_asked(), awaited, any::<(Option<u64>, u64, u64)>()).prop_map(
