@@ -10,7 +10,7 @@ use super::aligned::{Aligned, Given};
 use super::carried::Carried;
 use super::observer::{Notice, Observer};
 use super::stop::{Halt, Stop};
-use crate::effect::{Effect, Failure, RunMode};
+use crate::effect::{Class, Effect, Failure, RunMode};
 use crate::id::{RunId, StepNo};
 use crate::journal::{Answer, Asked, Begun, Entry, Owner, Recorded, Step, Writer, writer};
 use crate::store::{Batch, Durability, StoreError, keys};
@@ -62,7 +62,7 @@ pub struct Tape {
     /// When the lease is next renewed, in Unix milliseconds.
     pub(super) renew_at_ms: i64,
     /// The latest time given to the script: within a run the clock never goes back.
-    now_ms: i64,
+    pub(super) now_ms: i64,
     pub(super) tally: Tally,
     observer: Arc<dyn Observer>,
     /// Once set, every further effect is refused.
@@ -332,7 +332,9 @@ impl Tape {
         let kept = writer::kept(&gate.ground, &answer);
         let kept = self.persist(kept)?;
         self.writer.append_answer(&kept);
-        if self.writer.is_due(self.elapsed_ms(gate)) {
+        // Lost, it would leave a write in doubt of which everything was known; what follows may take minutes.
+        let was_sent = answer.asked.class == Class::Write && answer.simulated.is_none();
+        if was_sent || self.writer.is_due(self.elapsed_ms(gate)) {
             self.persist_waiting(gate, Durability::Soon)?;
         }
         self.give(answer)

@@ -4,6 +4,7 @@
 //! files that may say so with `#![expect(clippy::disallowed_methods, …)]`. A door does one thing when asked, and says
 //! what went wrong; whether it may be asked at all is the gate's business.
 
+pub mod again;
 pub mod chance;
 pub mod clock;
 pub mod env;

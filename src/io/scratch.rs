@@ -32,6 +32,11 @@ impl Scratch {
         &self.0
     }
 
+    /// The bytes of a file in it.
+    pub fn size_of(&self, name: &Path) -> std::io::Result<u64> {
+        self.0.join(name).metadata().map(|metadata| metadata.len())
+    }
+
     /// How long this folder's disk takes to keep a small write, `times` times, shortest first.
     pub fn sync_times(&self, times: usize, clock: &dyn Clock) -> std::io::Result<Vec<Duration>> {
         use std::os::unix::fs::FileExt;

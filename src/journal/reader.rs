@@ -99,11 +99,15 @@ impl Step {
         self.attempts.iter().find(|attempt| attempt.attempt == number)
     }
 
-    /// Whether a write was done outside, as far as the record says.
+    /// Whether a write was done outside, or may have been, although somebody has settled for its error.
     pub fn has_landed(&self) -> bool {
         self.answer.as_ref().is_some_and(|answer| {
-            let said = answer.error.as_ref().map(|failure| failure.landed == Some(true));
-            answer.asked.class == Class::Write && answer.simulated.is_none() && !answer.in_doubt && said.unwrap_or(true)
+            let landed = match &answer.error {
+                None => true,
+                // Sent, and then an error that does not say: perhaps an answer that was too large to be kept.
+                Some(failure) => failure.landed.unwrap_or(!self.intents.is_empty()),
+            };
+            answer.asked.class == Class::Write && answer.simulated.is_none() && !answer.in_doubt && landed
         })
     }
 }

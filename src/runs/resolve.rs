@@ -1,16 +1,18 @@
 //! What people decide: what became of a write in doubt, that a run is to end, that it is to be done once more.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::library::Library;
-use super::resume::{Resume, ResumeError};
+use super::resume::{Resume, ResumeError, free};
 use super::runner::{Finished, Order, Runner};
 use crate::effect::Failure;
 use crate::gate::{Gate, Observer};
 use crate::id::{RunId, StepNo};
 use crate::journal::life::Resolved;
-use crate::journal::{Entry, Recorded, RunRecord, Status, Step, entry, incident};
+use crate::journal::{Entry, JournalError, Recorded, RunRecord, Step, entry, incident};
 use crate::runs::recovery;
+use crate::store::tx::Ground;
 use crate::store::{Batch, Durability, Precondition, StoreError, keys};
 use crate::value::Value;
 
@@ -30,12 +32,8 @@ pub struct Decision {
 /// Writes a decision onto the journal of `run`, durably. The run goes on when it is resumed.
 pub fn resolve(gate: &Gate, run: RunId, decision: Decision) -> Result<(), ResumeError> {
     let store = &*gate.ground.store;
-    let record = RunRecord::get(store, run)?;
     let now_ms = gate.world.clock.unix_ms();
-    let is_held = |lease| gate.owner.is_held(lease, now_ms);
-    if record.status == Status::Running && record.lease.as_ref().is_some_and(is_held) {
-        return Err(ResumeError::Busy(run));
-    }
+    free(gate, run)?;
     let recorded = Recorded::load(&gate.ground, run)?;
     let refused = |code: &str, message: String| Err(ResumeError::Refused(Failure::new(code, message)));
     let step = decision.step;
@@ -107,14 +105,37 @@ impl Runner {
 
     /// Cancels whatever of the runs that `parent` started is not over.
     pub fn cancel_children(&self, library: &Library, parent: RunId, how: &Resume) -> Result<(), ResumeError> {
+        let mut refused = Ok(());
         for child in recovery::children(&*self.gate.ground.store, parent)? {
             match self.cancel(library, child, how) {
                 Ok(_) | Err(ResumeError::Over { .. } | ResumeError::Busy(_)) => {}
-                Err(error) => return Err(error),
+                // One that cannot be ended leaves none of the others at work.
+                Err(error) => refused = refused.and(Err(error)),
             }
         }
-        Ok(())
+        refused
     }
+}
+
+/// The steps of `run` that started runs which have written, or may have; so have those which these started.
+pub fn wrote_through_children(ground: &Ground, run: RunId) -> Result<BTreeSet<StepNo>, JournalError> {
+    let mut steps = BTreeSet::new();
+    for child in recovery::children(&*ground.store, run)? {
+        let Some(parent) = RunRecord::get(&*ground.store, child)?.parent else {
+            continue;
+        };
+        if steps.contains(&parent.step) {
+            continue;
+        }
+        let recorded = Recorded::load(ground, child)?;
+        let past = recorded.past.iter().map(|(_, step)| step);
+        let mut done = recorded.steps.values().chain(past);
+        let wrote = done.any(|step| step.has_landed() || step.is_in_doubt());
+        if wrote || !wrote_through_children(ground, child)?.is_empty() {
+            steps.insert(parent.step);
+        }
+    }
+    Ok(steps)
 }
 
 /// A run to be done once more from its beginning: the same script, inputs and mode. Writes that landed, or may have,

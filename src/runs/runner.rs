@@ -117,8 +117,9 @@ impl Runner {
         self.finish(&run, &order.script)
     }
 
-    /// Runs the script on a large stack of its own; what it returns is the run's outcome.
-    pub(super) fn execute(&self, run: &RunHandle, script: &Arc<Script>) -> Outcome {
+    /// Runs the script on a large stack of its own; what it returns is the run's outcome, of which
+    /// nothing is written yet.
+    pub(crate) fn execute(&self, run: &RunHandle, script: &Arc<Script>) -> Outcome {
         self.execute_part(run, script, Part::Playbook)
     }
 

@@ -1,4 +1,4 @@
-//! The embedded engine: redb, with commits gathered in memory and one thread that takes them to the disk.
+//! The embedded engine: redb, with commits gathered in memory and taken to the disk together.
 //!
 //! A commit is made in memory ([`pending`](super::pending)) and written with all others that wait
 //! ([`writer`](super::writer)). All rows live in one table, because each table touched costs a transaction more than
@@ -20,7 +20,7 @@ use super::keys::KEY_BYTES_MAX;
 use super::layered::scan_layered;
 use super::pending::Pending;
 use super::row::{read_row, read_version};
-use super::writer::Writer;
+use super::writer::{self, Writer};
 use super::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, is_empty, open};
 
 pub use super::open::{Compacted, EngineOptions, FORMAT, Repaired, compact, repair};
@@ -93,6 +93,21 @@ impl Engine {
     pub fn close(mut self) -> Result<(), StoreError> {
         self.stop_writer();
         self.shared.failure.get().cloned().map_or(Ok(()), Err)
+    }
+
+    /// Returns when the open generation is on the disk.
+    fn flush_open(&self, mut pending: MutexGuard<'_, Pending>) -> Result<(), StoreError> {
+        if let Some(generation) = pending.take_open() {
+            drop(pending);
+            return writer::flush(&self.shared, &generation, &mut Vec::new());
+        }
+        let end = pending.want_open();
+        let is_another_on_its_way = pending.flushing.is_some();
+        drop(pending);
+        if !is_another_on_its_way {
+            self.shared.work.notify_one();
+        }
+        end.wait()
     }
 
     fn stop_writer(&mut self) {
@@ -181,18 +196,17 @@ impl Store for Engine {
         }
         let is_first = pending.open.since.is_none();
         let commit = pending.apply(batch);
-        let end = (durability == Durability::Now).then(|| pending.want_open());
-        // The writer sleeps without end while there is nothing to write, and else until the first commit is old.
-        if is_first || pending.is_due() {
+        if durability == Durability::Now {
+            self.flush_open(pending)?;
+        } else if pending.flushing.is_none() && (is_first || pending.is_due()) {
+            // The writer sleeps without end while there is nothing to write, and else until the first commit is old.
             self.shared.work.notify_one();
         }
-        drop(pending);
-        end.map_or(Ok(()), |end| end.wait())?;
         Ok(commit)
     }
 
     fn wait_durable(&self, commit: CommitNo) -> Result<(), StoreError> {
-        let mut pending = self.shared.lock();
+        let pending = self.shared.lock();
         if commit <= pending.durable {
             return Ok(());
         }
@@ -202,10 +216,7 @@ impl Store for Engine {
         let end = match &pending.flushing {
             Some(flushing) if commit <= flushing.last || pending.open.since.is_none() => Arc::clone(&flushing.end),
             _ if pending.open.since.is_none() => return Ok(()),
-            _ => {
-                self.shared.work.notify_one();
-                pending.want_open()
-            }
+            _ => return self.flush_open(pending),
         };
         drop(pending);
         end.wait()

@@ -6,7 +6,7 @@ use std::fs;
 use std::ops::Bound;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ use redb::TableDefinition;
 
 use super::engine::{Engine, EngineOptions, FORMAT, repair};
 use super::test_disk::TestDisk;
-use super::{Batch, CommitNo, Durability, Precondition, Store, StoreError};
+use super::{Batch, CommitNo, Durability, Precondition, Row, Store, StoreError};
 
 const OPTIONS: EngineOptions = EngineOptions { cache_bytes: 1 << 20 };
 
@@ -99,6 +99,90 @@ fn commits_of_many_threads_share_syncs_and_each_is_numbered_once() {
     sorted.sort();
     assert_eq!(sorted, (1..=160).map(CommitNo).collect::<Vec<_>>());
     assert_eq!(all_rows(&engine).unwrap().len(), 160);
+}
+
+#[test]
+fn a_history_of_many_threads_that_wait_and_do_not_reaches_the_disk_in_order() {
+    let disk = TestDisk::with_slow_sync(Duration::from_micros(100));
+    let engine = open_disk(&disk);
+    let sum_in =
+        |row: Option<&Row>| -> u64 { row.map_or(0, |row| String::from_utf8_lossy(&row.value).parse().unwrap()) };
+    let sum_of = |engine: &Engine| sum_in(engine.get(b"sum").unwrap().as_ref());
+    let acknowledged = AtomicU64::new(0);
+    let (engine, acknowledged) = (&engine, &acknowledged);
+    std::thread::scope(|scope| {
+        for thread in 0..6 {
+            scope.spawn(move || {
+                for n in 0..150 {
+                    let durability = if (thread + n) % 3 == 0 {
+                        Durability::Now
+                    } else {
+                        Durability::Soon
+                    };
+                    let sum = loop {
+                        let row = engine.get(b"sum").unwrap();
+                        let sum = sum_in(row.as_ref()) + 1;
+                        let mut batch = put("sum", &sum.to_string());
+                        batch.put(format!("at {sum}").into(), vec![]);
+                        batch.require(
+                            "sum".into(),
+                            row.map_or(Precondition::Absent, |row| Precondition::At(row.version)),
+                        );
+                        match engine.commit(batch, durability) {
+                            Ok(_) => break sum,
+                            Err(error) => assert_eq!(error.code(), "STORE_CONFLICT"),
+                        }
+                    };
+                    if durability == Durability::Now {
+                        acknowledged.fetch_max(sum, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+        scope.spawn(|| {
+            for _ in 0..40 {
+                let at_least = acknowledged.load(Ordering::SeqCst);
+                let cut = open_disk(&disk.after_power_cut(|| false));
+                let sum = sum_of(&cut);
+                assert!(sum >= at_least, "{sum} of {at_least} acknowledged");
+                assert_eq!(all_rows(&cut).unwrap().len() as u64, sum + u64::from(sum > 0));
+            }
+        });
+    });
+    assert_eq!(sum_of(engine), 900);
+}
+
+#[test]
+fn one_who_takes_his_commit_to_a_failing_disk_himself_tells_everybody() {
+    let disk = TestDisk::default();
+    let engine = open_disk(&disk);
+    disk.hold();
+    std::thread::scope(|scope| {
+        let alone = scope.spawn(|| engine.commit(nth_batch(1), Durability::Now));
+        disk.wait_for_sync();
+        engine.commit(nth_batch(2), Durability::Soon).unwrap();
+        let behind = [
+            scope.spawn(|| engine.commit(nth_batch(3), Durability::Now).map(drop)),
+            scope.spawn(|| engine.wait_durable(CommitNo(2))),
+        ];
+        while engine.stats().batches < 3 {
+            std::thread::yield_now();
+        }
+        disk.fill();
+        disk.release();
+        assert_eq!(alone.join().unwrap().unwrap_err().code(), "STORE_FULL");
+        for outcome in behind.map(|thread| thread.join().unwrap()) {
+            assert_eq!(outcome.unwrap_err().code(), "STORE_FULL");
+        }
+    });
+    assert_eq!(batches_held(&engine), 3, "what was seen stays visible");
+    for durability in [Durability::Now, Durability::Soon] {
+        assert_eq!(
+            engine.commit(nth_batch(4), durability).unwrap_err().code(),
+            "STORE_FULL"
+        );
+    }
+    assert_eq!(engine.close().unwrap_err().code(), "STORE_FULL");
 }
 
 #[test]

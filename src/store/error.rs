@@ -14,7 +14,7 @@ pub enum StoreError {
     #[error("{} was changed by another run in the meantime; read it again and repeat the change", keys::describe(.key))]
     Conflict { key: Vec<u8> },
 
-    #[error("the store {} is in use by another process; stop `host serve` or ask it through its socket", .path.display())]
+    #[error("the store {} is in use by another process; wait until it has ended", .path.display())]
     Locked { path: PathBuf },
 
     #[error("the store {} was not closed cleanly; run `host store repair`", .path.display())]

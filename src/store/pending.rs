@@ -76,13 +76,15 @@ impl Generation {
 pub(super) struct Pending {
     /// Takes new commits.
     pub(super) open: Generation,
-    /// Is on its way to the disk, or failed on it.
+    /// Is on its way to the disk, or failed on it; then nobody may begin with another.
     pub(super) flushing: Option<Arc<Generation>>,
     /// What the file holds below the two, once somebody has looked. It must not outlive the flush of a generation:
     /// who finds a key in neither would take an older row for the latest.
     pub(super) snapshot: Option<Arc<Rows>>,
-    /// Whether somebody waits for the open generation to be on disk.
-    pub(super) is_wanted: bool,
+    /// How many wait for the open generation to be on disk.
+    waiting: u32,
+    /// How many waited for the last one that went.
+    waited: u32,
     pub(super) is_closing: bool,
     pub(super) durable: CommitNo,
     pub(super) batches: u64,
@@ -96,7 +98,8 @@ impl Pending {
             open: Generation::after(last),
             flushing: None,
             snapshot: None,
-            is_wanted: false,
+            waiting: 0,
+            waited: 0,
             is_closing: false,
             durable: last,
             batches: 0,
@@ -152,21 +155,27 @@ impl Pending {
 
     /// Has the open generation go to the disk as soon as can be; returns its end, to wait for.
     pub(super) fn want_open(&mut self) -> Arc<End> {
-        self.is_wanted = true;
+        self.waiting += 1;
         Arc::clone(&self.open.end)
+    }
+
+    /// The open generation, for its only waiter to take to the disk himself; `None` when another is on its way, or the
+    /// writer has been asked, or others are likely to come until the writer wakes up: then they go together.
+    pub(super) fn take_open(&mut self) -> Option<Arc<Generation>> {
+        (self.flushing.is_none() && self.waiting == 0 && self.waited <= 1).then(|| self.begin_flush())
     }
 
     /// Whether the open generation should go to the disk without waiting for more.
     pub(super) fn is_due(&self) -> bool {
-        self.is_wanted || self.is_closing || self.open.bytes >= FLUSH_BYTES
+        self.waiting > 0 || self.is_closing || self.open.bytes >= FLUSH_BYTES
     }
 
-    /// Closes the open generation, for the writer to take it to the disk.
+    /// Closes the open generation, for the caller to take it to the disk.
     pub(super) fn begin_flush(&mut self) -> Arc<Generation> {
         let next = Generation::after(self.open.last);
         let flushing = Arc::new(std::mem::replace(&mut self.open, next));
         self.flushing = Some(Arc::clone(&flushing));
-        self.is_wanted = false;
+        self.waited = std::mem::take(&mut self.waiting);
         flushing
     }
 }

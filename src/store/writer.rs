@@ -1,11 +1,13 @@
-//! The one thread that writes to the file.
+//! Takes generations of [pending](super::pending) commits to the file, each in one durable transaction.
 //!
-//! It takes a generation of [pending](super::pending) commits as soon as somebody waits for one of them, or the oldest
-//! is about to be 100 ms old, or they are many, and writes it in one durable transaction. Meanwhile others gather in
-//! the next; that is the group commit.
+//! A generation goes as soon as somebody waits for one of its commits, or the oldest is about to be 100 ms old, or they
+//! are many. Meanwhile others gather in the next; that is the group commit. Who waits and finds no other on the way
+//! takes the generation himself, because handing it to another thread and back takes as long as a fast disk does;
+//! for all others a thread does it.
 //!
-//! *Invariant:* whoever waits is answered, whatever happens. After a failure of the storage redb takes no more; then
-//! this and every later wait and commit is answered with that failure.
+//! *Invariant:* one generation at a time is on its way: `flushing` is set and cleared under the lock, and only who sets
+//! it writes. Whoever waits is answered, whatever happens. After a failure of the storage redb takes no more; then this
+//! and every later wait and commit is answered with that failure.
 
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
@@ -48,39 +50,56 @@ fn run(shared: &Shared) {
     // A row as it is built, kept for its memory.
     let mut scratch = Vec::new();
     while let Some(generation) = next_generation(shared) {
-        let written = guard(&shared.path, || write(shared, &generation, &mut scratch))
-            .and_then(|written| written.map_err(|error| shared.explain(error)));
-        let mut pending = shared.lock();
-        let mut outdated = None;
-        match &written {
-            Ok(()) => {
-                pending.flushing = None;
-                outdated = pending.snapshot.take();
-                pending.durable = generation.last;
-                pending.durable_commits += 1;
-            }
-            // What could not be written stays visible, so that readers see no step back.
-            Err(failure) => drop(shared.failure.set(failure.clone())),
-        }
-        let open_end = Arc::clone(&pending.open.end);
-        drop(pending);
-        drop(outdated);
-        shared.room.notify_all();
-        generation.end.tell(written.clone());
-        if written.is_err() {
-            return open_end.tell(written);
-        }
+        // Those who wait are told; the thread ends when it sees the failure.
+        drop(flush(shared, &generation, &mut scratch));
     }
 }
 
-/// Waits until a generation must be written. `None` when all is written and the store is closing.
+/// Takes `generation`, which the caller has begun to flush, to the disk, and tells all who wait for it.
+pub(super) fn flush(shared: &Shared, generation: &Generation, scratch: &mut Vec<u8>) -> Result<(), StoreError> {
+    let written = guard(&shared.path, || write(shared, generation, scratch))
+        .and_then(|written| written.map_err(|error| shared.explain(error)));
+    let mut pending = shared.lock();
+    let mut outdated = None;
+    match &written {
+        Ok(()) => {
+            pending.flushing = None;
+            outdated = pending.snapshot.take();
+            pending.durable = generation.last;
+            pending.durable_commits += 1;
+        }
+        // What could not be written stays visible, so that readers see no step back.
+        Err(failure) => drop(shared.failure.set(failure.clone())),
+    }
+    let open_end = Arc::clone(&pending.open.end);
+    let has_more = pending.open.since.is_some();
+    drop(pending);
+    drop(outdated);
+    if has_more || written.is_err() {
+        shared.work.notify_one();
+    }
+    shared.room.notify_all();
+    generation.end.tell(written.clone());
+    if written.is_err() {
+        open_end.tell(written.clone());
+    }
+    written
+}
+
+/// Waits until a generation must be written. `None` when all is written and the store is closing, or when nothing can
+/// be written any more.
 fn next_generation(shared: &Shared) -> Option<Arc<Generation>> {
     let mut pending = shared.lock();
     loop {
-        let Some(since) = pending.open.since else {
-            if pending.is_closing {
-                return None;
-            }
+        if shared.failure.get().is_some() {
+            return None;
+        }
+        let since = pending.open.since;
+        if since.is_none() && pending.flushing.is_none() && pending.is_closing {
+            return None;
+        }
+        // Whoever is writing says when it is over and there is more.
+        let Some(since) = since.filter(|_| pending.flushing.is_none()) else {
             pending = shared.work.wait(pending).unwrap_or_else(PoisonError::into_inner);
             continue;
         };

@@ -67,3 +67,19 @@ fn a_step_has_a_cost_in_a_small_store_and_in_a_large_one_and_a_size_on_disk() {
     assert!(bytes("bytes_per_step_compacted") <= bytes("bytes_per_step"), "{bench}");
     assert_eq!(project.files(), before);
 }
+
+#[test]
+fn runs_of_a_killed_host_are_taken_up_and_timed() {
+    let project = Project::bare();
+    let before = project.files();
+    let bench = project.json(&["bench", "resume", "--runs", "40", "--steps", "5", "--store-mib", "2"]);
+    assert_eq!((&bench["runs"], &bench["steps"]), (&40.into(), &5.into()));
+    let number = |field: &str| bench[field].as_f64();
+    assert!(Some((2 << 20) as f64) <= number("store_bytes"), "{bench}");
+    assert!(
+        Some(0.0) < number("open_ms") && number("open_ms") < number("took_ms"),
+        "{bench}"
+    );
+    assert!(Some(1.0) <= number("commits"), "{bench}");
+    assert_eq!(project.files(), before);
+}

@@ -80,14 +80,7 @@ impl Track {
     }
 
     pub fn script(&self, text: &str) -> Result<Arc<Script>, CliError> {
-        let none = |_: &str| Err("a bench imports nothing".to_owned());
-        let script = Script::compile(
-            &self.app.library.language,
-            "bench",
-            Text::new("bench.rhai", text),
-            &none,
-        )?;
-        Ok(Arc::new(script))
+        script(&self.app, text)
     }
 
     /// Half of the disk's syncs of a page took less.
@@ -132,6 +125,11 @@ impl Track {
         Ok(Lap { took, each, commits })
     }
 
+    /// Closes the store and leaves its file, which goes with the folder.
+    pub fn close(self) -> (App, Scratch) {
+        (self.app, self._scratch)
+    }
+
     /// Closes the store and compacts its file.
     pub fn compact(self) -> Result<Compacted, CliError> {
         let Track {
@@ -145,6 +143,14 @@ impl Track {
     pub fn run(&self, script: &Arc<Script>) -> Result<Finished, CliError> {
         run(&self.runner, script)
     }
+}
+
+/// A script that imports nothing.
+pub fn script(app: &App, text: &str) -> Result<Arc<Script>, CliError> {
+    let none = |_: &str| Err("a bench imports nothing".to_owned());
+    let text = Text::new("bench.rhai", text);
+    let script = Script::compile(&app.library.language, "bench", text, &none)?;
+    Ok(Arc::new(script))
 }
 
 /// Runs that several threads work off.
