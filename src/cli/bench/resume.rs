@@ -86,7 +86,7 @@ pub fn perform(app: &App, args: Args, out: &mut Out) -> Result<(), CliError> {
     let runner = app.runner()?;
     let opened = since_begun();
     let unfinished = recovery::unfinished(&runner.gate.ground)?;
-    let conductor = Conductor {
+    let conductor = Arc::new(Conductor {
         runner: runner.clone(),
         library: app.library.clone(),
         by: "bench".to_owned(),
@@ -94,7 +94,7 @@ pub fn perform(app: &App, args: Args, out: &mut Out) -> Result<(), CliError> {
         patience: Duration::ZERO,
         on_wait: Box::new(|_| ()),
         stop: Arc::default(),
-    };
+    });
     let commits_before = runner.gate.ground.store.stats().durable_commits;
     let driven = conductor.drive(unfinished.iter().map(|run| Task::Resume(*run)));
     let took = since_begun();
