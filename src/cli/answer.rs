@@ -87,24 +87,28 @@ fn list(args: &Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     }
     let now_ms = app.clock.unix_ms();
     let rows = questions.iter().map(|(record, _, question)| {
-        let who = match (&question.role, &question.not_by) {
-            (Some(role), Some(other)) => format!("role {}, not {}", plain(role), plain(other)),
-            (Some(role), None) => format!("role {}", plain(role)),
-            (None, Some(other)) => format!("not {}", plain(other)),
-            (None, None) => "anybody".to_owned(),
-        };
         vec![
             record.run.short(),
             plain(&question.playbook),
             ago(question.asked_ms, now_ms),
             excerpt(&question.text, 60),
             excerpt(&question.choices.join(" | "), 40),
-            who,
+            who(question),
         ]
     });
     let rows: Vec<_> = rows.collect();
     out.table(&["run", "playbook", "asked", "question", "choices", "who"], &rows);
     Ok(0)
+}
+
+/// Who may answer.
+pub fn who(question: &Question) -> String {
+    match (&question.role, &question.not_by) {
+        (Some(role), Some(other)) => format!("role {}, not {}", plain(role), plain(other)),
+        (Some(role), None) => format!("role {}", plain(role)),
+        (None, Some(other)) => format!("not {}", plain(other)),
+        (None, None) => "anybody".to_owned(),
+    }
 }
 
 /// The questions of runs that still wait for them.

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::gate::Silent;
 use crate::journal::RunRecord;
 use crate::report::run_json;
-use crate::runs::Resume;
+use crate::runs::{Resume, ResumeError, recovery};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -25,13 +25,24 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             .map_or("by hand".to_owned(), |person| format!("by {person}")),
         observer: Arc::new(Silent),
     };
-    let finished = runner.cancel(&app.library, record.run, &how)?;
+    let finished = runner.cancel(&app.library, record.run, &how).map_err(|error| {
+        let of_child = matches!(&error, ResumeError::InDoubt { run, .. } if *run != record.run);
+        let error = CliError::from(error);
+        match of_child {
+            true => error.note("the run itself is cancelled, and whatever else it started"),
+            false => error,
+        }
+    })?;
     if out.json {
         out.json(&run_json(&finished));
     } else {
         let id = record.run.short();
+        let below = match recovery::children(&*runner.gate.ground.store, record.run)?.len() {
+            0 => "",
+            _ => ", with what it started",
+        };
         out.line(format!(
-            "run {id} is {}; `host retry {id}` would start it anew",
+            "run {id} is {}{below}; `host retry {id}` would start it anew",
             finished.record.status
         ));
     }

@@ -12,10 +12,12 @@ use crate::app::App;
 use crate::duration::for_people;
 use crate::gate::{Notice, Observer, Silent};
 use crate::id::RunId;
-use crate::journal::{Awaited, Recorded, Status};
+use crate::journal::question::Question;
+use crate::journal::{Awaited, Recorded, Status, Waits};
 use crate::report::run_json;
 use crate::runs::{Conductor, Driven, Finished, Runner, Task};
 use crate::script::{Diagnosis, Script};
+use crate::store::keys;
 use crate::value::Value;
 
 /// A run that waits longer than this is left waiting, on disk.
@@ -50,11 +52,14 @@ pub fn drive(app: &App, runner: &Runner, tasks: Vec<Task>, watched: Option<RunId
                 .as_ref()
                 .filter(|_| Some(finished.record.run) == watched);
             let until_ms = waits.and_then(|waits| waits.until_ms);
-            if let (Some(waits), Some(until_ms)) = (waits, until_ms) {
+            let wait_ms = until_ms.map(|until_ms| (until_ms - clock.unix_ms()).max(0) as u64);
+            if let (Some(waits), Some(wait_ms)) = (waits, wait_ms)
+                && Duration::from_millis(wait_ms) <= PATIENCE
+            {
                 shown.notice(Notice::Waiting {
                     step: waits.step,
                     why: waits.what.clone(),
-                    wait_ms: (until_ms - clock.unix_ms()).max(0) as u64,
+                    wait_ms,
                 });
             }
         }),
@@ -97,26 +102,30 @@ fn suspended(finished: &Finished, runner: &Runner, out: &mut Out) -> Result<(), 
     let record = &finished.record;
     let Some(waits) = &record.waits else { return Ok(()) };
     let status = out.paint(CAREFUL, &record.status.to_string());
-    let until = waits
-        .until_ms
-        .map(|until_ms| format!(" until {}", moment(until_ms)))
-        .unwrap_or_default();
     out.line("");
     out.line(format!(
-        "{status} at step {}: it waits for {}{until}",
+        "{status} at step {}: it waits {}",
         waits.step,
-        plain(&waits.what)
+        plain(&waiting_words(waits))
     ));
     let id = record.run.short();
     let recorded = Recorded::load(&runner.gate.ground, record.run)?;
     let awaited = recorded.steps.get(&waits.step).and_then(|step| step.suspended.as_ref());
     let mut hints = Vec::new();
     match awaited.map(|suspended| &suspended.wake.awaited) {
-        Some(Awaited::Question { .. }) => hints.push((format!("host answer {id} TEXT"), "answers it")),
+        Some(Awaited::Question { .. }) => {
+            let key = keys::question(record.run, waits.step);
+            let row = runner.gate.ground.store.get(&key)?;
+            let asked = row.as_ref().map(Question::decode).transpose()?;
+            if let Some(asked) = asked.filter(|asked| asked.role.is_some() || asked.not_by.is_some()) {
+                out.line(format!("who may answer: {}", super::answer::who(&asked)));
+            }
+            hints.push((format!("host answer {id} TEXT"), "answers it"));
+        }
         Some(Awaited::Event { name }) => {
             hints.push((format!("host emit {}", plain(name)), "says that it has happened"));
         }
-        Some(Awaited::Children { runs }) => {
+        Some(Awaited::Children { runs, .. }) => {
             for child in runs.iter().take(3) {
                 hints.push((format!("host why {}", child.short()), "what it does, or waits for"));
             }
@@ -127,6 +136,23 @@ fn suspended(finished: &Finished, runner: &Runner, out: &mut Out) -> Result<(), 
     hints.push((format!("host cancel {id}"), "ends it"));
     hint_lines(&hints, out);
     Ok(())
+}
+
+/// `for the event "review.done" until 2026-11-24 05:18:55 UTC`
+fn waiting_words(waits: &Waits) -> String {
+    match waits.until_ms.map(moment) {
+        None => format!("for {}", waits.what),
+        Some(until) if waits.what == Awaited::Time.in_words() => format!("until {until}"),
+        Some(until) => format!("for {} until {until}", waits.what),
+    }
+}
+
+/// What a list says of it.
+pub fn waited_for(waits: &Waits) -> String {
+    match waits.until_ms {
+        Some(until_ms) if waits.what == Awaited::Time.in_words() => moment(until_ms),
+        _ => waits.what.clone(),
+    }
 }
 
 /// Commands to type next, with what they do.
@@ -185,7 +211,7 @@ fn summary(finished: &Finished, script: &Script, out: &mut Out) {
                 }
                 None => None,
             });
-            let help = format!("`host show {id}` tells what happened before, step by step");
+            let help = format!("`host why {id}` tells what happened, what landed, and what to do next");
             let shown = Shown {
                 code: &error.failure.code,
                 message: &error.failure.message,

@@ -21,8 +21,11 @@ pub struct Args {
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let data = serde_json::from_str(&args.data).map(Value::from_json);
     let data = data.map_err(|error| CliError::usage("USAGE", format!("--data is not JSON: {error}")))?;
-    if args.name.is_empty() {
-        return Err(CliError::usage("EVENT_INVALID", "the name of the event is empty"));
+    let data = app.masks.mask(data);
+    if args.name.is_empty() || args.name.len() > event::NAME_BYTES_MAX {
+        let (bytes, max) = (args.name.len(), event::NAME_BYTES_MAX);
+        let message = format!("the name of the event has {bytes} bytes; 1 to {max} are allowed");
+        return Err(CliError::usage("EVENT_INVALID", message));
     }
     let ground = app.writer()?;
     let realm = if app.config.dry_run()? { Realm::Dry } else { Realm::Live };

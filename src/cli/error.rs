@@ -190,7 +190,12 @@ fn span(text: &str, place: &Place) -> Option<std::ops::Range<usize>> {
 impl From<StoreError> for CliError {
     fn from(error: StoreError) -> CliError {
         let exit_code = if error.is_callers() { USAGE } else { STORE };
-        CliError::new(error.code(), error.to_string(), exit_code)
+        let shown = CliError::new(error.code(), error.to_string(), exit_code);
+        match error.code() {
+            "STORE_LOCKED" => shown.help("another `host` command is at work in this project: let it end"),
+            "STORE_NEEDS_REPAIR" => shown.help("`host resume --all` repairs it too, and goes on with what was cut off"),
+            _ => shown,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::config::FILE_NAME;
 use crate::io::fresh::write_new;
 
 /// What becomes part of every project, with a word on each. `host.toml` comes last: with it the folder is a project.
-const FILES: [(&str, &[u8], &str); 9] = [
+const FILES: [(&str, &[u8], &str); 10] = [
     (
         "playbooks/demo.rhai",
         include_bytes!("../../playbooks/demo.rhai"),
@@ -29,6 +29,11 @@ const FILES: [(&str, &[u8], &str); 9] = [
         "playbooks/learn/errors.rhai",
         include_bytes!("../../playbooks/learn/errors.rhai"),
         "what to do when something fails",
+    ),
+    (
+        "playbooks/learn/incident.rhai",
+        include_bytes!("../../playbooks/learn/incident.rhai"),
+        "a fault to find, ask about and mend",
     ),
     (
         "prompts/demo/caption.md",

@@ -46,13 +46,25 @@ use out::Out;
 #[command(name = "host", version, max_term_width = 100, after_help = EXIT_CODES)]
 struct Cli {
     /// Answer in JSON, with a stable schema.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 100)]
     json: bool,
     /// When to colour the output.
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        display_order = 101
+    )]
     color: out::ColorChoice,
     /// Behave as if started in this folder.
-    #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
+    #[arg(
+        short = 'C',
+        long = "directory",
+        global = true,
+        value_name = "DIR",
+        display_order = 102
+    )]
     directory: Option<std::path::PathBuf>,
     #[command(subcommand)]
     command: Command,

@@ -25,7 +25,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         before: &rehearsal.before,
         overlay: &rehearsal.overlay,
     };
-    let plan = plan(&stage, script.clone(), input, mode, given)?;
+    let plan = plan(&stage, script.clone(), input, mode, app.person(), given)?;
     if out.json {
         out.json(&plan_json(&script, &plan));
     } else {
@@ -67,6 +67,9 @@ fn show(plan: &Plan, script: &Script, out: &mut Out) {
             for line in effect_lines(answer, out) {
                 out.line(line);
             }
+        }
+        if child.effects.is_empty() {
+            out.line("  none");
         }
     }
     if let Some(waits) = &plan.waits {

@@ -44,8 +44,8 @@ impl Observer for Screen {
             Notice::Asked { asked, .. } => state.at_work = asked.name.clone(),
             Notice::Progress { fraction, text, .. } => state.draw(fraction, &text),
             Notice::Waiting { why, wait_ms, .. } => {
-                let text = format!("waiting {} for {}", for_people(wait_ms), plain(&why));
-                state.draw(None, &text);
+                let text = format!("waiting for {}, {} at most", plain(&why), for_people(wait_ms));
+                state.wait(&text, Duration::from_millis(wait_ms));
             }
             Notice::Answered { answer } => {
                 if let Some(bar) = state.bar.take() {
@@ -78,7 +78,31 @@ impl Observer for Screen {
     }
 }
 
+/// What came to rest leaves no line behind.
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 impl State {
+    fn wait(&mut self, text: &str, length: Duration) {
+        if !self.out.live || length < SHOWN_AFTER {
+            return;
+        }
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        let style = ProgressStyle::with_template("    {elapsed}  {wide_msg}");
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
+            .with_style(style.expect("the template is right"))
+            .with_message(text.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(250));
+        self.bar = Some(bar);
+    }
+
     fn draw(&mut self, fraction: Option<f64>, text: &str) {
         if !self.out.live {
             return;
@@ -90,8 +114,7 @@ impl State {
                 "    {prefix:16} {bar:24} {percent:>3} %  {elapsed} eta {eta}  {wide_msg}",
             );
             bar.set_style(style.expect("the template is right").progress_chars("██░"));
-            bar.set_prefix(name);
-            bar
+            bar.with_prefix(name)
         });
         if bar.elapsed() < SHOWN_AFTER {
             return;
@@ -106,6 +129,8 @@ impl State {
 /// `✓ media.probe        inbox/clip.mp4          0:42 1920×1080 h264 aac   12 ms`
 pub fn effect_line(answer: &Answer, out: &Out) -> String {
     let mark = match (&answer.error, &answer.simulated) {
+        // Of an edited script: asked as before, and not done again.
+        _ if answer.from.is_some() => out.paint(FAINT, "="),
         _ if answer.in_doubt => out.paint(CAREFUL, "?"),
         (Some(_), _) => out.paint(BAD, out.symbol("✗")),
         (None, Some(_)) => out.paint(CAREFUL, "~"),

@@ -23,7 +23,7 @@ pub struct Args {
     #[arg(long)]
     not_landed: bool,
     /// What the provider would have answered, for the script to go on with.
-    #[arg(long, value_name = "JSON", requires = "landed")]
+    #[arg(long, value_name = "JSON", requires = "landed", conflicts_with = "not_landed")]
     value: Option<String>,
     /// How you know. It is kept in the journal.
     #[arg(long)]
@@ -59,6 +59,9 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     } else {
         "sends it again, and goes on"
     };
+    if args.landed && args.value.is_none() {
+        out.line("The script is given () for its answer; `resume --with` is for one that needs more.");
+    }
     hint_lines(&[(format!("host resume {id}"), next)], out);
     Ok(0)
 }

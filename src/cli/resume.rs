@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::drive::{conclude, drive};
+use super::drive::{conclude, drive, waited_for};
 use super::error::{CliError, FAILED, NEEDS_ATTENTION};
 use super::out::{BAD, GOOD, Out, plain};
 use super::whatif::WhatIfArgs;
@@ -12,7 +12,8 @@ use crate::journal::{Recorded, RunRecord, Status};
 use crate::report::summary::record_json;
 use crate::runs::diff::Diff;
 use crate::runs::edit::{self, Amendment};
-use crate::runs::{Driven, Resume, Runner, Task, recovery};
+use crate::runs::resolve::wrote_through_children;
+use crate::runs::{Driven, Resume, ResumeError, Runner, Task, recovery};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -50,8 +51,10 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
 fn one(prefix: &str, app: &App, runner: &Runner, out: &mut Out) -> Result<u8, CliError> {
     let store = &*runner.gate.ground.store;
     let record = RunRecord::find(store, prefix)?;
+    check_is_open(&record)?;
     let recorded = Recorded::load(&runner.gate.ground, record.run)?;
-    let script = app.library.pinned(store, &recorded.begun)?;
+    let how = resume_by(app, out);
+    let (handle, script) = runner.take_over(&app.library, record.run, &how)?;
     if !out.json {
         let mode = if record.live { "LIVE" } else { "DRY" };
         out.line(format!(
@@ -63,8 +66,33 @@ fn one(prefix: &str, app: &App, runner: &Runner, out: &mut Out) -> Result<u8, Cl
         ));
         out.line("");
     }
-    let driven = drive(app, runner, vec![Task::Resume(record.run)], Some(record.run), out);
+    let driven = drive(
+        app,
+        runner,
+        vec![Task::Begun(handle, script.clone())],
+        Some(record.run),
+        out,
+    );
     conclude(driven, record.run, &script, runner, out)
+}
+
+/// What succeeded has no end to go on from, whatever is edited.
+fn check_is_open(record: &RunRecord) -> Result<(), CliError> {
+    let (run, status) = (record.run, record.status);
+    if status != Status::Succeeded {
+        return Ok(());
+    }
+    let help = format!("`host retry {}` does it once more", run.short());
+    Err(CliError::from(ResumeError::Over { run, status }).help(help))
+}
+
+fn resume_by(app: &App, out: &Out) -> Resume {
+    Resume {
+        by: app
+            .person()
+            .map_or("by hand".to_owned(), |person| format!("by {person}")),
+        observer: super::run::observer(out),
+    }
 }
 
 /// Shows the what-if, and goes on with the edited script where nothing stands against it.
@@ -72,6 +100,7 @@ fn edited(prefix: &str, file: &str, args: &Args, app: &App, runner: &Runner, out
     let store = &*runner.gate.ground.store;
     let record = RunRecord::find(store, prefix)?;
     let run = record.run;
+    check_is_open(&record)?;
     let recorded = Recorded::load(&runner.gate.ground, run)?;
     let asked = WhatIfArgs::of(file, &args.input);
     let script = asked.script(app, store, &recorded.begun)?;
@@ -87,7 +116,7 @@ fn edited(prefix: &str, file: &str, args: &Args, app: &App, runner: &Runner, out
         super::whatif::show(&preview, file, false, out);
         out.line("");
     }
-    let undecided = edit::undecided(&preview, &amendment);
+    let undecided = edit::undecided_with(&preview, &amendment, &wrote_through_children(&runner.gate.ground, run)?);
     if !undecided.is_empty() {
         let named = |diff: &&Diff| format!("step {} ({})", diff.old_step().unwrap_or(0), diff.asked().name);
         let named: Vec<String> = undecided.iter().map(named).collect();
@@ -98,12 +127,7 @@ fn edited(prefix: &str, file: &str, args: &Args, app: &App, runner: &Runner, out
         let help = "`--keep STEP` takes what came of it, `--again STEP` does it once more";
         return Err(CliError::new("LANDED_WRITE_CHANGED", message, NEEDS_ATTENTION).help(help));
     }
-    let how = Resume {
-        by: app
-            .person()
-            .map_or("by hand".to_owned(), |person| format!("by {person}")),
-        observer: super::run::observer(out),
-    };
+    let how = resume_by(app, out);
     let (handle, script) = runner.amend(&app.library, run, &amendment, &how)?;
     if !out.json {
         out.line(format!("run {} goes on with {}", run.short(), plain(file)));
@@ -136,7 +160,7 @@ fn all(app: &App, runner: &Runner, out: &mut Out) -> Result<u8, CliError> {
         return Ok(code);
     }
     if finished.is_empty() && failed.is_empty() {
-        out.line("nothing is to be gone on with");
+        out.line("nothing to go on with: no run was cut off, and no wait is over");
         return Ok(code);
     }
     let mut rows = Vec::new();
@@ -147,11 +171,11 @@ fn all(app: &App, runner: &Runner, out: &mut Out) -> Result<u8, CliError> {
             record.run.short(),
             plain(&record.playbook),
             out.paint(style, &record.status.to_string()),
-            record
-                .waits
-                .as_ref()
-                .map(|waits| plain(&waits.what))
-                .unwrap_or_default(),
+            match (&record.waits, &record.error) {
+                (Some(waits), _) if record.status == Status::Suspended => plain(&waited_for(waits)),
+                (_, Some(error)) => plain(&error.failure.code),
+                _ => String::new(),
+            },
         ]);
     }
     for (run, error) in failed {

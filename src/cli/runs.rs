@@ -1,5 +1,6 @@
 //! `host runs`: what ran, newest first.
 
+use super::drive::waited_for;
 use super::error::CliError;
 use super::out::{BAD, CAREFUL, GOOD, Out, ago, excerpt, plain};
 use crate::app::App;
@@ -25,6 +26,9 @@ pub struct Args {
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
+    if let Some(status) = &args.status {
+        check_status(status)?;
+    }
     let records = match app.reader()? {
         Some(ground) => matching(&args, &*ground.store)?,
         None => Vec::new(),
@@ -49,6 +53,25 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     );
     Ok(0)
 }
+
+fn check_status(text: &str) -> Result<(), CliError> {
+    let codes = STATUSES.map(Status::code);
+    if codes.contains(&text.replace([' ', '-'], "_").as_str()) {
+        return Ok(());
+    }
+    let message = format!("{text:?} is no status; there are {}", codes.join(", "));
+    Err(CliError::usage("USAGE", message))
+}
+
+const STATUSES: [Status; 7] = [
+    Status::Queued,
+    Status::Running,
+    Status::Suspended,
+    Status::Succeeded,
+    Status::Failed,
+    Status::Cancelled,
+    Status::NeedsAttention,
+];
 
 fn matching(args: &Args, store: &dyn crate::store::Store) -> Result<Vec<RunRecord>, CliError> {
     const AT_ONCE: usize = 256;
@@ -95,7 +118,7 @@ fn row(record: &RunRecord, now_ms: i64, out: &Out) -> Vec<String> {
     };
     let start = record.parent.map_or("", |_| out.symbol("└ "));
     let why = match (&record.waits, &record.error) {
-        (Some(waits), _) if record.status == Status::Suspended => excerpt(&waits.what, 40),
+        (Some(waits), _) if record.status == Status::Suspended => excerpt(&waited_for(waits), 40),
         (_, Some(error)) => plain(&error.failure.code),
         _ => String::new(),
     };

@@ -38,7 +38,12 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     }
     head(&record, &recorded, out);
     for step in recorded.steps.values() {
-        timeline(step, if args.full { usize::MAX } else { VALUE_CHARS }, out);
+        timeline(
+            step,
+            record.status.is_over(),
+            if args.full { usize::MAX } else { VALUE_CHARS },
+            out,
+        );
     }
     tree(&record, &*ground.store, out)?;
     end(&record, &recorded, app, &*ground.store, out);
@@ -105,7 +110,7 @@ fn tree(record: &RunRecord, store: &dyn Store, out: &mut Out) -> Result<(), CliE
     Ok(())
 }
 
-fn timeline(step: &Step, chars: usize, out: &mut Out) {
+fn timeline(step: &Step, is_over: bool, chars: usize, out: &mut Out) {
     for attempt in &step.attempts {
         let mark = out.paint(BAD, out.symbol("✗"));
         let wait = if attempt.wait_ms > 0 {
@@ -139,8 +144,9 @@ fn timeline(step: &Step, chars: usize, out: &mut Out) {
             if let Some(suspended) = &step.suspended {
                 let asked = &suspended.asked;
                 let what = suspended.wake.awaited.in_words();
+                let waits = if is_over { "waited" } else { "waits" };
                 out.line(format!(
-                    "  {} {:>3} {}  waits for {}",
+                    "  {} {:>3} {}  {waits} for {}",
                     out.symbol("…"),
                     asked.step,
                     plain(&asked.name),
@@ -156,6 +162,14 @@ fn timeline(step: &Step, chars: usize, out: &mut Out) {
     detail("args", &answer.asked.args.to_string(), chars, out);
     if answer.error.is_none() && !answer.value.is_unit() {
         detail("value", &answer.value.to_string(), chars, out);
+    }
+    if let Some(from) = answer.from {
+        detail(
+            "kept",
+            &format!("the answer of step {from}, from before the script was edited"),
+            chars,
+            out,
+        );
     }
     if let Some(decision) = decision(&answer, step) {
         detail("gate", &decision, chars, out);
@@ -216,7 +230,9 @@ fn end(record: &RunRecord, recorded: &Recorded, app: &App, store: &dyn Store, ou
         String::new()
     };
     out.line(format!(
-        "{} effects{simulated}, cost ${:.4}",
-        record.effects, record.cost_usd
+        "{} effect{}{simulated}, cost ${:.4}",
+        record.effects,
+        if record.effects == 1 { "" } else { "s" },
+        record.cost_usd
     ));
 }

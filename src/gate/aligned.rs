@@ -404,7 +404,7 @@ fn unanswered_note(step: &Step) -> &'static str {
 }
 
 /// The time that a script was told by its clock.
-fn clock_reading(answer: &Answer) -> Option<i64> {
+pub(super) fn clock_reading(answer: &Answer) -> Option<i64> {
     if answer.asked.class != Class::Local {
         return None;
     }

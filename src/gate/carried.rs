@@ -13,6 +13,7 @@ use super::tape::{Tape, describe};
 use super::{Gate, How};
 use crate::effect::{Class, Effect, Failure};
 use crate::id::StepNo;
+use crate::journal::life::{Awaited, Suspended};
 use crate::journal::{Answer, Asked, CarryOver, Step};
 use crate::value::Value;
 
@@ -69,6 +70,7 @@ impl Carried {
             if self.over.again.contains(&number) || !self.still_holds(gate, tape, effect, how, &step) {
                 return Found::Anew;
             }
+            tape.wait_on(asked, &step);
             return kept(number, step, asked);
         }
         if asked.class != Class::Write {
@@ -109,6 +111,23 @@ impl Carried {
         match compute(gate, &gate.ground, tape.mode.realm(), now_ms, *closure) {
             Ok((_, tx)) => !tx.batch.is_empty(),
             Err(_) => true,
+        }
+    }
+}
+
+impl Tape {
+    /// The runs that `before` started are at work: they are waited for under the new number, and not started anew.
+    fn wait_on(&mut self, asked: &Asked, before: &Step) {
+        let (Some(suspended), Some(recorded)) = (&before.suspended, &mut self.recorded) else {
+            return;
+        };
+        let is_for_children = matches!(suspended.wake.awaited, Awaited::Children { .. });
+        let step = recorded.steps.entry(asked.step).or_default();
+        if is_for_children && before.answer.is_none() && step.suspended.is_none() {
+            step.suspended = Some(Suspended {
+                asked: asked.clone(),
+                ..suspended.clone()
+            });
         }
     }
 }

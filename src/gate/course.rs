@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Gate;
+use super::aligned::clock_reading;
 use super::carried::Carried;
 use super::matching::Sites;
 use super::observer::Observer;
@@ -81,6 +82,10 @@ impl Tape {
         tape.owned_since_ms = tape.begun_at_ms;
         tape.active_before_ms = recorded.active_ms;
         tape.epoch = recorded.epoch + 1;
+        // The clock may have been set back since it was read last.
+        let answers = recorded.steps.values().filter_map(|step| step.answer.as_ref());
+        let told_ms = answers.filter_map(clock_reading).max().unwrap_or(i64::MIN);
+        tape.now_ms = told_ms.max(tape.begun.at_ms + last_ms as i64);
         let at_ms = tape.begun_at_ms;
         if let Some(edit) = &how.edit {
             let entry = Edited {

@@ -10,7 +10,7 @@ use super::aligned::{Aligned, Given};
 use super::carried::Carried;
 use super::observer::{Notice, Observer};
 use super::stop::{Halt, Stop};
-use crate::effect::{Effect, Failure, RunMode};
+use crate::effect::{Class, Effect, Failure, RunMode};
 use crate::id::{RunId, StepNo};
 use crate::journal::{Answer, Asked, Begun, Entry, Owner, Recorded, Step, Writer, writer};
 use crate::store::{Batch, Durability, StoreError, keys};
@@ -62,7 +62,7 @@ pub struct Tape {
     /// When the lease is next renewed, in Unix milliseconds.
     pub(super) renew_at_ms: i64,
     /// The latest time given to the script: within a run the clock never goes back.
-    now_ms: i64,
+    pub(super) now_ms: i64,
     pub(super) tally: Tally,
     observer: Arc<dyn Observer>,
     /// Once set, every further effect is refused.
@@ -295,11 +295,12 @@ impl Tape {
             Beyond::Cancel if self.is_cleaning_up => Ok(()),
             Beyond::Cancel => Err(self.stop(Halt::Cancelled)),
             Beyond::Refuse => {
-                if let Some(suspended) = self.recorded_step(asked.step).and_then(|step| step.suspended.clone()) {
-                    return Err(self.stop(self.suspension(&suspended)));
-                }
+                // What was stopped while it waited does not wait any more.
                 if let Some(halt) = self.recorded.as_ref().and_then(Recorded::imposed_stop) {
                     return Err(self.stop(halt_again(halt)));
+                }
+                if let Some(suspended) = self.recorded_step(asked.step).and_then(|step| step.suspended.clone()) {
+                    return Err(self.stop(self.suspension(&suspended)));
                 }
                 let text = describe(asked);
                 Err(self.stop(Halt::NotRecorded {
@@ -331,7 +332,9 @@ impl Tape {
         let kept = writer::kept(&gate.ground, &answer);
         let kept = self.persist(kept)?;
         self.writer.append_answer(&kept);
-        if self.writer.is_due(self.elapsed_ms(gate)) {
+        // Lost, it would leave a write in doubt of which everything was known; what follows may take minutes.
+        let was_sent = answer.asked.class == Class::Write && answer.simulated.is_none();
+        if was_sent || self.writer.is_due(self.elapsed_ms(gate)) {
             self.persist_waiting(gate, Durability::Soon)?;
         }
         self.give(answer)

@@ -423,6 +423,28 @@ pub fn open_in(batch: &mut Batch, store: &dyn Store, ended: &RunRecord, opened_b
     Ok(())
 }
 
+/// Adds to `batch` a note in the incident of `run`, where there is one that can be read and has room.
+pub fn note_in(
+    batch: &mut Batch,
+    store: &dyn Store,
+    run: RunId,
+    (text, by, at_ms): (&str, &str, i64),
+) -> Result<(), StoreError> {
+    let noted = existing(store, run).and_then(|before| {
+        let Some(before) = before else { return Ok(None) };
+        let mut after = before.incident.clone();
+        after.note(text, by, at_ms)?;
+        Ok(Some((before, after)))
+    });
+    match noted {
+        Ok(Some((before, after))) => write_in(batch, Some(&before), &after),
+        Ok(None) => {}
+        Err(IncidentError::Store(error)) => return Err(error),
+        Err(error) => tracing::warn!(%run, %error, "the run's incident could not be written"),
+    }
+    Ok(())
+}
+
 /// The incident of `run`: its own, or else an open one that somebody has put it into.
 fn existing(store: &dyn Store, run: RunId) -> Result<Option<Stored>, IncidentError> {
     if let Some(own) = load(store, IncidentId::of_run(run))? {

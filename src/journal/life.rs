@@ -65,7 +65,12 @@ pub enum Awaited {
     /// A person's answer.
     Question { text: String },
     /// The end of other runs.
-    Children { runs: Vec<RunId> },
+    Children {
+        runs: Vec<RunId>,
+        /// The step and the generation that their ids come from: it stays when the wait gets another number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        born: Option<(StepNo, u32)>,
+    },
 }
 
 impl Awaited {
@@ -77,7 +82,7 @@ impl Awaited {
             Awaited::Poll { tries, .. } => format!("the next try of a poll, after {tries}"),
             Awaited::Event { name } => format!("the event {name:?}"),
             Awaited::Question { text } => format!("an answer to {text:?}"),
-            Awaited::Children { runs } => match runs.as_slice() {
+            Awaited::Children { runs, .. } => match runs.as_slice() {
                 [one] => format!("run {}", one.short()),
                 several => format!("{} runs", several.len()),
             },

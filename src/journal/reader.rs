@@ -7,7 +7,7 @@ use super::entry::{Answer, Asked, Attempt, Begun, Ended, Entry, Intent};
 use super::life::{Awaited, Cleanup, Resolved, Suspended};
 use super::row::{DecodeError, FORMAT, decode};
 use super::{JournalError, Outcome, Status};
-use crate::effect::{Class, Failure, RunMode};
+use crate::effect::{Class, Failure, Place, RunMode};
 use crate::id::{RunId, StepNo};
 use crate::store::tx::Ground;
 use crate::store::{KeyRange, keys};
@@ -83,16 +83,31 @@ impl Step {
         }
     }
 
+    /// Where it was asked for is a place of a script before the last one, whose lines say nothing of this one's.
+    fn without_place(mut self) -> Step {
+        let answered = self.answer.as_mut().map(|answer| &mut answer.asked);
+        let intended = self.intents.iter_mut().map(|intent| &mut intent.asked);
+        let waited = self.suspended.as_mut().map(|suspended| &mut suspended.asked);
+        for asked in answered.into_iter().chain(intended).chain(waited) {
+            asked.place = Place::default();
+        }
+        self
+    }
+
     /// What came of one attempt, if that is on record.
     pub fn attempt(&self, number: u32) -> Option<&Attempt> {
         self.attempts.iter().find(|attempt| attempt.attempt == number)
     }
 
-    /// Whether a write was done outside, as far as the record says.
+    /// Whether a write was done outside, or may have been, although somebody has settled for its error.
     pub fn has_landed(&self) -> bool {
         self.answer.as_ref().is_some_and(|answer| {
-            let said = answer.error.as_ref().map(|failure| failure.landed == Some(true));
-            answer.asked.class == Class::Write && answer.simulated.is_none() && !answer.in_doubt && said.unwrap_or(true)
+            let landed = match &answer.error {
+                None => true,
+                // Sent, and then an error that does not say: perhaps an answer that was too large to be kept.
+                Some(failure) => failure.landed.unwrap_or(!self.intents.is_empty()),
+            };
+            answer.asked.class == Class::Write && answer.simulated.is_none() && !answer.in_doubt && landed
         })
     }
 }
@@ -278,7 +293,7 @@ impl Recorded {
         steps.retain(|number, _| Some(*number) != failed && *number <= cleaned);
         let last = steps.keys().last().copied().unwrap_or(0);
         let left = self.carried.iter().flat_map(|carried| &carried.steps);
-        steps.extend(left.map(|(number, step)| (last + number, step.clone())));
+        steps.extend(left.map(|(number, step)| (last + number, step.clone().without_place())));
         steps
     }
 

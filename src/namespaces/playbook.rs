@@ -9,7 +9,7 @@ use super::options::Options;
 use crate::effect::{Declaration, Effect, Failure};
 use crate::gate::waiting::Watch;
 use crate::gate::{Birth, Look, Stop, Waiting};
-use crate::id::RunId;
+use crate::id::{RunId, StepNo};
 use crate::journal::{Awaited, Entry, Outcome, Recorded, RunRecord, Status, Wake, entry};
 use crate::script::{ContextExt, ScriptResult};
 use crate::store::{Precondition, keys};
@@ -165,7 +165,7 @@ struct Start {
 
 impl Waiting for Start {
     fn begin(&self, _: &mut Watch<'_>) -> Result<Wake, Stop> {
-        Ok(children(Vec::new()))
+        Ok(children(Vec::new(), None))
     }
 
     fn look(&self, _: &Wake, watch: &mut Watch<'_>) -> Result<Look, Stop> {
@@ -186,7 +186,7 @@ impl Waiting for WaitFor {
             let message = format!("run {} was not started by this one", self.child);
             return Err(Stop::Failed(Failure::new("NOT_A_CHILD", message)));
         }
-        Ok(children(vec![self.child]))
+        Ok(children(vec![self.child], None))
     }
 
     fn look(&self, wake: &Wake, watch: &mut Watch<'_>) -> Result<Look, Stop> {
@@ -206,12 +206,17 @@ struct Each {
 }
 
 impl Waiting for Each {
-    fn begin(&self, _: &mut Watch<'_>) -> Result<Wake, Stop> {
-        Ok(children(Vec::new()))
+    fn begin(&self, watch: &mut Watch<'_>) -> Result<Wake, Stop> {
+        Ok(children(Vec::new(), Some((watch.step, watch.generation))))
     }
 
-    fn look(&self, _: &Wake, watch: &mut Watch<'_>) -> Result<Look, Stop> {
-        let (run, step, generation) = (watch.begun.run, watch.step, watch.generation);
+    fn look(&self, wake: &Wake, watch: &mut Watch<'_>) -> Result<Look, Stop> {
+        let run = watch.begun.run;
+        let born = match wake.awaited {
+            Awaited::Children { born, .. } => born,
+            _ => None,
+        };
+        let (step, generation) = born.unwrap_or((watch.step, watch.generation));
         let (mut at_work, mut to_create) = (Vec::new(), Vec::new());
         let mut outcomes = Vec::new();
         let mut failed = None;
@@ -236,7 +241,7 @@ impl Waiting for Each {
             }
         }
         if !at_work.is_empty() {
-            return Ok(Look::NotYet(children(at_work)));
+            return Ok(Look::NotYet(children(at_work, Some((step, generation)))));
         }
         if let Some(failure) = failed {
             return Ok(Look::Come(Err(failure)));
@@ -250,10 +255,10 @@ impl Waiting for Each {
     }
 }
 
-fn children(runs: Vec<RunId>) -> Wake {
+fn children(runs: Vec<RunId>, born: Option<(StepNo, u32)>) -> Wake {
     Wake {
         at_ms: None,
-        awaited: Awaited::Children { runs },
+        awaited: Awaited::Children { runs, born },
     }
 }
 

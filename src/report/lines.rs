@@ -12,7 +12,7 @@ pub fn subject(answer: &Answer) -> String {
     if let (Some(collection), Some(id)) = (text("collection"), text("id")) {
         return format!("{collection}/{id}");
     }
-    const NAMING: [&str; 12] = [
+    const NAMING: [&str; 17] = [
         "path",
         "source",
         "name",
@@ -25,6 +25,11 @@ pub fn subject(answer: &Answer) -> String {
         "channel",
         "text",
         "note",
+        "question",
+        "playbook",
+        "run",
+        "for",
+        "every",
     ];
     let named = NAMING.into_iter().find_map(|name| args.get(name));
     match named {
@@ -50,6 +55,9 @@ pub fn gist(answer: &Answer) -> String {
 }
 
 fn gist_of_map(map: &Map) -> String {
+    if let (3, Some(Value::Text(answer)), Some(Value::Text(by))) = (map.len(), map.get("answer"), map.get("by")) {
+        return format!("{answer:?} by {by}");
+    }
     if map.contains_key("width") {
         return gist_of_media(map);
     }

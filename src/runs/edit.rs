@@ -51,10 +51,17 @@ pub fn preview(
 
 /// The writes that are out and would be touched, and of which nobody has said what is to become.
 pub fn undecided<'w>(whatif: &'w WhatIf, amendment: &Amendment) -> Vec<&'w Diff> {
+    undecided_with(whatif, amendment, &BTreeSet::new())
+}
+
+/// The same, with the steps that wrote through runs which they started: `below`.
+pub fn undecided_with<'w>(whatif: &'w WhatIf, amendment: &Amendment, below: &BTreeSet<StepNo>) -> Vec<&'w Diff> {
+    let wrote_below = |diff: &Diff| diff.old_step().is_some_and(|step| below.contains(&step));
     let decided = |step: StepNo| amendment.keep.contains(&step) || amendment.again.contains(&step);
     let steps = whatif.steps.iter();
     steps
-        .filter(|diff| diff.touches_what_is_out() && !diff.old_step().is_some_and(decided))
+        .filter(|diff| diff.touches_what_is_out() || (diff.is_difference() && wrote_below(diff)))
+        .filter(|diff| !diff.old_step().is_some_and(decided))
         .collect()
 }
 

@@ -69,12 +69,13 @@ pub struct StoreChange {
     pub after: Option<Value>,
 }
 
-/// Runs `script` on `stage`, whose gate stands on the overlay and on a world without a network.
+/// Runs `script` on `stage` as if `by` had started it, whose gate stands on the overlay and on a world without a network.
 pub fn plan(
     stage: &Stage<'_>,
     script: Arc<Script>,
     input: Value,
     mode: RunMode,
+    by: Option<String>,
     given: Given,
 ) -> Result<Plan, ResumeError> {
     let runner = stage.runner;
@@ -84,7 +85,7 @@ pub fn plan(
         input,
         mode: all_simulated(mode),
         trigger: "plan".to_owned(),
-        by: None,
+        by,
         retry_of: None,
         observer: seen.clone(),
     };

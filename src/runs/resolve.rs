@@ -1,16 +1,18 @@
 //! What people decide: what became of a write in doubt, that a run is to end, that it is to be done once more.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::library::Library;
-use super::resume::{Resume, ResumeError};
+use super::resume::{Resume, ResumeError, free};
 use super::runner::{Finished, Order, Runner};
 use crate::effect::Failure;
 use crate::gate::{Gate, Observer};
 use crate::id::{RunId, StepNo};
 use crate::journal::life::Resolved;
-use crate::journal::{Entry, Recorded, RunRecord, Status, Step, entry};
+use crate::journal::{Entry, JournalError, Recorded, RunRecord, Step, entry, incident};
 use crate::runs::recovery;
+use crate::store::tx::Ground;
 use crate::store::{Batch, Durability, Precondition, StoreError, keys};
 use crate::value::Value;
 
@@ -30,12 +32,8 @@ pub struct Decision {
 /// Writes a decision onto the journal of `run`, durably. The run goes on when it is resumed.
 pub fn resolve(gate: &Gate, run: RunId, decision: Decision) -> Result<(), ResumeError> {
     let store = &*gate.ground.store;
-    let record = RunRecord::get(store, run)?;
     let now_ms = gate.world.clock.unix_ms();
-    let is_held = |lease| gate.owner.is_held(lease, now_ms);
-    if record.status == Status::Running && record.lease.as_ref().is_some_and(is_held) {
-        return Err(ResumeError::Busy(run));
-    }
+    free(gate, run)?;
     let recorded = Recorded::load(&gate.ground, run)?;
     let refused = |code: &str, message: String| Err(ResumeError::Refused(Failure::new(code, message)));
     let step = decision.step;
@@ -58,19 +56,23 @@ pub fn resolve(gate: &Gate, run: RunId, decision: Decision) -> Result<(), Resume
             format!("the reason has {bytes} bytes; 1 to {REASON_BYTES_MAX} are allowed"),
         );
     }
+    let reason = gate.masks.mask_text(decision.reason);
+    let word = if decision.landed { "landed" } else { "did not land" };
+    let note = format!("step {step} {word}: {reason}");
     let elapsed_ms = u64::try_from(now_ms - recorded.begun.at_ms).unwrap_or(0);
     let entry = Entry::Resolved(Box::new(Resolved {
         step,
         landed: decision.landed,
         value: gate.masks.mask(decision.value),
-        reason: gate.masks.mask_text(decision.reason),
-        by: decision.by,
+        reason,
+        by: decision.by.clone(),
         at_ms: elapsed_ms.max(recorded.last_ms),
     }));
     let mut batch = Batch::new();
     let key = keys::journal(run, recorded.entries);
     batch.require(key.clone(), Precondition::Absent);
     batch.put(key, entry::encode(&[entry]));
+    incident::note_in(&mut batch, store, run, (&note, &decision.by, now_ms))?;
     match gate.ground.store.commit(batch, Durability::Now) {
         Ok(_) => Ok(()),
         Err(StoreError::Conflict { .. }) => Err(ResumeError::Busy(run)),
@@ -103,18 +105,41 @@ impl Runner {
 
     /// Cancels whatever of the runs that `parent` started is not over.
     pub fn cancel_children(&self, library: &Library, parent: RunId, how: &Resume) -> Result<(), ResumeError> {
+        let mut refused = Ok(());
         for child in recovery::children(&*self.gate.ground.store, parent)? {
             match self.cancel(library, child, how) {
                 Ok(_) | Err(ResumeError::Over { .. } | ResumeError::Busy(_)) => {}
-                Err(error) => return Err(error),
+                // One that cannot be ended leaves none of the others at work.
+                Err(error) => refused = refused.and(Err(error)),
             }
         }
-        Ok(())
+        refused
     }
 }
 
+/// The steps of `run` that started runs which have written, or may have; so have those which these started.
+pub fn wrote_through_children(ground: &Ground, run: RunId) -> Result<BTreeSet<StepNo>, JournalError> {
+    let mut steps = BTreeSet::new();
+    for child in recovery::children(&*ground.store, run)? {
+        let Some(parent) = RunRecord::get(&*ground.store, child)?.parent else {
+            continue;
+        };
+        if steps.contains(&parent.step) {
+            continue;
+        }
+        let recorded = Recorded::load(ground, child)?;
+        let past = recorded.past.iter().map(|(_, step)| step);
+        let mut done = recorded.steps.values().chain(past);
+        let wrote = done.any(|step| step.has_landed() || step.is_in_doubt());
+        if wrote || !wrote_through_children(ground, child)?.is_empty() {
+            steps.insert(parent.step);
+        }
+    }
+    Ok(steps)
+}
+
 /// A run to be done once more from its beginning: the same script, inputs and mode. Writes that landed, or may have,
-/// would be done twice; each must be named in `again`.
+/// would be done twice; each must be named in `again`, and so must the step that started a run which has written.
 pub fn retry(
     library: &Library,
     gate: &Gate,
@@ -138,7 +163,13 @@ pub fn retry(
     let unnamed = done
         .filter(|(number, step)| (step.has_landed() || step.is_in_doubt()) && !again.contains(number))
         .map(|(number, step)| format!("{number} ({})", step.asked().map_or("?", |asked| asked.name.as_str())));
-    let unnamed: Vec<String> = unnamed.collect();
+    let mut unnamed: Vec<String> = unnamed.collect();
+    for child in recovery::children(&*gate.ground.store, run)? {
+        let step = RunRecord::get(&*gate.ground.store, child)?.parent.map(|parent| parent.step);
+        if step.is_none_or(|step| !again.contains(&step)) && may_have_written(gate, child)? {
+            unnamed.push(format!("{} (run {})", step.unwrap_or(0), child.short()));
+        }
+    }
     if !unnamed.is_empty() {
         let message = format!(
             "run {} has written already, or may have: step {}; `--again STEP` names what may be done twice, \
@@ -158,4 +189,24 @@ pub fn retry(
         retry_of: Some(run),
         observer,
     })
+}
+
+/// Whether `run`, or one that it started, has written something, or may have, or may yet.
+fn may_have_written(gate: &Gate, run: RunId) -> Result<bool, ResumeError> {
+    let store = &*gate.ground.store;
+    if !RunRecord::get(store, run)?.status.is_over() {
+        return Ok(true);
+    }
+    let recorded = Recorded::load(&gate.ground, run)?;
+    let past = recorded.past.iter().map(|(_, step)| step);
+    let mut steps = recorded.steps.values().chain(past);
+    if steps.any(|step| step.has_landed() || step.is_in_doubt()) {
+        return Ok(true);
+    }
+    for child in recovery::children(store, run)? {
+        if may_have_written(gate, child)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -9,7 +9,7 @@ use super::library::{Library, LibraryError};
 use super::runner::{Finished, Runner};
 use super::whatif::sites;
 use crate::effect::Failure;
-use crate::gate::{Edit, Observer, Resumption, Tape};
+use crate::gate::{Edit, Gate, Observer, Resumption, Tape};
 use crate::id::{RunId, StepNo};
 use crate::journal::{JournalError, Recorded, RunRecord, Status};
 use crate::script::{API_VERSION, RunHandle, Script};
@@ -26,7 +26,7 @@ pub enum ResumeError {
     Store(#[from] StoreError),
     #[error("run {} is at work in another process", .0.short())]
     Busy(RunId),
-    #[error("run {} is {status}: there is nothing to go on with", .run.short())]
+    #[error("run {} is over ({status}): there is nothing to go on with", .run.short())]
     Over { run: RunId, status: Status },
     #[error(
         "nobody knows whether step {step} of run {} landed: decide it with `host resolve {} {step} --landed` or \
@@ -100,12 +100,7 @@ impl Runner {
     ) -> Result<RunHandle, ResumeError> {
         let gate = &self.gate;
         let store = &*gate.ground.store;
-        let record = RunRecord::get(store, run)?;
-        let now_ms = gate.world.clock.unix_ms();
-        let is_held = |lease| gate.owner.is_held(lease, now_ms);
-        if record.status == Status::Running && record.lease.as_ref().is_some_and(is_held) {
-            return Err(ResumeError::Busy(run));
-        }
+        let record = free(gate, run)?;
         let recorded = Recorded::load(&gate.ground, run)?;
         let how_on = Resumption {
             by: how.by.clone(),
@@ -129,6 +124,17 @@ impl Runner {
             tape.carry_over(sites.unwrap_or_default());
         }
         Ok(RunHandle::new(gate.clone(), tape))
+    }
+}
+
+/// The record of a run that nobody has at work.
+pub(super) fn free(gate: &Gate, run: RunId) -> Result<RunRecord, ResumeError> {
+    let record = RunRecord::get(&*gate.ground.store, run)?;
+    let now_ms = gate.world.clock.unix_ms();
+    let is_held = |lease| gate.owner.is_held(lease, now_ms);
+    match record.status {
+        Status::Running if record.lease.as_ref().is_some_and(is_held) => Err(ResumeError::Busy(run)),
+        _ => Ok(record),
     }
 }
 

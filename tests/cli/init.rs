@@ -6,7 +6,7 @@ use crate::project::{Project, keys};
 fn a_new_project_has_no_mistakes_and_its_lessons_run_as_it_is() {
     let project = Project::made();
     project.ok(&["check"]);
-    for playbook in ["learn/store", "learn/errors"] {
+    for playbook in ["learn/store", "learn/errors", "learn/incident"] {
         assert_eq!(project.json(&["run", playbook])["status"], "succeeded", "{playbook}");
     }
     let careless = project.host(&["run", "learn/errors", "--careless"]);
@@ -42,7 +42,7 @@ fn json_names_what_was_made_and_what_was_kept() {
     let made = project.json(&["init", "new"]);
     assert_eq!(keys(&made), ["folder", "kept", "made"]);
     assert_eq!(made["kept"], serde_json::json!([".gitignore"]));
-    assert_eq!(made["made"].as_array().map(Vec::len), Some(8));
+    assert_eq!(made["made"].as_array().map(Vec::len), Some(9));
     assert!(project.path("new/inbox/clip.mp4").is_file());
 }
 

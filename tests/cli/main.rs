@@ -4,12 +4,15 @@
     reason = "these tests start the binary and prepare folders for it"
 )]
 
+mod answer;
 mod backtest;
 mod bench;
+mod cancel;
 mod check;
 mod config;
 mod damage;
 mod demo;
+mod emit;
 mod functions;
 mod incident;
 mod init;
@@ -17,6 +20,10 @@ mod kv;
 mod plan;
 mod project;
 mod providers;
+mod resolve;
+mod resume;
+mod resume_with;
+mod retry;
 mod run;
 mod store;
 mod terminal;

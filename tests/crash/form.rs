@@ -13,6 +13,9 @@ use proptest::prelude::*;
 /// A row as the first version of the format has it: `encode(&known())`, written once and for all.
 const ROW_OF_VERSION_1: &[u8] = include_bytes!("../data/journal-v1.bin");
 
+/// The same by the second version.
+const ROW_OF_VERSION_2: &[u8] = include_bytes!("../data/journal-v2.bin");
+
 /// Entries in both formats.
 fn rows_of(entries: &[Entry]) -> [Vec<u8>; 2] {
     let mut packed = Packed::default();
@@ -145,8 +148,9 @@ fn known() -> Vec<Entry> {
 }
 
 #[test]
-fn a_row_written_by_the_first_version_means_what_it_meant() {
+fn rows_written_by_each_version_mean_what_they_meant() {
     assert_eq!(decode(ROW_OF_VERSION_1).expect("it is readable"), known());
+    assert_eq!(decode(ROW_OF_VERSION_2).expect("it is readable"), known());
 }
 
 #[test]
@@ -315,7 +319,8 @@ fn any_turn() -> impl Strategy<Value = Entry> {
         any::<String>().prop_map(|name| Awaited::Event { name }),
         any::<String>().prop_map(|text| Awaited::Question { text }),
         any::<[u8; 16]>().prop_map(|run| Awaited::Children {
-            runs: vec![RunId::from_bytes(run)]
+            runs: vec![RunId::from_bytes(run)],
+            born: None,
         }),
     ];
     let suspended = (any_asked(), awaited, any::<(Option<u64>, u64, u64)>()).prop_map(

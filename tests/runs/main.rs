@@ -2,5 +2,6 @@
 
 mod children;
 mod edit;
+mod many;
 mod resume;
 mod waits;

@@ -120,3 +120,47 @@ fn a_clean_up_follows_a_failure_and_sees_why() {
     let run = host.run("fn cleanup(end) { kv::put(\"cleaned\", 2); } 1");
     assert!(!run.journal().contains("cleaned"), "nothing failed");
 }
+
+#[test]
+fn time_does_not_go_back_in_a_run_whose_next_host_has_an_earlier_clock() {
+    struct Shifted(std::sync::Arc<host::testing::TestClock>, i64);
+    impl host::io::clock::Clock for Shifted {
+        fn unix_ms(&self) -> i64 {
+            self.0.unix_ms() + self.1
+        }
+        fn monotonic(&self) -> std::time::Duration {
+            self.0.monotonic()
+        }
+        fn sleep(&self, duration: std::time::Duration) {
+            self.0.sleep(duration);
+        }
+    }
+    let host = TestHost::default();
+    let run = host.start(r#"let a = time::now_ms(); let x = run::wait_event("go"); [a, time::now_ms()]"#);
+    let now_ms = host::io::clock::Clock::unix_ms(&*host.clock);
+    let emitted = host::journal::event::emit(
+        &host.ground,
+        host::store::Realm::Dry,
+        "go",
+        &Value::Unit,
+        now_ms,
+        host::store::Durability::Now,
+    );
+    assert_eq!(emitted.expect("taken"), [run.id()]);
+    let mut runner = host.runner();
+    let mut gate = std::sync::Arc::into_inner(runner.gate).expect("nobody else has it");
+    gate.world.clock = std::sync::Arc::new(Shifted(host.clock.clone(), -86_400_000));
+    runner.gate = std::sync::Arc::new(gate);
+    let how = host::runs::Resume {
+        by: "test".to_owned(),
+        observer: std::sync::Arc::new(Silent),
+    };
+    let finished = runner.resume(&host.library(), run.id(), &how).expect("it goes on");
+    let told = finished
+        .outcome
+        .value
+        .as_list()
+        .map(<[Value]>::to_vec)
+        .expect("two times");
+    assert!(told[1].as_int() >= told[0].as_int(), "{told:?}");
+}

@@ -1,18 +1,20 @@
 //! One scenario from its first life to rest: processes are started, die where the scenario says, and are started again.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use host::id::RunId;
 use host::io::clock::Clock as _;
-use host::journal::Outcome;
-use host::runs::{Finished, Library, Runner};
+use host::journal::{Outcome, Status};
+use host::runs::{Finished, Library, Runner, recovery};
 
 use crate::check;
 use crate::clock::SimClock;
 use crate::disk::Disk;
+use crate::hands;
 use crate::net::Net;
 use crate::people::{self, Deeds};
 use crate::plant::Plant;
@@ -108,10 +110,19 @@ fn pause(world: &World, jumps: bool) {
 pub struct Life {
     seed: u64,
     pub library: Arc<Library>,
-    told: Arc<Mutex<Told>>,
+    pub told: Arc<Mutex<Told>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Runs that have a thread, and whether they were said to be ready meanwhile.
-    active: Mutex<BTreeMap<RunId, bool>>,
+    /// Runs that have a thread.
+    active: Mutex<BTreeMap<RunId, Active>>,
+}
+
+/// A run at work.
+#[derive(Default)]
+struct Active {
+    /// It was said to be ready meanwhile.
+    again: bool,
+    /// Cancels it.
+    flag: Option<Arc<AtomicBool>>,
 }
 
 fn live(world: &Arc<World>, scenario: &Scenario, life: u32, told: &Arc<Mutex<Told>>) {
@@ -125,7 +136,12 @@ fn live(world: &Arc<World>, scenario: &Scenario, life: u32, told: &Arc<Mutex<Tol
     });
     let (ready, later) = product::unfinished(&handle).unwrap_or_default();
     let known = product::names(&handle);
+    let mut left = Vec::new();
     for run in ready {
+        if scenario.hands > 0 && handle.alive().is_some_and(|mut state| state.rng.hits(300)) {
+            left.push(run);
+            continue;
+        }
         life.clone().take_up(&handle, run, false);
     }
     for (run, until_ms) in later {
@@ -146,6 +162,11 @@ fn live(world: &Arc<World>, scenario: &Scenario, life: u32, told: &Arc<Mutex<Tol
     let (this, times, jumps) = (life.clone(), scenario.people, scenario.jumps);
     let people = handle.spawn(move |handle| people::look_in(&this, &handle, times, jumps));
     life.threads.lock().expect("no thread panics with it").push(people);
+    if scenario.hands > 0 {
+        let (this, scenario) = (life.clone(), scenario.clone());
+        let hands = handle.spawn(move |handle| hands::look_in(&this, &handle, &scenario, left));
+        life.threads.lock().expect("no thread panics with it").push(hands);
+    }
     handle.leave();
     loop {
         let thread = life.threads.lock().expect("no thread panics with it").pop();
@@ -163,19 +184,19 @@ impl Life {
 
     /// Goes on with `run` on a thread of its own, unless it has one.
     pub fn take_up(self: Arc<Life>, handle: &Handle, run: RunId, by_hand: bool) {
-        let mut active = self.active.lock().expect("no thread panics with it");
-        if let Some(again) = active.get_mut(&run) {
-            *again = true;
+        if !self.claim(run) {
             return;
         }
-        active.insert(run, false);
-        drop(active);
         let this = self.clone();
         let thread = handle.spawn(move |handle| {
             let runner = product::runner(&handle, &this.library, this.chance(&handle));
             let mut by_hand = by_hand;
             loop {
-                let finished = product::resume(&runner, &this.library, run, std::mem::take(&mut by_hand));
+                let by_hand = std::mem::take(&mut by_hand);
+                let finished = product::take_over(&runner, &this.library, run, by_hand).and_then(|(begun, script)| {
+                    this.watch(run, begun.stop_flag());
+                    Ok(runner.finish(&begun, &script)?)
+                });
                 handle.note(|| match &finished {
                     Ok(finished) => format!("{} rests as {}", tail(run), finished.record.status.code()),
                     Err(error) => format!("{} does not go on: {error}", tail(run)),
@@ -183,18 +204,60 @@ impl Life {
                 if let Ok(finished) = finished {
                     this.clone().at_rest(&handle, &runner, finished);
                 }
-                let mut active = this.active.lock().expect("no thread panics with it");
-                if active.remove(&run) != Some(true) || handle.is_dead() {
+                if !this.release(run) || handle.is_dead() || !this.claim(run) {
                     break;
                 }
-                active.insert(run, false);
             }
         });
         self.threads.lock().expect("no thread panics with it").push(thread);
     }
 
+    /// Has `run` for the caller alone; one that is at work is noted to be looked at again.
+    pub fn claim(&self, run: RunId) -> bool {
+        let mut active = self.active.lock().expect("no thread panics with it");
+        if let Some(at_work) = active.get_mut(&run) {
+            at_work.again = true;
+            return false;
+        }
+        active.insert(run, Active::default());
+        true
+    }
+
+    /// Whether it has to be looked at again.
+    pub fn release(&self, run: RunId) -> bool {
+        let mut active = self.active.lock().expect("no thread panics with it");
+        active.remove(&run).is_some_and(|at_work| at_work.again)
+    }
+
+    /// `flag` cancels `run`, which the caller has.
+    pub fn watch(&self, run: RunId, flag: Arc<AtomicBool>) {
+        let mut active = self.active.lock().expect("no thread panics with it");
+        if let Some(at_work) = active.get_mut(&run) {
+            at_work.flag = Some(flag);
+        }
+    }
+
+    /// The runs at work that can be stopped.
+    pub fn at_work(&self) -> Vec<(RunId, Arc<AtomicBool>)> {
+        let active = self.active.lock().expect("no thread panics with it");
+        let flags = active.iter();
+        flags
+            .filter_map(|(run, at_work)| Some((*run, at_work.flag.clone()?)))
+            .collect()
+    }
+
+    /// Hands a cancellation down, as the conductor does.
+    fn cancel_children(&self, runner: &Runner, run: RunId) {
+        let children = recovery::children(&*runner.gate.ground.store, run).unwrap_or_default();
+        for (_, flag) in self.at_work().iter().filter(|(run, _)| children.contains(run)) {
+            flag.store(true, Ordering::Relaxed);
+        }
+        // One that is in doubt is left to whoever decides.
+        drop(runner.cancel_children(&self.library, run, &product::by_hand()));
+    }
+
     /// A run is at rest: whoever waits for it is told, and whatever it made ready goes on.
-    fn at_rest(self: Arc<Life>, handle: &Handle, runner: &Runner, finished: Finished) {
+    pub fn at_rest(self: Arc<Life>, handle: &Handle, runner: &Runner, finished: Finished) {
         let run = finished.record.run;
         let status = finished.outcome.status;
         if handle
@@ -206,6 +269,9 @@ impl Life {
         let mut told = self.told.lock().expect("no thread panics with it");
         told.insert(run, finished.outcome);
         drop(told);
+        if status == Status::Cancelled {
+            self.cancel_children(runner, run);
+        }
         for ready in runner.gate.ready.take(Duration::ZERO, || true) {
             self.clone().take_up(handle, ready, false);
         }

@@ -8,6 +8,7 @@
 mod check;
 mod clock;
 mod disk;
+mod hands;
 mod life;
 mod net;
 mod people;
@@ -23,6 +24,7 @@ use std::process::Command;
 use host::id::ContentHash;
 
 use crate::life::{Played, play};
+use crate::people::Hands;
 use crate::plant::Plant;
 use crate::scenario::Scenario;
 use crate::world::{Crash, Keep};
@@ -53,9 +55,10 @@ fn expect_none(played: &Played, scenario: &Scenario) {
     }
     let last = played.trace.len().saturating_sub(200);
     panic!(
-        "seed {seed}: {what}\nplay it again with HOST_SIM_SEED={seed} cargo test --test sim one_seed -- --nocapture\n\
+        "seed {seed}: {what}\nplay it again with {hands}HOST_SIM_SEED={seed} cargo test --test sim one_seed -- --nocapture\n\
          {scenario:#?}\n… the end of its trace:\n{trace}",
         seed = scenario.seed,
+        hands = if scenario.hands > 0 { "HOST_SIM_HANDS=1 " } else { "" },
         what = played.violations.join("; "),
         trace = played.trace[last..].join("\n"),
     );
@@ -64,7 +67,10 @@ fn expect_none(played: &Played, scenario: &Scenario) {
 #[test]
 fn one_seed() {
     if let Some(seed) = number("HOST_SIM_SEED") {
-        let scenario = Scenario::random(seed);
+        let scenario = match std::env::var("HOST_SIM_HANDS") {
+            Ok(_) => Scenario::with_hands(seed),
+            Err(_) => Scenario::random(seed),
+        };
         let played = play(&scenario, None);
         println!("{scenario:#?}\n{}", played.trace_text());
         println!("trace {}", ContentHash::of(played.trace_text().as_bytes()));
@@ -97,6 +103,42 @@ fn nothing_is_lost_and_nothing_lands_twice_whatever_a_seed_brings() {
     // Otherwise the world would not be rich enough to prove anything.
     let enough = count as usize / 10;
     assert!(decisions as usize > enough && answers > enough / 2 && landed > 10 * enough);
+}
+
+#[test]
+fn people_who_cancel_retry_and_edit_make_nothing_land_twice_that_they_did_not_name() {
+    let count = number("HOST_SIM_SEEDS").unwrap_or(if is_soak() { SEEDS_SOAK } else { SEEDS });
+    let first = number("HOST_SIM_FIRST").unwrap_or(0);
+    let mut sum = Hands::default();
+    for seed in first..first + count {
+        let scenario = Scenario::with_hands(seed);
+        let played = play(&scenario, None);
+        expect_none(&played, &scenario);
+        let hands = played.deeds.hands;
+        sum.stopped += hands.stopped;
+        sum.cancelled += hands.cancelled;
+        sum.retried += hands.retried;
+        sum.not_retried += hands.not_retried;
+        sum.edited += hands.edited;
+        sum.not_edited += hands.not_edited;
+        sum.halted += hands.halted;
+        sum.named_again += hands.named_again;
+        sum.kept += hands.kept;
+    }
+    println!("{count} seeds: {sum:?}");
+    let all = [
+        sum.stopped,
+        sum.cancelled,
+        sum.retried,
+        sum.not_retried,
+        sum.halted,
+        sum.named_again,
+        sum.kept,
+    ];
+    assert!(
+        all.iter().all(|times| *times > count / 50) && sum.edited > count / 2,
+        "{sum:?}"
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Who decides looks at the provider, and says what is true there; nobody decides while a request is still under way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,28 @@ pub struct Deeds {
     pub events: i64,
     pub answers: BTreeMap<(RunId, StepNo), String>,
     pub decisions: u64,
+    /// Runs that somebody cancelled, retried or edited.
+    pub handled: BTreeSet<RunId>,
+    /// Of each run that was done once more: the writes that might be done a second time.
+    pub retries: BTreeMap<RunId, BTreeSet<String>>,
+    pub hands: Hands,
+}
+
+/// What came of what people asked for, and how often.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hands {
+    pub stopped: u64,
+    pub cancelled: u64,
+    pub retried: u64,
+    /// Refused, since a write landed or may have.
+    pub not_retried: u64,
+    pub edited: u64,
+    /// Refused, since a write is in doubt or the run is at work.
+    pub not_edited: u64,
+    /// An edited script was halted at a write that landed.
+    pub halted: u64,
+    pub named_again: u64,
+    pub kept: u64,
 }
 
 /// Looks in `times`, if the life lasts.

@@ -21,7 +21,7 @@ use host::journal::{JournalError, Owner, Recorded, RunRecord};
 use host::runs::resume::{Resume, ResumeError};
 use host::runs::{Finished, Library, Order, Replayed, Runner, recovery, replay};
 use host::script::source::Text;
-use host::script::{Language, Script, ScriptLimits};
+use host::script::{Language, RunHandle, Script, ScriptLimits};
 use host::store::StoreError;
 use host::store::documents::Indexes;
 use host::store::tx::Ground;
@@ -107,11 +107,11 @@ pub fn runner(handle: &Handle, library: &Arc<Library>, chance: u64) -> Runner {
     }
 }
 
-fn script(wanted: &Wanted) -> Arc<Script> {
+pub fn script(text: &str) -> Arc<Script> {
     let find = |module: &str| Err(format!("there is no module {module:?}"));
-    let text = Text::new("sim.rhai", wanted.script.as_str());
-    let script = Script::compile(&language(), "sim", text, &find);
-    Arc::new(script.unwrap_or_else(|diagnosis| panic!("{}: {}\n{}", diagnosis.code, diagnosis.message, wanted.script)))
+    let source = Text::new("sim.rhai", text);
+    let script = Script::compile(&language(), "sim", source, &find);
+    Arc::new(script.unwrap_or_else(|diagnosis| panic!("{}: {}\n{}", diagnosis.code, diagnosis.message, text)))
 }
 
 fn mode() -> RunMode {
@@ -127,7 +127,7 @@ fn mode() -> RunMode {
 /// Begins a run and carries it until it is at rest, as `host run` does.
 pub fn start(runner: &Runner, wanted: &Wanted) -> Result<Finished, StoreError> {
     runner.run(&Order {
-        script: script(wanted),
+        script: script(&wanted.script),
         input: Value::from([("name", Value::from(wanted.name.as_str()))]),
         mode: mode(),
         trigger: wanted.name.clone(),
@@ -137,17 +137,26 @@ pub fn start(runner: &Runner, wanted: &Wanted) -> Result<Finished, StoreError> {
     })
 }
 
-/// Goes on with `run`. Only for a person is one reopened that is over.
-pub fn resume(runner: &Runner, library: &Library, run: RunId, by_hand: bool) -> Result<Finished, ResumeError> {
+/// Takes `run` over. Only for a person is one reopened that is over.
+pub fn take_over(
+    runner: &Runner,
+    library: &Library,
+    run: RunId,
+    by_person: bool,
+) -> Result<(RunHandle, Arc<Script>), ResumeError> {
     let status = RunRecord::get(&*runner.gate.ground.store, run)?.status;
-    if status.is_over() && !by_hand {
+    if status.is_over() && !by_person {
         return Err(ResumeError::Over { run, status });
     }
-    let how = Resume {
+    runner.take_over(library, run, &by_hand())
+}
+
+/// Nobody watches.
+pub fn by_hand() -> Resume {
+    Resume {
         by: "the simulation".to_owned(),
         observer: Arc::new(Silent),
-    };
-    runner.resume(library, run, &how)
+    }
 }
 
 /// A run and when it goes on, in Unix milliseconds.

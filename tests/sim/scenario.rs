@@ -10,6 +10,8 @@ pub struct Wanted {
     /// Names the run, and begins the labels of its writes.
     pub name: String,
     pub script: String,
+    /// The script in pieces that stand for themselves, for whoever edits it.
+    pub parts: Vec<String>,
     /// The life in which it is asked for first.
     pub from_life: u32,
 }
@@ -25,6 +27,8 @@ pub struct Scenario {
     pub jumps: bool,
     /// How often people look in during a life.
     pub people: u32,
+    /// How often somebody cancels, retries or edits during a life.
+    pub hands: u32,
 }
 
 impl Scenario {
@@ -33,14 +37,18 @@ impl Scenario {
         let mut rng = Rng::new(seed ^ 0x5CE9_A210);
         let runs = rng.between(1, 4);
         let lives = rng.below(4);
-        let wanted = (0..runs).map(|number| Wanted {
-            name: format!("r{number}"),
-            script: script(&mut rng),
-            from_life: if rng.hits(800) {
-                1
-            } else {
-                rng.between(1, lives + 1) as u32
-            },
+        let wanted = (0..runs).map(|number| {
+            let parts = parts(&mut rng);
+            Wanted {
+                name: format!("r{number}"),
+                script: whole(&parts),
+                parts,
+                from_life: if rng.hits(800) {
+                    1
+                } else {
+                    rng.between(1, lives + 1) as u32
+                },
+            }
         });
         let wanted: Vec<_> = wanted.collect();
         let crash = |rng: &mut Rng| Crash {
@@ -57,7 +65,27 @@ impl Scenario {
             crashes: (0..lives).map(|_| crash(&mut rng)).collect(),
             jumps: rng.hits(300),
             people: 12,
+            hands: 0,
         }
+    }
+
+    /// The same, with people who cancel, retry and edit; most playbooks clean up behind themselves.
+    pub fn with_hands(seed: u64) -> Scenario {
+        let mut scenario = Scenario::random(seed);
+        let mut rng = Rng::new(seed ^ 0x4A2D_5EED);
+        for wanted in &mut scenario.wanted {
+            if rng.hits(150) {
+                let at = rng.below(wanted.parts.len() as u64 + 1) as usize;
+                wanted.parts.insert(at, "throw \"it is broken\";\n".to_owned());
+            }
+            if rng.hits(700) {
+                let writes = rng.hits(500);
+                wanted.parts.insert(0, cleanup(&wanted.name, writes));
+            }
+            wanted.script = whole(&wanted.parts);
+        }
+        scenario.hands = rng.between(2, 10) as u32;
+        scenario
     }
 
     /// Small, for every crash point in turn: each of `kinds` written to once by one run.
@@ -73,12 +101,14 @@ impl Scenario {
             wanted: vec![Wanted {
                 name: "r0".to_owned(),
                 script,
+                parts: Vec::new(),
                 from_life: 1,
             }],
             unkindness: Unkindness { net, stall: 0 },
             crashes: Vec::new(),
             jumps: false,
             people: 2,
+            hands: 0,
         }
     }
 }
@@ -103,12 +133,53 @@ fn write(kind: &Kind, number: usize, catches: bool) -> String {
     }
 }
 
+/// What is done after a run that did not succeed.
+fn cleanup(name: &str, writes: bool) -> String {
+    let write = match writes {
+        true => format!("keyed::post(\"/posts\", #{{ text: \"{name}-cleanup-keyed\" }});"),
+        false => String::new(),
+    };
+    format!("fn cleanup(end) {{ kv::increment(\"cleaned\"); {write} kv::put(\"ended\", end.status); }}\n")
+}
+
+/// A script of `parts`.
+pub fn whole(parts: &[String]) -> String {
+    let parts = parts.concat();
+    format!("let run = input.name;\n{parts}kv::increment(`${{run}}/end`); `end of ${{run}}`")
+}
+
+/// `parts` as somebody edits them: something is left out, moved, changed or new. `edit` makes new labels.
+pub fn edited(parts: &[String], edit: u64, rng: &mut Rng) -> Vec<String> {
+    let mut parts = parts.to_vec();
+    parts.retain(|part| !part.starts_with("throw"));
+    for _ in 0..rng.between(0, 2) {
+        let count = parts.len() as u64;
+        let at = rng.below(count) as usize;
+        match rng.below(5) {
+            _ if parts.is_empty() => {}
+            0 => drop(parts.remove(at)),
+            1 => {
+                let other = rng.below(count) as usize;
+                parts.swap(at, other);
+            }
+            2 => parts.insert(at, write(rng.pick(&KINDS), 50 + edit as usize, rng.hits(500))),
+            _ => {
+                parts[at] = parts[at].replacen("let label = `${run}-", &format!("let label = `${{run}}-e{edit}."), 1);
+            }
+        }
+    }
+    if rng.hits(150) {
+        parts.push("throw \"it is still broken\";\n".to_owned());
+    }
+    parts
+}
+
 /// Up to six steps by chance.
-fn script(rng: &mut Rng) -> String {
-    let mut script = "let run = input.name;\n".to_owned();
+fn parts(rng: &mut Rng) -> Vec<String> {
+    let mut parts = Vec::new();
     for number in 0..rng.between(1, 6) as usize {
         let n = number;
-        script += &match rng.below(19) {
+        let mut part = match rng.below(19) {
             0 | 1 => local(n, true),
             2 => format!("store::put(\"things\", `${{run}}-{n}`, #{{ at: time::now_ms(), by: random::int(1, 9) }});\n"),
             3 => LARGE.to_owned(),
@@ -120,10 +191,11 @@ fn script(rng: &mut Rng) -> String {
             _ => write(rng.pick(&KINDS), n, rng.hits(500)),
         };
         if rng.hits(300) {
-            script += &local(number + 100, rng.hits(500));
+            part += &local(number + 100, rng.hits(500));
         }
+        parts.push(part);
     }
-    script + "kv::increment(`${run}/end`); `end of ${run}`"
+    parts
 }
 
 /// A value that lies in a file of its own.

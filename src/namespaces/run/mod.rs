@@ -28,6 +28,9 @@ static WAIT_EVENT: Declaration = Declaration::local("run.wait_event");
 static ASK: Declaration = Declaration::local("run.ask");
 static POLL: Declaration = Declaration::local("run.poll");
 
+/// How often one poll may try: each leaves something on the journal.
+const POLL_TRIES_MAX: u64 = 20_000;
+
 /// The shortest pause of a poll.
 const POLL_EVERY_MIN_MS: u64 = 1_000;
 
@@ -180,7 +183,8 @@ mod functions {
     /// - `every`: the pause between two tries, at least `"1s"`.
     /// - `timeout`: how long to try.
     ///
-    /// Errors: `POLL_TIMEOUT`, `POLL_WRITES`, `DURATION_INVALID`, and whatever `attempt` throws.
+    /// Errors: `POLL_TIMEOUT`, `POLL_WRITES`, `POLL_TOO_OFTEN` beyond 20,000 tries, `DURATION_INVALID`, and whatever
+    /// `attempt` throws.
     ///
     /// ```rhai
     /// let clip = run::poll("30s", "20m", || {
@@ -194,9 +198,21 @@ mod functions {
             every_ms: ctx.check(length_ms(every))?.max(POLL_EVERY_MIN_MS),
             timeout_ms: ctx.check(length_ms(timeout))?,
         };
+        ctx.check(check_pace(pace))?;
         let effect = Effect::new(&POLL, [("every", every.into()), ("timeout", timeout.into())]);
         ctx.poll(effect, pace, &attempt)
     }
+}
+
+fn check_pace(pace: Pace) -> Result<(), Failure> {
+    let tries = pace.timeout_ms / pace.every_ms;
+    if tries > POLL_TRIES_MAX {
+        let message = format!(
+            "it would be tried {tries} times, and at most {POLL_TRIES_MAX} are allowed; try less often, or wait for an event"
+        );
+        return Err(Failure::new("POLL_TOO_OFTEN", message));
+    }
+    Ok(())
 }
 
 fn length_ms(text: &str) -> Result<u64, Failure> {

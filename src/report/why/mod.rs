@@ -20,7 +20,7 @@ pub use next::Next;
 
 use super::summary::{error_json, record_json};
 use crate::effect::Failure;
-use crate::journal::{Recorded, RunRecord, Status};
+use crate::journal::{Recorded, RunRecord, Status, Step};
 use crate::value::Value;
 
 /// Lines of a provider's own words that are kept.
@@ -72,7 +72,10 @@ fn headline(record: &RunRecord, recorded: &Recorded, title: Option<&str>) -> Str
         Status::Succeeded => "succeeded",
         Status::Failed => "failed",
         Status::Cancelled => "was cancelled",
-        Status::NeedsAttention => "did not finish: a person must decide",
+        Status::NeedsAttention if recorded.steps.values().any(Step::is_in_doubt) => {
+            "did not finish: a person must decide"
+        }
+        Status::NeedsAttention => "did not finish, and can go on: it is decided",
         Status::Running => "has not ended",
         Status::Queued => "has not begun",
         Status::Suspended => "is waiting",

@@ -1,7 +1,11 @@
 //! The commands that help from here.
 
 use super::deeds::Deeds;
+use crate::id::RunId;
 use crate::journal::{Awaited, Recorded, RunRecord, Status};
+
+/// Runs that a waiting one is said to wait for.
+const CHILDREN_NAMED_MAX: usize = 3;
 
 /// A command to type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +72,8 @@ pub(super) fn commands(record: &RunRecord, recorded: &Recorded, deeds: &Deeds) -
         ],
         Status::Suspended => {
             let waits = record.waits.as_ref().and_then(|waits| recorded.steps.get(&waits.step));
-            let wakes = waits.and_then(|step| wakes(&run, &step.suspended.as_ref()?.wake.awaited));
+            let awaited = waits.and_then(|step| Some(&step.suspended.as_ref()?.wake.awaited));
+            let wakes = awaited.map(|awaited| wakes(&run, awaited)).unwrap_or_default();
             let stop = next("stop", format!("host cancel {run}"), "if it is not to go on");
             wakes.into_iter().chain([show, stop]).collect()
         }
@@ -139,11 +144,22 @@ pub(super) fn commands(record: &RunRecord, recorded: &Recorded, deeds: &Deeds) -
 }
 
 /// What brings a suspended run what it waits for, when a person can.
-fn wakes(run: &str, awaited: &Awaited) -> Option<Next> {
+fn wakes(run: &str, awaited: &Awaited) -> Vec<Next> {
     match awaited {
-        Awaited::Question { .. } => Some(next("answer", format!("host answer {run} \"…\""), "")),
-        Awaited::Event { name } => Some(next("then", format!("host emit {name}"), "when it has happened")),
-        Awaited::Time | Awaited::Attempt { .. } | Awaited::Poll { .. } | Awaited::Children { .. } => None,
+        Awaited::Question { .. } => vec![next("answer", format!("host answer {run} \"…\""), "")],
+        Awaited::Event { name } => vec![next("then", format!("host emit {name}"), "when it has happened")],
+        Awaited::Children { runs } => {
+            let children = runs.iter().take(CHILDREN_NAMED_MAX);
+            let why = |child: &RunId| {
+                next(
+                    "ask",
+                    format!("host why {}", child.short()),
+                    "what it does, or waits for",
+                )
+            };
+            children.map(why).collect()
+        }
+        Awaited::Time | Awaited::Attempt { .. } | Awaited::Poll { .. } => Vec::new(),
     }
 }
 

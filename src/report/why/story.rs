@@ -110,6 +110,18 @@ fn needs_attention(record: &RunRecord, recorded: &Recorded) -> Vec<String> {
     sentences.extend(tries(recorded, step));
     let asked_ms = step.answer.as_ref().map_or(0, |answer| answer.took_ms);
     let who = error.failure.provider.as_deref().unwrap_or("the provider");
+    if let Some(resolved) = step.resolved.as_ref().filter(|_| !step.is_in_doubt()) {
+        let landed = if resolved.landed {
+            "it landed"
+        } else {
+            "it did not land"
+        };
+        sentences.push(format!(
+            "{} has decided that {landed}: {}.",
+            resolved.by, resolved.reason
+        ));
+        return sentences;
+    }
     sentences.push(if asked_ms > 1000 {
         format!(
             "After {} {who} could still not tell whether it had done it, so it is in doubt, and was not sent again.",
