@@ -133,8 +133,12 @@ impl Conductor {
         started: &mut BTreeMap<RunId, Started<()>>,
     ) {
         if started.len() >= 2 * THREADS_MAX {
-            let over = started.extract_if(.., |run, _| !now.active.contains_key(run));
-            over.for_each(|(_, job)| drop(job.wait()));
+            let (stay, over) = std::mem::take(started)
+                .into_iter()
+                .partition(|(run, _)| now.active.contains_key(run));
+            *started = stay;
+            let over: BTreeMap<RunId, Started<()>> = over;
+            over.into_values().for_each(|job| drop(job.wait()));
         }
         let run = task.run();
         let (conductor, shared) = (self.clone(), state.clone());

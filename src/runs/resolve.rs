@@ -165,7 +165,9 @@ pub fn retry(
         .map(|(number, step)| format!("{number} ({})", step.asked().map_or("?", |asked| asked.name.as_str())));
     let mut unnamed: Vec<String> = unnamed.collect();
     for child in recovery::children(&*gate.ground.store, run)? {
-        let step = RunRecord::get(&*gate.ground.store, child)?.parent.map(|parent| parent.step);
+        let step = RunRecord::get(&*gate.ground.store, child)?
+            .parent
+            .map(|parent| parent.step);
         if step.is_none_or(|step| !again.contains(&step)) && may_have_written(gate, child)? {
             unnamed.push(format!("{} (run {})", step.unwrap_or(0), child.short()));
         }

@@ -210,7 +210,7 @@ fn run_until_killed(app: &App, folder: &str, args: &Args, out: &mut Out) -> Resu
 /// Begins a run, and leaves it after `step` as a host does that is killed there: nothing is written of an end.
 fn run_to(runner: &Runner, script: &Arc<Script>, step: u32) -> Result<(), CliError> {
     let stop = Arc::new(StopAfter {
-        step: step.into(),
+        step,
         flag: OnceLock::new(),
     });
     let order = Order {
@@ -226,9 +226,7 @@ fn run_to(runner: &Runner, script: &Arc<Script>, step: u32) -> Result<(), CliErr
     stop.flag.get_or_init(|| run.stop_flag());
     let outcome = runner.execute(&run, script);
     match outcome.error {
-        Some(error) if run.tape().step() < StepNo::from(step) => {
-            Err(CliError::new(error.failure.code, error.failure.message, OTHER))
-        }
+        Some(error) if run.tape().step() < step => Err(CliError::new(error.failure.code, error.failure.message, OTHER)),
         _ => Ok(()),
     }
 }

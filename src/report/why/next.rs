@@ -148,7 +148,7 @@ fn wakes(run: &str, awaited: &Awaited) -> Vec<Next> {
     match awaited {
         Awaited::Question { .. } => vec![next("answer", format!("host answer {run} \"…\""), "")],
         Awaited::Event { name } => vec![next("then", format!("host emit {name}"), "when it has happened")],
-        Awaited::Children { runs } => {
+        Awaited::Children { runs, .. } => {
             let children = runs.iter().take(CHILDREN_NAMED_MAX);
             let why = |child: &RunId| {
                 next(
