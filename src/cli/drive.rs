@@ -34,7 +34,7 @@ pub fn drive(app: &App, runner: &Runner, tasks: Vec<Task>, watched: Option<RunId
         tracing::warn!(%error, "Ctrl-C will end host at once");
     }
     let (shown, clock) = (screen.clone(), app.clock.clone());
-    let conductor = Conductor {
+    let conductor = Arc::new(Conductor {
         runner: runner.clone(),
         library: app.library.clone(),
         by: app
@@ -64,7 +64,7 @@ pub fn drive(app: &App, runner: &Runner, tasks: Vec<Task>, watched: Option<RunId
             }
         }),
         stop,
-    };
+    });
     conductor.drive(tasks)
 }
 

@@ -5,15 +5,19 @@
 //! outside, is left as it is, on disk.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::library::Library;
+use super::pool::{self, Started};
 use super::recovery;
 use super::resume::{Resume, ResumeError};
 use super::runner::{Finished, Runner};
+use crate::effect::Failure;
 use crate::gate::Observer;
+use crate::gate::panic::words_of;
 use crate::id::RunId;
 use crate::journal::{RunRecord, Status};
 use crate::script::{RunHandle, Script};
@@ -47,6 +51,15 @@ pub enum Task {
     Resume(RunId),
 }
 
+impl Task {
+    fn run(&self) -> RunId {
+        match self {
+            Task::Begun(handle, _) => handle.tape().run,
+            Task::Resume(run) => *run,
+        }
+    }
+}
+
 /// What came of it.
 #[derive(Default)]
 pub struct Driven {
@@ -71,45 +84,79 @@ struct State {
 
 impl Conductor {
     /// Drives `tasks`, and whatever comes of them, until nothing moves any more.
-    pub fn drive(&self, tasks: impl IntoIterator<Item = Task>) -> Driven {
+    pub fn drive(self: &Arc<Self>, tasks: impl IntoIterator<Item = Task>) -> Driven {
         let queue: VecDeque<Task> = tasks.into_iter().collect();
         let named = |task: &Task| match task {
             Task::Begun(..) => None,
             Task::Resume(run) => Some(*run),
         };
-        let state = Mutex::new(State {
+        let state = Arc::new(Mutex::new(State {
             named: queue.iter().filter_map(named).collect(),
             queue,
             ..State::default()
-        });
+        }));
         let clock = &self.runner.gate.world.clock;
-        std::thread::scope(|scope| {
-            loop {
-                let stopping = self.stop.load(Ordering::Relaxed);
-                let mut now = lock(&state);
-                self.take_ready(&mut now, stopping);
-                while now.active.len() < THREADS_MAX
-                    && let Some(task) = now.queue.pop_front()
-                {
-                    if self.begin(&mut now, &task) {
-                        let state = &state;
-                        scope.spawn(move || self.carry(task, state));
-                    }
-                }
-                let at_work = !now.active.is_empty();
-                let next_ms = now.timers.first().map(|(at_ms, _)| *at_ms);
-                drop(now);
-                let left = next_ms.map(|at_ms| Duration::from_millis((at_ms - clock.unix_ms()).max(0) as u64));
-                match left {
-                    // Told at once when something moves; the rest only sees flags.
-                    _ if at_work => self.wait_for_change(&state, left),
-                    Some(left) if left <= self.patience && !stopping => clock.sleep(left.min(self.slice())),
-                    _ => break,
+        let mut started = BTreeMap::new();
+        loop {
+            let stopping = self.stop.load(Ordering::Relaxed);
+            let mut now = lock(&state);
+            self.take_ready(&mut now, stopping);
+            while now.active.len() < THREADS_MAX
+                && let Some(task) = now.queue.pop_front()
+            {
+                if self.begin(&mut now, &task) {
+                    self.start(task, &mut now, &state, &mut started);
                 }
             }
-        });
-        let state = state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        state.driven
+            let at_work = !now.active.is_empty();
+            let next_ms = now.timers.first().map(|(at_ms, _)| *at_ms);
+            drop(now);
+            let left = next_ms.map(|at_ms| Duration::from_millis((at_ms - clock.unix_ms()).max(0) as u64));
+            match left {
+                // Told at once when something moves; the rest only sees flags.
+                _ if at_work => self.wait_for_change(&state, left),
+                Some(left) if left <= self.patience && !stopping => clock.sleep(left.min(self.slice())),
+                _ => break,
+            }
+        }
+        // They still hold the store for a moment, which the caller may want to close.
+        started.into_values().for_each(|job| drop(job.wait()));
+        std::mem::take(&mut lock(&state).driven)
+    }
+
+    /// Gives `task` a thread that can lend its stack to the script.
+    fn start(
+        self: &Arc<Self>,
+        task: Task,
+        now: &mut State,
+        state: &Arc<Mutex<State>>,
+        started: &mut BTreeMap<RunId, Started<()>>,
+    ) {
+        if started.len() >= 2 * THREADS_MAX {
+            let (stay, over) = std::mem::take(started)
+                .into_iter()
+                .partition(|(run, _)| now.active.contains_key(run));
+            *started = stay;
+            let over: BTreeMap<RunId, Started<()>> = over;
+            over.into_values().for_each(|job| drop(job.wait()));
+        }
+        let run = task.run();
+        let (conductor, shared) = (self.clone(), state.clone());
+        let job = move || {
+            let carried = catch_unwind(AssertUnwindSafe(|| conductor.carry(task, &shared)));
+            if let Err(panic) = carried {
+                lock(&shared).lose(run, Failure::new("PANIC", words_of(&*panic)));
+                conductor.runner.gate.ready.stir();
+            }
+        };
+        match pool::start(self.runner.language.limits.stack_bytes(), job) {
+            Ok(job) => {
+                if let Some(before) = started.insert(run, job) {
+                    drop(before.wait());
+                }
+            }
+            Err(lost) => now.lose(run, Failure::new(lost.code(), lost.to_string())),
+        }
     }
 
     /// A clock that does not wait is not kept waiting in pieces.
@@ -235,6 +282,12 @@ impl State {
         } else {
             self.queue.push_back(Task::Resume(run));
         }
+    }
+
+    /// Notes that nothing came of a task.
+    fn lose(&mut self, run: RunId, failure: Failure) {
+        self.active.remove(&run);
+        self.at_rest(run, Err(ResumeError::Refused(failure)), true);
     }
 
     fn at_rest(&mut self, run: RunId, finished: Result<Finished, ResumeError>, is_named: bool) {

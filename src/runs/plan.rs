@@ -98,7 +98,7 @@ pub fn plan(
     let run = handle.tape().run;
     let others: Arc<Mutex<BTreeMap<RunId, Arc<Seen>>>> = Arc::default();
     let (own, watched) = (seen.clone(), others.clone());
-    let conductor = Conductor {
+    let conductor = Arc::new(Conductor {
         runner: runner.clone(),
         library: stage.library.clone(),
         by: "plan".to_owned(),
@@ -110,7 +110,7 @@ pub fn plan(
         patience: Duration::MAX,
         on_wait: answering(runner.clone(), given.answers),
         stop: Arc::default(),
-    };
+    });
     let mut driven = conductor.drive([Task::Begun(handle, order.script.clone())]);
     if let Some(error) = driven.failed.remove(&run) {
         return Err(error);

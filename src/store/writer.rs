@@ -2,8 +2,7 @@
 //!
 //! A generation goes as soon as somebody waits for one of its commits, or the oldest is about to be 100 ms old, or they
 //! are many. Meanwhile others gather in the next; that is the group commit. Who waits and finds no other on the way
-//! takes the generation himself, because handing it to another thread and back takes as long as a fast disk does;
-//! for all others a thread does it.
+//! takes the generation himself, without handing it to another thread and back; for all others a thread does it.
 //!
 //! *Invariant:* one generation at a time is on its way: `flushing` is set and cleared under the lock, and only who sets
 //! it writes. Whoever waits is answered, whatever happens. After a failure of the storage redb takes no more; then this

@@ -224,7 +224,7 @@ impl TestHost {
 
     fn drive_on(&self, runner: Runner, tasks: impl IntoIterator<Item = Task>) -> Driven {
         let observer = self.observer.clone();
-        let conductor = Conductor {
+        let conductor = Arc::new(Conductor {
             library: self.library(),
             runner,
             by: "test".to_owned(),
@@ -232,7 +232,7 @@ impl TestHost {
             patience: std::time::Duration::MAX,
             on_wait: Box::new(|_| ()),
             stop: Arc::default(),
-        };
+        });
         conductor.drive(tasks)
     }
 

@@ -86,7 +86,7 @@ pub fn perform(app: &App, args: Args, out: &mut Out) -> Result<(), CliError> {
     let runner = app.runner()?;
     let opened = since_begun();
     let unfinished = recovery::unfinished(&runner.gate.ground)?;
-    let conductor = Conductor {
+    let conductor = Arc::new(Conductor {
         runner: runner.clone(),
         library: app.library.clone(),
         by: "bench".to_owned(),
@@ -94,7 +94,7 @@ pub fn perform(app: &App, args: Args, out: &mut Out) -> Result<(), CliError> {
         patience: Duration::ZERO,
         on_wait: Box::new(|_| ()),
         stop: Arc::default(),
-    };
+    });
     let commits_before = runner.gate.ground.store.stats().durable_commits;
     let driven = conductor.drive(unfinished.iter().map(|run| Task::Resume(*run)));
     let took = since_begun();
@@ -210,7 +210,7 @@ fn run_until_killed(app: &App, folder: &str, args: &Args, out: &mut Out) -> Resu
 /// Begins a run, and leaves it after `step` as a host does that is killed there: nothing is written of an end.
 fn run_to(runner: &Runner, script: &Arc<Script>, step: u32) -> Result<(), CliError> {
     let stop = Arc::new(StopAfter {
-        step: step,
+        step,
         flag: OnceLock::new(),
     });
     let order = Order {
@@ -226,9 +226,7 @@ fn run_to(runner: &Runner, script: &Arc<Script>, step: u32) -> Result<(), CliErr
     stop.flag.get_or_init(|| run.stop_flag());
     let outcome = runner.execute(&run, script);
     match outcome.error {
-        Some(error) if run.tape().step() < StepNo::from(step) => {
-            Err(CliError::new(error.failure.code, error.failure.message, OTHER))
-        }
+        Some(error) if run.tape().step() < step => Err(CliError::new(error.failure.code, error.failure.message, OTHER)),
         _ => Ok(()),
     }
 }
