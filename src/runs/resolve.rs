@@ -96,11 +96,12 @@ impl Runner {
                 status: record.status,
             });
         }
+        // First those below: a host that is stopped in between leaves a run that can be cancelled again.
+        let below = self.cancel_children(library, run, how);
         let (handle, script) = self.take_over(library, run, how)?;
         handle.tape().cancel_beyond_record();
         let finished = self.finish(&handle, &script)?;
-        self.cancel_children(library, run, how)?;
-        Ok(finished)
+        below.map(|()| finished)
     }
 
     /// Cancels whatever of the runs that `parent` started is not over.
