@@ -12,7 +12,6 @@ use crate::journal::{Recorded, RunRecord, Status};
 use crate::report::summary::record_json;
 use crate::runs::diff::Diff;
 use crate::runs::edit::{self, Amendment};
-use crate::runs::resolve::wrote_through_children;
 use crate::runs::{Driven, Resume, ResumeError, Runner, Task, recovery};
 
 #[derive(clap::Args)]
@@ -113,10 +112,10 @@ fn edited(prefix: &str, file: &str, args: &Args, app: &App, runner: &Runner, out
     };
     let preview = edit::preview(runner, &app.library, &recorded, &amendment, &options)?;
     if !out.json {
-        super::whatif::show(&preview, file, false, out);
+        super::whatif::show(&preview.whatif, file, false, out);
         out.line("");
     }
-    let undecided = edit::undecided_with(&preview, &amendment, &wrote_through_children(&runner.gate.ground, run)?);
+    let undecided = preview.undecided(&amendment);
     if !undecided.is_empty() {
         let named = |diff: &&Diff| format!("step {} ({})", diff.old_step().unwrap_or(0), diff.asked().name);
         let named: Vec<String> = undecided.iter().map(named).collect();

@@ -223,9 +223,9 @@ impl Aligned {
 
     /// Time and store of the record come as far as `step`.
     fn reach(&mut self, step: StepNo) {
-        let begun_ms = self.recorded.begun.at_ms;
+        let begun = &self.recorded.begun;
         if let Some(answer) = self.recorded.steps.get(&step).and_then(|step| step.answer.as_ref()) {
-            self.clock.reach(begun_ms.saturating_add(answer.at_ms as i64));
+            self.clock.reach(begun.unix_ms(answer.at_ms));
         }
         while let Some(next) = self.past.writes.first_entry().filter(|next| *next.key() < step) {
             let (written_at, write) = next.remove_entry();
@@ -234,7 +234,7 @@ impl Aligned {
                 .steps
                 .get(&written_at)
                 .and_then(|step| step.answer.as_ref());
-            let now_ms = begun_ms + at_ms.map_or(0, |answer| answer.at_ms as i64);
+            let now_ms = begun.unix_ms(at_ms.map_or(0, |answer| answer.at_ms));
             let mut tx = Tx::new(&self.past.then, self.recorded.begun.mode.realm(), now_ms);
             // What the record shows only in part may not be there to be changed.
             if write(&mut tx).is_ok() && self.past.then.store.commit(tx.batch, Durability::Soon).is_err() {

@@ -73,13 +73,13 @@ impl Carried {
             tape.wait_on(asked, &step);
             return kept(number, step, asked);
         }
-        if asked.class != Class::Write {
-            return Found::Anew;
-        }
-        // The same function with other arguments.
-        let out = |step: &Step| step.has_landed() || step.is_in_doubt();
-        let mut out = self.over.steps.iter().filter(|(_, step)| out(step));
-        let changed = out.find(|(_, step)| step.asked().is_some_and(|before| before.name == asked.name));
+        // The same function with other arguments: a write that is out, or whatever somebody has decided on.
+        let decided = |number: &StepNo| self.over.keep.contains(number) || self.over.again.contains(number);
+        let is_out = |step: &Step| asked.class == Class::Write && (step.has_landed() || step.is_in_doubt());
+        let mut left = self.over.steps.iter();
+        let changed = left.find(|(number, step)| {
+            (decided(number) || is_out(step)) && step.asked().is_some_and(|before| before.name == asked.name)
+        });
         let Some((&number, step)) = changed else {
             return Found::Anew;
         };

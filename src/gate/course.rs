@@ -85,7 +85,7 @@ impl Tape {
         // The clock may have been set back since it was read last.
         let answers = recorded.steps.values().filter_map(|step| step.answer.as_ref());
         let told_ms = answers.filter_map(clock_reading).max().unwrap_or(i64::MIN);
-        tape.now_ms = told_ms.max(tape.begun.at_ms + last_ms as i64);
+        tape.now_ms = told_ms.max(tape.begun.unix_ms(last_ms));
         let at_ms = tape.begun_at_ms;
         if let Some(edit) = &how.edit {
             let entry = Edited {
@@ -204,7 +204,7 @@ impl Tape {
     pub(super) fn suspension(&self, suspended: &Suspended) -> Halt {
         Halt::Suspended(Waits {
             step: suspended.asked.step,
-            until_ms: suspended.wake.at_ms.map(|at_ms| self.begun.at_ms + at_ms as i64),
+            until_ms: suspended.wake.at_ms.map(|at_ms| self.begun.unix_ms(at_ms)),
             what: suspended.wake.awaited.in_words(),
         })
     }
@@ -216,7 +216,7 @@ impl Tape {
             unreachable!("it was made one line above")
         };
         // Woken to be told that it is over, if nothing else comes.
-        let deadline = self.deadline_ms.map(|at_ms| self.begun.at_ms + at_ms as i64);
+        let deadline = self.deadline_ms.map(|at_ms| self.begun.unix_ms(at_ms));
         waits.until_ms = waits.until_ms.into_iter().chain(deadline).min();
         let mut batch = change;
         if let Some(until_ms) = waits.until_ms {
@@ -306,7 +306,7 @@ impl Tape {
             ended.file = Some(gate.ground.content.put(&ended.value.to_bytes())?);
             ended.value = Value::Unit;
         }
-        let ended_ms = Some(self.begun.at_ms + ended.at_ms as i64);
+        let ended_ms = Some(self.begun.unix_ms(ended.at_ms));
         let record = self.record(outcome.status, outcome.error.clone(), ended_ms);
         let opened_by = match record.status {
             Status::NeedsAttention => Some(OpenedBy::InDoubt),

@@ -56,7 +56,12 @@ impl History {
             first_ms: first_intent_ms.or(first_attempt_ms),
             doubt: in_doubt.and_then(|attempt| Some((intent_of(attempt)?.clone(), attempt.error.clone()))),
             perhaps_landed: step.attempts.iter().any(|attempt| attempt.perhaps_landed),
-            not_before_ms: last_attempt.map_or(0, |attempt| attempt.at_ms + attempt.took_ms + attempt.wait_ms),
+            not_before_ms: last_attempt.map_or(0, |attempt| {
+                attempt
+                    .at_ms
+                    .saturating_add(attempt.took_ms)
+                    .saturating_add(attempt.wait_ms)
+            }),
             cut_off,
         }
     }

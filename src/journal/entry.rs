@@ -78,6 +78,13 @@ pub struct Begun {
     pub by: Option<String>,
 }
 
+impl Begun {
+    /// The moment `at_ms` of the run, in Unix milliseconds.
+    pub fn unix_ms(&self, at_ms: u64) -> i64 {
+        self.at_ms.saturating_add(i64::try_from(at_ms).unwrap_or(i64::MAX))
+    }
+}
+
 /// Where a run was started by another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parent {

@@ -4,9 +4,12 @@
 //! order, and also one that came between its beginning and its wait. Whoever waits and whoever emits both write the
 //! name's head row, each on the condition that it has not moved: so no event comes unseen between a look and a wait.
 
+use std::ops::Bound;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::{JournalError, RunRecord, Status};
 use crate::id::RunId;
 use crate::store::keys::{self, Place, Space};
 use crate::store::tx::Ground;
@@ -22,8 +25,8 @@ pub const DATA_BYTES_MAX: usize = 64 * 1024;
 /// Events of one name that are kept.
 const KEPT_MAX: u64 = 1000;
 
-/// Runs that one event wakes.
-const WAITERS_MAX: usize = 10_000;
+/// Rows read at a time.
+const ROWS_AT_ONCE: usize = 1024;
 
 const CONFLICTS_MAX: u32 = 10_000;
 
@@ -119,7 +122,7 @@ pub fn emit(
         if let Some(old) = head.next.checked_sub(KEPT_MAX) {
             batch.delete(event_key(realm, name, old));
         }
-        let waiting = waiting(ground, realm, name)?;
+        let waiting = waiting(ground, realm, name, &mut batch)?;
         for run in &waiting {
             batch.put(keys::wake(0, *run), Vec::new());
         }
@@ -131,21 +134,31 @@ pub fn emit(
     }
 }
 
-fn waiting(ground: &Ground, realm: Realm, name: &str) -> Result<Vec<RunId>, StoreError> {
-    let prefix = keys::named(Space::Waiter, &[&realm.to_string(), name]);
-    let (low, high) = keys::prefix_range(prefix);
-    let rows = ground.store.scan((low, high), WAITERS_MAX, false)?;
+/// The runs that wait for `name`. Runs that succeeded left their rows behind: `batch` takes them away.
+fn waiting(ground: &Ground, realm: Realm, name: &str, batch: &mut Batch) -> Result<Vec<RunId>, StoreError> {
+    let (mut low, high) = keys::prefix_range(keys::named(Space::Waiter, &[&realm.to_string(), name]));
     let mut runs = Vec::new();
-    for (key, row) in &rows {
-        let Some(Place::Named { names, .. }) = keys::parse(key) else {
-            continue;
-        };
-        let waiter: Waiter = read_row(row)?;
-        if let (true, Some(Ok(run))) = (waiter.waits, names.last().map(|name| name.parse())) {
-            runs.push(run);
+    loop {
+        let rows = ground.store.scan((low, high.clone()), ROWS_AT_ONCE, false)?;
+        for (key, row) in &rows {
+            let Some(Place::Named { names, .. }) = keys::parse(key) else {
+                continue;
+            };
+            let Some(Ok(run)) = names.last().map(|name| name.parse::<RunId>()) else {
+                continue;
+            };
+            match RunRecord::get(&*ground.store, run).map(|record| record.status) {
+                Ok(Status::Suspended) if read_row::<Waiter>(row)?.waits => runs.push(run),
+                Ok(Status::Succeeded) | Err(JournalError::NoSuchRun(_)) => batch.delete(key.clone()),
+                // One that failed may go on, and must know then how far it had come.
+                _ => {}
+            }
+        }
+        match rows.last() {
+            Some((key, _)) if rows.len() == ROWS_AT_ONCE => low = Bound::Excluded(key.clone()),
+            _ => return Ok(runs),
         }
     }
-    Ok(runs)
 }
 
 fn write(row: &impl Serialize) -> Vec<u8> {

@@ -205,11 +205,11 @@ impl Recorded {
                 self.steps.entry(intent.asked.step).or_default().intents.push(intent);
             }
             Entry::Attempt(attempt) => {
-                self.saw(attempt.at_ms + attempt.took_ms);
+                self.saw(attempt.at_ms.saturating_add(attempt.took_ms));
                 self.steps.entry(attempt.step).or_default().attempts.push(attempt);
             }
             Entry::Answer(answer) => {
-                self.saw(answer.at_ms + answer.took_ms);
+                self.saw(answer.at_ms.saturating_add(answer.took_ms));
                 if let (Some(from), Some(carried)) = (answer.from, &mut self.carried) {
                     carried.steps.remove(&from);
                 }
@@ -231,7 +231,7 @@ impl Recorded {
                 let number = suspended.asked.step;
                 if matches!(suspended.wake.awaited, Awaited::Poll { .. }) {
                     // Only the last try of a poll is kept.
-                    self.steps.split_off(&(number + 1));
+                    self.steps.split_off(&number.saturating_add(1));
                 }
                 self.steps.entry(number).or_default().suspended = Some(*suspended);
             }
@@ -277,7 +277,7 @@ impl Recorded {
     /// Takes the run's end back, and makes void what came of `step`, what came after it, and the clean-up.
     pub fn reopen(&mut self, step: Option<StepNo>) {
         self.ended = None;
-        let cleaned = self.cleanup.take().map(|cleanup| cleanup.after_step + 1);
+        let cleaned = self.cleanup.take().map(|cleanup| cleanup.after_step.saturating_add(1));
         if let Some(first) = step.into_iter().chain(cleaned).min() {
             self.void_from(first);
         }
@@ -294,7 +294,7 @@ impl Recorded {
         steps.retain(|number, step| (Some(*number) != failed || step.has_landed()) && *number <= cleaned);
         let last = steps.keys().last().copied().unwrap_or(0);
         let left = self.carried.iter().flat_map(|carried| &carried.steps);
-        steps.extend(left.map(|(number, step)| (last + number, step.clone().without_place())));
+        steps.extend(left.map(|(number, step)| (last.saturating_add(*number), step.clone().without_place())));
         steps
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::diff::Diff;
 use super::library::{Library, unknown_versions};
+use super::resolve::wrote_through_children;
 use super::resume::{Resume, ResumeError};
 use super::runner::Runner;
 use super::whatif::{self, Options, WhatIf, WhatIfError};
@@ -15,7 +16,7 @@ use crate::effect::Failure;
 use crate::gate::Edit;
 use crate::id::{RunId, StepNo};
 use crate::journal::life::Edited;
-use crate::journal::{Recorded, Status};
+use crate::journal::{Awaited, Recorded, Status, Step};
 use crate::script::{API_VERSION, RunHandle, Script};
 use crate::value::Map;
 
@@ -24,10 +25,17 @@ pub struct Amendment {
     pub script: Arc<Script>,
     /// Inputs in place of the recorded ones.
     pub input: Map,
-    /// Landed writes whose outcome is kept, although the script asks for something else, or for nothing.
+    /// Steps that have written, whose outcome is kept although the script asks for something else, or for nothing.
     pub keep: BTreeSet<StepNo>,
-    /// Landed writes that are done once more.
+    /// Steps that have written and are done once more.
     pub again: BTreeSet<StepNo>,
+}
+
+/// What an amendment would make of a run.
+pub struct Preview {
+    pub whatif: WhatIf,
+    /// Steps that have written through the runs which they started.
+    wrote_below: BTreeSet<StepNo>,
 }
 
 /// What `amendment` would make of the run, every door shut.
@@ -37,32 +45,47 @@ pub fn preview(
     recorded: &Recorded,
     amendment: &Amendment,
     options: &Options,
-) -> Result<WhatIf, WhatIfError> {
+) -> Result<Preview, WhatIfError> {
     let whole = Recorded {
         steps: recorded.keepable(),
         ..recorded.clone()
     };
+    let started = wrote_through_children(&runner.gate.ground, recorded.begun.run)?;
+    let numbers = whole.steps.iter();
+    let wrote_below = numbers
+        .filter(|(number, step)| started.contains(&started_at(**number, step)))
+        .map(|(number, _)| *number)
+        .collect();
     let options = Options {
         input: amendment.input.clone(),
         ..options.clone()
     };
-    whatif::whatif(library, &runner.gate.shut(), whole, &amendment.script, &options)
+    let whatif = whatif::whatif(library, &runner.gate.shut(), whole, &amendment.script, &options)?;
+    Ok(Preview { whatif, wrote_below })
 }
 
-/// The writes that are out and would be touched, and of which nobody has said what is to become.
-pub fn undecided<'w>(whatif: &'w WhatIf, amendment: &Amendment) -> Vec<&'w Diff> {
-    undecided_with(whatif, amendment, &BTreeSet::new())
+/// The number under which a step started runs: an edit may have given it another since.
+fn started_at(number: StepNo, step: &Step) -> StepNo {
+    let awaited = step.suspended.as_ref().map(|suspended| &suspended.wake.awaited);
+    match awaited {
+        Some(Awaited::Children {
+            born: Some((born, _)), ..
+        }) => *born,
+        _ => step.answer.as_ref().and_then(|answer| answer.from).unwrap_or(number),
+    }
 }
 
-/// The same, with the steps that wrote through runs which they started: `below`.
-pub fn undecided_with<'w>(whatif: &'w WhatIf, amendment: &Amendment, below: &BTreeSet<StepNo>) -> Vec<&'w Diff> {
-    let wrote_below = |diff: &Diff| diff.old_step().is_some_and(|step| below.contains(&step));
-    let decided = |step: StepNo| amendment.keep.contains(&step) || amendment.again.contains(&step);
-    let steps = whatif.steps.iter();
-    steps
-        .filter(|diff| diff.touches_what_is_out() || (diff.is_difference() && wrote_below(diff)))
-        .filter(|diff| !diff.old_step().is_some_and(decided))
-        .collect()
+impl Preview {
+    /// The writes that are out and would be touched, and of which nobody has said what is to become.
+    pub fn undecided(&self, amendment: &Amendment) -> Vec<&Diff> {
+        let decided = |step: &StepNo| amendment.keep.contains(step) || amendment.again.contains(step);
+        let wrote_below = |diff: &Diff| diff.old_step().is_some_and(|step| self.wrote_below.contains(&step));
+        let steps = self.whatif.steps.iter();
+        steps
+            .filter(|diff| diff.touches_what_is_out() || (diff.is_difference() && wrote_below(diff)))
+            .filter(|diff| !diff.old_step().is_some_and(|step| decided(&step)))
+            .collect()
+    }
 }
 
 impl Runner {

@@ -118,21 +118,20 @@ impl Runner {
     }
 }
 
-/// The steps of `run` that started runs which have written, or may have; so have those which these started.
+/// The steps of `run`, as they were numbered then, that started runs which have written something, or may have, or may
+/// yet; so have those which these started.
 pub fn wrote_through_children(ground: &Ground, run: RunId) -> Result<BTreeSet<StepNo>, JournalError> {
     let mut steps = BTreeSet::new();
     for child in recovery::children(&*ground.store, run)? {
-        let Some(parent) = RunRecord::get(&*ground.store, child)?.parent else {
+        let record = RunRecord::get(&*ground.store, child)?;
+        let Some(parent) = record.parent.filter(|parent| !steps.contains(&parent.step)) else {
             continue;
         };
-        if steps.contains(&parent.step) {
-            continue;
-        }
         let recorded = Recorded::load(ground, child)?;
         let past = recorded.past.iter().map(|(_, step)| step);
         let mut done = recorded.steps.values().chain(past);
         let wrote = done.any(|step| step.has_landed() || step.is_in_doubt());
-        if wrote || !wrote_through_children(ground, child)?.is_empty() {
+        if !record.status.is_over() || wrote || !wrote_through_children(ground, child)?.is_empty() {
             steps.insert(parent.step);
         }
     }
@@ -161,18 +160,14 @@ pub fn retry(
     let recorded = Recorded::load(&gate.ground, run)?;
     let past = recorded.past.iter().map(|(number, step)| (number, step));
     let done = recorded.steps.iter().chain(past);
-    let unnamed = done
-        .filter(|(number, step)| (step.has_landed() || step.is_in_doubt()) && !again.contains(number))
-        .map(|(number, step)| format!("{number} ({})", step.asked().map_or("?", |asked| asked.name.as_str())));
-    let mut unnamed: Vec<String> = unnamed.collect();
-    for child in recovery::children(&*gate.ground.store, run)? {
-        let step = RunRecord::get(&*gate.ground.store, child)?
-            .parent
-            .map(|parent| parent.step);
-        if step.is_none_or(|step| !again.contains(&step)) && may_have_written(gate, child)? {
-            unnamed.push(format!("{} (run {})", step.unwrap_or(0), child.short()));
-        }
-    }
+    let below = wrote_through_children(&gate.ground, run)?;
+    let mut unnamed: Vec<String> = done
+        .filter(|(number, step)| step.has_landed() || step.is_in_doubt() || below.contains(number))
+        .filter(|(number, _)| !again.contains(number))
+        .map(|(number, step)| format!("{number} ({})", step.asked().map_or("?", |asked| asked.name.as_str())))
+        .collect();
+    unnamed.sort();
+    unnamed.dedup();
     if !unnamed.is_empty() {
         let message = format!(
             "run {} has written already, or may have: step {}; `--again STEP` names what may be done twice, \
@@ -192,24 +187,4 @@ pub fn retry(
         retry_of: Some(run),
         observer,
     })
-}
-
-/// Whether `run`, or one that it started, has written something, or may have, or may yet.
-fn may_have_written(gate: &Gate, run: RunId) -> Result<bool, ResumeError> {
-    let store = &*gate.ground.store;
-    if !RunRecord::get(store, run)?.status.is_over() {
-        return Ok(true);
-    }
-    let recorded = Recorded::load(&gate.ground, run)?;
-    let past = recorded.past.iter().map(|(_, step)| step);
-    let mut steps = recorded.steps.values().chain(past);
-    if steps.any(|step| step.has_landed() || step.is_in_doubt()) {
-        return Ok(true);
-    }
-    for child in recovery::children(store, run)? {
-        if may_have_written(gate, child)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

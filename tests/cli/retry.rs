@@ -54,7 +54,7 @@ fn what_a_run_below_has_written_counts_as_well() {
     let parent = run(&project, "parent");
     let refused = project.host(&["retry", &parent]);
     assert_eq!(refused.code, 2, "{refused:?}");
-    assert!(refused.stderr.contains("step 1 (run "), "{refused:?}");
+    assert!(refused.stderr.contains("step 1 (playbook.start)"), "{refused:?}");
     assert_eq!(stub.count("POST", "/posts"), 1);
     project.host(&["retry", &parent, "--again", "1"]);
     assert_eq!(stub.count("POST", "/posts"), 2);

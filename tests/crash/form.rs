@@ -6,7 +6,9 @@ use host::effect::{Class, Failure, Place, ProviderMode, RunMode};
 use host::id::{ContentHash, RunId};
 use host::journal::entry::{DecodeError, Ended, decode, encode};
 use host::journal::row::{PLAIN, PRESSED, Packed};
-use host::journal::{Answer, Asked, Attempt, Awaited, Begun, Entry, Intent, Parent, RunError, Status, Wake, life};
+use host::journal::{
+    Answer, Asked, Attempt, Awaited, Begun, Entry, Intent, Parent, Recorded, RunError, Status, Wake, life,
+};
 use host::value::{Map, VALUE_DEPTH_MAX, Value, check_depth};
 use proptest::prelude::*;
 
@@ -522,6 +524,19 @@ proptest! {
             if let Ok(entries) = decode(&bytes) {
                 prop_assert!(entries.is_empty(), "chance wrote {:?}", entries);
             }
+        }
+    }
+
+    /// Whoever forged a bundle chose the order and the numbers.
+    #[test]
+    fn entries_in_any_order_are_a_record_or_refused(entries in proptest::collection::vec(any_entry(), 1..12)) {
+        let run = RunId::from_bytes([1; 16]);
+        let first = entries.iter().find(|entry| matches!(entry, Entry::Begun(_))).cloned();
+        let others = entries.into_iter().filter(|entry| !matches!(entry, Entry::Begun(_)));
+        let entries = first.into_iter().chain(others).collect();
+        if let Ok(recorded) = Recorded::from_entries(run, entries) {
+            recorded.keepable();
+            recorded.waiting();
         }
     }
 }

@@ -182,3 +182,36 @@ fn a_deadline_counts_waits_and_a_timeout_does_not() {
     let run = host.run(&(header("timeout") + r#"run::sleep("2h"); 1"#));
     assert_eq!(run.value(), &Value::Int(1));
 }
+
+#[test]
+fn an_event_wakes_every_run_that_waits_and_forgets_those_that_are_over() {
+    let host = TestHost::default();
+    let emit = || {
+        let now_ms = host::io::clock::Clock::unix_ms(&*host.clock);
+        let woken = event::emit(&host.ground, Realm::Dry, "go", &Value::Unit, now_ms, Durability::Now);
+        woken.expect("it is taken").len()
+    };
+    let waiters = || {
+        let prefix = host::store::keys::named(host::store::keys::Space::Waiter, &["dry", "go"]);
+        let rows = host
+            .ground
+            .store
+            .scan(host::store::keys::prefix_range(prefix), 10_000, false);
+        rows.expect("readable").len()
+    };
+    // More than are read at a time.
+    let runner = host.runner();
+    let order = host.order(r#"run::wait_event("go")"#, Default::default());
+    for _ in 0..1_100 {
+        runner.run(&order).expect("it waits");
+    }
+    assert_eq!((emit(), waiters()), (1_100, 1_100));
+    let driven = host.drive(host::runs::recovery::due(&host.ground, 1).expect("readable"));
+    assert!(
+        driven
+            .finished
+            .values()
+            .all(|finished| finished.outcome.status == Status::Succeeded)
+    );
+    assert_eq!((emit(), waiters()), (0, 0));
+}

@@ -286,7 +286,8 @@ impl Person<'_> {
         let Ok(preview) = edit::preview(self.runner, library, recorded, amendment, &Options::new()) else {
             return;
         };
-        let steps: Vec<_> = edit::undecided(&preview, amendment)
+        let steps: Vec<_> = preview
+            .undecided(amendment)
             .iter()
             .filter_map(|diff| diff.old_step())
             .collect();

@@ -115,7 +115,7 @@ impl Ask {
             role: self.role.clone(),
             not_by: watch.begun.by.clone().filter(|_| self.second_person),
             asked_ms: watch.tx.now_ms,
-            until_ms: wake.at_ms.map(|at_ms| watch.begun.at_ms + at_ms as i64),
+            until_ms: wake.at_ms.map(|at_ms| watch.begun.unix_ms(at_ms)),
             given: None,
         }
     }
