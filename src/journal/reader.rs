@@ -294,8 +294,27 @@ impl Recorded {
         steps.retain(|number, step| (Some(*number) != failed || step.has_landed()) && *number <= cleaned);
         let last = steps.keys().last().copied().unwrap_or(0);
         let left = self.carried.iter().flat_map(|carried| &carried.steps);
-        steps.extend(left.map(|(number, step)| (last.saturating_add(*number), step.clone().without_place())));
+        for (number, step) in left.filter(|(_, step)| self.is_left_to_keep(step)) {
+            steps.insert(last.saturating_add(*number), step.clone().without_place());
+        }
         steps
+    }
+
+    /// Whether a step of an earlier script still holds something: an answer, a write under way, or runs that are at
+    /// work and that no step of this script waits for.
+    fn is_left_to_keep(&self, step: &Step) -> bool {
+        let runs = |step: &Step| match step.suspended.as_ref().map(|suspended| &suspended.wake.awaited) {
+            Some(Awaited::Children { runs, born }) => Some((runs.clone(), *born)),
+            _ => None,
+        };
+        if step.answer.is_some() || !step.intents.is_empty() {
+            return true;
+        }
+        let Some((at_work, born)) = runs(step) else {
+            return false;
+        };
+        let mut waited_for = self.steps.values().filter_map(runs);
+        !waited_for.any(|(runs, at)| if born.is_some() { at == born } else { runs == at_work })
     }
 
     /// Makes every step history; an edited script may keep their answers.

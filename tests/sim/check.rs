@@ -252,7 +252,14 @@ fn allowed(
                 Entry::Edited(edited) if !edited.again.is_empty() => {
                     let before = Recorded::from_entries(record.run, entries[..number].to_vec());
                     let steps = before.expect("its beginning is a journal").keepable();
-                    for label in edited.again.iter().filter_map(|step| written(steps.get(step)?)) {
+                    let again: Vec<&Step> = edited.again.iter().filter_map(|step| steps.get(step)).collect();
+                    let starts_runs =
+                        |step: &&Step| step.asked().is_some_and(|asked| asked.name.starts_with("playbook."));
+                    let mut labels: BTreeSet<_> = again.iter().filter_map(|step| written(step)).collect();
+                    if again.iter().any(starts_runs) {
+                        below(runs, record.run, &mut labels);
+                    }
+                    for label in labels {
                         *allowed.entry(label).or_insert(1) += 1;
                     }
                 }
@@ -267,6 +274,17 @@ fn allowed(
     }
     allowed.extend(cleanups);
     allowed
+}
+
+/// What the runs have written that `run` started, and those that they started.
+fn below(runs: &[(RunRecord, Recorded)], run: RunId, labels: &mut BTreeSet<String>) {
+    let children = runs
+        .iter()
+        .filter(|(record, _)| record.parent.is_some_and(|parent| parent.run == run));
+    for (child, recorded) in children {
+        labels.extend(all_steps(recorded).filter_map(written));
+        below(runs, child.run, labels);
+    }
 }
 
 /// What is wrong about a write that landed so often, and may have so many `times`.
