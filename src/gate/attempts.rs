@@ -33,6 +33,13 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 /// How soon a wait sees that the run is to stop.
 const SEEN_WITHIN: Duration = Duration::from_millis(100);
 
+/// How far the clock on the wall may have been set back unseen while nobody owned the run. Only a key that is
+/// remembered for longer than that is trusted by the next owner; with a shorter one, the provider is asked.
+const CLOCK_ERROR_MAX: Duration = Duration::from_secs(3600);
+
+/// Longer than any provider remembers a key.
+const AGES: Duration = Duration::from_secs(u32::MAX as u64);
+
 /// Attempts `effect` until it has an outcome, or until it is worth unwinding the script. A run that is cancelled
 /// meanwhile leaves no write behind of which nobody is told that it is in doubt.
 pub(super) fn run(
@@ -45,8 +52,15 @@ pub(super) fn run(
 ) -> Result<Answer, Stop> {
     let mut history = History::of(tape, asked.step);
     let mut doubt = history.doubt.take();
+    let sending = Sending {
+        gate,
+        effect,
+        act,
+        key: history.key.take().unwrap_or_else(|| idempotency_key(tape, &asked)),
+        verdict,
+    };
     let answer = tape.answer_to(gate, asked);
-    match until_over(gate, tape, effect, answer.clone(), act, verdict, history, &mut doubt) {
+    match sending.until_over(tape, answer.clone(), history, &mut doubt) {
         Err(Stop::Halted(Halt::Cancelled)) if doubt.is_some() => {
             let (_, failure) = doubt.expect("it was just looked at");
             Ok(leave_open(gate, tape, answer, failure))
@@ -55,137 +69,15 @@ pub(super) fn run(
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the second half of the function above")]
-fn until_over(
-    gate: &Gate,
-    tape: &mut Tape,
-    effect: &Effect<'_>,
-    mut answer: Answer,
-    act: &dyn Act,
+/// One effect on its way out: all that stays the same from attempt to attempt.
+struct Sending<'a> {
+    gate: &'a Gate,
+    effect: &'a Effect<'a>,
+    act: &'a dyn Act,
+    /// The same for every attempt.
+    key: String,
     verdict: Option<Verdict>,
-    history: History,
-    // The last attempt of which nobody knows whether it landed: later ones that did not say nothing about it.
-    doubt: &mut Option<(Intent, Failure)>,
-) -> Result<Answer, Stop> {
-    let key = match &history.key {
-        Some(key) => key.clone(),
-        None => idempotency_key(tape, &answer.asked),
-    };
-    let first_ms = history.first_ms.unwrap_or(answer.at_ms);
-    // How long ago the first attempt was cannot be told from a clock that was set back: long enough to be forgotten.
-    let is_ageless = history.first_ms.is_some() && tape.clock_went_back;
-    let age_doubt = history.first_ms.map_or(Duration::ZERO, |_| CLOCK_ERROR_MAX);
-    let left = history.left(answer.at_ms);
-    let mut attempt = history.next;
-    // Whether an attempt that may have landed was followed by another all the same.
-    let mut perhaps_landed = history.perhaps_landed;
-    let mut cut_off = history.cut_off;
-    match &cut_off {
-        Some((intent, _)) => attempt = intent.attempt,
-        None if attempt > 1 => pause(
-            gate,
-            tape,
-            &answer.asked,
-            left,
-            "its next attempt".to_owned(),
-            doubt.is_some(),
-        )?,
-        None => {}
-    }
-    loop {
-        answer.attempts = if attempt > 1 { attempt } else { 0 };
-        let Attempted {
-            intent,
-            began_ms,
-            fault,
-        } = match cut_off.take() {
-            Some((intent, fault)) => Attempted {
-                began_ms: intent.at_ms,
-                intent: Some(intent),
-                fault,
-            },
-            None => {
-                if let Err(failure) = admit(gate, tape, effect, &answer.asked, doubt.is_some())? {
-                    let settled = match doubt.take() {
-                        Some((intent, cause)) => doubt::settle(gate, tape, effect, act, &intent, &cause)?,
-                        None => Settled::NotLanded,
-                    };
-                    return Ok(match settled {
-                        Settled::Landed(value) => finish(gate, tape, answer, Ok(value)),
-                        Settled::NotLanded if !perhaps_landed => finish(gate, tape, answer, Err(failure)),
-                        Settled::NotLanded | Settled::Repeat => finish(gate, tape, answer, Err(failure.landed(None))),
-                        Settled::Open => leave_open(gate, tape, answer, failure),
-                    });
-                }
-                match once(gate, tape, effect, &mut answer, act, attempt, &key, verdict.as_ref())? {
-                    Ok(value) => return Ok(finish(gate, tape, answer, Ok(value))),
-                    Err(attempted) => attempted,
-                }
-            }
-        };
-        if let (Landed::Unknown, Some(intent)) = (fault.landed, intent) {
-            *doubt = Some((intent, fault.failure.clone()));
-        }
-        let since_first = match is_ageless {
-            true => AGES,
-            false => Duration::from_millis(tape.elapsed_ms(gate).saturating_sub(first_ms)) + age_doubt,
-        };
-        let chance = gate.world.chance.fraction();
-        let mut next = backoff::after(
-            &gate.policies.backoff,
-            effect.declaration,
-            &fault,
-            attempt,
-            since_first,
-            chance,
-        );
-        if !matches!(next, Next::Again(_))
-            && let Some((intent, cause)) = doubt.take()
-        {
-            match doubt::settle(gate, tape, effect, act, &intent, &cause)? {
-                Settled::Landed(value) => return Ok(finish(gate, tape, answer, Ok(value))),
-                Settled::NotLanded if next == Next::Doubt => next = not_landed(effect, gate, attempt),
-                Settled::NotLanded => {}
-                Settled::Repeat => {
-                    perhaps_landed = true;
-                    if next == Next::Doubt {
-                        next = Next::Again(Duration::ZERO);
-                    }
-                }
-                Settled::Open => return Ok(leave_open(gate, tape, answer, fault.failure)),
-            }
-        }
-        let Next::Again(wait) = next else {
-            let landed = match effect.declaration.class {
-                Class::Write if fault.landed == Landed::Yes => Some(true),
-                Class::Write if !perhaps_landed => Some(false),
-                _ => None,
-            };
-            return Ok(finish(gate, tape, answer, Err(fault.failure.landed(landed))));
-        };
-        let now_ms = tape.elapsed_ms(gate);
-        tape.append(Entry::Attempt(Attempt {
-            step: answer.asked.step,
-            attempt,
-            error: fault.failure.clone(),
-            at_ms: began_ms,
-            took_ms: now_ms.saturating_sub(began_ms),
-            wait_ms: wait.as_millis() as u64,
-            in_doubt: doubt.is_some() && fault.landed == Landed::Unknown,
-            perhaps_landed,
-        }));
-        let why = fault.failure.to_string();
-        pause(gate, tape, &answer.asked, wait, why, doubt.is_some())?;
-        attempt += 1;
-    }
 }
-
-/// How far the clock on the wall may have been set back unseen while nobody owned the run. Only a key that is
-/// remembered for longer than that is trusted by the next owner; with a shorter one, the provider is asked.
-const CLOCK_ERROR_MAX: Duration = Duration::from_secs(3600);
-
-/// Longer than any provider remembers a key.
-const AGES: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// An attempt that gave no value.
 struct Attempted {
@@ -195,120 +87,223 @@ struct Attempted {
     fault: Fault,
 }
 
-/// One attempt. The inner error says why it gave no value.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "all of it belongs to one attempt, and there is one caller"
-)]
-fn once(
-    gate: &Gate,
-    tape: &mut Tape,
-    effect: &Effect<'_>,
-    answer: &mut Answer,
-    act: &dyn Act,
-    attempt: u32,
-    key: &str,
-    verdict: Option<&Verdict>,
-) -> Result<Result<Value, Attempted>, Stop> {
-    let intent = match effect.declaration.class {
-        Class::Write => Some(promise(gate, tape, effect, &answer.asked, attempt, key, verdict)?),
-        Class::Local | Class::Read => None,
-    };
-    let began_ms = tape.elapsed_ms(gate);
-    let mut kept = Kept::default();
-    let outcome = match &intent {
-        Some(intent) if tape.elapsed_ms(gate) > intent.send_deadline_ms => Err(too_late(intent)),
-        _ => with_errand(gate, tape, effect, key, answer.asked.step, &mut kept, |errand| {
-            panic::caught(|| act.carry_out(errand))
-        }),
-    };
-    answer.cost_usd = add(answer.cost_usd, kept.cost_usd);
-    tape.writer.attach(kept.batch);
-    let told = tell_circuit(gate, tape, effect, outcome.as_ref().err());
-    let fault = match outcome {
-        // Kept whatever became of the circuit: it was done. If that cannot be written, the run is halted by now.
-        Ok(value) => return Ok(Ok(value)),
-        Err(fault) => Fault {
-            failure: gate.clean(fault.failure),
-            ..fault
-        },
-    };
-    told?;
-    Ok(Err(Attempted {
-        intent,
-        began_ms,
-        fault,
-    }))
-}
-
-/// The circuit, then the rate limit. The inner error is the effect's outcome.
-fn admit(
-    gate: &Gate,
-    tape: &mut Tape,
-    effect: &Effect<'_>,
-    asked: &Asked,
-    in_doubt: bool,
-) -> Result<Result<(), Failure>, Stop> {
-    let Some(provider) = effect.declaration.provider.as_deref() else {
-        return Ok(Ok(()));
-    };
-    let admitted = circuit::admit(gate, provider, effect.declaration.timeout);
-    if let Err(failure) = tape.persist(admitted)? {
-        return Ok(Err(failure));
-    }
-    loop {
-        let taken = rate::take(gate, provider);
-        match tape.persist(taken)? {
-            Ok(()) => return Ok(Ok(())),
-            Err(wait) if wait <= RATE_WAIT_MAX => {
-                pause(
-                    gate,
-                    tape,
-                    asked,
-                    wait,
-                    format!("the rate limit of {provider}"),
-                    in_doubt,
-                )?;
+impl Sending<'_> {
+    /// Attempts it, after what earlier owners did, until it has an outcome.
+    fn until_over(
+        &self,
+        tape: &mut Tape,
+        mut answer: Answer,
+        history: History,
+        // The last attempt of which nobody knows whether it landed: later ones that did not say nothing about it.
+        doubt: &mut Option<(Intent, Failure)>,
+    ) -> Result<Answer, Stop> {
+        let Sending { gate, effect, act, .. } = *self;
+        let first_ms = history.first_ms.unwrap_or(answer.at_ms);
+        // How long ago the first attempt was cannot be told from a clock that was set back: long enough to be forgotten.
+        let is_ageless = history.first_ms.is_some() && tape.clock_went_back;
+        let age_doubt = history.first_ms.map_or(Duration::ZERO, |_| CLOCK_ERROR_MAX);
+        let left = history.left(answer.at_ms);
+        let mut attempt = history.next;
+        // Whether an attempt that may have landed was followed by another all the same.
+        let mut perhaps_landed = history.perhaps_landed;
+        let mut cut_off = history.cut_off;
+        match &cut_off {
+            Some((intent, _)) => attempt = intent.attempt,
+            None if attempt > 1 => pause(
+                gate,
+                tape,
+                &answer.asked,
+                left,
+                "its next attempt".to_owned(),
+                doubt.is_some(),
+            )?,
+            None => {}
+        }
+        loop {
+            answer.attempts = if attempt > 1 { attempt } else { 0 };
+            let Attempted {
+                intent,
+                began_ms,
+                fault,
+            } = match cut_off.take() {
+                Some((intent, fault)) => Attempted {
+                    began_ms: intent.at_ms,
+                    intent: Some(intent),
+                    fault,
+                },
+                None => {
+                    if let Err(failure) = self.admit(tape, &answer.asked, doubt.is_some())? {
+                        let settled = match doubt.take() {
+                            Some((intent, cause)) => doubt::settle(gate, tape, effect, act, &intent, &cause)?,
+                            None => Settled::NotLanded,
+                        };
+                        return Ok(match settled {
+                            Settled::Landed(value) => finish(gate, tape, answer, Ok(value)),
+                            Settled::NotLanded if !perhaps_landed => finish(gate, tape, answer, Err(failure)),
+                            Settled::NotLanded | Settled::Repeat => {
+                                finish(gate, tape, answer, Err(failure.landed(None)))
+                            }
+                            Settled::Open => leave_open(gate, tape, answer, failure),
+                        });
+                    }
+                    match self.once(tape, &mut answer, attempt)? {
+                        Ok(value) => return Ok(finish(gate, tape, answer, Ok(value))),
+                        Err(attempted) => attempted,
+                    }
+                }
+            };
+            if let (Landed::Unknown, Some(intent)) = (fault.landed, intent) {
+                *doubt = Some((intent, fault.failure.clone()));
             }
-            Err(pause) => {
-                let message = format!(
-                    "{provider} is at its rate limit for another {:.0} s",
-                    pause.as_secs_f64().ceil()
-                );
-                let failure = Failure::new("RATE_LIMITED", message)
-                    .provider(provider)
-                    .landed(Some(false));
-                return Ok(Err(Failure {
-                    retry_after_ms: Some(pause.as_millis() as u64),
-                    ..failure
-                }));
+            let since_first = match is_ageless {
+                true => AGES,
+                false => Duration::from_millis(tape.elapsed_ms(gate).saturating_sub(first_ms)) + age_doubt,
+            };
+            let chance = gate.world.chance.fraction();
+            let mut next = backoff::after(
+                &gate.policies.backoff,
+                effect.declaration,
+                &fault,
+                attempt,
+                since_first,
+                chance,
+            );
+            if !matches!(next, Next::Again(_))
+                && let Some((intent, cause)) = doubt.take()
+            {
+                match doubt::settle(gate, tape, effect, act, &intent, &cause)? {
+                    Settled::Landed(value) => return Ok(finish(gate, tape, answer, Ok(value))),
+                    Settled::NotLanded if next == Next::Doubt => next = not_landed(effect, gate, attempt),
+                    Settled::NotLanded => {}
+                    Settled::Repeat => {
+                        perhaps_landed = true;
+                        if next == Next::Doubt {
+                            next = Next::Again(Duration::ZERO);
+                        }
+                    }
+                    Settled::Open => return Ok(leave_open(gate, tape, answer, fault.failure)),
+                }
+            }
+            let Next::Again(wait) = next else {
+                let landed = match effect.declaration.class {
+                    Class::Write if fault.landed == Landed::Yes => Some(true),
+                    Class::Write if !perhaps_landed => Some(false),
+                    _ => None,
+                };
+                return Ok(finish(gate, tape, answer, Err(fault.failure.landed(landed))));
+            };
+            let now_ms = tape.elapsed_ms(gate);
+            tape.append(Entry::Attempt(Attempt {
+                step: answer.asked.step,
+                attempt,
+                error: fault.failure.clone(),
+                at_ms: began_ms,
+                took_ms: now_ms.saturating_sub(began_ms),
+                wait_ms: wait.as_millis() as u64,
+                in_doubt: doubt.is_some() && fault.landed == Landed::Unknown,
+                perhaps_landed,
+            }));
+            let why = fault.failure.to_string();
+            pause(gate, tape, &answer.asked, wait, why, doubt.is_some())?;
+            attempt += 1;
+        }
+    }
+
+    /// One attempt. The inner error says why it gave no value.
+    fn once(&self, tape: &mut Tape, answer: &mut Answer, attempt: u32) -> Result<Result<Value, Attempted>, Stop> {
+        let Sending { gate, effect, act, .. } = *self;
+        let intent = match effect.declaration.class {
+            Class::Write => Some(self.promise(tape, &answer.asked, attempt)?),
+            Class::Local | Class::Read => None,
+        };
+        let began_ms = tape.elapsed_ms(gate);
+        let mut kept = Kept::default();
+        let outcome = match &intent {
+            Some(intent) if tape.elapsed_ms(gate) > intent.send_deadline_ms => Err(too_late(intent)),
+            _ => with_errand(gate, tape, effect, &self.key, answer.asked.step, &mut kept, |errand| {
+                panic::caught(|| act.carry_out(errand))
+            }),
+        };
+        answer.cost_usd = add(answer.cost_usd, kept.cost_usd);
+        tape.writer.attach(kept.batch);
+        let told = tell_circuit(gate, tape, effect, outcome.as_ref().err());
+        let fault = match outcome {
+            // Kept whatever became of the circuit: it was done. If that cannot be written, the run is halted by now.
+            Ok(value) => return Ok(Ok(value)),
+            Err(fault) => Fault {
+                failure: gate.clean(fault.failure),
+                ..fault
+            },
+        };
+        told?;
+        Ok(Err(Attempted {
+            intent,
+            began_ms,
+            fault,
+        }))
+    }
+
+    /// The circuit, then the rate limit. The inner error is the effect's outcome.
+    fn admit(&self, tape: &mut Tape, asked: &Asked, in_doubt: bool) -> Result<Result<(), Failure>, Stop> {
+        let Sending { gate, effect, .. } = *self;
+        let Some(provider) = effect.declaration.provider.as_deref() else {
+            return Ok(Ok(()));
+        };
+        let admitted = circuit::admit(gate, provider, effect.declaration.timeout);
+        if let Err(failure) = tape.persist(admitted)? {
+            return Ok(Err(failure));
+        }
+        loop {
+            let taken = rate::take(gate, provider);
+            match tape.persist(taken)? {
+                Ok(()) => return Ok(Ok(())),
+                Err(wait) if wait <= RATE_WAIT_MAX => {
+                    pause(
+                        gate,
+                        tape,
+                        asked,
+                        wait,
+                        format!("the rate limit of {provider}"),
+                        in_doubt,
+                    )?;
+                }
+                Err(pause) => {
+                    let message = format!(
+                        "{provider} is at its rate limit for another {:.0} s",
+                        pause.as_secs_f64().ceil()
+                    );
+                    let failure = Failure::new("RATE_LIMITED", message)
+                        .provider(provider)
+                        .landed(Some(false));
+                    return Ok(Err(Failure {
+                        retry_after_ms: Some(pause.as_millis() as u64),
+                        ..failure
+                    }));
+                }
             }
         }
     }
-}
 
-/// Writes the intent of an attempt, durably.
-fn promise(
-    gate: &Gate,
-    tape: &mut Tape,
-    effect: &Effect<'_>,
-    asked: &Asked,
-    attempt: u32,
-    key: &str,
-    verdict: Option<&Verdict>,
-) -> Result<Intent, Stop> {
-    let at_ms = tape.elapsed_ms(gate);
-    let intent = Intent {
-        asked: asked.clone(),
-        attempt,
-        key: key.to_owned(),
-        at_ms,
-        send_deadline_ms: at_ms + SEND_WITHIN.as_millis() as u64,
-        epoch: tape.epoch,
-        decision: effect.publication.as_ref().and(verdict).map(Verdict::recorded),
-    };
-    tape.promise(gate, Entry::Intent(intent.clone()))?;
-    Ok(intent)
+    /// Writes the intent of an attempt, durably.
+    fn promise(&self, tape: &mut Tape, asked: &Asked, attempt: u32) -> Result<Intent, Stop> {
+        let Sending { gate, effect, .. } = *self;
+        let at_ms = tape.elapsed_ms(gate);
+        let intent = Intent {
+            asked: asked.clone(),
+            attempt,
+            key: self.key.clone(),
+            at_ms,
+            send_deadline_ms: at_ms + SEND_WITHIN.as_millis() as u64,
+            epoch: tape.epoch,
+            decision: effect
+                .publication
+                .as_ref()
+                .and(self.verdict.as_ref())
+                .map(Verdict::recorded),
+        };
+        tape.promise(gate, Entry::Intent(intent.clone()))?;
+        Ok(intent)
+    }
 }
 
 fn too_late(intent: &Intent) -> Fault {

@@ -39,6 +39,8 @@ mod subsequence;
 pub mod whatif;
 #[cfg(test)]
 mod whatif_tests;
+#[cfg(test)]
+mod whatif_wait_tests;
 
 pub use conductor::{Conductor, Driven, Task};
 pub use diff::{Diff, Landing, Verdict};

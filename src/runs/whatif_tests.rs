@@ -7,16 +7,16 @@ use proptest::prelude::*;
 use super::diff::{Diff, Landing, Verdict};
 use super::whatif::{Options, WhatIf, whatif};
 use crate::gate::{Missing, Origin};
-use crate::journal::{Recorded, Status};
+use crate::journal::Recorded;
 use crate::script::Script;
 use crate::testing::{HttpStub, TestHost, TestRun};
 use crate::value::Value;
 
-fn ask(host: &TestHost, run: &TestRun, script: &str, options: &Options) -> WhatIf {
+pub(super) fn ask(host: &TestHost, run: &TestRun, script: &str, options: &Options) -> WhatIf {
     ask_script(host, run, &host.compile(script), options)
 }
 
-fn ask_script(host: &TestHost, run: &TestRun, script: &Arc<Script>, options: &Options) -> WhatIf {
+pub(super) fn ask_script(host: &TestHost, run: &TestRun, script: &Arc<Script>, options: &Options) -> WhatIf {
     let gate = host.gate();
     let shut = gate.shut();
     let recorded = Recorded::load(&host.ground, run.id()).expect("the journal reads back");
@@ -31,7 +31,7 @@ fn ask_script(host: &TestHost, run: &TestRun, script: &Arc<Script>, options: &Op
 }
 
 /// A line each: `1>1 = kv.get kept record`.
-fn told(whatif: &WhatIf) -> String {
+pub(super) fn told(whatif: &WhatIf) -> String {
     let number = |step: Option<u32>| step.map_or("-".to_owned(), |step| step.to_string());
     let line = |diff: &Diff| {
         let origin = diff
@@ -49,6 +49,17 @@ fn told(whatif: &WhatIf) -> String {
         )
     };
     whatif.steps.iter().map(line).collect()
+}
+
+/// Fails unless nothing at all would have been different.
+pub(super) fn keeps_all(whatif: &WhatIf) {
+    assert!(
+        whatif.same_effects() && whatif.same_outcome(),
+        "{}\n{:?} {:?}",
+        told(whatif),
+        whatif.before,
+        whatif.now
+    );
 }
 
 /// Scripts over a store that holds `kv` a and n, and three documents; each tells something of everything it does.
@@ -74,7 +85,7 @@ const SCRIPTS: [&str; 9] = [
     r#"kv::put("x", 1); throw #{ code: "MINE", message: "on purpose" };"#,
 ];
 
-fn stocked() -> TestHost {
+pub(super) fn stocked() -> TestHost {
     let host = TestHost::default();
     host.run(
         r#"kv::put("a", "first"); kv::put("n", 40); kv::put("na", 1);
@@ -126,12 +137,7 @@ fn the_same_script_keeps_what_came_over_the_network_and_reaches_nobody() {
     let run = host.run(&script);
     let connections = stub.connections();
     let answer = ask(&host, &run, &script, &Options::new());
-    assert!(
-        answer.same_effects() && answer.same_outcome(),
-        "{}\n{:?}",
-        told(&answer),
-        answer.now
-    );
+    keeps_all(&answer);
     let edited = script.replace("/list", "/other");
     let answer = ask(&host, &run, &edited, &Options::new());
     assert_eq!(stub.connections(), connections, "a what-if reaches nobody");
@@ -342,145 +348,6 @@ fn another_input_is_checked_and_used() {
     let recorded = Recorded::load(&host.ground, run.id()).expect("a record");
     let refused = whatif(&host.library(), &host.gate(), recorded, &host.compile(script), &with(9));
     assert_eq!(refused.expect_err("too large").code(), "INPUT");
-}
-
-#[test]
-fn waits_on_record_are_over_and_new_ones_pass() {
-    let host = TestHost::default();
-    let script = "let t = time::now_ms();\nrun::sleep(\"2h\");\nlet later = time::now_ms();\n(later - t) / 3600000";
-    let run = host.run(script);
-    assert_eq!(run.value(), &Value::Int(2), "{:?}", run.outcome());
-    let same = ask(&host, &run, script, &Options::new());
-    assert!(same.same_effects() && same.same_outcome(), "{}", told(&same));
-    let edited = "let t = time::now_ms();\nrun::sleep(\"5h\");\nlet later = time::now_ms();\nrun::sleep(\"1m\");\nlet end = time::now_ms();\nif end < later { throw \"back\"; }\n(end - t) / 3600000";
-    let answer = ask(
-        &host,
-        &run,
-        edited,
-        &Options {
-            missing: Missing::Stop,
-            ..Options::new()
-        },
-    );
-    assert_eq!(answer.now.value, Value::Int(5), "{:?}\n{}", answer.now, told(&answer));
-}
-
-#[test]
-fn a_run_that_waits_is_told_to_wait_and_goes_on_with_another_script() {
-    let host = TestHost::default();
-    let script = "kv::put(\"a\", 1);\nlet answer = run::ask(\"publish?\");\nkv::put(\"b\", 1);";
-    let run = host.start(script);
-    let same = ask(&host, &run, script, &Options::new());
-    assert!(
-        same.same_effects() && same.same_outcome(),
-        "{}\n{:?} {:?}",
-        told(&same),
-        same.before,
-        same.now
-    );
-    assert_eq!(same.now.status, Status::Suspended);
-    let edited = "kv::put(\"a\", 1);\nlet answer = run::ask(\"publish now?\", #{ timeout: \"1h\" });\nif answer == () { \"nobody\" } else { answer }";
-    let answer = ask(&host, &run, edited, &Options::new());
-    assert_eq!(
-        answer.now.value,
-        Value::from("nobody"),
-        "{:?}\n{}",
-        answer.now,
-        told(&answer)
-    );
-    let without_limit = edited.replace(", #{ timeout: \"1h\" }", "");
-    let answer = ask(&host, &run, &without_limit, &Options::new());
-    assert_eq!(answer.now.status, Status::Suspended);
-    let yes = Missing::Ask(Arc::new(|_| Some(Value::from("yes"))));
-    let answer = ask(
-        &host,
-        &run,
-        &without_limit,
-        &Options {
-            missing: yes,
-            ..Options::new()
-        },
-    );
-    assert_eq!(answer.now.value, Value::from("yes"), "{}", told(&answer));
-}
-
-#[test]
-fn polls_and_clean_ups_are_kept_and_edited() {
-    let host = TestHost::default();
-    let script = "let n = run::poll(\"10s\", \"10m\", || { let n = kv::increment(\"n\"); if n >= 3 { n } });\nkv::put(\"got\", n);\nn";
-    let run = host.run(script);
-    assert_eq!(run.value(), &Value::Int(3), "{:?}", run.outcome());
-    let same = ask(
-        &host,
-        &run,
-        script,
-        &Options {
-            missing: Missing::Stop,
-            ..Options::new()
-        },
-    );
-    assert!(
-        same.same_effects() && same.same_outcome(),
-        "{}\n{:?}",
-        told(&same),
-        same.now
-    );
-    let edited = script.replace("10m", "20m").replace("n >= 3", "n >= 300");
-    let answer = ask(&host, &run, &edited, &Options::new());
-    let code = answer.now.error.as_ref().map(|error| error.failure.code.clone());
-    assert_eq!(
-        code.as_deref(),
-        Some("POLL_TIMEOUT"),
-        "{}\n{:?}",
-        told(&answer),
-        answer.now
-    );
-}
-
-#[test]
-fn a_clean_up_is_part_of_the_what_if() {
-    let host = TestHost::default();
-    let script = "fn cleanup(end) { kv::put(\"cleaned\", end.code); }\nkv::put(\"a\", 1);\nthrow #{ code: \"MINE\", message: \"x\" };";
-    let run = host.run(script);
-    let same = ask(&host, &run, script, &Options::new());
-    assert!(
-        same.same_effects() && same.same_outcome(),
-        "{}\n{:?}",
-        told(&same),
-        same.now
-    );
-    assert_eq!(told(&same), "1>1 kv.put kept record\n2>2 kv.put kept record\n");
-    let edited = ask(&host, &run, &script.replace("MINE", "OTHER"), &Options::new());
-    assert_eq!(told(&edited), "1>1 kv.put kept record\n2>2 kv.put changed computed\n");
-}
-
-#[test]
-fn children_answer_from_the_record() {
-    let host = TestHost::default().file("playbooks/double.rhai", "input.n * 2");
-    let script = "let one = playbook::run(\"double\", #{ n: 4 });\nlet all = playbook::map(\"double\", [#{ n: 1 }, #{ n: 2 }]);\n[one, all]";
-    let run = host.run(script);
-    let edited = format!("kv::put(\"first\", 1);\n{script}");
-    for script in [script, &edited] {
-        let answer = ask(
-            &host,
-            &run,
-            script,
-            &Options {
-                missing: Missing::Stop,
-                ..Options::new()
-            },
-        );
-        assert_eq!(
-            answer.now.value.to_string(),
-            "[8,[2,4]]",
-            "{:?}\n{}",
-            answer.now,
-            told(&answer)
-        );
-    }
-    let other = script.replace("n: 4", "n: 5");
-    let answer = ask(&host, &run, &other, &Options::new());
-    assert_eq!(answer.now.status, Status::Suspended, "{}", told(&answer));
 }
 
 /// One call of the store, as a line of a script that keeps what came of it.

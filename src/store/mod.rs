@@ -38,6 +38,8 @@ mod engine_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod open_tests;
+#[cfg(test)]
 pub mod test_disk;
 #[cfg(test)]
 pub mod test_ground;
