@@ -65,7 +65,7 @@ impl Carried {
     fn find(&mut self, gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, asked: &Asked, how: &How<'_>) -> Found {
         if let Match::Step(number) = self.matching.take(asked) {
             let Some(step) = self.over.steps.remove(&number) else {
-                return Found::Anew;
+                return self.anew(asked);
             };
             if self.over.again.contains(&number) || !self.still_holds(gate, tape, effect, how, &step) {
                 return Found::Anew;
@@ -81,20 +81,33 @@ impl Carried {
             (decided(number) || is_out(step)) && step.asked().is_some_and(|before| before.name == asked.name)
         });
         let Some((&number, step)) = changed else {
-            return Found::Anew;
+            return self.anew(asked);
         };
         if self.over.again.contains(&number) {
             self.over.steps.remove(&number);
             return Found::Anew;
         }
         if self.over.keep.contains(&number) {
-            let step = self.over.steps.remove(&number).expect("it was just found");
+            let step = self.over.keep_for(number, asked).expect("it was just found");
             return kept(number, step, asked);
         }
         let before = step.asked().map(describe).unwrap_or_default();
         let message = format!(
             "step {number}, {before}, has landed or may have, and the edited script asks for {}; \
              `--keep {number}` takes what came of it, `--again {number}` does it once more",
+            describe(asked)
+        );
+        Found::Refused(Failure::new("LANDED_WRITE_CHANGED", message).landed(Some(false)))
+    }
+
+    /// What nobody has asked before is done; but not a write whose outcome was given to a call with other arguments.
+    fn anew(&self, asked: &Asked) -> Found {
+        if asked.class != Class::Write || !self.over.is_kept_otherwise(asked) {
+            return Found::Anew;
+        }
+        let message = format!(
+            "{} has landed, or may have, and what came of it was kept for an earlier call with other arguments; \
+             `--again` instead of `--keep` does it once more",
             describe(asked)
         );
         Found::Refused(Failure::new("LANDED_WRITE_CHANGED", message).landed(Some(false)))

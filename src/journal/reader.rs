@@ -49,6 +49,29 @@ pub struct CarryOver {
     pub steps: BTreeMap<StepNo, Step>,
     pub keep: BTreeSet<StepNo>,
     pub again: BTreeSet<StepNo>,
+    /// What was really asked, of steps whose outcome was kept for a call with other arguments: by the number of the
+    /// step in `steps`, and of the step that has its outcome now.
+    otherwise: BTreeMap<StepNo, Vec<Asked>>,
+    otherwise_now: BTreeMap<StepNo, Vec<Asked>>,
+}
+
+impl CarryOver {
+    /// Takes the step `from` out: its outcome is kept for `asked`.
+    pub fn keep_for(&mut self, from: StepNo, asked: &Asked) -> Option<Step> {
+        let step = self.steps.remove(&from)?;
+        let mut otherwise = self.otherwise.remove(&from).unwrap_or_default();
+        otherwise.extend(step.asked().filter(|before| before.args != asked.args).cloned());
+        if !otherwise.is_empty() {
+            self.otherwise_now.insert(asked.step, otherwise);
+        }
+        Some(step)
+    }
+
+    /// Whether the outcome of just this was kept for another call.
+    pub fn is_kept_otherwise(&self, asked: &Asked) -> bool {
+        let mut otherwise = self.otherwise.values().chain(self.otherwise_now.values()).flatten();
+        otherwise.any(|before| before.name == asked.name && before.args == asked.args)
+    }
 }
 
 /// One effect on record: intents, attempts, and the answer if it came that far.
@@ -211,7 +234,7 @@ impl Recorded {
             Entry::Answer(answer) => {
                 self.saw(answer.at_ms.saturating_add(answer.took_ms));
                 if let (Some(from), Some(carried)) = (answer.from, &mut self.carried) {
-                    carried.steps.remove(&from);
+                    carried.keep_for(from, &answer.asked);
                 }
                 let step = self.steps.entry(answer.asked.step).or_default();
                 if step.answer.replace(*answer).is_some() {
@@ -286,18 +309,35 @@ impl Recorded {
     /// Every step whose answer an edited script may keep: those of this script, and what it has not asked for of those
     /// before it. The error that ended the run is none: it is asked again.
     pub fn keepable(&self) -> BTreeMap<StepNo, Step> {
-        let end = self.ended.as_ref().and_then(|end| end.error.as_ref());
-        let failed = end.and_then(|error| error.step);
-        let cleaned = self.cleanup.as_ref().map_or(StepNo::MAX, |cleanup| cleanup.after_step);
-        let mut steps = self.steps.clone();
-        // Unless a person has said meanwhile that it landed.
-        steps.retain(|number, step| (Some(*number) != failed || step.has_landed()) && *number <= cleaned);
+        let mut steps = self.own_keepable();
         let last = steps.keys().last().copied().unwrap_or(0);
         let left = self.carried.iter().flat_map(|carried| &carried.steps);
         for (number, step) in left.filter(|(_, step)| self.is_left_to_keep(step)) {
             steps.insert(last.saturating_add(*number), step.clone().without_place());
         }
         steps
+    }
+
+    /// Of these, the steps of this script.
+    fn own_keepable(&self) -> BTreeMap<StepNo, Step> {
+        let end = self.ended.as_ref().and_then(|end| end.error.as_ref());
+        let failed = end.and_then(|error| error.step);
+        let cleaned = self.cleanup.as_ref().map_or(StepNo::MAX, |cleanup| cleanup.after_step);
+        let mut steps = self.steps.clone();
+        // Unless a person has said meanwhile that it landed.
+        steps.retain(|number, step| (Some(*number) != failed || step.has_landed()) && *number <= cleaned);
+        steps
+    }
+
+    /// By the numbers of `keepable`: what was really asked, where the outcome of a step was that of other calls.
+    pub fn otherwise(&self) -> BTreeMap<StepNo, Vec<Asked>> {
+        let Some(carried) = &self.carried else {
+            return BTreeMap::new();
+        };
+        let last = self.own_keepable().keys().last().copied().unwrap_or(0);
+        let left = carried.otherwise.iter();
+        let left = left.map(|(number, asked)| (last.saturating_add(*number), asked.clone()));
+        left.chain(carried.otherwise_now.clone()).collect()
     }
 
     /// Whether a step of an earlier script still holds something: an answer, a write under way, or runs that are at
@@ -320,6 +360,8 @@ impl Recorded {
     /// Makes every step history; an edited script may keep their answers.
     pub fn edit(&mut self, keep: BTreeSet<StepNo>, again: BTreeSet<StepNo>) {
         let steps = self.keepable();
+        let mut otherwise = self.otherwise();
+        otherwise.retain(|number, _| !again.contains(number));
         self.ended = None;
         self.cleanup = None;
         self.void_from(0);
@@ -328,6 +370,8 @@ impl Recorded {
             steps,
             keep,
             again,
+            otherwise,
+            otherwise_now: BTreeMap::new(),
         });
     }
 

@@ -251,11 +251,14 @@ fn allowed(
             match entry {
                 Entry::Edited(edited) if !edited.again.is_empty() => {
                     let before = Recorded::from_entries(record.run, entries[..number].to_vec());
-                    let steps = before.expect("its beginning is a journal").keepable();
+                    let before = before.expect("its beginning is a journal");
+                    let (steps, otherwise) = (before.keepable(), before.otherwise());
                     let again: Vec<&Step> = edited.again.iter().filter_map(|step| steps.get(step)).collect();
                     let starts_runs =
                         |step: &&Step| step.asked().is_some_and(|asked| asked.name.starts_with("playbook."));
                     let mut labels: BTreeSet<_> = again.iter().filter_map(|step| written(step)).collect();
+                    let otherwise = edited.again.iter().filter_map(|step| otherwise.get(step)).flatten();
+                    labels.extend(otherwise.filter_map(|asked| label_of(&asked.args).map(str::to_owned)));
                     if again.iter().any(starts_runs) {
                         below(runs, record.run, &mut labels);
                     }
