@@ -130,11 +130,23 @@ fn no_file_grows_beyond_one_reason_to_change() {
 
 #[test]
 fn every_error_code_is_explained() {
-    let page = std::fs::read_to_string(root().join("docs/errors.md")).expect("docs/errors.md");
-    let explained: BTreeSet<&str> = page
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
-        .collect();
+    let mut explained: BTreeSet<String> = BTreeSet::new();
+    for entry in std::fs::read_dir(root().join("docs/errors")).expect("docs/errors") {
+        let path = entry.expect("an entry").path();
+        let code = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let page = std::fs::read_to_string(&path).expect("a text");
+        assert!(
+            page.starts_with(&format!("# {code}\n\n")),
+            "{} begins with its code",
+            path.display()
+        );
+        assert!(
+            page.contains("\n## What to do\n\n"),
+            "{} does not say what to do",
+            path.display()
+        );
+        explained.insert(code);
+    }
     let mut used: BTreeSet<String> = BTreeSet::new();
     for (path, text) in rust_files("src") {
         let is_test = is_tests(&path) || path.ends_with("samples.rs") || module_of(&path) == "testing";
@@ -142,10 +154,10 @@ fn every_error_code_is_explained() {
             used.extend(codes(without_tests(&text)));
         }
     }
-    let missing: Vec<_> = used.iter().filter(|code| !explained.contains(code.as_str())).collect();
-    let left: Vec<_> = explained.iter().filter(|code| !used.contains(**code)).collect();
-    assert!(missing.is_empty(), "docs/errors.md does not explain {missing:?}");
-    assert!(left.is_empty(), "docs/errors.md explains what no code uses: {left:?}");
+    let missing: Vec<_> = used.iter().filter(|code| !explained.contains(*code)).collect();
+    let left: Vec<_> = explained.iter().filter(|code| !used.contains(*code)).collect();
+    assert!(missing.is_empty(), "docs/errors/ has no page for {missing:?}");
+    assert!(left.is_empty(), "docs/errors/ explains what no code uses: {left:?}");
 }
 
 /// The error codes in a text: literals in capitals where an error is made or named.
