@@ -71,6 +71,11 @@ impl Library {
         }
     }
 
+    /// The same over other files.
+    pub fn with_files(&self, files: ScriptFiles) -> Library {
+        Library { files, ..self.clone() }
+    }
+
     /// The language of tests: that of playbooks, and `test::`.
     pub fn tests(&self) -> Arc<Language> {
         let make = || Arc::new(self.language.with(test::NAME, test::module));

@@ -27,10 +27,10 @@ pub struct Setting {
     pub indexes: Arc<Indexes>,
     pub content: Arc<dyn Content>,
     /// What playbooks can ask for, by the names of effects.
-    effects: BTreeSet<String>,
+    effects: Arc<BTreeSet<String>>,
     scripts: Mutex<BTreeMap<String, Compiled>>,
     /// Files that cases make lie here, until this is dropped.
-    scratch: Scratch,
+    scratch: Arc<Scratch>,
 }
 
 type Compiled = Result<Arc<Script>, Arc<LibraryError>>;
@@ -48,7 +48,7 @@ impl Setting {
         let content = ScratchContent::in_folder(scratch.path().join("content"), None);
         let functions = reference::functions(&library.language);
         Ok(Setting {
-            effects: functions.iter().map(|function| function.name.replace("::", ".")).collect(),
+            effects: Arc::new(functions.iter().map(|function| function.name.replace("::", ".")).collect()),
             library,
             // Prompts and inputs are read as they stand; nothing else of the world is real.
             world: World {
@@ -66,16 +66,23 @@ impl Setting {
             indexes,
             content: Arc::new(content),
             scripts: Mutex::default(),
-            scratch,
+            scratch: Arc::new(scratch),
         })
     }
 
     /// The same with another library, such as one in which a playbook reads otherwise.
-    pub fn with_library(self, library: Library) -> Setting {
+    pub fn with_library(&self, library: Library) -> Setting {
         Setting {
             library,
+            world: self.world.clone(),
+            providers: self.providers.clone(),
+            policies: self.policies.clone(),
+            masks: self.masks.clone(),
+            indexes: self.indexes.clone(),
+            content: self.content.clone(),
+            effects: self.effects.clone(),
             scripts: Mutex::default(),
-            ..self
+            scratch: self.scratch.clone(),
         }
     }
 
