@@ -14,12 +14,14 @@
 //! | [`context`] | how a namespace's function reaches its run and the gate |
 //! | [`value`] | between Rhai's values and ours |
 //! | [`error`] | what went wrong, and where in the playbook |
+//! | [`coverage`] | which lines of scripts were run |
 //! | [`check`] | mistakes that show without running |
 //! | [`reference`] | the functions' own documentation |
 
 pub mod base;
 pub mod check;
 pub mod context;
+pub mod coverage;
 pub mod engine;
 pub mod error;
 pub mod header;
