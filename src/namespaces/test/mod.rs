@@ -178,6 +178,7 @@ mod functions {
     pub fn at(ctx: NativeCallContext, time: Dynamic) -> ScriptResult {
         let unix_ms = super::super::time::read(&ctx, &time)?.timestamp_millis();
         trial(&ctx)?.set_time(unix_ms);
+        ctx.run()?.tape().forget_time();
         Ok(Dynamic::UNIT)
     }
 
