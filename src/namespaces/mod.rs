@@ -24,6 +24,7 @@ pub mod reading;
 pub mod run;
 pub mod slack;
 pub mod store;
+pub mod test;
 pub mod time;
 
 use std::collections::BTreeMap;
