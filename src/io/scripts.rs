@@ -101,7 +101,9 @@ impl ScriptFiles {
     /// Puts `text` in place of `before`, as which the script in `file` was read. Whoever looks sees one of both.
     pub fn rewrite(&self, file: &str, before: &str, text: &str) -> Result<(), String> {
         let below = file.strip_prefix("playbooks/").zip(self.playbooks.as_ref());
-        let path = below.map(|(file, folder)| folder.join(file)).filter(|path| path.is_file());
+        let path = below
+            .map(|(file, folder)| folder.join(file))
+            .filter(|path| path.is_file());
         let path = path.unwrap_or_else(|| PathBuf::from(file));
         let told = |error: std::io::Error| error.to_string();
         // What a link leads to is rewritten, not the link.

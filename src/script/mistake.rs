@@ -131,7 +131,11 @@ impl Words<'_> {
             word if RESERVED.contains(&word) && next == ":" && ["{", "#{", ","].contains(&self.before(index)) => {
                 let explained = Explained::new(span, format!("`{word}` is a reserved word, and no key as it stands"));
                 match word {
-                    "default" => Some(explained.help("the value of an input that is not given is its `preset`").fix(span, "preset")),
+                    "default" => Some(
+                        explained
+                            .help("the value of an input that is not given is its `preset`")
+                            .fix(span, "preset"),
+                    ),
                     _ => Some(explained.fix(span, format!("{word:?}"))),
                 }
             }
@@ -154,7 +158,10 @@ impl Words<'_> {
             "await" | "async" => {
                 let end = self.tokens.get(index + 1).map_or(span.end, |next| next.span.start);
                 let whole = Span { start: span.start, end };
-                let explained = Explained::new(span, format!("there is no `{word}`: calls wait for their answer by themselves"));
+                let explained = Explained::new(
+                    span,
+                    format!("there is no `{word}`: calls wait for their answer by themselves"),
+                );
                 Some(explained.fix(whole, ""))
             }
             "===" => instead("==", "`===` is written `==`"),
@@ -166,9 +173,10 @@ impl Words<'_> {
             "new" if self.is_name(index + 1) => {
                 Some(Explained::new(span, "there are no classes, and no `new`").help("write a map: `#{ name: value }`"))
             }
-            "=>" if self.is_name(index - 1) || self.before(index) == ")" => {
-                Some(Explained::new(span, "a function without a name has its parameters between `|`").help("write `|item| …`"))
-            }
+            "=>" if self.is_name(index - 1) || self.before(index) == ")" => Some(
+                Explained::new(span, "a function without a name has its parameters between `|`")
+                    .help("write `|item| …`"),
+            ),
             "#" if next != "{" && next != "\"" && !next.is_empty() => instead("//", "comments begin with `//`"),
             _ => None,
         }
@@ -180,7 +188,9 @@ impl Words<'_> {
         let span = self.span(index);
         let both = || span.to(self.span(index + 1));
         match (self.kind(index)?, word) {
-            (TokenKind::Char, _) if word.chars().count() > 3 && !word.starts_with("'\\") && !self.tokens[index].is_unclosed => {
+            (TokenKind::Char, _)
+                if word.chars().count() > 3 && !word.starts_with("'\\") && !self.tokens[index].is_unclosed =>
+            {
                 let inner = &word[1..word.len() - 1];
                 let text = format!("\"{}\"", inner.replace('"', "\\\""));
                 let message = "texts stand in double quotes; single ones are for one character";
@@ -193,7 +203,8 @@ impl Words<'_> {
                 Some(Explained::new(both(), format!("there is no `{word}{word}`")).fix(both(), format!(" {word}= 1")))
             }
             (_, "?") if index > 0 => Some(
-                Explained::new(span, "there is no `? :`").help("write `if condition { a } else { b }`; it has a value, too"),
+                Explained::new(span, "there is no `? :`")
+                    .help("write `if condition { a } else { b }`; it has a value, too"),
             ),
             (_, "{") if self.is_map_key(index + 1) && self.word(index + 2) == ":" => {
                 let start = Span {
@@ -205,7 +216,12 @@ impl Words<'_> {
             (_, "=") if self.is_in_condition(index) => {
                 Some(Explained::new(span, "`=` gives a value; to compare write `==`").fix(span, "=="))
             }
-            (_, ":") if index >= 2 && self.is_name(index - 1) && self.word(index - 2) == "let" && self.is_name(index + 1) => {
+            (_, ":")
+                if index >= 2
+                    && self.is_name(index - 1)
+                    && self.word(index - 2) == "let"
+                    && self.is_name(index + 1) =>
+            {
                 let typed = both();
                 Some(Explained::new(typed, "variables have no written types").fix(typed, ""))
             }

@@ -19,7 +19,10 @@ pub fn render(finding: &Finding, survey: &Survey, out: &Out) -> String {
         Level::Hint | Level::Off => Title::HELP.with_name("hint"),
     };
     let (code, message, file) = (plain(&finding.code), plain(&finding.message), plain(&finding.file));
-    let source = survey.texts.get(&finding.file).map(|text| shown(text, &finding.file, survey));
+    let source = survey
+        .texts
+        .get(&finding.file)
+        .map(|text| shown(text, &finding.file, survey));
     let title = level.primary_title(&message).id(&code);
     let related: Vec<(String, std::ops::Range<usize>)> = finding
         .related
@@ -103,7 +106,13 @@ fn shown(text: &str, file: &str, survey: &Survey) -> String {
         if let Some(secret) = shown.get(span.clone()) {
             let masked: String = secret
                 .chars()
-                .map(|letter| if letter == '\n' { "\n".to_owned() } else { "*".repeat(letter.len_utf8()) })
+                .map(|letter| {
+                    if letter == '\n' {
+                        "\n".to_owned()
+                    } else {
+                        "*".repeat(letter.len_utf8())
+                    }
+                })
                 .collect();
             shown.replace_range(span, &masked);
         }

@@ -45,7 +45,10 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let mut repaired = Vec::new();
     if args.fix {
         for (file, text) in &survey.texts {
-            if survey.of_file(file).any(|finding| finding.fixes.iter().any(|fix| fix.is_safe)) {
+            if survey
+                .of_file(file)
+                .any(|finding| finding.fixes.iter().any(|fix| fix.is_safe))
+            {
                 repaired.extend(repair::repair(app, &project, file, text)?);
             }
         }
@@ -116,9 +119,9 @@ fn to_json(finding: &Finding) -> serde_json::Value {
         })
     });
     let fixes = finding.fixes.iter().map(|fix| {
-        let edits = fix.edits.iter().map(|edit| {
-            json!({ "file": edit.file, "start": edit.span.start, "end": edit.span.end, "text": edit.text })
-        });
+        let edits = fix.edits.iter().map(
+            |edit| json!({ "file": edit.file, "start": edit.span.start, "end": edit.span.end, "text": edit.text }),
+        );
         json!({ "title": fix.title, "is_safe": fix.is_safe, "edits": edits.collect::<Vec<_>>() })
     });
     json!({
@@ -183,9 +186,15 @@ fn show(names: &[String], is_whole: bool, survey: &Survey, fails: bool, out: &mu
         false => out.paint(GOOD, out.symbol("✓")),
     };
     out.line(format!("{mark} {playbooks} checked, {said}"));
-    let fixable = survey.findings.iter().filter(|finding| finding.fixes.iter().any(|fix| fix.is_safe)).count();
+    let fixable = survey
+        .findings
+        .iter()
+        .filter(|finding| finding.fixes.iter().any(|fix| fix.is_safe))
+        .count();
     if fixable > 0 {
-        out.line(format!("  host check --fix    makes {fixable} of the changes by itself"));
+        out.line(format!(
+            "  host check --fix    makes {fixable} of the changes by itself"
+        ));
     }
     if let Some(first) = survey.findings.first() {
         out.line(format!("  host explain {}    tells more", plain(&first.code)));

@@ -52,7 +52,9 @@ pub fn log(findings: &[Finding]) -> Value {
 }
 
 fn rule(code: &str) -> Value {
-    let page = PAGES.get_file(format!("{code}.md")).and_then(|file| file.contents_utf8());
+    let page = PAGES
+        .get_file(format!("{code}.md"))
+        .and_then(|file| file.contents_utf8());
     let mut rule = json!({
         "id": code,
         "defaultConfiguration": { "level": level(lints::level(code)) },
@@ -101,9 +103,9 @@ fn result(finding: &Finding, rules: &BTreeMap<&str, usize>) -> Value {
         for edit in &fix.edits {
             files.entry(&edit.file).or_default().push(replacement(edit));
         }
-        let changes = files.into_iter().map(|(file, replacements)| {
-            json!({ "artifactLocation": { "uri": uri(file) }, "replacements": replacements })
-        });
+        let changes = files.into_iter().map(
+            |(file, replacements)| json!({ "artifactLocation": { "uri": uri(file) }, "replacements": replacements }),
+        );
         json!({ "description": { "text": fix.title }, "artifactChanges": changes.collect::<Vec<_>>() })
     });
     let fixes: Vec<Value> = fixes.collect();

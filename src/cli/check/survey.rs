@@ -50,7 +50,7 @@ pub fn survey(app: &App, project: &Project, names: &[String], busy: &Busy) -> Re
             Err(error) => return Err(LibraryError::File(error).into()),
         }
     }
-    add_imported(app, project, &mut open, &mut survey);
+    add_imported(app, &mut open, &mut survey);
     let mut routes = Vec::new();
     for (found, checked) in in_parallel(project, &open, busy) {
         survey.findings.extend(checked.findings);
@@ -77,7 +77,7 @@ pub fn add_prompts(app: &App, survey: &mut Survey) {
 }
 
 /// A playbook is as good as its modules: they are checked with it.
-fn add_imported(app: &App, project: &Project, open: &mut Vec<Found>, survey: &mut Survey) {
+fn add_imported(app: &App, open: &mut Vec<Found>, survey: &mut Survey) {
     let mut seen: BTreeSet<String> = open.iter().map(|found| found.file.clone()).collect();
     let mut at = 0;
     while at < open.len() {
@@ -102,7 +102,6 @@ fn add_imported(app: &App, project: &Project, open: &mut Vec<Found>, survey: &mu
             }
         }
     }
-    let _ = project;
 }
 
 fn imports_of(text: &str) -> Vec<String> {

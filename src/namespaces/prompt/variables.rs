@@ -37,7 +37,9 @@ fn of_text(text: &str, texts: &BTreeMap<String, String>, depth: usize) -> Prompt
     // What the language itself offers is no variable.
     let globals: BTreeSet<&str> = environment.globals().map(|(name, _)| name).collect();
     let variables = compiled.undeclared_variables(false).into_iter();
-    let mut names: Vec<String> = variables.filter(|name| !globals.contains(name.as_str()) && name != "loop").collect();
+    let mut names: Vec<String> = variables
+        .filter(|name| !globals.contains(name.as_str()) && name != "loop")
+        .collect();
     names.sort();
     let tags = tags(template);
     for name in names {
@@ -96,7 +98,13 @@ fn tags(template: &str) -> Vec<Tag<'_>> {
     let mut found = Vec::new();
     let mut depth = 0usize;
     let mut rest = template;
-    while let Some(at) = rest.find("{{").into_iter().chain(rest.find("{%")).chain(rest.find("{#")).min() {
+    while let Some(at) = rest
+        .find("{{")
+        .into_iter()
+        .chain(rest.find("{%"))
+        .chain(rest.find("{#"))
+        .min()
+    {
         let close = match &rest[at..at + 2] {
             "{{" => "}}",
             "{%" => "%}",
@@ -168,8 +176,10 @@ mod tests {
 
     #[test]
     fn variables_are_needed_unless_the_prompt_says_what_to_do_without_them() {
-        let (required, optional) = of("+++\nmodel = \"m {{ none }}\"\n+++\n{{ a.b }} {{ c | default('x') }}{% if d is defined %}{{ d }}{% endif %}\
-             {% if e %}{{ f }}{% endif %}{% for g in h %}{{ g }}{{ i }}{% endfor %}{# {{ j }} #}{{ range(3) }}");
+        let (required, optional) = of(
+            "+++\nmodel = \"m {{ none }}\"\n+++\n{{ a.b }} {{ c | default('x') }}{% if d is defined %}{{ d }}{% endif %}\
+             {% if e %}{{ f }}{% endif %}{% for g in h %}{{ g }}{{ i }}{% endfor %}{# {{ j }} #}{{ range(3) }}",
+        );
         assert_eq!(required, ["a", "e", "h"]);
         assert_eq!(optional, ["c", "d", "f", "i"]);
     }
@@ -177,7 +187,10 @@ mod tests {
     #[test]
     fn what_is_included_counts_with_it() {
         assert_eq!(of("{% include 'voice' %}").0, ["who"]);
-        assert_eq!(of("{% if x %}{% include 'voice' %}{% endif %}"), (vec!["x".to_owned()], vec!["who".to_owned()]));
+        assert_eq!(
+            of("{% if x %}{% include 'voice' %}{% endif %}"),
+            (vec!["x".to_owned()], vec!["who".to_owned()])
+        );
         assert_eq!(of("{% extends \"base\" %}").1, ["head"]);
         let others = BTreeMap::new();
         assert!(of_text("{% include name %}", &others, 0).is_open);

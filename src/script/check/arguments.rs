@@ -16,7 +16,12 @@ const LENGTHS: [&str; 6] = ["ttl", "timeout", "length", "every", "settle", "idem
 /// What can be said against the arguments of a call. `ways` are those that take so many.
 pub fn check(view: &View<'_>, known: &Known, ways: &[&Signature], args: &[Expr], sheet: &mut Sheet<'_>) {
     let kinds: Vec<Kind> = args.iter().map(|arg| view.kind(arg)).collect();
-    let misfit = |way: &&Signature| way.params.iter().zip(&kinds).position(|(param, kind)| !kind.fits(&param.kind));
+    let misfit = |way: &&Signature| {
+        way.params
+            .iter()
+            .zip(&kinds)
+            .position(|(param, kind)| !kind.fits(&param.kind))
+    };
     let misfits: Vec<usize> = ways.iter().filter_map(misfit).collect();
     if misfits.len() == ways.len() {
         // The way that is followed furthest is the one that was meant.
@@ -37,11 +42,14 @@ pub fn check(view: &View<'_>, known: &Known, ways: &[&Signature], args: &[Expr],
         if is_text && LENGTHS.contains(&param.name.as_str()) {
             length(&param.name, arg, sheet);
         }
-        if is_text && param.name == "zone" && let Some(name) = arg.as_str() {
+        if is_text
+            && param.name == "zone"
+            && let Some(name) = arg.as_str()
+        {
             zone(name, arg.span, sheet);
         }
         if OPTIONS.contains(&param.name.as_str()) {
-            options(view, known, arg, sheet);
+            options(known, arg, sheet);
         }
     }
 }
@@ -79,7 +87,7 @@ fn wrong_kind(known: &Known, way: &Signature, at: usize, kind: &Kind, arg: &Expr
 }
 
 /// An option that nobody knows would be refused when the call is made.
-fn options(view: &View<'_>, known: &Known, arg: &Expr, sheet: &mut Sheet<'_>) {
+fn options(known: &Known, arg: &Expr, sheet: &mut Sheet<'_>) {
     let Some(entries) = arg.as_map() else {
         return;
     };
@@ -95,7 +103,11 @@ fn options(view: &View<'_>, known: &Known, arg: &Expr, sheet: &mut Sheet<'_>) {
         match nearest(name, known.options.iter().map(String::as_str)) {
             Some(near) => {
                 sheet
-                    .say("UNKNOWN_OPTION", entry.key.span, format!("{message}; did you mean `{near}`?"))
+                    .say(
+                        "UNKNOWN_OPTION",
+                        entry.key.span,
+                        format!("{message}; did you mean `{near}`?"),
+                    )
                     .fix(format!("write `{near}`"), entry.key.span, near);
             }
             None => {
@@ -105,7 +117,6 @@ fn options(view: &View<'_>, known: &Known, arg: &Expr, sheet: &mut Sheet<'_>) {
             }
         }
     }
-    let _ = view;
 }
 
 /// A text that is a length of time.
@@ -126,12 +137,17 @@ pub fn zone(name: &str, span: Span, sheet: &mut Sheet<'_>) {
     let same = zones().find(|zone| zone.eq_ignore_ascii_case(name));
     // `Berlin` and `New York` are cities of a zone.
     let city = name.replace(' ', "_");
-    let of_city = zones().find(|zone| zone.rsplit('/').next().is_some_and(|last| last.eq_ignore_ascii_case(&city)));
+    let of_city = zones().find(|zone| {
+        zone.rsplit('/')
+            .next()
+            .is_some_and(|last| last.eq_ignore_ascii_case(&city))
+    });
     let said = sheet.say("TIME_ZONE", span, format!("{name:?} is no zone"));
     match same.or(of_city).or_else(|| nearest(name, zones())) {
-        Some(near) => said
-            .help(format!("did you mean {near:?}?"))
-            .fix(format!("write {near:?}"), span, format!("{near:?}")),
+        Some(near) => {
+            said.help(format!("did you mean {near:?}?"))
+                .fix(format!("write {near:?}"), span, format!("{near:?}"))
+        }
         None => said.help("zones are named like \"America/New_York\" or \"UTC\""),
     };
 }

@@ -53,9 +53,7 @@ pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
                 [namespace] => namespaced(view, namespace, name, args, sheet),
                 _ => {}
             },
-            ExprKind::Method {
-                target, name, args, ..
-            } => method(view, target, name, args, sheet),
+            ExprKind::Method { target, name, args, .. } => method(view, target, name, args, sheet),
             ExprKind::Field { target, name, .. } => field(view, target, name, sheet),
             ExprKind::Index { target, index, .. } => {
                 if let Some(key) = index.as_str() {
@@ -80,7 +78,11 @@ fn namespace(view: &View<'_>, namespace: &Name, sheet: &mut Sheet<'_>) -> bool {
     if is_import || name == "global" || view.project.signatures.is_namespace(name) {
         return true;
     }
-    let aliases = view.scopes.symbols.iter().filter(|symbol| symbol.kind == SymbolKind::Import);
+    let aliases = view
+        .scopes
+        .symbols
+        .iter()
+        .filter(|symbol| symbol.kind == SymbolKind::Import);
     let known = view
         .project
         .signatures
@@ -90,7 +92,11 @@ fn namespace(view: &View<'_>, namespace: &Name, sheet: &mut Sheet<'_>) -> bool {
     let message = format!("there is no namespace `{name}::`");
     if let Some(near) = nearest(name, known) {
         sheet
-            .say("UNKNOWN_NAMESPACE", namespace.span, format!("{message}; did you mean `{near}::`?"))
+            .say(
+                "UNKNOWN_NAMESPACE",
+                namespace.span,
+                format!("{message}; did you mean `{near}::`?"),
+            )
             .fix(format!("write `{near}`"), namespace.span, near);
         return false;
     }
@@ -101,7 +107,11 @@ fn namespace(view: &View<'_>, namespace: &Name, sheet: &mut Sheet<'_>) -> bool {
         Some(module) => {
             let line = format!("import {module:?} as {name};\n");
             said.help(format!("import the module first: import {module:?} as {name};"))
-                .fix(format!("import {module:?}"), Span::new(after_header(view), after_header(view)), line);
+                .fix(
+                    format!("import {module:?}"),
+                    Span::new(after_header(view), after_header(view)),
+                    line,
+                );
         }
         None => {
             said.help("`host functions` lists the namespaces; modules are imported by `import \"…\" as name;`");
@@ -112,7 +122,11 @@ fn namespace(view: &View<'_>, namespace: &Name, sheet: &mut Sheet<'_>) -> bool {
 
 /// Where an import can be written: after the comments at the beginning.
 fn after_header(view: &View<'_>) -> usize {
-    view.tree.root.stmts.first().map_or(0, |first| first.span.start as usize)
+    view.tree
+        .root
+        .stmts
+        .first()
+        .map_or(0, |first| first.span.start as usize)
 }
 
 fn namespaced(view: &View<'_>, namespace: &Name, name: &Name, args: &[Expr], sheet: &mut Sheet<'_>) {
@@ -138,7 +152,11 @@ fn namespaced(view: &View<'_>, namespace: &Name, name: &Name, args: &[Expr], she
             .say(
                 "ARGUMENT_COUNT",
                 namespace.span.to(name.span),
-                format!("`{whole}` does not take {}; it is {}", count(args.len()), ways.join(" or ")),
+                format!(
+                    "`{whole}` does not take {}; it is {}",
+                    count(args.len()),
+                    ways.join(" or ")
+                ),
             )
             .help(format!("`host functions {whole}` tells the whole of it"));
         return;
@@ -150,11 +168,19 @@ fn unknown_function(view: &View<'_>, namespace: &Name, name: &Name, sheet: &mut 
     let signatures = &view.project.signatures;
     let whole = format!("{}::{}", namespace.text, name.text);
     let mut own = signatures.namespaces().filter(|(known, _)| *known == namespace.text);
-    let own: Vec<&str> = own.next().into_iter().flat_map(|(_, names)| names.iter().map(String::as_str)).collect();
+    let own: Vec<&str> = own
+        .next()
+        .into_iter()
+        .flat_map(|(_, names)| names.iter().map(String::as_str))
+        .collect();
     let message = format!("there is no function `{whole}`");
     if let Some(near) = nearest(&name.text, own.iter().copied()) {
         sheet
-            .say("UNKNOWN_FUNCTION", name.span, format!("{message}; did you mean `{}::{near}`?", namespace.text))
+            .say(
+                "UNKNOWN_FUNCTION",
+                name.span,
+                format!("{message}; did you mean `{}::{near}`?", namespace.text),
+            )
             .fix(format!("write `{near}`"), name.span, near);
         return;
     }
@@ -166,8 +192,11 @@ fn unknown_function(view: &View<'_>, namespace: &Name, name: &Name, sheet: &mut 
     match elsewhere {
         Some(other) => {
             let at = namespace.span.to(name.span);
-            said.help(format!("there is `{}`", other.name))
-                .proposal(format!("write `{}`", other.name), at, other.name.clone());
+            said.help(format!("there is `{}`", other.name)).proposal(
+                format!("write `{}`", other.name),
+                at,
+                other.name.clone(),
+            );
         }
         None => {
             let names: Vec<String> = own.iter().map(|name| format!("`{name}`")).collect();
@@ -185,12 +214,19 @@ fn imported(view: &View<'_>, module: &str, alias: &Name, name: &Name, args: usiz
         return;
     }
     let Some(facts) = summary.functions.get(&name.text) else {
-        let public = summary.functions.iter().filter(|(_, facts)| facts.iter().any(|facts| !facts.is_private));
+        let public = summary
+            .functions
+            .iter()
+            .filter(|(_, facts)| facts.iter().any(|facts| !facts.is_private));
         let message = format!("the module {module:?} has no function `{}`", name.text);
         match nearest(&name.text, public.map(|(name, _)| name.as_str())) {
             Some(near) => {
                 sheet
-                    .say("UNKNOWN_FUNCTION", name.span, format!("{message}; did you mean `{}::{near}`?", alias.text))
+                    .say(
+                        "UNKNOWN_FUNCTION",
+                        name.span,
+                        format!("{message}; did you mean `{}::{near}`?", alias.text),
+                    )
                     .fix(format!("write `{near}`"), name.span, near);
             }
             None => {
@@ -201,13 +237,23 @@ fn imported(view: &View<'_>, module: &str, alias: &Name, name: &Name, args: usiz
     };
     if facts.iter().all(|facts| facts.is_private) {
         sheet
-            .say("UNKNOWN_FUNCTION", name.span, format!("`{}` is private to the module {module:?}", name.text))
+            .say(
+                "UNKNOWN_FUNCTION",
+                name.span,
+                format!("`{}` is private to the module {module:?}", name.text),
+            )
             .help(format!("take `private` away from it in playbooks/{module}.rhai"));
         return;
     }
     if summary.function(&name.text, args).is_none() {
         let takes: Vec<usize> = facts.iter().map(|facts| facts.params).collect();
-        wrong_count(&format!("{}::{}", alias.text, name.text), name.span, args, &takes, sheet);
+        wrong_count(
+            &format!("{}::{}", alias.text, name.text),
+            name.span,
+            args,
+            &takes,
+            sheet,
+        );
     }
 }
 
@@ -244,15 +290,16 @@ fn plain(view: &View<'_>, name: &Name, args: &[Expr], args_span: Span, sheet: &m
     if let Some((_, symbol)) = view.symbol(name.span)
         && !matches!(symbol.kind, SymbolKind::Function { .. } | SymbolKind::Import)
     {
-        if name.text == "call" || is_callable_variable() {
-            return;
-        }
         let open = Span {
             start: args_span.start,
             end: args_span.start,
         };
         sheet
-            .say("UNKNOWN_FUNCTION", name.span, format!("`{}` is a variable, and no function", name.text))
+            .say(
+                "UNKNOWN_FUNCTION",
+                name.span,
+                format!("`{}` is a variable, and no function", name.text),
+            )
             .help(format!("what it holds is called by `{}.call(…)`", name.text))
             .fix("write `.call`", open, ".call");
         return;
@@ -268,15 +315,26 @@ fn plain(view: &View<'_>, name: &Name, args: &[Expr], args_span: Span, sheet: &m
     }
     let message = format!("there is no function `{}`", name.text);
     let known = (view.summary.functions.keys().map(String::as_str)).chain(view.project.signatures.own_names());
-    if let Some((_, ours)) = ELSEWHERE.iter().find(|(other, ours)| *other == name.text && *ours != "+") {
+    if let Some((_, ours)) = ELSEWHERE
+        .iter()
+        .find(|(other, ours)| *other == name.text && *ours != "+")
+    {
         sheet
-            .say("UNKNOWN_FUNCTION", name.span, format!("{message}; did you mean `{ours}`?"))
+            .say(
+                "UNKNOWN_FUNCTION",
+                name.span,
+                format!("{message}; did you mean `{ours}`?"),
+            )
             .fix(format!("write `{ours}`"), name.span, *ours);
         return;
     }
     if let Some(near) = nearest(&name.text, known) {
         sheet
-            .say("UNKNOWN_FUNCTION", name.span, format!("{message}; did you mean `{near}`?"))
+            .say(
+                "UNKNOWN_FUNCTION",
+                name.span,
+                format!("{message}; did you mean `{near}`?"),
+            )
             .fix(format!("write `{near}`"), name.span, near);
         return;
     }
@@ -284,16 +342,16 @@ fn plain(view: &View<'_>, name: &Name, args: &[Expr], args_span: Span, sheet: &m
     let elsewhere = functions.find(|known| known.name.rsplit("::").next() == Some(&name.text));
     let said = sheet.say("UNKNOWN_FUNCTION", name.span, message);
     match elsewhere {
-        Some(other) => said
-            .help(format!("did you mean `{}`?", other.name))
-            .proposal(format!("write `{}`", other.name), name.span, other.name.clone()),
-        None => said.help(format!("define it: fn {}(…) {{ … }}, or import the module that has it", name.text)),
+        Some(other) => said.help(format!("did you mean `{}`?", other.name)).proposal(
+            format!("write `{}`", other.name),
+            name.span,
+            other.name.clone(),
+        ),
+        None => said.help(format!(
+            "define it: fn {}(…) {{ … }}, or import the module that has it",
+            name.text
+        )),
     };
-}
-
-/// Rhai calls what a variable holds only by `call`.
-fn is_callable_variable() -> bool {
-    false
 }
 
 fn method(view: &View<'_>, target: &Expr, name: &Name, args: &[Expr], sheet: &mut Sheet<'_>) {
@@ -326,7 +384,10 @@ fn method(view: &View<'_>, target: &Expr, name: &Name, args: &[Expr], sheet: &mu
 
 fn unknown_method(view: &View<'_>, name: &Name, sheet: &mut Sheet<'_>) {
     let message = format!("there is no function `{}`", name.text);
-    let ours = ELSEWHERE.iter().find(|(other, _)| *other == name.text).map(|(_, ours)| *ours);
+    let ours = ELSEWHERE
+        .iter()
+        .find(|(other, _)| *other == name.text)
+        .map(|(_, ours)| *ours);
     if ours == Some("+") {
         sheet
             .say("UNKNOWN_FUNCTION", name.span, message)
@@ -350,13 +411,18 @@ fn unknown_method(view: &View<'_>, name: &Name, sheet: &mut Sheet<'_>) {
     match near {
         Some(near) => {
             sheet
-                .say("UNKNOWN_FUNCTION", name.span, format!("{message}; did you mean `{near}`?"))
+                .say(
+                    "UNKNOWN_FUNCTION",
+                    name.span,
+                    format!("{message}; did you mean `{near}`?"),
+                )
                 .fix(format!("write `{near}`"), name.span, near);
         }
         None => {
-            sheet
-                .say("UNKNOWN_FUNCTION", name.span, message)
-                .help(format!("define it: fn {}(…) {{ … }}, where `this` is the value before the dot", name.text));
+            sheet.say("UNKNOWN_FUNCTION", name.span, message).help(format!(
+                "define it: fn {}(…) {{ … }}, where `this` is the value before the dot",
+                name.text
+            ));
         }
     }
 }
@@ -367,15 +433,33 @@ fn field(view: &View<'_>, target: &Expr, name: &Name, sheet: &mut Sheet<'_>) {
         kind @ (Kind::Text | Kind::Array(_)) if !view.project.signatures.is_property(&name.text) => {
             let what = kind.name();
             let message = format!("{what} has no property `{}`", name.text);
-            let ours = ELSEWHERE.iter().find(|(other, ours)| *other == name.text && *ours == "len");
-            let is_function = view.project.signatures.own(&name.text).is_some_and(|takes| takes.contains(&1));
+            let ours = ELSEWHERE
+                .iter()
+                .find(|(other, ours)| *other == name.text && *ours == "len");
+            let is_function = view
+                .project
+                .signatures
+                .own(&name.text)
+                .is_some_and(|takes| takes.contains(&1));
             match (ours, is_function) {
                 (Some((_, ours)), _) => sheet
-                    .say("UNKNOWN_FIELD", name.span, format!("{message}; did you mean `{ours}()`?"))
+                    .say(
+                        "UNKNOWN_FIELD",
+                        name.span,
+                        format!("{message}; did you mean `{ours}()`?"),
+                    )
                     .fix(format!("write `{ours}()`"), name.span, format!("{ours}()")),
                 (None, true) => sheet
-                    .say("UNKNOWN_FIELD", name.span, format!("{message}; did you mean `{}()`?", name.text))
-                    .fix(format!("write `{}()`", name.text), name.span, format!("{}()", name.text)),
+                    .say(
+                        "UNKNOWN_FIELD",
+                        name.span,
+                        format!("{message}; did you mean `{}()`?", name.text),
+                    )
+                    .fix(
+                        format!("write `{}()`", name.text),
+                        name.span,
+                        format!("{}()", name.text),
+                    ),
                 (None, false) if matches!(kind, Kind::Array(_)) => sheet
                     .say("UNKNOWN_FIELD", name.span, message)
                     .help("it belongs to the items: take one by its number, `list[0]`, or each with `for`"),

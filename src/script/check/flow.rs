@@ -52,7 +52,11 @@ pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
                 end: span.start,
             };
             sheet
-                .say("LINE_TOO_LONG", start, format!("this line has {bytes} bytes; nobody reads more than {LINE_BYTES_MAX}"))
+                .say(
+                    "LINE_TOO_LONG",
+                    start,
+                    format!("this line has {bytes} bytes; nobody reads more than {LINE_BYTES_MAX}"),
+                )
                 .help("put data into a file below the project's folders, and read it with `file::read_json`");
             break;
         }
@@ -98,7 +102,11 @@ fn unreachable(block: &Block, sheet: &mut Sheet<'_>) {
     };
     let (before, span) = (sheet.region(block.stmts[at].span), first.span.to(last.span));
     sheet
-        .say("UNREACHABLE", span, format!("this never runs: the `{word}` of line {} comes before it", before.line))
+        .say(
+            "UNREACHABLE",
+            span,
+            format!("this never runs: the `{word}` of line {} comes before it", before.line),
+        )
         .related(before, "nothing goes on after this");
 }
 
@@ -107,7 +115,10 @@ fn discarded(view: &View<'_>, stmt: &Stmt, sheet: &mut Sheet<'_>) {
     let StmtKind::Expr(expr) = &stmt.kind else { return };
     match &expr.bare().kind {
         ExprKind::Binary { op, left, .. } if op.text == "==" => {
-            let is_place = matches!(left.kind, ExprKind::Name(_) | ExprKind::Field { .. } | ExprKind::Index { .. });
+            let is_place = matches!(
+                left.kind,
+                ExprKind::Name(_) | ExprKind::Field { .. } | ExprKind::Index { .. }
+            );
             let said = sheet.say("NO_EFFECT", expr.span, "this compares, and nobody takes the answer");
             if is_place {
                 said.help("to give it a value write `=`")
@@ -118,7 +129,11 @@ fn discarded(view: &View<'_>, stmt: &Stmt, sheet: &mut Sheet<'_>) {
             sheet.say("NO_EFFECT", expr.span, "this computes a value, and nobody takes it");
         }
         ExprKind::Name(name) if view.scopes.symbols.iter().any(|symbol| symbol.name.text == *name) => {
-            let said = sheet.say("NO_EFFECT", expr.span, format!("`{name}` stands here alone, and does nothing"));
+            let said = sheet.say(
+                "NO_EFFECT",
+                expr.span,
+                format!("`{name}` stands here alone, and does nothing"),
+            );
             if view.summary.functions.contains_key(name) {
                 let end = Span {
                     start: expr.span.end,
@@ -196,7 +211,11 @@ fn operands(view: &View<'_>, expr: &Expr, op: &str, left: &Expr, right: &Expr, s
         let is_same = view.of(left.span) == view.of(right.span) && is_plain(left);
         let answer = matches!(op, "==" | "<=" | ">=");
         if is_same {
-            sheet.say("CONSTANT_CONDITION", expr.span, format!("both sides are the same, so this is always {answer}"));
+            sheet.say(
+                "CONSTANT_CONDITION",
+                expr.span,
+                format!("both sides are the same, so this is always {answer}"),
+            );
             return;
         }
         let (one, two) = (view.kind(left), view.kind(right));
@@ -212,10 +231,16 @@ fn operands(view: &View<'_>, expr: &Expr, op: &str, left: &Expr, right: &Expr, s
             let said = sheet.say(
                 "CONSTANT_CONDITION",
                 expr.span,
-                format!("{} is compared with {}, so this is always {answer}", one.name(), two.name()),
+                format!(
+                    "{} is compared with {}, so this is always {answer}",
+                    one.name(),
+                    two.name()
+                ),
             );
             // `input.count == "5"`
-            let literal = [left, right].into_iter().find_map(|side| Some((side.span, side.as_str()?)));
+            let literal = [left, right]
+                .into_iter()
+                .find_map(|side| Some((side.span, side.as_str()?)));
             if let (Some((span, text)), true) = (literal, is_number(&one) || is_number(&two))
                 && text.parse::<i64>().is_ok()
             {
@@ -263,7 +288,9 @@ fn swallowed(view: &View<'_>, expr: &Expr, handler: &Block, sheet: &mut Sheet<'_
     });
     let tokens = &view.tree.tokens;
     let first = tokens.partition_point(|token| token.span.start < handler.span.start);
-    let within = tokens[first..].iter().take_while(|token| token.span.end <= handler.span.end);
+    let within = tokens[first..]
+        .iter()
+        .take_while(|token| token.span.end <= handler.span.end);
     let is_explained = within
         .into_iter()
         .any(|token| matches!(token.kind, TokenKind::LineComment | TokenKind::BlockComment));
@@ -273,7 +300,11 @@ fn swallowed(view: &View<'_>, expr: &Expr, handler: &Block, sheet: &mut Sheet<'_
             end: handler.span.end,
         };
         sheet
-            .say("SWALLOWED_ERROR", word, "whatever goes wrong here is hidden, also what nobody thought of")
+            .say(
+                "SWALLOWED_ERROR",
+                word,
+                "whatever goes wrong here is hidden, also what nobody thought of",
+            )
             .help("name the code you expect, and throw the rest again: `if error.code != \"…\" { throw error; }`");
     }
 }
@@ -323,13 +354,21 @@ fn not_filled_in(view: &View<'_>, span: Span, text: &str, sheet: &mut Sheet<'_>)
         .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
         .collect();
     let is_variable = name == crate::script::source::INPUT
-        || view.scopes.visible_at(span.start).iter().any(|at| view.scopes.symbols[*at].name.text == name);
+        || view
+            .scopes
+            .visible_at(span.start)
+            .iter()
+            .any(|at| view.scopes.symbols[*at].name.text == name);
     if !is_variable || !rest.contains('}') {
         return;
     }
     let literal = view.of(span);
     let said = sheet
-        .say("NOT_FILLED_IN", span, format!("`${{{name}…}}` stands in quotes, so it is not filled in"))
+        .say(
+            "NOT_FILLED_IN",
+            span,
+            format!("`${{{name}…}}` stands in quotes, so it is not filled in"),
+        )
         .help("texts in backticks are filled in");
     if literal.starts_with('"') && !literal.contains('`') {
         let inner = literal[1..literal.len() - 1].replace("\\\"", "\"");

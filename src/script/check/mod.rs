@@ -18,7 +18,7 @@
 //! | [`project`], [`summary`] | what is known of everything around a text |
 //! | [`view`] | what is known of the text: names, and kinds of values |
 //! | [`names`], [`calls`], [`arguments`] | what is named, called, and given |
-//! | [`header`], [`routes`], [`uses`], [`imports`], [`prompts`] | what the text says of itself and wants of others |
+//! | [`header`], [`routes`], [`uses`], [`imports`], [`prompts`], [`playbooks`] | what the text says of itself and wants of others |
 //! | [`flow`] | what never runs, does nothing, or hides errors |
 //! | [`secrets`], [`provenance`] | what leaves the house |
 
@@ -28,6 +28,7 @@ pub mod flow;
 pub mod header;
 pub mod imports;
 pub mod names;
+pub mod playbooks;
 pub mod project;
 pub mod prompts;
 pub mod provenance;
@@ -69,7 +70,10 @@ pub fn check_text(project: &Project, file: &str, text: &str) -> Vec<Finding> {
     let summary = Summary::of_tree(project, &tree);
     let view = View::new(project, text, &tree, &scopes, &summary);
     let mut sheet = Sheet::new(file, text);
-    if verdict.as_ref().is_some_and(|verdict| verdict.code == "UNKNOWN_VARIABLE") {
+    if verdict
+        .as_ref()
+        .is_some_and(|verdict| verdict.code == "UNKNOWN_VARIABLE")
+    {
         names::undefined(&view, &mut sheet);
     }
     header::check(&view, &mut sheet);
@@ -77,6 +81,7 @@ pub fn check_text(project: &Project, file: &str, text: &str) -> Vec<Finding> {
     names::imports(&view, file, &mut sheet);
     names::inputs(&view, &mut sheet);
     prompts::check(&view, &mut sheet);
+    playbooks::check(&view, &mut sheet);
     uses::check(&view, &mut sheet);
     secrets::check(&view, &mut sheet);
     provenance::check(&view, &mut sheet);
@@ -142,7 +147,11 @@ fn unreadable(project: &Project, diagnosis: &Diagnosis) -> Finding {
         }
     };
     let is_safe = helps(&finding).is_some();
-    let fixes = finding.fixes.iter().cloned().map(|fix| super::findings::Fix { is_safe, ..fix });
+    let fixes = finding
+        .fixes
+        .iter()
+        .cloned()
+        .map(|fix| super::findings::Fix { is_safe, ..fix });
     Finding {
         fixes: if is_safe { fixes.collect() } else { Vec::new() },
         ..finding

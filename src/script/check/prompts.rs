@@ -24,9 +24,12 @@ pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
             && let Some(first) = args.first()
             && let Some(prompt) = first.as_str()
         {
-            let bare = ENDINGS.iter().find_map(|ending| prompt.strip_suffix(ending)).unwrap_or(prompt);
+            let bare = ENDINGS
+                .iter()
+                .find_map(|ending| prompt.strip_suffix(ending))
+                .unwrap_or(prompt);
             match prompts.get(bare) {
-                Some(known) => variables(view, known, first, args.get(1), sheet),
+                Some(known) => variables(known, first, args.get(1), sheet),
                 None => missing(prompt, first.span, prompts.keys(), sheet),
             }
         }
@@ -35,19 +38,24 @@ pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
 }
 
 fn missing<'k>(name: &str, span: Span, known: impl Iterator<Item = &'k String> + Clone, sheet: &mut Sheet<'_>) {
-    let said = sheet.say("PROMPT_NOT_FOUND", span, format!("there is no prompt {name:?} below prompts/"));
+    let said = sheet.say(
+        "PROMPT_NOT_FOUND",
+        span,
+        format!("there is no prompt {name:?} below prompts/"),
+    );
     let bare = name.trim_start_matches("./").trim_start_matches("prompts/");
     let names = || known.clone().map(String::as_str);
     let exact = names().find(|known| *known == bare || known.rsplit('/').next() == Some(bare));
     match exact.or_else(|| nearest(bare, names())) {
-        Some(near) => said
-            .help(format!("did you mean {near:?}?"))
-            .fix(format!("write {near:?}"), span, format!("{near:?}")),
+        Some(near) => {
+            said.help(format!("did you mean {near:?}?"))
+                .fix(format!("write {near:?}"), span, format!("{near:?}"))
+        }
         None => said.help(format!("write prompts/{bare}.md")),
     };
 }
 
-fn variables(view: &View<'_>, prompt: &Prompt, name: &Expr, given: Option<&Expr>, sheet: &mut Sheet<'_>) {
+fn variables(prompt: &Prompt, name: &Expr, given: Option<&Expr>, sheet: &mut Sheet<'_>) {
     let entries = match given {
         None => &[],
         Some(given) => match given.as_map() {
@@ -72,7 +80,10 @@ fn variables(view: &View<'_>, prompt: &Prompt, name: &Expr, given: Option<&Expr>
                 .say(
                     "PROMPT_VARIABLE",
                     entry.key.span,
-                    format!("{} has no variable `{}`; did you mean `{near}`?", prompt.file, entry.key.text),
+                    format!(
+                        "{} has no variable `{}`; did you mean `{near}`?",
+                        prompt.file, entry.key.text
+                    ),
                 )
                 .fix(format!("write `{near}`"), entry.key.span, near);
         } else {
@@ -92,17 +103,27 @@ fn variables(view: &View<'_>, prompt: &Prompt, name: &Expr, given: Option<&Expr>
         .map(|variable| format!("`{variable}`"))
         .collect();
     if !missing.is_empty() {
-        let plural = if missing.len() == 1 { "the variable" } else { "the variables" };
-        let example: Vec<String> = missing.iter().map(|name| format!("{}: …", name.trim_matches('`'))).collect();
+        let plural = if missing.len() == 1 {
+            "the variable"
+        } else {
+            "the variables"
+        };
+        let example: Vec<String> = missing
+            .iter()
+            .map(|name| format!("{}: …", name.trim_matches('`')))
+            .collect();
         sheet
             .say(
                 "PROMPT_VARIABLE",
                 given.map_or(name.span, |given| given.span),
                 format!("{} needs {plural} {}", prompt.file, listed(&missing)),
             )
-            .help(format!("give {} in the call: #{{ {} }}", listed(&missing), example.join(", ")));
+            .help(format!(
+                "give {} in the call: #{{ {} }}",
+                listed(&missing),
+                example.join(", ")
+            ));
     }
-    let _ = view;
 }
 
 /// An entry of a map with the comma that goes with it.

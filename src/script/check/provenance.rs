@@ -55,7 +55,9 @@ fn tell(function: &str, content: &Expr, origin: Origin, sheet: &mut Sheet<'_>) {
                 .say(
                     "PROVENANCE_MISSING",
                     content.span,
-                    format!("`{function}` publishes what is written out here: nothing on record says where it comes from"),
+                    format!(
+                        "`{function}` publishes what is written out here: nothing on record says where it comes from"
+                    ),
                 )
                 .help("render it with `prompt::render`, read it from a file or document, or take it as an input");
         }
@@ -81,9 +83,12 @@ fn origin(view: &View<'_>, expr: &Expr, depth: usize) -> Origin {
     let of = |expr: &Expr| origin(view, expr, depth + 1);
     let of_all = |exprs: &mut dyn Iterator<Item = &Expr>| exprs.map(of).max().unwrap_or(Origin::Bare);
     match &expr.kind {
-        ExprKind::Unit | ExprKind::Bool(_) | ExprKind::Int(_) | ExprKind::Float(_) | ExprKind::Char | ExprKind::Str(_) => {
-            Origin::Bare
-        }
+        ExprKind::Unit
+        | ExprKind::Bool(_)
+        | ExprKind::Int(_)
+        | ExprKind::Float(_)
+        | ExprKind::Char
+        | ExprKind::Str(_) => Origin::Bare,
         ExprKind::Template(parts) => {
             let code = parts.iter().filter_map(|part| match part {
                 TemplatePart::Code(block) => Some(of_last(view, block.stmts.last(), depth)),
@@ -130,10 +135,11 @@ fn of_variable(view: &View<'_>, expr: &Expr, depth: usize) -> Origin {
 fn of_call(view: &View<'_>, namespace: &str, name: &str, args: &[Expr], depth: usize) -> Origin {
     match (namespace, name) {
         ("openai", "chat") => {
-            let prompt = args
-                .first()
-                .and_then(Expr::as_map)
-                .and_then(|options| options.iter().find(|entry| ["prompt", "messages"].contains(&entry.key.text.as_str())));
+            let prompt = args.first().and_then(Expr::as_map).and_then(|options| {
+                options
+                    .iter()
+                    .find(|entry| ["prompt", "messages"].contains(&entry.key.text.as_str()))
+            });
             match prompt {
                 Some(prompt) if origin(view, &prompt.value, depth + 1) == Origin::Bare => {
                     Origin::Unversioned(prompt.value.span)
@@ -142,9 +148,11 @@ fn of_call(view: &View<'_>, namespace: &str, name: &str, args: &[Expr], depth: u
             }
         }
         ("time" | "random" | "id", _) => Origin::Bare,
-        ("json" | "text" | "csv" | "hash" | "stats" | "report", _) => {
-            args.iter().map(|arg| origin(view, arg, depth + 1)).max().unwrap_or(Origin::Bare)
-        }
+        ("json" | "text" | "csv" | "hash" | "stats" | "report", _) => args
+            .iter()
+            .map(|arg| origin(view, arg, depth + 1))
+            .max()
+            .unwrap_or(Origin::Bare),
         _ if view.project.signatures.is_namespace(namespace) => Origin::Recorded,
         _ => Origin::Unknown,
     }

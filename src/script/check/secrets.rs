@@ -13,7 +13,11 @@ const SHAPES: [(&str, usize, &str); 18] = [
     ("xoxb-", 10, "a token of Slack"),
     ("xoxp-", 10, "a token of Slack"),
     ("xapp-", 10, "a token of Slack"),
-    ("https://hooks.slack.com/services/", 10, "an address of Slack that anybody may post to"),
+    (
+        "https://hooks.slack.com/services/",
+        10,
+        "an address of Slack that anybody may post to",
+    ),
     ("ghp_", 30, "a token of GitHub"),
     ("github_pat_", 20, "a token of GitHub"),
     ("glpat-", 16, "a token of GitLab"),
@@ -91,6 +95,13 @@ pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
 }
 
 fn shaped(text: &str, span: Span, sheet: &mut Sheet<'_>) {
+    if let Some(what) = shape(text) {
+        tell(span, &format!("this looks like {what}"), sheet);
+    }
+}
+
+/// What a text is by its shape.
+fn shape(text: &str) -> Option<&'static str> {
     let shape = SHAPES.iter().find(|(begin, least, _)| {
         text.match_indices(begin).any(|(at, _)| {
             let is_start = at == 0 || !text[..at].ends_with(|letter: char| letter.is_alphanumeric());
@@ -98,20 +109,24 @@ fn shaped(text: &str, span: Span, sheet: &mut Sheet<'_>) {
             let is_part = |letter: char| letter.is_ascii_alphanumeric() || "-_./+=".contains(letter);
             let is_key = begin.starts_with("-----");
             let length = rest.find(|letter| !is_part(letter)).unwrap_or(rest.len());
-            let is_mixed = rest[..length].contains(|letter: char| letter.is_ascii_digit() || letter.is_ascii_uppercase());
-            is_start && (if is_key { rest.contains("PRIVATE KEY-----") } else { length >= *least && is_mixed })
+            let is_mixed =
+                rest[..length].contains(|letter: char| letter.is_ascii_digit() || letter.is_ascii_uppercase());
+            is_start
+                && (if is_key {
+                    rest.contains("PRIVATE KEY-----")
+                } else {
+                    length >= *least && is_mixed
+                })
         })
     });
-    if let Some((_, _, what)) = shape
-        && !is_not_meant(text)
-    {
-        tell(span, &format!("this looks like {what}"), sheet);
-    }
+    shape.filter(|_| !is_not_meant(text)).map(|(_, _, what)| *what)
 }
 
 fn beside(name: &str, value: &Expr, sheet: &mut Sheet<'_>) {
     let lower = name.to_ascii_lowercase().replace('-', "_");
-    let Some(text) = value.as_str() else { return };
+    let Some(text) = value.as_str().filter(|text| shape(text).is_none()) else {
+        return;
+    };
     let ends = |word: &str| lower == word || lower.ends_with(&format!("_{word}"));
     let is_named = WORDS.iter().any(|word| ends(word)) || ends("token") || ends("key");
     let is_weak = ends("token") || ends("key");
@@ -132,7 +147,11 @@ fn tell(span: Span, message: &str, sheet: &mut Sheet<'_>) {
         return;
     }
     sheet
-        .say("LITERAL_SECRET", span, format!("{message}: whoever reads the playbook or its journal has it"))
+        .say(
+            "LITERAL_SECRET",
+            span,
+            format!("{message}: whoever reads the playbook or its journal has it"),
+        )
         .help(
             "put it into .env, and name it in host.toml: `[providers.NAME.auth] secret = \"…\"`; playbooks never see \
              it. If it was ever shared, have it replaced",
@@ -179,7 +198,12 @@ mod tests {
         ] {
             assert_eq!(found(secret), 1, "{secret}");
         }
-        for harmless in ["sk-your-key-goes-here-please1", "task-force-of-twenty-people-1", "sk-short1", "-----BEGIN"] {
+        for harmless in [
+            "sk-your-key-goes-here-please1",
+            "task-force-of-twenty-people-1",
+            "sk-short1",
+            "-----BEGIN",
+        ] {
             assert_eq!(found(harmless), 0, "{harmless}");
         }
     }

@@ -95,9 +95,7 @@ impl<'p> View<'p> {
 
     /// The lines of the text are the file's; functions see no variables around them.
     pub fn function_around(&self, offset: u32) -> Option<&'p Symbol> {
-        self.scopes
-            .function_around(offset)
-            .map(|at| &self.scopes.symbols[at])
+        self.scopes.function_around(offset).map(|at| &self.scopes.symbols[at])
     }
 
     fn find_changes(&mut self) {
@@ -183,10 +181,7 @@ impl<'p> View<'p> {
         }
         values.sort_by_key(|(symbol, _)| self.scopes.symbols[*symbol].name.span);
         for (symbol, source) in values {
-            let is_assigned = self
-                .scopes
-                .uses_of(symbol)
-                .any(|reference| reference.is_write);
+            let is_assigned = self.scopes.uses_of(symbol).any(|reference| reference.is_write);
             let kind = match source {
                 _ if is_assigned => Kind::Any,
                 Source::Value(value) => self.kind(value),
@@ -298,8 +293,29 @@ impl<'p> View<'p> {
 
 /// Functions of arrays, maps and texts that change nothing.
 const LOOKS: [&str; 24] = [
-    "len", "is_empty", "contains", "get", "keys", "values", "map", "filter", "reduce", "some", "all", "find", "index_of",
-    "to_string", "to_int", "to_float", "to_upper", "to_lower", "starts_with", "ends_with", "split", "sub_string", "extract",
+    "len",
+    "is_empty",
+    "contains",
+    "get",
+    "keys",
+    "values",
+    "map",
+    "filter",
+    "reduce",
+    "some",
+    "all",
+    "find",
+    "index_of",
+    "to_string",
+    "to_int",
+    "to_float",
+    "to_upper",
+    "to_lower",
+    "starts_with",
+    "ends_with",
+    "split",
+    "sub_string",
+    "extract",
     "to_json",
 ];
 
@@ -312,7 +328,9 @@ enum Source<'p> {
 pub fn root(expr: &Expr) -> Option<Span> {
     match &expr.kind {
         ExprKind::Name(_) => Some(expr.span),
-        ExprKind::Field { target, .. } | ExprKind::Index { target, .. } | ExprKind::Method { target, .. } => root(target),
+        ExprKind::Field { target, .. } | ExprKind::Index { target, .. } | ExprKind::Method { target, .. } => {
+            root(target)
+        }
         ExprKind::Paren(inner) => root(inner),
         _ => None,
     }
