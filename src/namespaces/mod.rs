@@ -27,7 +27,7 @@ pub mod store;
 pub mod test;
 pub mod time;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::Module;
 
@@ -85,4 +85,10 @@ pub fn writers(declared: &[DeclaredProvider]) -> BTreeMap<String, String> {
         .iter()
         .flat_map(|provider| declared::writers(provider).map(|function| (function, provider.name.clone())));
     own.chain(declared).collect()
+}
+
+/// Every function whose writes the public sees.
+pub fn publishers(declared: &[DeclaredProvider]) -> BTreeSet<String> {
+    let publishing = declared.iter().filter(|provider| provider.publish);
+    publishing.flat_map(declared::writers).collect()
 }
