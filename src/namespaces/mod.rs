@@ -24,6 +24,7 @@ pub mod random;
 pub mod reading;
 pub mod run;
 pub mod slack;
+pub mod stats;
 pub mod store;
 pub mod text;
 pub mod time;
@@ -52,6 +53,7 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
         ("hash", hash::module()),
         ("json", json::module()),
         ("csv", csv::module()),
+        ("stats", stats::module()),
         ("text", text::module()),
         ("log", log::module()),
         ("run", run::module()),
