@@ -4,6 +4,7 @@
 //! itself. Adding a namespace is one file and one line in [`modules`]; adding a provider is one folder, that line, and
 //! one in [`providers`].
 
+pub mod csv;
 pub mod declared;
 pub mod fault;
 pub mod file;
@@ -23,8 +24,10 @@ pub mod random;
 pub mod reading;
 pub mod run;
 pub mod slack;
+pub mod stats;
 pub mod store;
 pub mod test;
+pub mod text;
 pub mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +53,9 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
         ("id", id::module()),
         ("hash", hash::module()),
         ("json", json::module()),
+        ("csv", csv::module()),
+        ("stats", stats::module()),
+        ("text", text::module()),
         ("log", log::module()),
         ("run", run::module()),
         ("playbook", playbook::module()),
