@@ -12,6 +12,7 @@ pub mod http;
 pub mod id;
 pub mod json;
 pub mod kv;
+pub mod list;
 pub mod log;
 pub mod media;
 pub mod openai;
@@ -49,6 +50,7 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
         ("id", id::module()),
         ("hash", hash::module()),
         ("json", json::module()),
+        ("list", list::module()),
         ("log", log::module()),
         ("run", run::module()),
         ("playbook", playbook::module()),
