@@ -13,6 +13,7 @@ pub mod http;
 pub mod id;
 pub mod json;
 pub mod kv;
+pub mod list;
 pub mod log;
 pub mod media;
 pub mod openai;
@@ -56,6 +57,7 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
         ("csv", csv::module()),
         ("stats", stats::module()),
         ("text", text::module()),
+        ("list", list::module()),
         ("log", log::module()),
         ("run", run::module()),
         ("playbook", playbook::module()),
