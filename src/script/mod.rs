@@ -18,11 +18,13 @@
 //! | [`mistake`] | what was probably meant where a script cannot be read |
 //! | [`signatures`] | what can be called, with what, and what comes of it |
 //! | [`schedule`] | what a header's schedule means |
+//! | [`coverage`] | which lines of scripts were run |
 //! | [`reference`] | the functions' own documentation |
 
 pub mod base;
 pub mod check;
 pub mod context;
+pub mod coverage;
 pub mod engine;
 pub mod error;
 pub mod findings;
