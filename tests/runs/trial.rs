@@ -51,13 +51,18 @@ impl Trials {
     #[track_caller]
     fn complaint(&self) -> (String, String, u32, String) {
         match self.0.as_slice() {
-            [CaseResult { verdict: Verdict::Failed(complaint), .. }] => {
+            [
+                CaseResult {
+                    verdict: Verdict::Failed(complaint),
+                    ..
+                },
+            ] => {
                 let diagnosis = &complaint.diagnosis;
                 let mut message = diagnosis.message.clone();
                 complaint.notes.iter().for_each(|note| message.push_str(&format!("; {note}")));
                 (diagnosis.code.clone(), diagnosis.text.file.clone(), diagnosis.place.line, message)
             }
-            other => panic!("{other:?}"),
+            other => panic!("{} cases, and one that fails was expected", other.len()),
         }
     }
 }

@@ -311,6 +311,38 @@ mod functions {
         Ok(Dynamic::UNIT)
     }
 
+    /// Puts a document into the store as it is after `version` changes: where a playbook reads versions.
+    ///
+    /// Errors: those of `store::put`, `BAD_VERSION`.
+    ///
+    /// ```rhai
+    /// test::document("clips", "a", #{ state: "ready" }, 7);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn document(ctx: NativeCallContext, collection: &str, id: &str, data: Map, version: i64) -> ScriptResult {
+        let data = ctx.value(&Dynamic::from_map(data))?;
+        let version = u64::try_from(version).ok().filter(|version| *version > 0);
+        let version = version.ok_or_else(|| Failure::new("BAD_VERSION", "versions are counted from 1"));
+        let version = ctx.check(version)?;
+        let data = data.as_map().cloned().unwrap_or_default();
+        ctx.check(trial(&ctx)?.document(collection, id, data, version))?;
+        Ok(Dynamic::UNIT)
+    }
+
+    /// Sets the id of the run that is played next, and the clock to the time that is in it.
+    ///
+    /// Errors: `BAD_RUN_ID`.
+    ///
+    /// ```rhai
+    /// test::id("01K9XQ4T3N8Z6W5V2B7C1D0E9F");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn id(ctx: NativeCallContext, id: &str) -> ScriptResult {
+        ctx.check(trial(&ctx)?.id(id))?;
+        ctx.run()?.tape().forget_time();
+        Ok(Dynamic::UNIT)
+    }
+
     /// Runs a playbook until it is over, or waits for what does not come, and returns the run.
     ///
     /// A run has `status`, `value`, `error` (what a `catch` would get, with `line` and `module`; `()` when there is
