@@ -171,11 +171,19 @@ fn read(project: &Project) -> String {
     std::fs::read_to_string(project.path("playbooks/daily_test.snap")).expect("snapshots")
 }
 
-/// The file that `--from-run` has written of the last run of `playbook`.
+/// The id of the last run of `daily`.
+#[track_caller]
+fn last_run(project: &Project) -> String {
+    let runs = project.json(&["runs"]);
+    let mut runs = runs.as_array().expect("a list").iter();
+    let last = runs.find(|run| run["playbook"] == "daily").expect("a run");
+    last["run_id"].as_str().expect("an id").to_owned()
+}
+
+/// The file that `--from-run` has written of that run.
 #[track_caller]
 fn from_last_run(project: &Project) -> String {
-    let runs = project.json(&["runs"]);
-    let run = runs["runs"][0]["run"].as_str().expect("a run").to_owned();
+    let run = last_run(project);
     let made = project.json(&["test", "--from-run", &run]);
     let file = made["file"].as_str().expect("a file").to_owned();
     project.ok(&["test"]);
@@ -231,7 +239,7 @@ fn ids_chance_time_children_and_what_only_the_store_knows_are_given_from_the_rec
     project.ok(&["run", "daily"]);
     project.ok(&["run", "daily"]);
     let text = from_last_run(&project);
-    for part in ["test::id(\"", "test::answers(\"random.int\", [", "test::answer(\"playbook.run\"", "test::answer(\"store.count\", 6)"] {
+    for part in ["test::id(\"", "test::answers(\"random.int\", [", "test::answer(\"playbook.", "test::answer(\"store.count\", 6)"] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
@@ -241,7 +249,7 @@ fn what_cannot_be_reproduced_is_said_and_nothing_is_written() {
     let project = Project::bare().file("playbooks/daily.rhai", PLAYBOOK);
     project.ok(&["run", "daily"]);
     project.write("playbooks/daily.rhai", &PLAYBOOK.replace("first", "1st"));
-    let run = project.json(&["runs"])["runs"][0]["run"].as_str().expect("a run").to_owned();
+    let run = last_run(&project);
     let before = project.files();
     let refused = project.host(&["test", "--from-run", &run]);
     assert_eq!(refused.code, 2);
@@ -253,5 +261,5 @@ fn what_cannot_be_reproduced_is_said_and_nothing_is_written() {
     project.ok(&["test", "--from-run", &run]);
     let again = project.host(&["test", "--from-run", &run, "--json"]);
     assert_eq!(again.error_code(), "TEST_EXISTS");
-    assert_eq!(project.host(&["test", "--from-run", "01ZZ", "--json"]).error_code(), "NO_SUCH_RUN");
+    assert_eq!(project.host(&["test", "--from-run", "01ZZ", "--json"]).error_code(), "RUN_NOT_FOUND");
 }

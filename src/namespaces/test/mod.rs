@@ -51,7 +51,12 @@ pub const NAME: &str = "test";
 pub fn module() -> Module {
     let mut module = exported_module!(functions);
     module.combine(expecting::module());
-    module.combine(looking::module());
+    module
+}
+
+/// What stands behind the dot of a run: the language of tests has it without a namespace.
+pub fn methods() -> Module {
+    let mut module = looking::module();
     module.set_custom_type::<Played>("Run");
     module.set_custom_type::<Scripted>("Fault");
     module
@@ -436,4 +441,35 @@ fn signals_named(names: &[Value]) -> Result<Signals, Failure> {
         given.0[at] = true;
     }
     Ok(given)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::source::Text;
+    use crate::script::{Language, Script, ScriptLimits, reference};
+
+    #[test]
+    fn every_function_of_tests_is_described_with_its_errors_and_an_example_that_compiles() {
+        let language = Language::new(|| crate::namespaces::modules(&[]), ScriptLimits::default());
+        let language = language.with(NAME, module, methods);
+        let functions = reference::functions(&language);
+        let of_tests = functions.iter().filter(|function| function.name.starts_with("test::"));
+        let mut wrong = Vec::new();
+        let mut count = 0;
+        for function in of_tests {
+            count += 1;
+            let example = function.doc.split_once("```rhai\n").and_then(|(_, rest)| rest.split_once("```"));
+            let Some((example, _)) = example.filter(|(example, _)| example.contains(&function.name)) else {
+                wrong.push(format!("{}: no example", function.signature));
+                continue;
+            };
+            let text = Text::new(function.name.as_str(), format!("let run = 1;\n{example}"));
+            if let Err(problem) = Script::compile(&language, "example", text, &|name| Err(name.to_owned())) {
+                wrong.push(format!("{}: {}", function.signature, problem.message));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert_eq!(count, 32);
+    }
 }
