@@ -15,6 +15,8 @@
 //! | [`value`] | between Rhai's values and ours |
 //! | [`error`] | what went wrong, and where in the playbook |
 //! | [`check`] | mistakes that show without running |
+//! | [`syntax`] | the text as a tree, also while it is being typed |
+//! | [`format`] | the one style of scripts |
 //! | [`reference`] | the functions' own documentation |
 
 pub mod base;
@@ -22,6 +24,7 @@ pub mod check;
 pub mod context;
 pub mod engine;
 pub mod error;
+pub mod format;
 pub mod header;
 pub mod inputs;
 pub mod limits;
