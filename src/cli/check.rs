@@ -48,7 +48,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     Ok(if problems.is_empty() { 0 } else { USAGE })
 }
 
-fn all(app: &App) -> Result<Vec<String>, CliError> {
+pub(super) fn all(app: &App) -> Result<Vec<String>, CliError> {
     let names = app.library.files.list();
     if !names.is_empty() {
         return Ok(names);

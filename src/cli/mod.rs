@@ -15,10 +15,12 @@ mod config;
 mod data;
 mod drive;
 mod emit;
+mod fmt;
 mod functions;
 mod incident;
 mod init;
 mod kv;
+mod lsp;
 mod plan;
 mod providers;
 mod replay;
@@ -81,6 +83,10 @@ enum Command {
     Init(init::Args),
     /// Find mistakes in playbooks and prompts without running them.
     Check(check::Args),
+    /// Bring playbooks into the one style; their meaning, comments and line ends stay.
+    Fmt(fmt::Args),
+    /// Speak with an editor: the language server, over standard input and output.
+    Lsp(lsp::Args),
     /// Run a playbook, by name or by path.
     Run(run::Args),
     /// Show what a playbook would do; nothing is sent, nothing is kept.
@@ -159,11 +165,16 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
     if let Command::Init(args) = cli.command {
         return init::perform(args, &folder, out);
     }
+    // Each file has its own project, and an editor is told what is wrong with it in its own way.
+    if let Command::Lsp(args) = cli.command {
+        return lsp::perform(args, &folder);
+    }
     let app = App::new(&folder)?;
     out.start_log(&app);
     match cli.command {
-        Command::Init(_) => unreachable!("it needs no app and was handled above"),
+        Command::Init(_) | Command::Lsp(_) => unreachable!("they need no app and were handled above"),
         Command::Check(args) => check::perform(args, &app, out),
+        Command::Fmt(args) => fmt::perform(args, &app, out),
         Command::Run(args) => run::perform(args, &app, out),
         Command::Plan(args) => plan::perform(args, &app, out),
         Command::Runs(args) => runs::perform(args, &app, out),

@@ -24,6 +24,8 @@ pub struct Found {
     /// As a person would write it: `playbooks/fantasy/weekly.rhai`.
     pub file: String,
     pub text: String,
+    /// Where it really lies.
+    pub path: PathBuf,
 }
 
 /// Why there is no script.
@@ -163,7 +165,12 @@ fn read(path: &Path, name: String, file: String) -> Result<Found, ScriptFault> {
         let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
         unreadable(format!("it is not UTF-8 text at line {line}"))
     })?;
-    Ok(Found { name, file, text })
+    Ok(Found {
+        name,
+        file,
+        text,
+        path: path.to_owned(),
+    })
 }
 
 /// A text of at most `bytes_max` bytes that somebody names on the command line.
@@ -180,6 +187,23 @@ pub fn read_text(path: &str, bytes_max: u64) -> Result<String, String> {
         return Err(format!("it is longer than {bytes_max} bytes"));
     }
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+}
+
+/// Puts `text` in the place of the script at `path`: whoever looks sees the old one or the new one. What is allowed with
+/// the file stays as it was; a link stays one.
+pub fn rewrite(path: &Path, text: &str) -> std::io::Result<()> {
+    let real = path.canonicalize()?;
+    let allowed = std::fs::metadata(&real)?.permissions();
+    let name = real.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let part = real.with_file_name(format!(".{name}.part-{}", std::process::id()));
+    let written = std::fs::write(&part, text)
+        .and_then(|()| std::fs::set_permissions(&part, allowed))
+        .and_then(|()| std::fs::rename(&part, &real));
+    if written.is_err() {
+        // It may not be there at all; what is told is why it was not written.
+        std::fs::remove_file(&part).unwrap_or_default();
+    }
+    written
 }
 
 /// Writes a report where somebody wants it, in place of what is there.

@@ -1,0 +1,122 @@
+//! Which project a file belongs to: the innermost folder above it with a `host.toml`.
+//!
+//! A file outside of any has the language and the built-in providers, and no project. Where `host.toml` cannot be read,
+//! its project is one of presets until it can be; what is wrong is told.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lsp_types::Uri;
+
+use super::knowledge::Knowledge;
+use crate::app::App;
+use crate::config::{Config, FILE_NAME};
+
+/// Projects that are known at once; the rest is read again when it is asked for.
+const HOMES_MAX: usize = 16;
+
+/// One project, and what it has to offer.
+pub struct Home {
+    pub app: App,
+    /// Why `host.toml` or `.env` cannot be used.
+    pub trouble: Option<String>,
+    pub knowledge: Knowledge,
+}
+
+/// The projects that open files belong to.
+pub struct Workspace {
+    /// Where files belong that lie nowhere.
+    folder: PathBuf,
+    homes: BTreeMap<PathBuf, Arc<Home>>,
+}
+
+impl Workspace {
+    pub fn new(folder: &Path) -> Workspace {
+        Workspace {
+            folder: folder.to_owned(),
+            homes: BTreeMap::new(),
+        }
+    }
+
+    /// The folder that the editor has opened first.
+    pub fn set_folder(&mut self, folder: PathBuf) {
+        self.folder = folder;
+    }
+
+    /// The home of the file at `path`.
+    pub fn home(&mut self, path: Option<&Path>) -> Arc<Home> {
+        let folder = path.and_then(Path::parent).unwrap_or(&self.folder);
+        let project = folder.ancestors().find(|folder| folder.join(FILE_NAME).is_file());
+        let root = project.unwrap_or(folder).to_owned();
+        if let Some(home) = self.homes.get(&root) {
+            return home.clone();
+        }
+        if self.homes.len() >= HOMES_MAX {
+            self.homes.clear();
+        }
+        let home = Arc::new(Home::open(&root, project.is_some()));
+        self.homes.insert(root, home.clone());
+        home
+    }
+
+    /// Reads every project anew when it is asked for next: a file that says what it is has changed.
+    pub fn forget(&mut self) {
+        self.homes.clear();
+    }
+
+    /// The roots of the projects that are known.
+    pub fn homes(&self) -> impl Iterator<Item = (&PathBuf, &Arc<Home>)> {
+        self.homes.iter()
+    }
+}
+
+impl Home {
+    fn open(root: &Path, is_project: bool) -> Home {
+        let (app, trouble) = match App::new(root) {
+            Ok(app) => (app, None),
+            Err(error) => {
+                let presets = Config::presets(root, is_project);
+                let app = App::with(presets).expect("presets can be put together");
+                (app, Some(error.to_string()))
+            }
+        };
+        Home {
+            knowledge: Knowledge::of(&app),
+            app,
+            trouble,
+        }
+    }
+
+    /// The name of the playbook or module at `path`, as imports give it.
+    pub fn module_name(&self, path: &Path) -> Option<String> {
+        let folder = self.app.config.project.as_ref()?.join("playbooks");
+        let below = path.strip_prefix(folder).ok()?.with_extension("");
+        Some(below.to_string_lossy().replace('\\', "/"))
+    }
+
+    /// Where the module `name` lies, if it does.
+    pub fn module_path(&self, name: &str) -> Option<PathBuf> {
+        self.app.library.files.module(name).ok().map(|found| found.path)
+    }
+
+    /// How people name the file at `path`: from the project's folder on.
+    pub fn shown(&self, path: &Path) -> String {
+        let shown = path.strip_prefix(&self.app.config.root).unwrap_or(path);
+        shown.to_string_lossy().into_owned()
+    }
+}
+
+/// The file that an address means.
+pub fn path_of(uri: &Uri) -> Option<PathBuf> {
+    let url = url::Url::parse(uri.as_str()).ok()?;
+    if url.scheme() != "file" {
+        return None;
+    }
+    url.to_file_path().ok()
+}
+
+/// The address of a file.
+pub fn uri_of(path: &Path) -> Option<Uri> {
+    url::Url::from_file_path(path).ok()?.as_str().parse().ok()
+}
