@@ -10,7 +10,7 @@ mod backtest;
 mod bench;
 mod bundle;
 mod cancel;
-mod check;
+pub mod check;
 mod config;
 mod data;
 mod drive;

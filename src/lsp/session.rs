@@ -24,7 +24,9 @@ use super::workspace::{Home, Workspace, path_of, uri_of};
 use super::{
     actions, completion, diagnostics, formatting, hints, hover, lenses, navigate, outline, rename, signature,
 };
+use super::workspace::Overlay;
 use crate::io::clock::Clock;
+use crate::script::check::Project;
 use crate::script::limits::SOURCE_BYTES_MAX;
 
 /// How long an editor must be quiet before what it shows is checked.
@@ -50,6 +52,8 @@ pub struct Session {
     due: BTreeMap<String, Duration>,
     /// The last runs that were looked up, with what the store's file looked like.
     pub recorded: super::recorded::Cache,
+    /// The open texts, for whoever reads modules.
+    overlay: Overlay,
     requests: i32,
 }
 
@@ -71,6 +75,7 @@ impl Session {
             sources: BTreeMap::new(),
             due: BTreeMap::new(),
             recorded: super::recorded::Cache::default(),
+            overlay: Overlay::default(),
             requests: 0,
         }
     }
@@ -203,6 +208,7 @@ impl Session {
                     let uri = params.text_document.uri;
                     if session.documents.close(&uri) {
                         session.sources.remove(uri.as_str());
+                        session.overlay.set(path_of(&uri), None);
                         session.due.remove(uri.as_str());
                         session.publish(uri, Vec::new(), None);
                         session.put_off_all();
@@ -242,6 +248,7 @@ impl Session {
             }
             Err(other) => self.say(MessageType::WARNING, other.to_string()),
         }
+        self.overlay.set(path_of(uri), self.documents.get(uri).map(|document| document.text.as_str()));
         self.put_off_all();
         if self.documents.get(uri).is_some() {
             self.due.insert(uri.as_str().to_owned(), self.clock.monotonic() + QUIET);
@@ -392,6 +399,11 @@ impl Session {
     pub fn open_text(&self, path: &Path) -> Option<&str> {
         let open = self.documents.iter().find(|document| path_of(&document.uri).as_deref() == Some(path))?;
         open.out_of_step.is_none().then_some(open.text.as_str())
+    }
+
+    /// What checks know of a project; modules are read as the editor has them.
+    pub fn project_of(&mut self, home: &Arc<Home>) -> Arc<Project> {
+        home.checked(&self.overlay)
     }
 
     pub fn home_of(&mut self, path: Option<&Path>) -> Arc<Home> {

@@ -5,13 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use lsp_types::Uri;
 
 use super::knowledge::Knowledge;
 use crate::app::App;
+use crate::cli::check::known::project_with;
 use crate::config::{Config, FILE_NAME};
+use crate::script::check::Project;
+use crate::script::source::Text;
 
 /// Projects that are known at once; the rest is read again when it is asked for.
 const HOMES_MAX: usize = 16;
@@ -22,6 +25,27 @@ pub struct Home {
     /// Why `host.toml` or `.env` cannot be used.
     pub trouble: Option<String>,
     pub knowledge: Knowledge,
+    /// Gathered when it is first asked for.
+    project: OnceLock<Arc<Project>>,
+}
+
+/// The texts of open files, as whoever reads modules sees them.
+#[derive(Clone, Default)]
+pub struct Overlay(Arc<Mutex<BTreeMap<PathBuf, Arc<str>>>>);
+
+impl Overlay {
+    pub fn set(&self, path: Option<PathBuf>, text: Option<&str>) {
+        let Some(path) = path else { return };
+        let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match text {
+            Some(text) => texts.insert(path, text.into()),
+            None => texts.remove(&path),
+        };
+    }
+
+    fn get(&self, path: &Path) -> Option<Arc<str>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+    }
 }
 
 /// The projects that open files belong to.
@@ -83,9 +107,27 @@ impl Home {
         };
         Home {
             knowledge: Knowledge::of(&app),
+            project: OnceLock::new(),
             app,
             trouble,
         }
+    }
+
+    /// What checks know of the project; modules are those of `overlay`, else those on disk.
+    pub fn checked(&self, overlay: &Overlay) -> Arc<Project> {
+        let gather = || {
+            let files = self.app.library.files.clone();
+            let overlay = overlay.clone();
+            let find = move |module: &str| {
+                let found = files.module(module).map_err(|fault| fault.to_string())?;
+                Ok(match overlay.get(&found.path) {
+                    Some(text) => Text::new(found.file, text),
+                    None => Text::new(found.file, found.text),
+                })
+            };
+            Arc::new(project_with(&self.app, find))
+        };
+        self.project.get_or_init(gather).clone()
     }
 
     /// The name of the playbook or module at `path`, as imports give it.

@@ -15,7 +15,7 @@ use super::value::from_dynamic;
 use crate::value::{Map, Value};
 
 /// The constant's name.
-const CONSTANT: &str = "PLAYBOOK";
+pub(super) const CONSTANT: &str = "PLAYBOOK";
 
 /// Keys that say what starts a playbook. They are kept for whoever serves triggers; a run by hand needs none.
 pub const TRIGGER_KEYS: [&str; 8] = [

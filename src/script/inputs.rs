@@ -33,7 +33,7 @@ pub enum InputKind {
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
 pub const KEYS: [&str; 7] = ["type", "required", "preset", "help", "choices", "min", "max"];
-const KINDS: [(&str, InputKind); 6] = [
+pub(super) const KINDS: [(&str, InputKind); 6] = [
     ("string", InputKind::String),
     ("int", InputKind::Int),
     ("float", InputKind::Float),
