@@ -129,7 +129,7 @@ fn show_diff(found: &Found, text: &str, out: &mut Out) {
     let file = plain(&found.file);
     out.line(format!("--- {file}"));
     out.line(format!("+++ {file}"));
-    let diff = TextDiff::configure().timeout(DIFF_TIME_MAX).diff_lines(&found.text, text);
+    let diff = TextDiff::configure().timeout(DIFF_TIME_MAX).diff_lines(found.text.as_str(), text);
     for hunk in diff.unified_diff().context_radius(CONTEXT_LINES).iter_hunks() {
         let head = out.paint(FAINT, &hunk.header().to_string());
         out.line(head);

@@ -25,8 +25,8 @@ pub fn hints(view: &mut View<'_>, range: Range) -> Vec<InlayHint> {
     for answer in &last.answers {
         let place = &answer.asked.place;
         let Some(line) = place.line.checked_sub(1).filter(|_| place.module.is_none()) else { continue };
-        match lines.iter_mut().find(|(known, _)| *known == line) {
-            Some((_, answers)) => answers.push(answer),
+        match lines.iter().position(|(known, _)| *known == line) {
+            Some(at) => lines[at].1.push(answer),
             None if line < range.start.line || line > range.end.line => {}
             None if lines.len() < HINTS_MAX => lines.push((line, vec![answer])),
             None => {}

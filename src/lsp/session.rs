@@ -38,6 +38,9 @@ const QUIET_OTHERS: Duration = Duration::from_millis(400);
 /// Files of a project that are looked through for uses of a name.
 pub const FILES_MAX: usize = 1000;
 
+/// The text of a document as it is known here, `null` when it is not open: for reports, and for tests.
+const VIEW_TEXT: &str = "host/viewText";
+
 /// One client's session.
 pub struct Session {
     clock: Arc<dyn Clock>,
@@ -142,7 +145,7 @@ impl Session {
             }),
             ask::WorkspaceSymbolRequest::METHOD => self.on::<ask::WorkspaceSymbolRequest>(params, |session, params| {
                 let symbols = outline::across(session, &params.query);
-                Ok(Some(lsp_types::OneOf::Left(symbols).into()))
+                Ok(Some(lsp_types::WorkspaceSymbolResponse::Flat(symbols)))
             }),
             ask::FoldingRangeRequest::METHOD => self.on::<ask::FoldingRangeRequest>(params, |session, params| {
                 Ok(Some(outline::folds(&session.view(&params.text_document.uri)?.source)))
@@ -163,6 +166,11 @@ impl Session {
             ask::InlayHintRequest::METHOD => self.on::<ask::InlayHintRequest>(params, |session, params| {
                 Ok(Some(hints::hints(&mut session.view(&params.text_document.uri)?, params.range)))
             }),
+            VIEW_TEXT => {
+                let params: lsp_types::TextDocumentIdentifier = read(params)?;
+                let document = self.documents.get(&params.uri);
+                Ok(document.map_or(Json::Null, |document| Json::from(document.text.as_str())))
+            }
             unknown => Err(Refusal::new(
                 ErrorCode::MethodNotFound,
                 format!("there is no request {:?}", unknown.chars().take(80).collect::<String>()),
