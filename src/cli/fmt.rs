@@ -7,7 +7,7 @@ use super::check::all;
 use super::error::{CliError, OTHER, Shown, USAGE, render};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, plain};
 use crate::app::App;
-use crate::io::scripts::{Found, rewrite};
+use crate::io::scripts::Found;
 use crate::script::Diagnosis;
 use crate::script::error::place_at;
 use crate::script::format::{Unformatted, format};
@@ -59,7 +59,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     if !is_dry {
         for (found, fate) in &files {
             if let Fate::Changes(text) = fate {
-                rewrite(&found.path, text).map_err(|error| {
+                app.library.files.rewrite(&found.file, &found.text, text).map_err(|error| {
                     let message = format!("{} cannot be written: {error}", found.file);
                     CliError::new("PLAYBOOK_UNWRITABLE", message, OTHER)
                 })?;

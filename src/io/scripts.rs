@@ -100,6 +100,22 @@ impl ScriptFiles {
         read(&path, name.to_owned(), format!("playbooks/{name}.rhai"))
     }
 
+    /// Puts `text` in place of `before`, as which the script in `file` was read. Whoever looks sees one of both.
+    pub fn rewrite(&self, file: &str, before: &str, text: &str) -> Result<(), String> {
+        let below = file.strip_prefix("playbooks/").zip(self.playbooks.as_ref());
+        let path = below
+            .map(|(file, folder)| folder.join(file))
+            .filter(|path| path.is_file());
+        let path = path.unwrap_or_else(|| PathBuf::from(file));
+        let told = |error: std::io::Error| error.to_string();
+        // What a link leads to is rewritten, not the link.
+        let path = path.canonicalize().map_err(told)?;
+        if std::fs::read(&path).map_err(told)? != before.as_bytes() {
+            return Err("it was changed meanwhile".to_owned());
+        }
+        super::whole::rewrite(&path, text.as_bytes()).map_err(told)
+    }
+
     /// The names of all playbooks and modules, sorted.
     pub fn list(&self) -> Vec<String> {
         let mut names = Vec::new();
@@ -160,10 +176,13 @@ fn read(path: &Path, name: String, file: String) -> Result<Found, ScriptFault> {
         )));
     }
     let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = bytes.as_slice() {
+        return Err(unreadable("it is UTF-16; save it as UTF-8".to_owned()));
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-        unreadable(format!("it is not UTF-8 text at line {line}"))
+        unreadable(format!("it is not UTF-8 text at line {line}; save it as UTF-8"))
     })?;
     Ok(Found {
         name,
@@ -187,23 +206,6 @@ pub fn read_text(path: &str, bytes_max: u64) -> Result<String, String> {
         return Err(format!("it is longer than {bytes_max} bytes"));
     }
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
-}
-
-/// Puts `text` in the place of the script at `path`: whoever looks sees the old one or the new one. What is allowed with
-/// the file stays as it was; a link stays one.
-pub fn rewrite(path: &Path, text: &str) -> std::io::Result<()> {
-    let real = path.canonicalize()?;
-    let allowed = std::fs::metadata(&real)?.permissions();
-    let name = real.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let part = real.with_file_name(format!(".{name}.part-{}", std::process::id()));
-    let written = std::fs::write(&part, text)
-        .and_then(|()| std::fs::set_permissions(&part, allowed))
-        .and_then(|()| std::fs::rename(&part, &real));
-    if written.is_err() {
-        // It may not be there at all; what is told is why it was not written.
-        std::fs::remove_file(&part).unwrap_or_default();
-    }
-    written
 }
 
 /// Writes a report where somebody wants it, in place of what is there.

@@ -26,7 +26,7 @@ pub mod slack;
 pub mod store;
 pub mod time;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::Module;
 
@@ -86,18 +86,25 @@ pub fn writers(declared: &[DeclaredProvider]) -> BTreeMap<String, String> {
     own.chain(declared).collect()
 }
 
+/// Every function whose writes the public sees.
+pub fn publishers(declared: &[DeclaredProvider]) -> BTreeSet<String> {
+    let publishing = declared.iter().filter(|provider| provider.publish);
+    publishing.flat_map(declared::writers).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     use super::*;
-    use crate::script::source::Text;
-    use crate::script::{Language, Script, ScriptLimits, check, reference};
+    use crate::script::findings::Level;
+    use crate::script::{Language, ScriptLimits, check, reference};
 
     /// What people copy must work: each example stands for itself, and calls what there is.
     #[test]
     fn every_function_is_described_with_an_example_that_compiles() {
-        let language = Language::new(|| modules(&[]), ScriptLimits::default());
+        let language = Arc::new(Language::new(|| modules(&[]), ScriptLimits::default()));
+        let project = check::Project::new(language.clone(), |name| Err(name.to_owned()));
         let mut wrong = Vec::new();
         for function in reference::functions(&language) {
             let example = function
@@ -115,17 +122,9 @@ mod tests {
             if !example.contains(&function.name) {
                 wrong.push(format!("{}: an example of something else", function.signature));
             }
-            let text = Text::new(function.name.as_str(), example);
-            match Script::compile(&language, "example", text, &|name| Err(name.to_owned())) {
-                Ok(script) => {
-                    let said = check::check(&language, &script, &BTreeMap::new());
-                    wrong.extend(
-                        said.iter()
-                            .map(|problem| format!("{}: {}", function.signature, problem.message)),
-                    );
-                }
-                Err(problem) => wrong.push(format!("{}: {}", function.signature, problem.message)),
-            }
+            let said = check::check_text(&project, &function.name, example);
+            let errors = said.iter().filter(|finding| finding.level == Level::Error);
+            wrong.extend(errors.map(|error| format!("{}: {}", function.signature, error.message)));
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }

@@ -14,7 +14,10 @@
 //! | [`context`] | how a namespace's function reaches its run and the gate |
 //! | [`value`] | between Rhai's values and ours |
 //! | [`error`] | what went wrong, and where in the playbook |
-//! | [`check`] | mistakes that show without running |
+//! | [`check`], [`findings`] | mistakes that show without running, and how they are told |
+//! | [`mistake`] | what was probably meant where a script cannot be read |
+//! | [`signatures`] | what can be called, with what, and what comes of it |
+//! | [`schedule`] | what a header's schedule means |
 //! | [`syntax`] | the text as a tree, also while it is being typed |
 //! | [`format`] | the one style of scripts |
 //! | [`reference`] | the functions' own documentation |
@@ -24,11 +27,15 @@ pub mod check;
 pub mod context;
 pub mod engine;
 pub mod error;
+pub mod findings;
 pub mod format;
 pub mod header;
 pub mod inputs;
 pub mod limits;
+pub mod mistake;
 pub mod reference;
+pub mod schedule;
+pub mod signatures;
 mod sorting;
 pub mod source;
 pub mod syntax;

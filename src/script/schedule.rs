@@ -164,7 +164,11 @@ impl Field {
             }
         };
         // From Friday to Sunday is meant forwards.
-        let high = if high == 0 && low > 0 && self.high == 7 { 7 } else { high };
+        let high = if high == 0 && low > 0 && self.high == 7 {
+            7
+        } else {
+            high
+        };
         if low > high {
             let wanted = format!("a range goes from the smaller to the greater, such as {high}-{low}");
             return Err(self.bad(part, wanted));
@@ -177,7 +181,10 @@ impl Field {
         if let Some(at) = self.names.iter().position(|name| *name == lower) {
             return Ok(at as u32 + self.low);
         }
-        let number = text.parse::<u32>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let number = text
+            .parse::<u32>()
+            .ok()
+            .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
         number
             .filter(|number| (self.low..=self.high).contains(number))
             .ok_or_else(|| self.bad(text, self.wanted()))

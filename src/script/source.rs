@@ -116,6 +116,22 @@ impl Script {
     }
 }
 
+/// Reads `source` and its header, without its imports: whether it could run.
+pub fn read(language: &Language, source: &Text) -> Result<Header, Diagnosis> {
+    let ast = parse(&language.engine(), source, None)?;
+    Header::read(&ast, source)
+}
+
+/// Reads `source` as if every name in it were known: whether it is a script at all.
+pub fn read_leniently(language: &Language, source: &Text) -> Result<(), Diagnosis> {
+    let mut engine = language.engine();
+    engine.set_strict_variables(false);
+    match parse(&engine, source, None) {
+        Err(diagnosis) if diagnosis.code != "INPUT_SHADOWED" => Err(diagnosis),
+        _ => Ok(()),
+    }
+}
+
 fn parse(engine: &Engine, source: &Text, module: Option<&str>) -> Result<AST, Diagnosis> {
     if source.text.len() > SOURCE_BYTES_MAX {
         let message = format!(
@@ -126,8 +142,10 @@ fn parse(engine: &Engine, source: &Text, module: Option<&str>) -> Result<AST, Di
     }
     let mut scope = Scope::new();
     scope.push_constant(INPUT, ());
+    // A mark at the beginning says that it is UTF-8, and nothing to Rhai. A blank keeps the places.
+    let unmarked = source.text.strip_prefix('\u{feff}').map(|text| format!(" {text}"));
     let mut ast = engine
-        .compile_with_scope(&scope, &*source.text)
+        .compile_with_scope(&scope, unmarked.as_deref().unwrap_or(&source.text))
         .map_err(|error| Diagnosis::of_parse_error(&error, source.clone(), module))?;
     // Rhai names a module by this in the errors and effects that come from it.
     ast.set_source(module.unwrap_or_default());

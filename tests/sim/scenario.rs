@@ -162,7 +162,10 @@ pub fn edited(parts: &[String], edit: u64, rng: &mut Rng) -> Vec<String> {
                 let other = rng.below(count) as usize;
                 parts.swap(at, other);
             }
-            2 => parts.insert(at, write(rng.pick(&KINDS), (50 + edit as usize) * 10 + turn, rng.hits(500))),
+            2 => parts.insert(
+                at,
+                write(rng.pick(&KINDS), (50 + edit as usize) * 10 + turn, rng.hits(500)),
+            ),
             _ => {
                 parts[at] = parts[at].replacen("let label = `${run}-", &format!("let label = `${{run}}-e{edit}."), 1);
             }

@@ -92,7 +92,10 @@ impl InputView<'_> {
     }
 
     pub fn is_required(&self) -> bool {
-        matches!(self.get("required").map(|value| &value.kind), Some(ExprKind::Bool(true)))
+        matches!(
+            self.get("required").map(|value| &value.kind),
+            Some(ExprKind::Bool(true))
+        )
     }
 
     pub fn is_always_given(&self) -> bool {
@@ -127,7 +130,11 @@ pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
     }
     if let (Some(zone), None) = (header.get("timezone"), header.get("schedule")) {
         sheet
-            .say("SCHEDULE_INVALID", zone.key.span, "`timezone` says where a schedule's clock stands, and there is no `schedule`")
+            .say(
+                "SCHEDULE_INVALID",
+                zone.key.span,
+                "`timezone` says where a schedule's clock stands, and there is no `schedule`",
+            )
             .help("add `schedule: \"0 7 * * *\"`, or take `timezone` away");
     }
 }
@@ -210,10 +217,10 @@ fn all_inputs(header: &HeaderView<'_>, sheet: &mut Sheet<'_>) {
             && let Err(message) = InputSpec::read(name, &value)
         {
             // The message names the key it is about, where it is about one.
-            let key = input
-                .spec
-                .iter()
-                .find(|entry| message.contains(&format!("`{}`", entry.key.text)) || message.contains(&format!("the {} ", entry.key.text)));
+            let key = input.spec.iter().find(|entry| {
+                message.contains(&format!("`{}`", entry.key.text))
+                    || message.contains(&format!("the {} ", entry.key.text))
+            });
             let span = key.map_or(input.name.span, |entry| entry.value.span);
             sheet.say("HEADER", span, message);
         }
@@ -266,7 +273,11 @@ fn schedule(value: &Expr, sheet: &mut Sheet<'_>) {
         }
         Ok(schedule) if !schedule.ever_fires() => {
             sheet
-                .say("SCHEDULE_NEVER", value.span, format!("{text:?} never fires: none of its months has such a day"))
+                .say(
+                    "SCHEDULE_NEVER",
+                    value.span,
+                    format!("{text:?} never fires: none of its months has such a day"),
+                )
                 .help("for the end of each month take \"0 7 1 * *\", the first of the next");
         }
         Ok(_) => {}

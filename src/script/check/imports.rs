@@ -33,9 +33,17 @@ pub fn check(view: &View<'_>, own: Option<&str>, source: &Expr, sheet: &mut Shee
         path.push(own.to_owned());
         path.dedup();
         let circle = path.join(" → ");
-        let circle = if name == own { format!("{own} → {own}") } else { circle };
+        let circle = if name == own {
+            format!("{own} → {own}")
+        } else {
+            circle
+        };
         sheet
-            .say("IMPORT_CYCLE", source.span, format!("modules import each other in a circle: {circle}"))
+            .say(
+                "IMPORT_CYCLE",
+                source.span,
+                format!("modules import each other in a circle: {circle}"),
+            )
             .help("move what both need into a third module, and import that");
     }
 }
@@ -83,10 +91,11 @@ fn missing(view: &View<'_>, name: &str, why: String, source: &Expr, sheet: &mut 
                 Some(_) => "a module is named by its path below playbooks/, without `./` and `.rhai`".to_owned(),
                 None => format!("did you mean {near:?}?"),
             };
-            sheet
-                .say(code, source.span, message)
-                .help(help)
-                .fix(format!("write {near:?}"), source.span, format!("{near:?}"));
+            sheet.say(code, source.span, message).help(help).fix(
+                format!("write {near:?}"),
+                source.span,
+                format!("{near:?}"),
+            );
         }
         None => {
             sheet.say(code, source.span, why);

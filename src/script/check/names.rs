@@ -53,11 +53,10 @@ fn undefined_variable(view: &View<'_>, reference: &Reference, around: Option<&Sy
         return;
     }
     // Declared, but later or in another block.
-    let elsewhere = view
-        .scopes
-        .symbols
-        .iter()
-        .find(|symbol| symbol.name.text == name && is_variable(symbol) && around.is_none() && symbol.within.is_none());
+    let elsewhere =
+        view.scopes.symbols.iter().find(|symbol| {
+            symbol.name.text == name && is_variable(symbol) && around.is_none() && symbol.within.is_none()
+        });
     if let Some(symbol) = elsewhere {
         let is_later = symbol.name.span.start > span.start;
         let region = sheet.region(symbol.name.span);
@@ -106,10 +105,15 @@ fn undefined_variable(view: &View<'_>, reference: &Reference, around: Option<&Sy
                 .is_some_and(|header| header.inputs().any(|input| input.name.text == name));
             let said = sheet.say("UNKNOWN_VARIABLE", span, format!("there is no variable `{name}`"));
             if is_input {
-                said.help(format!("an input is read as `{INPUT}.{name}`"))
-                    .fix(format!("write `{INPUT}.{name}`"), span, format!("{INPUT}.{name}"));
+                said.help(format!("an input is read as `{INPUT}.{name}`")).fix(
+                    format!("write `{INPUT}.{name}`"),
+                    span,
+                    format!("{INPUT}.{name}"),
+                );
             } else if view.project.signatures.is_namespace(name) {
-                said.help(format!("functions of a namespace are called with `::`, as in `{name}::…`"));
+                said.help(format!(
+                    "functions of a namespace are called with `::`, as in `{name}::…`"
+                ));
             } else {
                 said.help(format!("declare it with `let`, or read it from `{INPUT}`"));
             }
@@ -120,16 +124,19 @@ fn undefined_variable(view: &View<'_>, reference: &Reference, around: Option<&Sy
 /// Words of other languages, with ours where there is one.
 fn word_of_others(name: &str) -> Option<(Option<&'static str>, &'static str)> {
     Some(match name {
-        "None" | "undefined" | "NULL" | "Null" | "NaN" => (Some("()"), "nothing is written `()`"),
-        "True" | "TRUE" => (Some("true"), "it is written `true`"),
-        "False" | "FALSE" => (Some("false"), "it is written `false`"),
+        "None" | "undefined" | "Null" => (Some("()"), "nothing is written `()`"),
+        "True" => (Some("true"), "it is written `true`"),
+        "False" => (Some("false"), "it is written `false`"),
         "inputs" | "params" | "args" => (Some("input"), "what the run was given is `input`"),
-        "and" | "AND" => (None, "write `&&`"),
-        "or" | "OR" => (None, "write `||`"),
-        "not" | "NOT" => (None, "write `!`"),
+        "and" => (None, "write `&&`"),
+        "or" => (None, "write `||`"),
+        "not" => (None, "write `!`"),
         "self" => (Some("this"), "the value before the dot is `this`"),
         "console" => (None, "write `log::info(…)`, or `print(…)`"),
-        "Math" => (None, "functions such as `min`, `max`, `floor` and `round` stand by themselves"),
+        "Math" => (
+            None,
+            "functions such as `min`, `max`, `floor` and `round` stand by themselves",
+        ),
         "JSON" => (None, "write `json::parse(…)` or `json::stringify(…)`"),
         _ => return None,
     })
@@ -147,8 +154,8 @@ pub fn unused(view: &View<'_>, sheet: &mut Sheet<'_>) {
         let Some(symbol) = reference.symbol else { continue };
         // A function that only calls itself is not used.
         let function = &view.scopes.symbols[symbol];
-        let is_own = matches!(function.kind, SymbolKind::Function { .. })
-            && function.declared.contains(reference.name.span);
+        let is_own =
+            matches!(function.kind, SymbolKind::Function { .. }) && function.declared.contains(reference.name.span);
         match reference.is_write {
             true => written.insert(symbol),
             false if is_own => false,
@@ -189,6 +196,10 @@ pub fn unused(view: &View<'_>, sheet: &mut Sheet<'_>) {
 
 fn unused_variable(symbol: &Symbol, is_written: bool, at: usize, view: &View<'_>, sheet: &mut Sheet<'_>) {
     let name = symbol.name.text.as_str();
+    // One that hides another is told as that.
+    if sheet.is_said_within(symbol.name.span) {
+        return;
+    }
     let mut edits = vec![(symbol.name.span, format!("_{name}"))];
     edits.extend(
         view.scopes
@@ -199,9 +210,11 @@ fn unused_variable(symbol: &Symbol, is_written: bool, at: usize, view: &View<'_>
         true => format!("`{name}` is given a value, and nobody reads it"),
         false => format!("`{name}` is not used"),
     };
-    sheet
-        .say("UNUSED_VARIABLE", symbol.name.span, message)
-        .fixes(format!("write `_{name}`, which says that it is meant so"), edits, false);
+    sheet.say("UNUSED_VARIABLE", symbol.name.span, message).fixes(
+        format!("write `_{name}`, which says that it is meant so"),
+        edits,
+        false,
+    );
 }
 
 fn unused_import(symbol: &Symbol, view: &View<'_>, sheet: &mut Sheet<'_>) {
@@ -231,7 +244,9 @@ fn named_otherwise<'v>(view: &View<'v>) -> BTreeSet<&'v str> {
             ExprKind::Path { namespaces, name } if namespaces.first().is_some_and(|first| first.text == "global") => {
                 named.insert(name.text.as_str());
             }
-            ExprKind::Call { namespaces, name, args, .. } => {
+            ExprKind::Call {
+                namespaces, name, args, ..
+            } => {
                 if namespaces.first().is_some_and(|first| first.text == "global") {
                     named.insert(name.text.as_str());
                 }
@@ -334,6 +349,8 @@ pub fn inputs(view: &View<'_>, sheet: &mut Sheet<'_>) {
         used.insert(name);
         if !declared.contains(&name) && told.insert(name) {
             undeclared(view, name, span, &declared, sheet);
+            // One that is misspelt is one fault, not two.
+            used.extend(nearest(name, declared.iter().copied()));
         }
     }
     if is_whole_used {
@@ -342,9 +359,13 @@ pub fn inputs(view: &View<'_>, sheet: &mut Sheet<'_>) {
     for input in header.inputs() {
         let name = input.name.text.as_str();
         // A module may read it, and a path of a route names it.
-        if !used.contains(name) && view.summary.imports.is_empty() && !told.contains(name) {
+        if !used.contains(name) && view.summary.imports.is_empty() {
             sheet
-                .say("UNUSED_INPUT", input.name.span, format!("the input `{name}` is asked for, and nobody reads it"))
+                .say(
+                    "UNUSED_INPUT",
+                    input.name.span,
+                    format!("the input `{name}` is asked for, and nobody reads it"),
+                )
                 .help(format!("read it as `{INPUT}.{name}`, or take it out of `inputs`"));
         }
     }
@@ -363,11 +384,14 @@ fn undeclared(view: &View<'_>, name: &str, span: Span, declared: &[&str], sheet:
                 .proposal(format!("write `{near}`"), span, new);
         }
         None => {
-            let said = sheet
-                .say("UNDECLARED_INPUT", span, message)
-                .help(format!("declare it in the header: `inputs: #{{ {name}: #{{ type: \"string\" }} }}`"));
+            let said = sheet.say("UNDECLARED_INPUT", span, message).help(format!(
+                "declare it in the header: `inputs: #{{ {name}: #{{ type: \"string\" }} }}`"
+            ));
             let Some(header) = &view.header else { return };
-            match header.get("inputs").and_then(|entry| Some((entry, entry.value.as_map()?))) {
+            match header
+                .get("inputs")
+                .and_then(|entry| Some((entry, entry.value.as_map()?)))
+            {
                 Some((entry, _)) => {
                     let after = entry.value.span.start as usize + "#{".len();
                     said.proposal(
@@ -409,7 +433,9 @@ pub fn whole_lines(text: &str, span: Span) -> Span {
 
 /// Imports that lead nowhere, to themselves, or are computed.
 pub fn imports(view: &View<'_>, file: &str, sheet: &mut Sheet<'_>) {
-    let own = file.strip_prefix("playbooks/").and_then(|file| file.strip_suffix(".rhai"));
+    let own = file
+        .strip_prefix("playbooks/")
+        .and_then(|file| file.strip_suffix(".rhai"));
     for stmt in &view.tree.root.stmts {
         let StmtKind::Import { source, .. } = &stmt.kind else {
             continue;

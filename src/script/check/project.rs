@@ -53,7 +53,10 @@ pub struct Prompt {
 
 impl Project {
     /// The project of which nothing is known but its language and its modules.
-    pub fn new(language: Arc<Language>, find: impl Fn(&str) -> Result<Text, String> + Send + Sync + 'static) -> Project {
+    pub fn new(
+        language: Arc<Language>,
+        find: impl Fn(&str) -> Result<Text, String> + Send + Sync + 'static,
+    ) -> Project {
         Project {
             signatures: Arc::new(Signatures::of(&language)),
             language,

@@ -37,7 +37,11 @@ pub fn check(header: &HeaderView<'_>, value: &Expr, sheet: &mut Sheet<'_>) {
             }
             ("path", Some(path)) => self::path(header, path, &entry.value, sheet),
             (key, None) if KEYS.contains(&key) => {
-                sheet.say("ROUTE_INVALID", entry.value.span, format!("`{key}` of `http` must be a string"));
+                sheet.say(
+                    "ROUTE_INVALID",
+                    entry.value.span,
+                    format!("`{key}` of `http` must be a string"),
+                );
             }
             (key, _) if KEYS.contains(&key) => {}
             _ => {
@@ -51,7 +55,11 @@ pub fn check(header: &HeaderView<'_>, value: &Expr, sheet: &mut Sheet<'_>) {
     }
     if !entries.iter().any(|entry| entry.key.text == "path") {
         sheet
-            .say("ROUTE_INVALID", value.span, "`http` has no `path`: no request would ever come here")
+            .say(
+                "ROUTE_INVALID",
+                value.span,
+                "`http` has no `path`: no request would ever come here",
+            )
             .help("add `path: \"/…\"`");
     }
 }
@@ -72,7 +80,11 @@ fn path(header: &HeaderView<'_>, path: &str, value: &Expr, sheet: &mut Sheet<'_>
                 None => format!("declare it: `inputs: #{{ {name}: #{{ required: true }} }}`"),
             };
             sheet
-                .say("ROUTE_INVALID", value.span, format!("the path has a parameter `{name}`, and there is no such input"))
+                .say(
+                    "ROUTE_INVALID",
+                    value.span,
+                    format!("the path has a parameter `{name}`, and there is no such input"),
+                )
                 .help(hint);
         }
     }
@@ -81,7 +93,10 @@ fn path(header: &HeaderView<'_>, path: &str, value: &Expr, sheet: &mut Sheet<'_>
 /// The names in braces, or why it is no path.
 fn parameters(path: &str) -> Result<Vec<String>, String> {
     if path.len() > PATH_BYTES_MAX {
-        return Err(format!("the path has {} bytes; at most {PATH_BYTES_MAX} are allowed", path.len()));
+        return Err(format!(
+            "the path has {} bytes; at most {PATH_BYTES_MAX} are allowed",
+            path.len()
+        ));
     }
     let Some(rest) = path.strip_prefix('/') else {
         return Err(format!("{path:?} is no path: it begins with `/`"));
@@ -92,7 +107,10 @@ fn parameters(path: &str) -> Result<Vec<String>, String> {
             break;
         }
         if let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
-            let is_name = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+            let is_name = !name.is_empty()
+                && name
+                    .chars()
+                    .all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
             if !is_name {
                 return Err(format!("{part:?} in the path is no parameter: write one as `{{name}}`"));
             }
@@ -107,7 +125,9 @@ fn parameters(path: &str) -> Result<Vec<String>, String> {
         }
         let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-._~%".contains(letter);
         if part.is_empty() || !part.chars().all(is_plain) {
-            return Err(format!("{part:?} is no part of a path: letters, digits, `-`, `.`, `_` and `~`"));
+            return Err(format!(
+                "{part:?} is no part of a path: letters, digits, `-`, `.`, `_` and `~`"
+            ));
         }
     }
     Ok(names)
@@ -132,7 +152,9 @@ pub fn of(file: &str, text: &str, tree: &Tree) -> Option<Route> {
     let method = get("method").and_then(|entry| entry.value.as_str()).unwrap_or("POST");
     let shown = path.value.as_str()?;
     parameters(shown).ok()?;
-    let parts = shown.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
+    let parts = shown
+        .split('/')
+        .map(|part| if part.starts_with('{') { "{}" } else { part });
     Some(Route {
         file: file.to_owned(),
         region: Region::of(text, &Lines::of(text), path.value.span),

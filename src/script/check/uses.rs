@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::header::HeaderView;
 use super::sheet::{Sheet, listed};
 use super::view::View;
+use crate::script::error::nearest;
 use crate::script::syntax::{ExprKind, Span};
 
 /// Writes that `uses` forgets, and providers that it names without need.
@@ -17,7 +18,10 @@ pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
         let Some(provider) = view.project.writers.get(&function) else {
             continue;
         };
-        if !named.contains(provider.as_str()) {
+        // One that is misspelt in `uses` is told there.
+        let is_misspelt =
+            || nearest(provider, named.iter().copied()).is_some_and(|near| !view.project.providers.contains(near));
+        if !named.contains(provider.as_str()) && !is_misspelt() {
             let first = missing.entry(provider).or_insert((function.clone(), span));
             if span < first.1 {
                 *first = (function, span);
@@ -46,7 +50,10 @@ fn tell_missing(header: &HeaderView<'_>, missing: &BTreeMap<&str, (String, Span)
             };
             let at = last.unwrap_or(value.span.start + 1);
             let lead = if is_empty { "" } else { ", " };
-            ((Span { start: at, end: at }, format!("{lead}{}", quoted.join(", "))), value.span)
+            (
+                (Span { start: at, end: at }, format!("{lead}{}", quoted.join(", "))),
+                value.span,
+            )
         }
         None => {
             // After the title, where there is one: that is where people look for it.
@@ -62,7 +69,11 @@ fn tell_missing(header: &HeaderView<'_>, missing: &BTreeMap<&str, (String, Span)
             }
         }
     };
-    let (first, span) = missing.values().min_by_key(|(_, span)| *span).expect("there is one").clone();
+    let (first, span) = missing
+        .values()
+        .min_by_key(|(_, span)| *span)
+        .expect("there is one")
+        .clone();
     let place = sheet.region(place);
     sheet
         .say(

@@ -26,6 +26,10 @@ pub struct View<'p> {
     pub changed: BTreeSet<usize>,
     /// The names of all keys in this text's own maps.
     pub keys: BTreeSet<&'p str>,
+    /// What each variable is declared with.
+    pub values: BTreeMap<usize, &'p Expr>,
+    /// Where fields begin that are given a value.
+    pub written: BTreeSet<u32>,
 }
 
 impl<'p> View<'p> {
@@ -52,6 +56,8 @@ impl<'p> View<'p> {
             kinds: vec![Kind::Any; scopes.symbols.len()],
             changed: BTreeSet::new(),
             keys: BTreeSet::new(),
+            values: BTreeMap::new(),
+            written: BTreeSet::new(),
         };
         view.find_changes();
         view.find_kinds();
@@ -89,9 +95,7 @@ impl<'p> View<'p> {
 
     /// The lines of the text are the file's; functions see no variables around them.
     pub fn function_around(&self, offset: u32) -> Option<&'p Symbol> {
-        self.scopes
-            .function_around(offset)
-            .map(|at| &self.scopes.symbols[at])
+        self.scopes.function_around(offset).map(|at| &self.scopes.symbols[at])
     }
 
     fn find_changes(&mut self) {
@@ -102,11 +106,24 @@ impl<'p> View<'p> {
         }
         let mut roots: Vec<Span> = Vec::new();
         let mut keys = BTreeSet::new();
+        let mut written = BTreeSet::new();
         self.tree.walk(&mut |node| {
             if let Node::Expr(expr) = node {
                 match &expr.kind {
-                    ExprKind::Assign { target, .. } => roots.extend(root(target)),
-                    ExprKind::Method { target, .. } => roots.extend(root(target)),
+                    ExprKind::Assign { target, .. } => {
+                        roots.extend(root(target));
+                        match &target.bare().kind {
+                            ExprKind::Field { name, .. } => written.insert(name.span.start),
+                            ExprKind::Index { index, .. } => written.insert(index.span.start),
+                            _ => false,
+                        };
+                    }
+                    // Functions that only look have names of their own.
+                    ExprKind::Method { target, name, .. }
+                        if matches!(target.bare().kind, ExprKind::Name(_)) && !LOOKS.contains(&name.text.as_str()) =>
+                    {
+                        roots.extend(root(target));
+                    }
                     ExprKind::Map(entries) => keys.extend(entries.iter().map(|entry| entry.key.text.as_str())),
                     _ => {}
                 }
@@ -119,6 +136,7 @@ impl<'p> View<'p> {
             .collect();
         self.changed.extend(symbols);
         self.keys = keys;
+        self.written = written;
     }
 
     /// In the order of the text, so that what a variable is made of is known before it.
@@ -156,12 +174,14 @@ impl<'p> View<'p> {
             }
             true
         });
+        for (symbol, source) in &values {
+            if let Source::Value(value) = source {
+                self.values.insert(*symbol, value);
+            }
+        }
         values.sort_by_key(|(symbol, _)| self.scopes.symbols[*symbol].name.span);
         for (symbol, source) in values {
-            let is_assigned = self
-                .scopes
-                .uses_of(symbol)
-                .any(|reference| reference.is_write);
+            let is_assigned = self.scopes.uses_of(symbol).any(|reference| reference.is_write);
             let kind = match source {
                 _ if is_assigned => Kind::Any,
                 Source::Value(value) => self.kind(value),
@@ -271,6 +291,34 @@ impl<'p> View<'p> {
     }
 }
 
+/// Functions of arrays, maps and texts that change nothing.
+const LOOKS: [&str; 24] = [
+    "len",
+    "is_empty",
+    "contains",
+    "get",
+    "keys",
+    "values",
+    "map",
+    "filter",
+    "reduce",
+    "some",
+    "all",
+    "find",
+    "index_of",
+    "to_string",
+    "to_int",
+    "to_float",
+    "to_upper",
+    "to_lower",
+    "starts_with",
+    "ends_with",
+    "split",
+    "sub_string",
+    "extract",
+    "to_json",
+];
+
 enum Source<'p> {
     Value(&'p Expr),
     ItemOf(&'p Expr),
@@ -280,7 +328,9 @@ enum Source<'p> {
 pub fn root(expr: &Expr) -> Option<Span> {
     match &expr.kind {
         ExprKind::Name(_) => Some(expr.span),
-        ExprKind::Field { target, .. } | ExprKind::Index { target, .. } | ExprKind::Method { target, .. } => root(target),
+        ExprKind::Field { target, .. } | ExprKind::Index { target, .. } | ExprKind::Method { target, .. } => {
+            root(target)
+        }
         ExprKind::Paren(inner) => root(inner),
         _ => None,
     }

@@ -99,7 +99,8 @@ fn find(text: &str, lines: &Lines, tokens: &[Token], statements: &[Span]) -> Vec
         let begin = list.as_ptr() as usize - text.as_ptr() as usize;
         let is_alone = !list.contains(',');
         for code in list.split(',') {
-            let start = begin + (code.as_ptr() as usize - list.as_ptr() as usize) + (code.len() - code.trim_start().len());
+            let start =
+                begin + (code.as_ptr() as usize - list.as_ptr() as usize) + (code.len() - code.trim_start().len());
             allows.push(Allow {
                 code: code.trim().to_owned(),
                 span: Span::new(start, start + code.trim().len()),
@@ -191,16 +192,24 @@ mod tests {
         });
         let statements: Vec<Span> = tree.root.stmts.iter().map(|statement| statement.span).collect();
         let left = apply(found.collect(), "a.rhai", text, &lines, &tree.tokens, &statements);
-        let shown = left
-            .iter()
-            .map(|finding| format!("{}: {}", finding.region.map_or(0, |region| region.line), finding.message));
+        let shown = left.iter().map(|finding| {
+            format!(
+                "{}: {}",
+                finding.region.map_or(0, |region| region.line),
+                finding.message
+            )
+        });
         shown.collect()
     }
 
     #[test]
     fn a_comment_allows_its_line_or_the_statement_below_it() {
         assert_eq!(
-            told("let x = 1; // check: allow(UNREACHABLE)\nlet x = 2;", "UNREACHABLE", "x"),
+            told(
+                "let x = 1; // check: allow(UNREACHABLE)\nlet x = 2;",
+                "UNREACHABLE",
+                "x"
+            ),
             ["2: found"]
         );
         let above = "// check: allow(UNREACHABLE) on purpose\n// why\nlet a = [\n  x,\n];\nx";
@@ -223,14 +232,20 @@ mod tests {
         );
         assert_eq!(told("// check: allow(SYNTAX)\ny", "SYNTAX", "y").len(), 2);
         // In a text it is no comment.
-        assert_eq!(told("\"// check: allow(UNREACHABLE)\"; y", "UNREACHABLE", "y"), ["1: found"]);
+        assert_eq!(
+            told("\"// check: allow(UNREACHABLE)\"; y", "UNREACHABLE", "y"),
+            ["1: found"]
+        );
     }
 
     #[test]
     fn a_useless_comment_goes_with_its_line() {
         let take = |text: &str| {
             let at = text.find("//").unwrap();
-            let span = with_blanks(text, Span::new(at, text[at..].find('\n').map_or(text.len(), |end| at + end)));
+            let span = with_blanks(
+                text,
+                Span::new(at, text[at..].find('\n').map_or(text.len(), |end| at + end)),
+            );
             format!("{}{}", &text[..span.start as usize], &text[span.end as usize..])
         };
         assert_eq!(take("a;\n  // check\nb"), "a;\nb");

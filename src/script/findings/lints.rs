@@ -46,6 +46,8 @@ pub const LINTS: &[Lint] = &[
     error("UNKNOWN_PROVIDER"),
     error("UNDECLARED_INPUT"),
     error("PLAYBOOK_NOT_FOUND"),
+    error("INPUT_UNKNOWN"),
+    error("INPUT_MISSING"),
     warning("SHADOWED_VARIABLE"),
     // Calls.
     error("ARGUMENT_COUNT"),

@@ -44,7 +44,7 @@ impl Level {
 }
 
 /// A place in a text: its bytes, and its lines and columns as people count them, from 1, in characters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Region {
     pub start: u32,
     pub end: u32,
@@ -77,7 +77,7 @@ impl Region {
 }
 
 /// Another place that has to do with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Related {
     pub file: String,
     pub region: Region,
@@ -85,7 +85,7 @@ pub struct Related {
 }
 
 /// Bytes of a file that become another text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
     pub file: String,
     pub span: Span,
@@ -93,7 +93,7 @@ pub struct Edit {
 }
 
 /// A change that takes a finding away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fix {
     /// In the imperative: "write `title`".
     pub title: String,
@@ -103,7 +103,7 @@ pub struct Fix {
 }
 
 /// One thing that can be said against a text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub code: String,
     pub level: Level,

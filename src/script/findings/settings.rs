@@ -65,9 +65,10 @@ impl TryFrom<toml::Table> for Settings {
                     .ok_or_else(|| format!("`{DENY_WARNINGS}` must be true or false"))?;
                 continue;
             }
-            let level = value.clone().try_into::<Level>().map_err(|_| {
-                format!("`{name}` is {value}; a level is \"error\", \"warning\", \"hint\" or \"off\"")
-            })?;
+            let level = value
+                .clone()
+                .try_into::<Level>()
+                .map_err(|_| format!("`{name}` is {value}; a level is \"error\", \"warning\", \"hint\" or \"off\""))?;
             settings = settings.with(&name, level)?;
         }
         Ok(settings)
@@ -77,9 +78,7 @@ impl TryFrom<toml::Table> for Settings {
 impl From<Settings> for toml::Table {
     fn from(settings: Settings) -> toml::Table {
         let levels = settings.levels.into_iter();
-        let mut table: toml::Table = levels
-            .map(|(name, level)| (name, level.as_str().into()))
-            .collect();
+        let mut table: toml::Table = levels.map(|(name, level)| (name, level.as_str().into())).collect();
         table.insert(DENY_WARNINGS.to_owned(), settings.deny_warnings.into());
         table
     }

@@ -178,7 +178,9 @@ impl Signatures {
 
     /// The namespaces, each with its functions' short names.
     pub fn namespaces(&self) -> impl Iterator<Item = (&str, &BTreeSet<String>)> {
-        self.namespaces.iter().map(|(name, functions)| (name.as_str(), functions))
+        self.namespaces
+            .iter()
+            .map(|(name, functions)| (name.as_str(), functions))
     }
 
     /// How many arguments the language's own function `name` takes, a method's receiver included.

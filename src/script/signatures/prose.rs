@@ -170,17 +170,26 @@ mod tests {
 
     #[test]
     fn the_fields_of_a_result_are_read_from_its_sentence() {
-        let chat = "Has a model write. Returns\n`#{ text, usage: #{ input_tokens, output_tokens }, simulated }`.\n\nMore.";
+        let chat =
+            "Has a model write. Returns\n`#{ text, usage: #{ input_tokens, output_tokens }, simulated }`.\n\nMore.";
         let kind = returns("openai::chat", chat);
         assert_eq!(names(&kind), ["simulated", "text", "usage"]);
-        let Kind::Map(Some(shape)) = &kind else { panic!("{kind:?}") };
+        let Kind::Map(Some(shape)) = &kind else {
+            panic!("{kind:?}")
+        };
         assert_eq!(names(&shape.fields["usage"]), ["input_tokens", "output_tokens"]);
         let list = returns("f", "Returns the files by name, as an array of\n`#{ path, bytes }`.");
         assert!(matches!(list, Kind::Array(_)));
         assert_eq!(names(&list), ["bytes", "path"]);
-        assert_eq!(names(&returns("f", "Posts. Returns `#{ ok: true, simulated }`.")), ["ok", "simulated"]);
+        assert_eq!(
+            names(&returns("f", "Posts. Returns `#{ ok: true, simulated }`.")),
+            ["ok", "simulated"]
+        );
         assert_eq!(returns("f", "Forgets `key`; returns whether it was there."), Kind::Bool);
-        assert_eq!(returns("f", "Returns the value.\n\nIt is `#{ no, result }`."), Kind::Any);
+        assert_eq!(
+            returns("f", "Returns the value.\n\nIt is `#{ no, result }`."),
+            Kind::Any
+        );
         assert_eq!(returns("f", "Returns `#{ a, … }`."), Kind::map());
         assert_eq!(returns_as("Cuts; returns what it is, as `probe` does."), Some("probe"));
     }

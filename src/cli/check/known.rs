@@ -1,0 +1,33 @@
+//! What the checks must know of a project, gathered from its files and settings. Also for editors.
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::namespaces::prompt;
+use crate::script::check::Project;
+use crate::script::source::Text;
+
+/// The project around every text that is checked, as it is now.
+pub fn project(app: &App) -> Project {
+    let files = app.library.files.clone();
+    let find = move |module: &str| {
+        let found = files.module(module).map_err(|fault| fault.to_string())?;
+        Ok(Text::new(found.file, found.text))
+    };
+    project_with(app, find)
+}
+
+/// The same, with modules that `find` finds.
+pub fn project_with(app: &App, find: impl Fn(&str) -> Result<Text, String> + Send + Sync + 'static) -> Project {
+    let mut project = Project::new(app.library.language.clone(), find);
+    project.settings = app.config.file.check.clone();
+    project.providers = app.providers.iter().map(|provider| provider.name.clone()).collect();
+    project.writers = app.writers.clone();
+    project.publishers = app.publishers.clone();
+    if app.config.project.is_some() {
+        let files: Arc<_> = app.files();
+        project.prompts = Some(prompt::variables::all(&prompt::texts(&files)));
+        project.playbooks = Some(app.library.files.list().into_iter().collect());
+    }
+    project
+}
