@@ -69,9 +69,9 @@ fn renamable(view: &mut View<'_>, offset: u32) -> Answer<Thing> {
 fn check_name(view: &View<'_>, thing: &Thing, name: &str) -> Answer<()> {
     let refuse = |why: String| Err(Refusal::failed(why));
     let mut letters = name.chars();
-    let begins = letters.next().is_some_and(|first| first.is_alphabetic() || first == '_');
-    if !begins || !letters.all(|letter| letter.is_alphanumeric() || letter == '_') || name.chars().all(|letter| letter == '_') {
-        return refuse(format!("{:?} is no name: letters, digits and `_`, not beginning with a digit", shown(name)));
+    let begins = letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
+    if !begins || !letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_') || name.chars().all(|letter| letter == '_') {
+        return refuse(format!("{:?} is no name: letters from a to z, digits and `_`, not beginning with a digit", shown(name)));
     }
     if name.chars().count() > NAME_CHARS_MAX {
         return refuse(format!("the name is longer than {NAME_CHARS_MAX} characters"));

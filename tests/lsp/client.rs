@@ -1,6 +1,6 @@
 //! A client that speaks the protocol, and the project it has open.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -213,7 +213,7 @@ impl Client {
         json!({
             "textDocument": { "uri": self.uri(path) },
             "position": { "line": line, "character": character },
-            "context": { "includeDeclaration": true },
+            "context": { "includeDeclaration": true, "triggerKind": 1, "isRetrigger": false },
         })
     }
 
@@ -262,7 +262,7 @@ impl Drop for Client {
         self.input = None;
         // It may be gone already.
         self.child.kill().unwrap_or_default();
-        self.child.wait().map_or((), drop);
+        assert!(self.child.wait().is_ok(), "it is a child of this process");
     }
 }
 

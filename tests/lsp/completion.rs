@@ -92,14 +92,14 @@ fn options_of_functions_are_offered_as_keys() {
 #[test]
 fn what_is_taken_is_put_in_the_place_of_what_was_typed() {
     let mut client = Client::greeted(PROJECT);
-    let place = client.open_at(FILE, "let 𝄞 = 1; kv::incr‸");
+    let place = client.open_at(FILE, "let x = \"𝄞\"; kv::incr‸");
     let answer = client.at("textDocument/completion", FILE, place);
     let items = answer["items"].as_array().expect("a list");
     let item = items.iter().find(|item| item["label"] == "increment").expect("it is offered");
     assert_eq!(item["textEdit"]["newText"], "increment($1)");
     assert_eq!(item["insertTextFormat"], 2);
-    assert_eq!(item["textEdit"]["range"]["start"], json!({ "line": 0, "character": 16 }));
-    assert_eq!(item["textEdit"]["range"]["end"], json!({ "line": 0, "character": 20 }));
+    assert_eq!(item["textEdit"]["range"]["start"], json!({ "line": 0, "character": 18 }));
+    assert_eq!(item["textEdit"]["range"]["end"], json!({ "line": 0, "character": 22 }));
     assert!(item["documentation"]["value"].as_str().expect("words").contains("STORE_NOT_A_NUMBER"));
     // Without snippets nothing is offered that only an editor with snippets understands.
     let mut plain = Client::start(PROJECT);

@@ -8,12 +8,12 @@ const FILE: &str = "playbooks/a.rhai";
 
 #[test]
 fn a_misspelt_function_is_corrected_by_its_fix() {
-    let text = "let 𝄞 = kv::gett(\"a\");\r\nlog::info(`${𝄞}`);\r\n";
+    let text = "let n = [\"𝄞\", kv::gett(\"a\")];\r\nlog::info(`${n}`);\r\n";
     let mut client = Client::greeted(&[("host.toml", "")]);
     client.open(FILE, text);
     let before = client.findings(FILE, 1);
     assert!(before[0].contains("UNKNOWN_FUNCTION"), "{before:?}");
-    let range = json!({ "start": { "line": 0, "character": 9 }, "end": { "line": 0, "character": 9 } });
+    let range = json!({ "start": { "line": 0, "character": 20 }, "end": { "line": 0, "character": 20 } });
     let context = json!({ "diagnostics": [] });
     let params = json!({ "textDocument": { "uri": client.uri(FILE) }, "range": range, "context": context });
     let actions = client.ask("textDocument/codeAction", params.clone());

@@ -115,6 +115,7 @@ fn names_that_are_taken_reserved_or_none_are_refused() {
     assert_eq!(why("let a‸ = 1;", "if"), "`if` is a reserved word");
     assert_eq!(why("let a‸ = 1;", "default"), "`default` is a reserved word");
     assert!(why("let a‸ = 1;", "1x").starts_with("\"1x\" is no name"));
+    assert!(why("let a‸ = 1;", "å").starts_with("\"å\" is no name"));
     assert!(why("let a‸ = 1;", "a b").starts_with("\"a b\" is no name"));
     assert!(why("let a‸ = 1; let b = 2; a + b", "b").starts_with("`b` is taken"));
     assert!(why("let b = 2; let a‸ = 1; a + b", "b").starts_with("`b` is taken"));
@@ -161,7 +162,7 @@ fn the_outline_has_functions_inputs_and_modules() {
 
 #[test]
 fn formatting_changes_only_the_lines_it_must() {
-    let text = "let a = 1;\nlet   b=2;\n\n\nlet c = [ 1,2 ];\n";
+    let text = "let a = 1;\nlet   b=2;\nlet x = 1;\n\n\nlet c = [ 1,2 ];\n";
     let mut client = Client::greeted(PROJECT);
     client.open(FILE, text);
     let options = json!({ "tabSize": 2, "insertSpaces": false });
@@ -172,7 +173,7 @@ fn formatting_changes_only_the_lines_it_must() {
     let mut part = params.clone();
     part["range"] = json!({ "start": { "line": 1, "character": 0 }, "end": { "line": 2, "character": 0 } });
     let edits = client.ask("textDocument/rangeFormatting", part);
-    assert_eq!(edited(text, &edits), "let a = 1;\nlet b = 2;\n\n\nlet c = [ 1,2 ];\n");
+    assert_eq!(edited(text, &edits), "let a = 1;\nlet b = 2;\nlet x = 1;\n\n\nlet c = [ 1,2 ];\n");
     client.change(FILE, 2, json!([{ "text": "let a = ;" }]));
     let refused = client.try_ask("textDocument/formatting", params).expect_err("it cannot be read");
     assert!(refused.message.starts_with("left as it is: "), "{refused:?}");

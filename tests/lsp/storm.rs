@@ -91,7 +91,7 @@ pub fn everything(client: &Client, chance: &mut StdRng) -> Json {
         "textDocument": { "uri": client.uri(FILE) },
         "position": place(),
         "range": { "start": start, "end": end },
-        "context": { "includeDeclaration": true, "diagnostics": [] },
+        "context": { "includeDeclaration": true, "diagnostics": [], "triggerKind": 1, "isRetrigger": false },
         "options": { "tabSize": 4, "insertSpaces": true },
         "newName": "other",
         "query": "f",
