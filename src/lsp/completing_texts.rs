@@ -32,7 +32,7 @@ pub fn offer(view: &mut View<'_>, offset: u32, offers: &mut Offers) {
             }
         }
         Meaning::Provider => {
-            for provider in &view.home.knowledge.providers {
+            for provider in &view.knowledge.providers {
                 offers.add(provider, CompletionItemKind::VALUE, Some("provider".to_owned()), None);
             }
         }
@@ -76,7 +76,7 @@ fn arguments(view: &mut View<'_>, offset: u32, offers: &mut Offers) {
                 && first.text == namespace
                 && names.len() < NAMES_MAX
             {
-                let functions = view.home.knowledge.named(&format!("{}::{}", first.text, name.text));
+                let functions = view.knowledge.named(&format!("{}::{}", first.text, name.text));
                 let at = functions.iter().find_map(|function| {
                     let parameters = super::knowledge::parameters(&function.signature);
                     parameters.iter().position(|known| super::knowledge::parameter_name(known) == parameter)

@@ -127,8 +127,8 @@ fn after_colons(view: &mut View<'_>, colons: Span, offers: &mut Offers) {
         return;
     }
     let prefix = format!("{namespace}::");
-    let home = view.home.clone();
-    let own = home.knowledge.functions.iter().filter(|function| function.name.starts_with(&prefix));
+    let knowledge = view.knowledge.clone();
+    let own = knowledge.functions.iter().filter(|function| function.name.starts_with(&prefix));
     functions(view, own, &prefix, CompletionItemKind::FUNCTION, 0, offers);
 }
 
@@ -202,8 +202,8 @@ fn after_dot(view: &mut View<'_>, dot: Span, offers: &mut Offers) {
             offers.add(&entry.key.text, CompletionItemKind::FIELD, Some(value), None);
         }
     }
-    let home = view.home.clone();
-    let own = home.knowledge.methods.iter().filter(|function| !parameters(&function.signature).is_empty());
+    let knowledge = view.knowledge.clone();
+    let own = knowledge.methods.iter().filter(|function| !parameters(&function.signature).is_empty());
     functions(view, own, "", CompletionItemKind::METHOD, 1, offers);
 }
 
@@ -263,7 +263,7 @@ fn keys(view: &mut View<'_>, taken: &[String], role: &MapRole, offers: &mut Offe
                 return;
             }
             let mut seen = BTreeSet::new();
-            for function in view.home.knowledge.named(&calling.name) {
+            for function in view.knowledge.named(&calling.name) {
                 let Some(parameter) = parameters(&function.signature).get(calling.argument).copied() else { continue };
                 for (field, about) in documented_fields(&function.doc, parameter_name(parameter)) {
                     if seen.insert(field.clone()) {
@@ -312,7 +312,7 @@ fn anything(view: &mut View<'_>, offset: u32, offers: &mut Offers) {
         Some("what the run was given".to_owned()),
         None,
     );
-    for namespace in &view.home.knowledge.namespaces {
+    for namespace in &view.knowledge.namespaces {
         let item = offers.add(namespace, CompletionItemKind::MODULE, Some(format!("namespace {namespace}::")), None);
         item.insert_text = Some(format!("{namespace}::"));
     }

@@ -78,7 +78,7 @@ fn key_at(source: &Source, offset: u32) -> Option<MapRole> {
 
 /// A function of a namespace, or the namespace itself.
 fn native(view: &View<'_>, offset: u32) -> Option<String> {
-    let knowledge = &view.home.knowledge;
+    let knowledge = &view.knowledge;
     view.source.tree.path_to(offset).into_iter().rev().find_map(|node| {
         let Node::Expr(expr) = node else { return None };
         let (namespaces, name, args) = match &expr.kind {
@@ -138,7 +138,7 @@ fn method(view: &View<'_>, source: &Source, offset: u32, name: &str) -> Option<S
     }
     let is_call = matches!(source.tree.path_to(offset).last(), Some(Node::Expr(expr)) if matches!(expr.kind, ExprKind::Method { .. }));
     match is_call {
-        true => forms(view.home.knowledge.methods_named(name), None),
+        true => forms(view.knowledge.methods_named(name), None),
         false => None,
     }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use include_dir::{Dir, include_dir};
 
 use crate::app::App;
+use crate::script::Language;
 use crate::script::reference::{Function, functions, methods};
 
 /// The pages of the error codes.
@@ -24,8 +25,8 @@ pub struct Knowledge {
 }
 
 impl Knowledge {
-    pub fn of(app: &App) -> Knowledge {
-        let language = &app.library.language;
+    /// What scripts of `language` have in the project of `app`.
+    pub fn of(app: &App, language: &Language) -> Knowledge {
         Knowledge {
             functions: functions(language),
             methods: methods(language),
@@ -85,6 +86,10 @@ pub fn parameter_name(parameter: &str) -> &str {
 pub fn documented_fields(doc: &str, parameter: &str) -> Vec<(String, String)> {
     let about = about_parameter(doc, parameter);
     let options = doc.lines().filter(|line| parameter == "options" && line.starts_with("Options: "));
+    let listed = listed_fields(doc, parameter);
+    if !listed.is_empty() {
+        return listed;
+    }
     let text = about.into_iter().chain(options.map(str::to_owned)).collect::<Vec<_>>().join(" ");
     let mut seen = BTreeSet::new();
     let mut fields = Vec::new();
@@ -97,6 +102,22 @@ pub fn documented_fields(doc: &str, parameter: &str) -> Vec<(String, String)> {
             let after = parts.get(at + 1).copied().unwrap_or_default();
             let after = after.trim_start_matches([',', ' ', ':', '(']).split([';', '`']).next().unwrap_or_default();
             fields.push(((*word).to_owned(), after.trim().trim_end_matches(['(', ',']).to_owned()));
+        }
+    }
+    fields
+}
+
+/// The fields that have lines of their own below the parameter: "  - `limit`: how many".
+fn listed_fields(doc: &str, parameter: &str) -> Vec<(String, String)> {
+    let begins = format!("- `{parameter}`");
+    let below = doc.lines().skip_while(|line| !line.starts_with(&begins)).skip(1);
+    let mut fields = Vec::new();
+    for line in below.take_while(|line| line.starts_with("  ")) {
+        let Some((names, about)) = line.trim_start().strip_prefix("- ").and_then(|item| item.split_once(':')) else {
+            continue;
+        };
+        for name in names.split('`').skip(1).step_by(2) {
+            fields.push((name.to_owned(), about.trim().to_owned()));
         }
     }
     fields
@@ -127,6 +148,9 @@ mod tests {
             ]
         );
         assert!(documented_fields(doc, "other").is_empty());
+        let doc = "Cuts.\n\n- `options`, each of which may be left out:\n  - `from`: seconds.\n    More of `it`.\n  - `crf`, `name`: as in `cut`.\n";
+        let names: Vec<String> = documented_fields(doc, "options").into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["from", "crf", "name"]);
     }
 
     #[test]

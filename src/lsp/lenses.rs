@@ -30,7 +30,7 @@ pub fn lenses(view: &View<'_>) -> Vec<CodeLens> {
             && found.len() < LENSES_MAX
         {
             let called = format!("{}::{}", namespace.text, name.text);
-            if let Some(provider) = view.home.knowledge.writers.get(&called) {
+            if let Some(provider) = view.knowledge.writers.get(&called) {
                 let title = match &mode {
                     Ok(mode) => title(view, mode, provider, app.publishers.contains(&called)),
                     Err(error) => format!("writes to {provider} — unknown: {error}"),

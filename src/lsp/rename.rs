@@ -86,7 +86,7 @@ fn check_name(view: &View<'_>, thing: &Thing, name: &str) -> Answer<()> {
         Thing::Symbol { .. } if name == INPUT => refuse(format!("`{INPUT}` is what the run was given")),
         Thing::Symbol { source, symbol } => {
             let kind = source.scopes.symbols[*symbol].kind;
-            if kind == SymbolKind::Import && view.home.knowledge.is_namespace(name) {
+            if kind == SymbolKind::Import && view.knowledge.is_namespace(name) {
                 return refuse(format!("`{name}::` is a namespace of host"));
             }
             Ok(())

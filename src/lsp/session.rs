@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::capabilities::{Client, offered};
+use super::knowledge::Knowledge;
 use super::documents::{Document, Documents, Refused};
 use super::server::{Answer, Refusal};
 use super::source::Source;
@@ -65,6 +66,7 @@ pub struct View<'s> {
     pub session: &'s mut Session,
     pub source: Arc<Source>,
     pub home: Arc<Home>,
+    pub knowledge: Arc<Knowledge>,
 }
 
 impl Session {
@@ -368,6 +370,7 @@ impl Session {
         let home = self.workspace.home(source.path.as_deref());
         Ok(View {
             session: self,
+            knowledge: home.knowledge(source.path.as_deref()),
             source,
             home,
         })

@@ -36,14 +36,14 @@ pub fn help(view: &mut View<'_>, position: Position) -> Option<SignatureHelp> {
 
 fn forms(view: &mut View<'_>, calling: &Calling) -> Vec<SignatureInformation> {
     if calling.is_method {
-        let found = view.home.knowledge.methods_named(&calling.name);
+        let found = view.knowledge.methods_named(&calling.name);
         return found.into_iter().take(FORMS_MAX).map(|function| form(function, true)).collect();
     }
     let own = own_forms(view, calling);
     if !own.is_empty() {
         return own;
     }
-    let knowledge = &view.home.knowledge;
+    let knowledge = &view.knowledge;
     let found = match calling.name.contains("::") {
         true => knowledge.named(&calling.name),
         false => knowledge.methods_named(&calling.name),

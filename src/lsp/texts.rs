@@ -72,7 +72,7 @@ fn compares_code(path: &[Node<'_>], offset: u32) -> bool {
 /// The name of the parameter that the argument at `offset` is for, with the call's name.
 pub fn parameter(view: &View<'_>, offset: u32) -> Option<(String, String)> {
     let calling = view.source.calling(offset)?;
-    let functions = view.home.knowledge.named(&calling.name);
+    let functions = view.knowledge.named(&calling.name);
     let named = functions.iter().find_map(|function| {
         let found = parameters(&function.signature).get(calling.argument).map(|found| parameter_name(found).to_owned());
         found

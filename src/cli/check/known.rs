@@ -4,22 +4,37 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::namespaces::prompt;
+use crate::script::Language;
 use crate::script::check::Project;
 use crate::script::source::Text;
 
 /// The project around every text that is checked, as it is now.
 pub fn project(app: &App) -> Project {
     let files = app.library.files.clone();
-    let find = move |module: &str| {
+    project_with(app, move |module: &str| {
         let found = files.module(module).map_err(|fault| fault.to_string())?;
         Ok(Text::new(found.file, found.text))
-    };
-    project_with(app, find)
+    })
 }
 
 /// The same, with modules that `find` finds.
-pub fn project_with(app: &App, find: impl Fn(&str) -> Result<Text, String> + Send + Sync + 'static) -> Project {
-    let mut project = Project::new(app.library.language.clone(), find);
+pub fn project_with(
+    app: &App,
+    find: impl Fn(&str) -> Result<Text, String> + Clone + Send + Sync + 'static,
+) -> Project {
+    let mut project = in_language(app, app.library.language.clone(), find.clone());
+    if !app.library.files.tests().is_empty() {
+        project.tests = Some(Box::new(in_language(app, app.library.tests(), find)));
+    }
+    project
+}
+
+fn in_language(
+    app: &App,
+    language: Arc<Language>,
+    find: impl Fn(&str) -> Result<Text, String> + Send + Sync + 'static,
+) -> Project {
+    let mut project = Project::new(language, find);
     project.settings = app.config.file.check.clone();
     project.providers = app.providers.iter().map(|provider| provider.name.clone()).collect();
     project.writers = app.writers.clone();

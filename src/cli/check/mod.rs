@@ -95,7 +95,8 @@ fn look(app: &App, project: &Project, names: &[String], is_whole: bool, out: &Ou
 }
 
 pub(super) fn all(app: &App) -> Result<Vec<String>, CliError> {
-    let names = app.library.files.list();
+    let mut names = app.library.files.list();
+    names.extend(app.library.files.tests());
     if !names.is_empty() {
         return Ok(names);
     }

@@ -55,6 +55,7 @@ use view::View;
 
 /// Everything that can be said against `text` without running it.
 pub fn check_text(project: &Project, file: &str, text: &str) -> Vec<Finding> {
+    let project = project.around(file);
     let whole = Text::new(file, text);
     let verdict = match source::read(&project.language, &whole) {
         Ok(_) => None,

@@ -34,6 +34,8 @@ pub struct Project {
     pub publishers: BTreeSet<String>,
     /// The names of all playbooks and modules; `None` where nobody knows them.
     pub playbooks: Option<BTreeSet<String>>,
+    /// The same around files of tests, which can call more.
+    pub tests: Option<Box<Project>>,
     find: Box<Find>,
     summaries: Mutex<BTreeMap<ContentHash, Arc<Summary>>>,
 }
@@ -66,9 +68,16 @@ impl Project {
             writers: BTreeMap::new(),
             publishers: BTreeSet::new(),
             playbooks: None,
+            tests: None,
             find: Box::new(find),
             summaries: Mutex::default(),
         }
+    }
+
+    /// What is around the text of `file`.
+    pub fn around(&self, file: &str) -> &Project {
+        let tests = self.tests.as_deref().filter(|_| file.ends_with("_test.rhai"));
+        tests.unwrap_or(self)
     }
 
     /// The text of a module, or why there is none.
