@@ -45,9 +45,11 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     };
     let mut files = Vec::new();
     for name in &names {
-        let found = app.library.files.playbook(name).map_err(|fault| {
-            CliError::usage(fault.code(), fault.to_string())
-        })?;
+        let found = app
+            .library
+            .files
+            .playbook(name)
+            .map_err(|fault| CliError::usage(fault.code(), fault.to_string()))?;
         let fate = match format(&found.text) {
             Ok(text) if text == found.text => Fate::Fine,
             Ok(text) => Fate::Changes(text),
@@ -59,15 +61,24 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     if !is_dry {
         for (found, fate) in &files {
             if let Fate::Changes(text) = fate {
-                app.library.files.rewrite(&found.file, &found.text, text).map_err(|error| {
-                    let message = format!("{} cannot be written: {error}", found.file);
-                    CliError::new("PLAYBOOK_UNWRITABLE", message, OTHER)
-                })?;
+                app.library
+                    .files
+                    .rewrite(&found.file, &found.text, text)
+                    .map_err(|error| {
+                        let message = format!("{} cannot be written: {error}", found.file);
+                        CliError::new("PLAYBOOK_UNWRITABLE", message, OTHER)
+                    })?;
             }
         }
     }
-    let changed = files.iter().filter(|(_, fate)| matches!(fate, Fate::Changes(_))).count();
-    let left_alone = files.iter().filter(|(_, fate)| matches!(fate, Fate::LeftAlone(_))).count();
+    let changed = files
+        .iter()
+        .filter(|(_, fate)| matches!(fate, Fate::Changes(_)))
+        .count();
+    let left_alone = files
+        .iter()
+        .filter(|(_, fate)| matches!(fate, Fate::LeftAlone(_)))
+        .count();
     if out.json {
         let of = |wanted: fn(&Fate) -> bool| {
             let files = files.iter().filter(|(_, fate)| wanted(fate));
@@ -86,7 +97,11 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         }
         conclude(files.len(), changed, left_alone, is_dry, out);
     }
-    Ok(if left_alone > 0 || (args.check && changed > 0) { USAGE } else { 0 })
+    Ok(if left_alone > 0 || (args.check && changed > 0) {
+        USAGE
+    } else {
+        0
+    })
 }
 
 fn show(found: &Found, fate: &Fate, with_diff: bool, is_dry: bool, out: &mut Out) {
@@ -129,7 +144,9 @@ fn show_diff(found: &Found, text: &str, out: &mut Out) {
     let file = plain(&found.file);
     out.line(format!("--- {file}"));
     out.line(format!("+++ {file}"));
-    let diff = TextDiff::configure().timeout(DIFF_TIME_MAX).diff_lines(found.text.as_str(), text);
+    let diff = TextDiff::configure()
+        .timeout(DIFF_TIME_MAX)
+        .diff_lines(found.text.as_str(), text);
     for hunk in diff.unified_diff().context_radius(CONTEXT_LINES).iter_hunks() {
         let head = out.paint(FAINT, &hunk.header().to_string());
         out.line(head);

@@ -36,8 +36,6 @@ pub struct Found {
     /// As a person would write it: `playbooks/fantasy/weekly.rhai`.
     pub file: String,
     pub text: String,
-    /// Where it really lies.
-    pub path: PathBuf,
 }
 
 /// Why there is no script.
@@ -244,12 +242,7 @@ fn read(path: &Path, name: String, file: String) -> Result<Found, ScriptFault> {
         let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
         unreadable(format!("it is not UTF-8 text at line {line}; save it as UTF-8"))
     })?;
-    Ok(Found {
-        name,
-        file,
-        text,
-        path: path.to_owned(),
-    })
+    Ok(Found { name, file, text })
 }
 
 /// A text of at most `bytes_max` bytes that somebody names on the command line.

@@ -13,7 +13,11 @@ const ACTIONS_MAX: usize = 50;
 pub fn actions(view: &mut View<'_>, range: Range, only: Option<&[CodeActionKind]>) -> Vec<CodeActionOrCommand> {
     let wants = |kind: &CodeActionKind| {
         let within = |wanted: &CodeActionKind| {
-            kind == wanted || kind.as_str().strip_prefix(wanted.as_str()).is_some_and(|rest| rest.starts_with('.'))
+            kind == wanted
+                || kind
+                    .as_str()
+                    .strip_prefix(wanted.as_str())
+                    .is_some_and(|rest| rest.starts_with('.'))
         };
         only.is_none_or(|only| only.is_empty() || only.iter().any(within))
     };
@@ -27,7 +31,11 @@ pub fn actions(view: &mut View<'_>, range: Range, only: Option<&[CodeActionKind]
             if !overlaps(shown.range, range) {
                 continue;
             }
-            for fix in finding.fixes.iter().filter(|fix| fix.edits.iter().all(|edit| edit.file == file)) {
+            for fix in finding
+                .fixes
+                .iter()
+                .filter(|fix| fix.edits.iter().all(|edit| edit.file == file))
+            {
                 actions.push(CodeAction {
                     title: fix.title.clone(),
                     kind: Some(CodeActionKind::QUICKFIX),
@@ -60,7 +68,10 @@ fn overlaps(one: Range, other: Range) -> bool {
     one.start <= other.end && other.start <= one.end
 }
 
-#[expect(clippy::mutable_key_type, reason = "the protocol's map is keyed by addresses, which nothing changes")]
+#[expect(
+    clippy::mutable_key_type,
+    reason = "the protocol's map is keyed by addresses, which nothing changes"
+)]
 fn edit_of<'e>(source: &Source, edits: impl Iterator<Item = &'e Edit>) -> WorkspaceEdit {
     let is_crlf = source.text.contains("\r\n");
     let edits = edits.map(|edit| {

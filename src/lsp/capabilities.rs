@@ -25,7 +25,10 @@ impl Client {
     pub fn of(capabilities: &ClientCapabilities) -> Client {
         let text = capabilities.text_document.as_ref();
         let workspace = capabilities.workspace.as_ref();
-        let offered = capabilities.general.as_ref().and_then(|general| general.position_encodings.as_ref());
+        let offered = capabilities
+            .general
+            .as_ref()
+            .and_then(|general| general.position_encodings.as_ref());
         let prefers_bytes = offered.is_some_and(|offered| offered.contains(&PositionEncodingKind::UTF8));
         let snippets = || text?.completion.as_ref()?.completion_item.as_ref()?.snippet_support;
         let symbol_trees = || text?.document_symbol.as_ref()?.hierarchical_document_symbol_support;

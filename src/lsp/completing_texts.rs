@@ -16,7 +16,9 @@ use crate::script::syntax::{Expr, ExprKind, Node};
 const NAMES_MAX: usize = 1000;
 
 pub fn offer(view: &mut View<'_>, offset: u32, offers: &mut Offers) {
-    let Some(meaning) = meaning(&view.source, offset) else { return };
+    let Some(meaning) = meaning(&view.source, offset) else {
+        return;
+    };
     match meaning {
         Meaning::Prompt => {
             let project = view.session.project_of(&view.home);
@@ -27,8 +29,16 @@ pub fn offer(view: &mut View<'_>, offset: u32, offers: &mut Offers) {
         Meaning::Module | Meaning::Playbook => {
             let own = view.source.path.as_deref().and_then(|path| view.home.module_name(path));
             let names = view.home.app.library.files.list();
-            for name in names.iter().filter(|name| Some(*name) != own.as_ref() && !name.ends_with("_test")) {
-                offers.add(name, CompletionItemKind::MODULE, Some(format!("playbooks/{name}.rhai")), None);
+            for name in names
+                .iter()
+                .filter(|name| Some(*name) != own.as_ref() && !name.ends_with("_test"))
+            {
+                offers.add(
+                    name,
+                    CompletionItemKind::MODULE,
+                    Some(format!("playbooks/{name}.rhai")),
+                    None,
+                );
             }
         }
         Meaning::Provider => {
@@ -43,7 +53,9 @@ pub fn offer(view: &mut View<'_>, offset: u32, offers: &mut Offers) {
             }
         }
         Meaning::HeaderValue => {
-            let Some((key, MapRole::Header | MapRole::Input)) = view.source.entry_around(offset) else { return };
+            let Some((key, MapRole::Header | MapRole::Input)) = view.source.entry_around(offset) else {
+                return;
+            };
             let values = VALUES.iter().find(|(known, _)| *known == key);
             for value in values.into_iter().flat_map(|(_, values)| *values) {
                 offers.add(value, CompletionItemKind::VALUE, None, None);
@@ -55,7 +67,9 @@ pub fn offer(view: &mut View<'_>, offset: u32, offers: &mut Offers) {
 
 /// Collections, queues and the like: those that the project's scripts name elsewhere, and those of the store.
 fn arguments(view: &mut View<'_>, offset: u32, offers: &mut Offers) {
-    let Some((called, parameter)) = parameter(view, offset) else { return };
+    let Some((called, parameter)) = parameter(view, offset) else {
+        return;
+    };
     let is_name = ["collection", "queue", "event", "metric", "key", "name", "channel"].contains(&parameter.as_str());
     if !is_name {
         return;
@@ -71,7 +85,9 @@ fn arguments(view: &mut View<'_>, offset: u32, offers: &mut Offers) {
         let is_here = source.uri == view.source.uri;
         source.tree.walk(&mut |node| {
             if let Node::Expr(expr) = node
-                && let ExprKind::Call { namespaces, name, args, .. } = &expr.kind
+                && let ExprKind::Call {
+                    namespaces, name, args, ..
+                } = &expr.kind
                 && let [first] = namespaces.as_slice()
                 && first.text == namespace
                 && names.len() < NAMES_MAX
@@ -79,7 +95,9 @@ fn arguments(view: &mut View<'_>, offset: u32, offers: &mut Offers) {
                 let functions = view.knowledge.named(&format!("{}::{}", first.text, name.text));
                 let at = functions.iter().find_map(|function| {
                     let parameters = super::knowledge::parameters(&function.signature);
-                    parameters.iter().position(|known| super::knowledge::parameter_name(known) == parameter)
+                    parameters
+                        .iter()
+                        .position(|known| super::knowledge::parameter_name(known) == parameter)
                 });
                 let argument: Option<&Expr> = at.and_then(|at| args.get(at));
                 if let Some(argument) = argument

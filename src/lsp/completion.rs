@@ -31,7 +31,13 @@ pub struct Offers {
 }
 
 impl Offers {
-    pub fn add(&mut self, label: &str, kind: CompletionItemKind, detail: Option<String>, doc: Option<String>) -> &mut CompletionItem {
+    pub fn add(
+        &mut self,
+        label: &str,
+        kind: CompletionItemKind,
+        detail: Option<String>,
+        doc: Option<String>,
+    ) -> &mut CompletionItem {
         self.items.push(CompletionItem {
             label: label.to_owned(),
             kind: Some(kind),
@@ -61,7 +67,8 @@ pub fn complete(view: &mut View<'_>, position: Position) -> Answer<Option<Comple
     } else if !view.source.is_comment(offset) {
         offer(view, offset, &mut offers);
     }
-    let typed: String = view.source.text[offers.span.start as usize..offset.max(offers.span.start) as usize].to_lowercase();
+    let typed: String =
+        view.source.text[offers.span.start as usize..offset.max(offers.span.start) as usize].to_lowercase();
     Ok(Some(CompletionResponse::List(finish(view, offers, &typed))))
 }
 
@@ -107,18 +114,41 @@ fn offer(view: &mut View<'_>, offset: u32, offers: &mut Offers) {
 /// The functions of a namespace or module.
 fn after_colons(view: &mut View<'_>, colons: Span, offers: &mut Offers) {
     let source = view.source.clone();
-    let Some(namespace) = source.token_before(colons.start).map(|token| token.span.of(&source.text)) else { return };
+    let Some(namespace) = source
+        .token_before(colons.start)
+        .map(|token| token.span.of(&source.text))
+    else {
+        return;
+    };
     if let Some(module) = source.module_of(namespace) {
-        let Some(module) = view.home.module_path(&module).and_then(|path| view.session.source_at(&path)) else { return };
+        let Some(module) = view
+            .home
+            .module_path(&module)
+            .and_then(|path| view.session.source_at(&path))
+        else {
+            return;
+        };
         for stmt in &module.tree.root.stmts {
             match &stmt.kind {
                 StmtKind::Fn(function) if !function.is_private => {
                     let params: Vec<&str> = function.params.iter().map(|param| param.text.as_str()).collect();
                     let doc = module.comment_above(stmt.span.start);
                     let signature = format!("{}({})", function.name.text, params.join(", "));
-                    call(view, &function.name.text, &signature, doc, CompletionItemKind::FUNCTION, 0, offers);
+                    call(
+                        view,
+                        &function.name.text,
+                        &signature,
+                        doc,
+                        CompletionItemKind::FUNCTION,
+                        0,
+                        offers,
+                    );
                 }
-                StmtKind::Let { name, is_exported: true, .. } => {
+                StmtKind::Let {
+                    name,
+                    is_exported: true,
+                    ..
+                } => {
                     offers.add(&name.text, CompletionItemKind::CONSTANT, None, None);
                 }
                 _ => {}
@@ -128,7 +158,10 @@ fn after_colons(view: &mut View<'_>, colons: Span, offers: &mut Offers) {
     }
     let prefix = format!("{namespace}::");
     let knowledge = view.knowledge.clone();
-    let own = knowledge.functions.iter().filter(|function| function.name.starts_with(&prefix));
+    let own = knowledge
+        .functions
+        .iter()
+        .filter(|function| function.name.starts_with(&prefix));
     functions(view, own, &prefix, CompletionItemKind::FUNCTION, 0, offers);
 }
 
@@ -145,13 +178,33 @@ fn functions<'f>(
     for function in found {
         if seen.insert(function.name.as_str()) {
             let name = function.name.strip_prefix(prefix).unwrap_or(&function.name);
-            call(view, name, &function.signature, function.doc.clone(), kind, skip, offers);
+            call(
+                view,
+                name,
+                &function.signature,
+                function.doc.clone(),
+                kind,
+                skip,
+                offers,
+            );
         }
     }
 }
 
-fn call(view: &View<'_>, name: &str, signature: &str, doc: String, kind: CompletionItemKind, skip: usize, offers: &mut Offers) {
-    let names: Vec<&str> = parameters(signature).into_iter().skip(skip).map(parameter_name).collect();
+fn call(
+    view: &View<'_>,
+    name: &str,
+    signature: &str,
+    doc: String,
+    kind: CompletionItemKind,
+    skip: usize,
+    offers: &mut Offers,
+) {
+    let names: Vec<&str> = parameters(signature)
+        .into_iter()
+        .skip(skip)
+        .map(parameter_name)
+        .collect();
     let follows = view.source.text.get(offers.span.end as usize..).unwrap_or_default();
     let has_brackets = follows.starts_with('(');
     let snippet = match names.len() {
@@ -177,7 +230,9 @@ fn after_dot(view: &mut View<'_>, dot: Span, offers: &mut Offers) {
     let target = source.tree.path_to(dot.start).into_iter().rev().find_map(|node| {
         let Node::Expr(expr) = node else { return None };
         match &expr.kind {
-            ExprKind::Field { target, .. } | ExprKind::Method { target, .. } if target.span.end <= dot.start => Some(&**target),
+            ExprKind::Field { target, .. } | ExprKind::Method { target, .. } if target.span.end <= dot.start => {
+                Some(&**target)
+            }
             _ => None,
         }
     });
@@ -203,20 +258,33 @@ fn after_dot(view: &mut View<'_>, dot: Span, offers: &mut Offers) {
         }
     }
     let knowledge = view.knowledge.clone();
-    let own = knowledge.methods.iter().filter(|function| !parameters(&function.signature).is_empty());
+    let own = knowledge
+        .methods
+        .iter()
+        .filter(|function| !parameters(&function.signature).is_empty());
     functions(view, own, "", CompletionItemKind::METHOD, 1, offers);
 }
 
 /// The fields of a map that is written out where the variable was declared.
 fn fields_of<'s>(source: &'s super::source::Source, target: &Expr) -> &'s [Entry] {
     let span = target.bare().span;
-    let reference = source.scopes.references.iter().find(|reference| reference.name.span == span);
-    let Some(symbol) = reference.and_then(|reference| reference.symbol) else { return &[] };
+    let reference = source
+        .scopes
+        .references
+        .iter()
+        .find(|reference| reference.name.span == span);
+    let Some(symbol) = reference.and_then(|reference| reference.symbol) else {
+        return &[];
+    };
     let declared = source.scopes.symbols[symbol].name.span;
     let mut found: &[Entry] = &[];
     source.tree.walk(&mut |node| {
         if let Node::Stmt(stmt) = node
-            && let StmtKind::Let { name, value: Some(value), .. } = &stmt.kind
+            && let StmtKind::Let {
+                name,
+                value: Some(value),
+                ..
+            } = &stmt.kind
             && name.span == declared
         {
             found = value.as_map().unwrap_or_default();
@@ -243,19 +311,29 @@ fn keys(view: &mut View<'_>, taken: &[String], role: &MapRole, offers: &mut Offe
         });
     };
     match role {
-        MapRole::Header => HEADER_KEYS.iter().for_each(|(name, about, value)| key(name, (*about).to_owned(), Some(value))),
-        MapRole::Input => INPUT_KEYS.iter().for_each(|(name, about, value)| key(name, (*about).to_owned(), Some(value))),
+        MapRole::Header => HEADER_KEYS
+            .iter()
+            .for_each(|(name, about, value)| key(name, (*about).to_owned(), Some(value))),
+        MapRole::Input => INPUT_KEYS
+            .iter()
+            .for_each(|(name, about, value)| key(name, (*about).to_owned(), Some(value))),
         MapRole::Argument(calling) => {
             let name = calling.first.as_deref().unwrap_or_default();
             if calling.name == "prompt::render" {
                 let project = view.session.project_of(&view.home);
-                let prompt = project.prompts.as_ref().and_then(|prompts| prompts.get(crate::namespaces::prompt::bare(name)));
+                let prompt = project
+                    .prompts
+                    .as_ref()
+                    .and_then(|prompts| prompts.get(crate::namespaces::prompt::bare(name)));
                 let variables = prompt.into_iter().flat_map(|prompt| &prompt.variables);
                 variables.for_each(|variable| key(variable, format!("a variable of the prompt {name:?}"), Some("$1")));
                 return;
             }
             if calling.name.starts_with("playbook::") && calling.argument == 1 {
-                let child = view.home.module_path(name).and_then(|path| view.session.source_at(&path));
+                let child = view
+                    .home
+                    .module_path(name)
+                    .and_then(|path| view.session.source_at(&path));
                 for entry in child.iter().flat_map(|child| child.inputs()) {
                     let spec = child.as_ref().map_or("", |child| entry.value.span.of(&child.text));
                     key(&entry.key.text, format!("an input of {name}: `{spec}`"), Some("$1"));
@@ -264,7 +342,9 @@ fn keys(view: &mut View<'_>, taken: &[String], role: &MapRole, offers: &mut Offe
             }
             let mut seen = BTreeSet::new();
             for function in view.knowledge.named(&calling.name) {
-                let Some(parameter) = parameters(&function.signature).get(calling.argument).copied() else { continue };
+                let Some(parameter) = parameters(&function.signature).get(calling.argument).copied() else {
+                    continue;
+                };
                 for (field, about) in documented_fields(&function.doc, parameter_name(parameter)) {
                     if seen.insert(field.clone()) {
                         key(&field, about, Some("$1"));
@@ -293,8 +373,19 @@ fn anything(view: &mut View<'_>, offset: u32, offers: &mut Offers) {
                 let doc = source.comment_above(symbol.declared.start);
                 let head = source.line_at(symbol.declared.start);
                 let signature = head.split('{').next().unwrap_or(head).trim();
-                let signature = signature.trim_start_matches("private ").trim_start_matches("fn ").to_owned();
-                call(view, &symbol.name.text, &signature, doc, CompletionItemKind::FUNCTION, 0, offers);
+                let signature = signature
+                    .trim_start_matches("private ")
+                    .trim_start_matches("fn ")
+                    .to_owned();
+                call(
+                    view,
+                    &symbol.name.text,
+                    &signature,
+                    doc,
+                    CompletionItemKind::FUNCTION,
+                    0,
+                    offers,
+                );
             }
             kind => {
                 let shown = match kind {
@@ -302,7 +393,12 @@ fn anything(view: &mut View<'_>, offset: u32, offers: &mut Offers) {
                     SymbolKind::Import => CompletionItemKind::MODULE,
                     _ => CompletionItemKind::VARIABLE,
                 };
-                offers.add(&symbol.name.text, shown, Some(kind_name(kind).to_owned()), Some(format!("```rhai\n{line}\n```")));
+                offers.add(
+                    &symbol.name.text,
+                    shown,
+                    Some(kind_name(kind).to_owned()),
+                    Some(format!("```rhai\n{line}\n```")),
+                );
             }
         }
     }
@@ -313,7 +409,12 @@ fn anything(view: &mut View<'_>, offset: u32, offers: &mut Offers) {
         None,
     );
     for namespace in &view.knowledge.namespaces {
-        let item = offers.add(namespace, CompletionItemKind::MODULE, Some(format!("namespace {namespace}::")), None);
+        let item = offers.add(
+            namespace,
+            CompletionItemKind::MODULE,
+            Some(format!("namespace {namespace}::")),
+            None,
+        );
         item.insert_text = Some(format!("{namespace}::"));
     }
     for (word, detail, snippet) in SNIPPETS {

@@ -37,9 +37,10 @@ pub enum MapRole {
 impl Source {
     /// The word that the cursor is at the end of or within, and where it begins; empty when it is in none.
     pub fn word_at(&self, offset: u32) -> Span {
-        let word = self.tree.token_at(offset).filter(|token| {
-            matches!(token.kind, TokenKind::Ident | TokenKind::Keyword) && token.span.start < offset
-        });
+        let word = self
+            .tree
+            .token_at(offset)
+            .filter(|token| matches!(token.kind, TokenKind::Ident | TokenKind::Keyword) && token.span.start < offset);
         match word {
             Some(token) => token.span,
             None => Span {
@@ -75,7 +76,9 @@ impl Source {
     /// Whether the cursor stands in a comment.
     pub fn is_comment(&self, offset: u32) -> bool {
         let first = self.tree.tokens.partition_point(|token| token.span.end < offset);
-        let mut touched = self.tree.tokens[first..].iter().take_while(|token| token.span.start < offset);
+        let mut touched = self.tree.tokens[first..]
+            .iter()
+            .take_while(|token| token.span.start < offset);
         touched.any(|token| match token.kind {
             TokenKind::LineComment => true,
             TokenKind::BlockComment => offset < token.span.end || token.is_unclosed,
@@ -142,22 +145,34 @@ impl Source {
         if bracket.span.of(&self.text) != "#{" || !is_key {
             return None;
         }
-        let entries = self.map_from(bracket.span.start).map(|(entries, _)| entries).unwrap_or_default();
-        let taken = entries.iter().filter(|entry| entry.key.span != word).map(|entry| entry.key.text.clone());
+        let entries = self
+            .map_from(bracket.span.start)
+            .map(|(entries, _)| entries)
+            .unwrap_or_default();
+        let taken = entries
+            .iter()
+            .filter(|entry| entry.key.span != word)
+            .map(|entry| entry.key.text.clone());
         Some((taken.collect(), self.role_of(bracket.span.start)))
     }
 
     fn map_from(&self, start: u32) -> Option<(&[Entry], Span)> {
-        self.tree.path_to(start + 1).into_iter().rev().find_map(|node| match node {
-            Node::Expr(expr) if expr.span.start == start => expr.as_map().map(|entries| (entries, expr.span)),
-            _ => None,
-        })
+        self.tree
+            .path_to(start + 1)
+            .into_iter()
+            .rev()
+            .find_map(|node| match node {
+                Node::Expr(expr) if expr.span.start == start => expr.as_map().map(|entries| (entries, expr.span)),
+                _ => None,
+            })
     }
 
     /// What the map that begins at `start` is for.
     pub fn role_of(&self, start: u32) -> MapRole {
         let path = self.tree.path_to(start + 1);
-        let Some(at) = path.iter().rposition(|node| matches!(node, Node::Expr(expr) if expr.span.start == start && expr.as_map().is_some()))
+        let Some(at) = path
+            .iter()
+            .rposition(|node| matches!(node, Node::Expr(expr) if expr.span.start == start && expr.as_map().is_some()))
         else {
             return MapRole::Other;
         };
@@ -167,12 +182,16 @@ impl Source {
             match above {
                 Node::Expr(expr) => match &expr.kind {
                     ExprKind::Map(entries) => {
-                        let key = entries.iter().find(|entry| entry.value.span.touches(start) && entry.value.span.start <= start);
+                        let key = entries
+                            .iter()
+                            .find(|entry| entry.value.span.touches(start) && entry.value.span.start <= start);
                         keys.push(key.map_or("", |entry| entry.key.text.as_str()));
                     }
                     ExprKind::Call { args, args_span, .. } | ExprKind::Method { args, args_span, .. } => {
                         let argument = args.iter().position(|arg| arg.bare().span.start == start);
-                        let call = argument.filter(|_| keys.is_empty()).and_then(|argument| calling(expr, args_span.start, argument));
+                        let call = argument
+                            .filter(|_| keys.is_empty())
+                            .and_then(|argument| calling(expr, args_span.start, argument));
                         return call.map_or(MapRole::Other, MapRole::Argument);
                     }
                     ExprKind::Paren(_) => {}
@@ -219,7 +238,10 @@ fn calling(expr: &Expr, start: u32, argument: usize) -> Option<Calling> {
         } if args_span.start == start => (&[][..], name, args, true),
         _ => return None,
     };
-    let full = namespaces.iter().map(|part| part.text.as_str()).chain([name.text.as_str()]);
+    let full = namespaces
+        .iter()
+        .map(|part| part.text.as_str())
+        .chain([name.text.as_str()]);
     Some(Calling {
         name: full.collect::<Vec<_>>().join("::"),
         is_method,

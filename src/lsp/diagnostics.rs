@@ -15,6 +15,9 @@ use crate::script::limits::SOURCE_BYTES_MAX;
 /// Findings that are shown of one file.
 const SHOWN_MAX: usize = 200;
 
+/// How the codes of findings begin that are about what could as well not be there: it is shown faintly.
+const UNUSED: [&str; 2] = ["UNUSED_", "UNREACHABLE"];
+
 /// Who says it.
 const SOURCE: &str = "host";
 
@@ -25,7 +28,8 @@ pub fn of(session: &mut Session, uri: &Uri) -> Vec<Diagnostic> {
     };
     if document.text.len() > SOURCE_BYTES_MAX {
         let bytes = document.text.len();
-        let message = format!("the script has {bytes} bytes; at most {SOURCE_BYTES_MAX} are allowed: split it into modules");
+        let message =
+            format!("the script has {bytes} bytes; at most {SOURCE_BYTES_MAX} are allowed: split it into modules");
         return vec![plain("SCRIPT_TOO_LARGE", DiagnosticSeverity::ERROR, message)];
     }
     let Ok(mut view) = session.view(uri) else {
@@ -33,11 +37,20 @@ pub fn of(session: &mut Session, uri: &Uri) -> Vec<Diagnostic> {
     };
     let mut shown: Vec<Diagnostic> = Vec::new();
     if let Some(trouble) = &view.home.trouble {
-        shown.push(plain("CONFIG", DiagnosticSeverity::WARNING, format!("presets are used: {trouble}")));
+        shown.push(plain(
+            "CONFIG",
+            DiagnosticSeverity::WARNING,
+            format!("presets are used: {trouble}"),
+        ));
     }
     let found = findings(&mut view);
     let source = view.source.clone();
-    shown.extend(found.iter().take(SHOWN_MAX).map(|finding| diagnostic(&view, &source, finding)));
+    shown.extend(
+        found
+            .iter()
+            .take(SHOWN_MAX)
+            .map(|finding| diagnostic(&view, &source, finding)),
+    );
     shown
 }
 
@@ -57,14 +70,19 @@ pub fn file_of(view: &View<'_>) -> String {
 }
 
 pub fn diagnostic(view: &View<'_>, source: &Source, finding: &Finding) -> Diagnostic {
-    let range = finding.region.map_or_else(Range::default, |region| source.range(region.span()));
+    let range = finding
+        .region
+        .map_or_else(Range::default, |region| source.range(region.span()));
     let file = file_of(view);
     let related = finding.related.iter().filter_map(|related| {
         // Places of other files are told in words: their text is not at hand.
         let here = related.file == file;
         let location = match here {
             true => source.location(related.region.span()),
-            false => Location::new(uri_of(&view.home.app.config.root.join(&related.file))?, Range::default()),
+            false => Location::new(
+                uri_of(&view.home.app.config.root.join(&related.file))?,
+                Range::default(),
+            ),
         };
         Some(DiagnosticRelatedInformation {
             location,
@@ -76,7 +94,7 @@ pub fn diagnostic(view: &View<'_>, source: &Source, finding: &Finding) -> Diagno
         Some(help) => format!("{}\nhelp: {help}", finding.message),
         None => finding.message.clone(),
     };
-    let is_unused = finding.code.starts_with("UNUSED") || finding.code.starts_with("UNREACHABLE");
+    let is_unused = UNUSED.iter().any(|beginning| finding.code.starts_with(beginning));
     Diagnostic {
         range,
         severity: Some(match finding.level {

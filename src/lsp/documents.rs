@@ -206,7 +206,11 @@ mod tests {
     #[test]
     fn edits_of_one_notification_are_made_one_after_the_other() {
         let mut documents = opened("ab\ncd\n");
-        let edits = vec![at((0, 1), (1, 1), "X"), at((0, 2), (0, 2), "𝄞"), at((9, 9), (9, 9), "end")];
+        let edits = vec![
+            at((0, 1), (1, 1), "X"),
+            at((0, 2), (0, 2), "𝄞"),
+            at((9, 9), (9, 9), "end"),
+        ];
         documents.change(&uri(), 2, edits).expect("they are made");
         assert_eq!(documents.get(&uri()).expect("open").text, "aX𝄞d\nend");
     }
@@ -214,19 +218,35 @@ mod tests {
     #[test]
     fn an_edit_out_of_order_puts_the_document_out_of_step_until_a_whole_text_comes() {
         let mut documents = opened("one");
-        documents.change(&uri(), 5, vec![at((0, 0), (0, 3), "two")]).expect("it is made");
+        documents
+            .change(&uri(), 5, vec![at((0, 0), (0, 3), "two")])
+            .expect("it is made");
         let refused = documents.change(&uri(), 4, vec![at((0, 0), (0, 3), "late")]);
         let expected = "edits came out of order: version 4 after version 5";
         assert_eq!(refused, Err(Refused::OutOfStep(expected.to_owned())));
-        documents.change(&uri(), 6, vec![at((0, 0), (0, 3), "lost")]).expect("it is passed over");
+        documents
+            .change(&uri(), 6, vec![at((0, 0), (0, 3), "lost")])
+            .expect("it is passed over");
         let document = documents.get(&uri()).expect("open");
-        assert_eq!((document.text.as_str(), document.out_of_step.as_deref()), ("two", Some(expected)));
+        assert_eq!(
+            (document.text.as_str(), document.out_of_step.as_deref()),
+            ("two", Some(expected))
+        );
 
-        documents.change(&uri(), 7, vec![whole("three"), at((0, 0), (0, 0), "!")]).expect("it is made");
+        documents
+            .change(&uri(), 7, vec![whole("three"), at((0, 0), (0, 0), "!")])
+            .expect("it is made");
         let document = documents.get(&uri()).expect("open");
-        assert_eq!((document.text.as_str(), document.out_of_step.as_deref()), ("!three", None));
-        documents.change(&uri(), 7, vec![at((0, 0), (0, 0), "x")]).expect_err("the same version again");
-        documents.saved(&uri(), Some("saved".to_owned())).expect("it is taken up again");
+        assert_eq!(
+            (document.text.as_str(), document.out_of_step.as_deref()),
+            ("!three", None)
+        );
+        documents
+            .change(&uri(), 7, vec![at((0, 0), (0, 0), "x")])
+            .expect_err("the same version again");
+        documents
+            .saved(&uri(), Some("saved".to_owned()))
+            .expect("it is taken up again");
         assert_eq!(documents.get(&uri()).expect("open").text, "saved");
     }
 
@@ -234,10 +254,15 @@ mod tests {
     fn an_edit_that_ends_before_it_begins_or_grows_without_end_is_refused() {
         let mut documents = opened("abc");
         let refused = documents.change(&uri(), 2, vec![at((0, 2), (0, 1), "x")]);
-        assert_eq!(refused, Err(Refused::OutOfStep("an edit ends before it begins".to_owned())));
+        assert_eq!(
+            refused,
+            Err(Refused::OutOfStep("an edit ends before it begins".to_owned()))
+        );
         let mut documents = opened("abc");
         let long = "x".repeat(TEXT_BYTES_MAX);
-        let refused = documents.change(&uri(), 2, vec![at((0, 0), (0, 0), &long)]).expect_err("it is too long");
+        let refused = documents
+            .change(&uri(), 2, vec![at((0, 0), (0, 0), &long)])
+            .expect_err("it is too long");
         assert!(refused.to_string().starts_with("it has 4194307 bytes"), "{refused}");
         assert_eq!(documents.get(&uri()).expect("open").text, "abc");
     }

@@ -30,7 +30,9 @@ pub fn part(source: &Source, range: Range) -> Answer<Vec<TextEdit>> {
 }
 
 fn edits(source: &Source, formatted: &str) -> Vec<TextEdit> {
-    let diff = TextDiff::configure().timeout(DIFF_TIME_MAX).diff_lines(&*source.text, formatted);
+    let diff = TextDiff::configure()
+        .timeout(DIFF_TIME_MAX)
+        .diff_lines(&*source.text, formatted);
     let line_starts = |slices: &[&str]| {
         let mut at = 0;
         let mut starts = vec![0];
@@ -52,4 +54,3 @@ fn edits(source: &Source, formatted: &str) -> Vec<TextEdit> {
     };
     changed.map(edit).collect()
 }
-

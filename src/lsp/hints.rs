@@ -24,7 +24,9 @@ pub fn hints(view: &mut View<'_>, range: Range) -> Vec<InlayHint> {
     let mut lines: Vec<(u32, Vec<&Answer>)> = Vec::new();
     for answer in &last.answers {
         let place = &answer.asked.place;
-        let Some(line) = place.line.checked_sub(1).filter(|_| place.module.is_none()) else { continue };
+        let Some(line) = place.line.checked_sub(1).filter(|_| place.module.is_none()) else {
+            continue;
+        };
         match lines.iter().position(|(known, _)| *known == line) {
             Some(at) => lines[at].1.push(answer),
             None if line < range.start.line || line > range.end.line => {}
@@ -43,7 +45,10 @@ pub fn hints(view: &mut View<'_>, range: Range) -> Vec<InlayHint> {
             times => format!(" (the last of {times})"),
         };
         let told = |answer: &Answer, most: usize| {
-            let words: String = gist(answer).chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+            let words: String = gist(answer)
+                .chars()
+                .map(|letter| if letter.is_control() { ' ' } else { letter })
+                .collect();
             let words = if words.is_empty() { "()".to_owned() } else { words };
             let short: String = words.chars().take(most).collect();
             let cut = if short.len() < words.len() { "…" } else { "" };

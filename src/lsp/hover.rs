@@ -44,7 +44,11 @@ fn told(view: &mut View<'_>, offset: u32) -> Option<(Span, String)> {
     }
     let word = view.source.word_at(offset);
     let source = view.source.clone();
-    let word = if word.is_empty() { source.tree.token_at(offset).map(|token| token.span)? } else { word };
+    let word = if word.is_empty() {
+        source.tree.token_at(offset).map(|token| token.span)?
+    } else {
+        word
+    };
     let name = word.of(&source.text);
     if let Some(role) = key_at(&source, offset) {
         let about = match role {
@@ -71,7 +75,9 @@ fn key_at(source: &Source, offset: u32) -> Option<MapRole> {
     source.tree.path_to(offset).into_iter().rev().find_map(|node| {
         let Node::Expr(expr) = node else { return None };
         let entries = expr.as_map()?;
-        let is_key = entries.iter().any(|entry| entry.key.span.touches(offset) && !entry.value.span.touches(offset));
+        let is_key = entries
+            .iter()
+            .any(|entry| entry.key.span.touches(offset) && !entry.value.span.touches(offset));
         is_key.then(|| source.role_of(expr.span.start))
     })
 }
@@ -82,11 +88,15 @@ fn native(view: &View<'_>, offset: u32) -> Option<String> {
     view.source.tree.path_to(offset).into_iter().rev().find_map(|node| {
         let Node::Expr(expr) = node else { return None };
         let (namespaces, name, args) = match &expr.kind {
-            ExprKind::Call { namespaces, name, args, .. } => (namespaces, name, Some(args.len())),
+            ExprKind::Call {
+                namespaces, name, args, ..
+            } => (namespaces, name, Some(args.len())),
             ExprKind::Path { namespaces, name } => (namespaces, name, None),
             _ => return None,
         };
-        let namespace = namespaces.first().filter(|namespace| knowledge.is_namespace(&namespace.text));
+        let namespace = namespaces
+            .first()
+            .filter(|namespace| knowledge.is_namespace(&namespace.text));
         match namespace {
             Some(namespace) if namespace.span.touches(offset) && !name.span.touches(offset) => {
                 let functions = knowledge.functions.iter();
@@ -98,7 +108,10 @@ fn native(view: &View<'_>, offset: u32) -> Option<String> {
             Some(namespace) if name.span.touches(offset) => {
                 forms(knowledge.named(&format!("{}::{}", namespace.text, name.text)), args)
             }
-            None if namespaces.is_empty() && name.span.touches(offset) && view.source.scopes.symbol_at(offset).is_none() => {
+            None if namespaces.is_empty()
+                && name.span.touches(offset)
+                && view.source.scopes.symbol_at(offset).is_none() =>
+            {
                 forms(knowledge.methods_named(&name.text), None)
             }
             _ => None,
@@ -129,7 +142,9 @@ pub fn forms(mut found: Vec<&Function>, args: Option<usize>) -> Option<String> {
 fn method(view: &View<'_>, source: &Source, offset: u32, name: &str) -> Option<String> {
     let is_error = source.tree.path_to(offset).into_iter().any(|node| {
         let Node::Expr(expr) = node else { return false };
-        let ExprKind::Field { target, .. } = &expr.kind else { return false };
+        let ExprKind::Field { target, .. } = &expr.kind else {
+            return false;
+        };
         is_caught(source, target.bare().span)
     });
     let about = ERROR_FIELDS.iter().find(|(field, _)| is_error && *field == name);
@@ -145,7 +160,11 @@ fn method(view: &View<'_>, source: &Source, offset: u32, name: &str) -> Option<S
 
 /// Whether the variable at `span` is an error that was caught.
 pub fn is_caught(source: &Source, span: Span) -> bool {
-    let reference = source.scopes.references.iter().find(|reference| reference.name.span == span);
+    let reference = source
+        .scopes
+        .references
+        .iter()
+        .find(|reference| reference.name.span == span);
     let symbol = reference.and_then(|reference| reference.symbol);
     symbol.is_some_and(|symbol| source.scopes.symbols[symbol].kind == SymbolKind::Caught)
 }
@@ -158,7 +177,9 @@ fn declared(view: &mut View<'_>, thing: &Thing) -> Option<String> {
             let source = view.source.clone();
             let entry = source.inputs().iter().find(|entry| entry.key.text == *name)?;
             let spec = entry.value.span.of(&source.text);
-            Some(format!("```rhai\ninput.{name}: {spec}\n```\n\nan input of this playbook"))
+            Some(format!(
+                "```rhai\ninput.{name}: {spec}\n```\n\nan input of this playbook"
+            ))
         }
         Thing::Symbol { source, symbol } => {
             let symbol = &source.scopes.symbols[*symbol];
@@ -174,7 +195,11 @@ fn declared(view: &mut View<'_>, thing: &Thing) -> Option<String> {
             };
             let kind = kind_name(symbol.kind);
             let head = format!("```rhai\n{code}\n```\n\n{kind}, declared in {file}");
-            Some(if about.is_empty() { head } else { format!("{head}\n\n{about}") })
+            Some(if about.is_empty() {
+                head
+            } else {
+                format!("{head}\n\n{about}")
+            })
         }
     }
 }
@@ -190,20 +215,42 @@ fn text(view: &mut View<'_>, offset: u32, inner: Span) -> Option<String> {
             let prompt = project.prompts.as_ref()?.get(bare)?;
             let text = crate::namespaces::prompt::texts(&view.home.app.files()).remove(bare)?;
             let lines: Vec<&str> = text.lines().take(PROMPT_LINES_MAX).collect();
-            let more = if text.lines().nth(PROMPT_LINES_MAX).is_some() { "\n…" } else { "" };
-            let variables: Vec<String> = prompt.variables.iter().map(|variable| format!("`{variable}`")).collect();
-            let variables = if variables.is_empty() { "none".to_owned() } else { variables.join(", ") };
+            let more = if text.lines().nth(PROMPT_LINES_MAX).is_some() {
+                "\n…"
+            } else {
+                ""
+            };
+            let variables: Vec<String> = prompt
+                .variables
+                .iter()
+                .map(|variable| format!("`{variable}`"))
+                .collect();
+            let variables = if variables.is_empty() {
+                "none".to_owned()
+            } else {
+                variables.join(", ")
+            };
             // Four marks, because a prompt may well hold three.
-            Some(format!("{} — variables: {variables}\n\n````text\n{}{more}\n````", prompt.file, lines.join("\n")))
+            Some(format!(
+                "{} — variables: {variables}\n\n````text\n{}{more}\n````",
+                prompt.file,
+                lines.join("\n")
+            ))
         }
         Meaning::Module | Meaning::Playbook => {
             let path = view.home.module_path(&name)?;
             let source = view.session.source_at(&path)?;
-            let title = source.header_entry("title").and_then(|title| title.value.as_str().map(str::to_owned));
+            let title = source
+                .header_entry("title")
+                .and_then(|title| title.value.as_str().map(str::to_owned));
             let first = source.text.lines().next().unwrap_or_default();
             let about = first.strip_prefix("//!").map(str::trim).unwrap_or_default();
             let shown = view.home.shown(&path);
-            Some(format!("{shown}\n\n{}\n\n{about}", title.unwrap_or_default()).trim().to_owned())
+            Some(
+                format!("{shown}\n\n{}\n\n{about}", title.unwrap_or_default())
+                    .trim()
+                    .to_owned(),
+            )
         }
         Meaning::Provider => {
             let provider = name.split(':').next().unwrap_or_default();

@@ -85,22 +85,34 @@ pub fn parameter_name(parameter: &str) -> &str {
 /// The names of the fields that a function's documentation lists for the parameter `parameter`, with what it says of each.
 pub fn documented_fields(doc: &str, parameter: &str) -> Vec<(String, String)> {
     let about = about_parameter(doc, parameter);
-    let options = doc.lines().filter(|line| parameter == "options" && line.starts_with("Options: "));
+    let options = doc
+        .lines()
+        .filter(|line| parameter == "options" && line.starts_with("Options: "));
     let listed = listed_fields(doc, parameter);
     if !listed.is_empty() {
         return listed;
     }
-    let text = about.into_iter().chain(options.map(str::to_owned)).collect::<Vec<_>>().join(" ");
+    let text = about
+        .into_iter()
+        .chain(options.map(str::to_owned))
+        .collect::<Vec<_>>()
+        .join(" ");
     let mut seen = BTreeSet::new();
     let mut fields = Vec::new();
     let parts: Vec<&str> = text.split('`').collect();
     for (at, word) in parts.iter().enumerate().skip(1).step_by(2) {
         let is_name = word.starts_with(|letter: char| letter.is_ascii_lowercase())
-            && word.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
+            && word
+                .chars()
+                .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
         let is_value = matches!(*word, "true" | "false");
         if is_name && !is_value && *word != parameter && seen.insert(*word) {
             let after = parts.get(at + 1).copied().unwrap_or_default();
-            let after = after.trim_start_matches([',', ' ', ':', '(']).split([';', '`']).next().unwrap_or_default();
+            let after = after
+                .trim_start_matches([',', ' ', ':', '('])
+                .split([';', '`'])
+                .next()
+                .unwrap_or_default();
             fields.push(((*word).to_owned(), after.trim().trim_end_matches(['(', ',']).to_owned()));
         }
     }
@@ -113,7 +125,11 @@ fn listed_fields(doc: &str, parameter: &str) -> Vec<(String, String)> {
     let below = doc.lines().skip_while(|line| !line.starts_with(&begins)).skip(1);
     let mut fields = Vec::new();
     for line in below.take_while(|line| line.starts_with("  ")) {
-        let Some((names, about)) = line.trim_start().strip_prefix("- ").and_then(|item| item.split_once(':')) else {
+        let Some((names, about)) = line
+            .trim_start()
+            .strip_prefix("- ")
+            .and_then(|item| item.split_once(':'))
+        else {
             continue;
         };
         for name in names.split('`').skip(1).step_by(2) {
@@ -149,7 +165,10 @@ mod tests {
         );
         assert!(documented_fields(doc, "other").is_empty());
         let doc = "Cuts.\n\n- `options`, each of which may be left out:\n  - `from`: seconds.\n    More of `it`.\n  - `crf`, `name`: as in `cut`.\n";
-        let names: Vec<String> = documented_fields(doc, "options").into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = documented_fields(doc, "options")
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
         assert_eq!(names, ["from", "crf", "name"]);
     }
 

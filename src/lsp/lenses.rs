@@ -67,7 +67,10 @@ fn title(view: &View<'_>, mode: &RunMode, provider: &str, publishes: bool) -> St
         .filter(|name| app.config.switch(name, false).is_ok_and(|on| !on))
         .collect();
     if publishes && !missing.is_empty() {
-        return format!("{what} {provider} — simulated: the gate is shut, not given: {}", missing.join(", "));
+        return format!(
+            "{what} {provider} — simulated: the gate is shut, not given: {}",
+            missing.join(", ")
+        );
     }
     format!("{what} {provider} — LIVE")
 }

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | [`wire`] | messages in a stream of bytes |
 //! | [`server`] | the life of a connection: begin, answer, rest, end |
-//! | [`session`] | what is open, and every request by name |
+//! | [`session`], `requests` | what is open, and every request by name |
 //! | [`capabilities`] | what is offered, and what the client can do |
 //! | [`documents`] | texts as the editor has them |
 //! | [`positions`] | between bytes and an editor's lines and columns |
@@ -39,6 +39,7 @@ pub mod outline;
 pub mod positions;
 pub mod recorded;
 pub mod rename;
+mod requests;
 pub mod server;
 pub mod session;
 pub mod signature;

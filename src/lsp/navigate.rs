@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lsp_types::{
-    DocumentHighlight, DocumentHighlightKind, GotoDefinitionResponse, Location, Position, Range,
-};
+use lsp_types::{DocumentHighlight, DocumentHighlightKind, GotoDefinitionResponse, Location, Position, Range};
 
 use super::session::View;
 use super::source::Source;
@@ -59,7 +57,11 @@ fn text(view: &mut View<'_>, offset: u32, inner: Span) -> Option<Thing> {
             let folder = view.home.app.config.root.join("prompts");
             let candidates = ["", ".md", ".txt", ".j2"].map(|ending| folder.join(format!("{name}{ending}")));
             let is_plain = !name.split('/').any(|part| part.is_empty() || part.starts_with('.'));
-            candidates.iter().filter(|_| is_plain).find(|path| path.is_file()).and_then(|path| file(path))
+            candidates
+                .iter()
+                .filter(|_| is_plain)
+                .find(|path| path.is_file())
+                .and_then(|path| file(path))
         }
         _ => None,
     }
@@ -105,7 +107,8 @@ pub fn function_of(source: &Source, name: &str, args: usize) -> Option<usize> {
         let symbols = source.scopes.symbols.iter().enumerate();
         symbols.filter(move |(_, symbol)| symbol.name.text == name)
     };
-    let exact = named().find(|(_, symbol)| matches!(symbol.kind, SymbolKind::Function { params, .. } if params == args));
+    let exact =
+        named().find(|(_, symbol)| matches!(symbol.kind, SymbolKind::Function { params, .. } if params == args));
     let any = || named().find(|(_, symbol)| matches!(symbol.kind, SymbolKind::Function { .. }));
     exact.or_else(any).map(|(at, _)| at)
 }
@@ -121,7 +124,9 @@ pub fn definition(view: &mut View<'_>, position: Position) -> Option<GotoDefinit
         Thing::Symbol { source, symbol } => {
             let found = &source.scopes.symbols[symbol];
             // From the name of a module one goes to the module.
-            let module = (found.kind == SymbolKind::Import).then(|| source.module_of(&found.name.text)).flatten();
+            let module = (found.kind == SymbolKind::Import)
+                .then(|| source.module_of(&found.name.text))
+                .flatten();
             match module.and_then(|module| view.home.module_path(&module)) {
                 Some(path) => Location::new(uri_of(&path)?, Range::default()),
                 None => source.location(found.name.span),
@@ -141,7 +146,9 @@ pub fn places(view: &mut View<'_>, thing: &Thing) -> Vec<(Arc<Source>, Vec<Span>
             let mut spans: Vec<Span> = declared.map(|entry| entry.key.span).collect();
             source.tree.walk(&mut |node| {
                 if let Node::Expr(expr) = node
-                    && let ExprKind::Field { target, name: field, .. } = &expr.kind
+                    && let ExprKind::Field {
+                        target, name: field, ..
+                    } = &expr.kind
                     && field.text == *name
                     && matches!(&target.bare().kind, ExprKind::Name(target) if target == crate::script::source::INPUT)
                 {
@@ -160,7 +167,11 @@ pub fn places(view: &mut View<'_>, thing: &Thing) -> Vec<(Arc<Source>, Vec<Span>
                 spans.dedup();
             }
             let mut places = vec![(source.clone(), spans)];
-            if let SymbolKind::Function { is_private: false, params } = found.kind {
+            if let SymbolKind::Function {
+                is_private: false,
+                params,
+            } = found.kind
+            {
                 places.extend(elsewhere(view, source, &found.name, params));
             }
             places
@@ -169,7 +180,12 @@ pub fn places(view: &mut View<'_>, thing: &Thing) -> Vec<(Arc<Source>, Vec<Span>
 }
 
 /// Where the files that import `module` call its function.
-fn elsewhere(view: &mut View<'_>, module: &Arc<Source>, function: &Name, params: usize) -> Vec<(Arc<Source>, Vec<Span>)> {
+fn elsewhere(
+    view: &mut View<'_>,
+    module: &Arc<Source>,
+    function: &Name,
+    params: usize,
+) -> Vec<(Arc<Source>, Vec<Span>)> {
     let Some(name) = module.path.as_deref().and_then(|path| view.home.module_name(path)) else {
         return Vec::new();
     };
@@ -188,7 +204,9 @@ fn elsewhere(view: &mut View<'_>, module: &Arc<Source>, function: &Name, params:
         let mut spans = Vec::new();
         source.tree.walk(&mut |node| {
             if let Node::Expr(expr) = node
-                && let ExprKind::Call { namespaces, name, args, .. } = &expr.kind
+                && let ExprKind::Call {
+                    namespaces, name, args, ..
+                } = &expr.kind
                 && let [alias] = namespaces.as_slice()
                 && aliases.contains(&alias.text.as_str())
                 && name.text == function.text
@@ -207,14 +225,20 @@ fn elsewhere(view: &mut View<'_>, module: &Arc<Source>, function: &Name, params:
 
 fn function_forms(source: &Source, name: &str) -> usize {
     let symbols = source.scopes.symbols.iter();
-    symbols.filter(|symbol| symbol.name.text == name && matches!(symbol.kind, SymbolKind::Function { .. })).count()
+    symbols
+        .filter(|symbol| symbol.name.text == name && matches!(symbol.kind, SymbolKind::Function { .. }))
+        .count()
 }
 
 pub fn references(view: &mut View<'_>, position: Position, with_declaration: bool) -> Vec<Location> {
     let offset = view.source.offset(position);
-    let Some(thing) = thing(view, offset) else { return Vec::new() };
+    let Some(thing) = thing(view, offset) else {
+        return Vec::new();
+    };
     let places = places(view, &thing);
-    let located = places.iter().flat_map(|(source, spans)| spans.iter().map(|span| source.location(*span)));
+    let located = places
+        .iter()
+        .flat_map(|(source, spans)| spans.iter().map(|span| source.location(*span)));
     located.skip(usize::from(!with_declaration)).collect()
 }
 
@@ -225,10 +249,16 @@ pub fn highlights(view: &View<'_>, position: Position) -> Vec<DocumentHighlight>
     };
     let highlight = |span: Span, is_write: bool| DocumentHighlight {
         range: source.range(span),
-        kind: Some(if is_write { DocumentHighlightKind::WRITE } else { DocumentHighlightKind::READ }),
+        kind: Some(if is_write {
+            DocumentHighlightKind::WRITE
+        } else {
+            DocumentHighlightKind::READ
+        }),
     };
-    let uses = source.scopes.uses_of(symbol).map(|reference| highlight(reference.name.span, reference.is_write));
+    let uses = source
+        .scopes
+        .uses_of(symbol)
+        .map(|reference| highlight(reference.name.span, reference.is_write));
     let declared = source.scopes.symbols[symbol].name.span;
     std::iter::once(highlight(declared, true)).chain(uses).collect()
 }
-

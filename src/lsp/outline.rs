@@ -31,13 +31,23 @@ fn symbol(source: &Source, stmt: &Stmt) -> Option<DocumentSymbol> {
     match &stmt.kind {
         StmtKind::Fn(function) => Some(of_function(source, stmt, function)),
         StmtKind::Let { name, is_const, .. } if !name.text.is_empty() => {
-            let kind = if *is_const { SymbolKind::CONSTANT } else { SymbolKind::VARIABLE };
+            let kind = if *is_const {
+                SymbolKind::CONSTANT
+            } else {
+                SymbolKind::VARIABLE
+            };
             let mut found = made(source, &name.text, kind, stmt.span, name);
             if name.text == HEADER {
                 let inputs = source.inputs().iter().filter(|entry| !entry.key.text.is_empty());
                 let children = inputs.map(|entry| {
                     let span = entry.key.span.to(entry.value.span);
-                    made(source, &format!("input.{}", entry.key.text), SymbolKind::FIELD, span, &entry.key)
+                    made(
+                        source,
+                        &format!("input.{}", entry.key.text),
+                        SymbolKind::FIELD,
+                        span,
+                        &entry.key,
+                    )
                 });
                 found.children = Some(children.collect());
             }
@@ -54,7 +64,11 @@ fn symbol(source: &Source, stmt: &Stmt) -> Option<DocumentSymbol> {
 fn of_function(source: &Source, stmt: &Stmt, function: &Function) -> DocumentSymbol {
     let params: Vec<&str> = function.params.iter().map(|param| param.text.as_str()).collect();
     // A name may not be empty, and half-typed functions have none.
-    let shown = if function.name.text.is_empty() { "fn" } else { &function.name.text };
+    let shown = if function.name.text.is_empty() {
+        "fn"
+    } else {
+        &function.name.text
+    };
     let mut found = made(source, shown, SymbolKind::FUNCTION, stmt.span, &function.name);
     found.detail = Some(format!("({})", params.join(", ")));
     found
@@ -63,7 +77,10 @@ fn of_function(source: &Source, stmt: &Stmt, function: &Function) -> DocumentSym
 fn made(source: &Source, name: &str, kind: SymbolKind, whole: Span, at: &Name) -> DocumentSymbol {
     // The name must lie in the whole.
     let selected = if whole.contains(at.span) { at.span } else { whole };
-    #[expect(deprecated, reason = "the field is deprecated, and the struct has no other constructor")]
+    #[expect(
+        deprecated,
+        reason = "the field is deprecated, and the struct has no other constructor"
+    )]
     DocumentSymbol {
         name: name.to_owned(),
         detail: None,
@@ -77,7 +94,10 @@ fn made(source: &Source, name: &str, kind: SymbolKind, whole: Span, at: &Name) -
 }
 
 fn flat(source: &Source, symbol: DocumentSymbol) -> SymbolInformation {
-    #[expect(deprecated, reason = "the field is deprecated, and the struct has no other constructor")]
+    #[expect(
+        deprecated,
+        reason = "the field is deprecated, and the struct has no other constructor"
+    )]
     SymbolInformation {
         name: symbol.name,
         kind: symbol.kind,

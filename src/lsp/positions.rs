@@ -78,7 +78,10 @@ impl Positions {
     }
 
     pub fn range(&self, text: &str, span: Span) -> Range {
-        Range::new(self.position(text, span.start), self.position(text, span.end.max(span.start)))
+        Range::new(
+            self.position(text, span.start),
+            self.position(text, span.end.max(span.start)),
+        )
     }
 
     /// The bytes of a line without its end.
@@ -146,7 +149,10 @@ mod tests {
         // Between the halves of a character there is nothing.
         assert_eq!(utf16.offset(text, Position::new(0, 5)), 4);
         // The end of a line is not part of it, whichever kind it is.
-        assert_eq!(utf16.offset(text, Position::new(0, 99)) as usize, text.find('\r').expect("there"));
+        assert_eq!(
+            utf16.offset(text, Position::new(0, 99)) as usize,
+            text.find('\r').expect("there")
+        );
         assert_eq!(utf8.offset(text, Position::new(1, u32::MAX)) as usize, text.len() - 1);
         assert_eq!(utf16.offset(text, Position::new(7, 0)) as usize, text.len());
     }

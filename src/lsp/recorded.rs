@@ -58,8 +58,13 @@ impl Cache {
 
     /// The collections that hold documents, in either realm.
     pub fn collections(&mut self, home: &Home) -> Vec<String> {
-        let Some(known) = self.known(home) else { return Vec::new() };
-        known.collections.get_or_insert_with(|| names(home).unwrap_or_default()).clone()
+        let Some(known) = self.known(home) else {
+            return Vec::new();
+        };
+        known
+            .collections
+            .get_or_insert_with(|| names(home).unwrap_or_default())
+            .clone()
     }
 
     /// What is known of the store as it is now; `None` when there is none.

@@ -29,7 +29,10 @@ pub fn prepare(view: &mut View<'_>, position: Position) -> Answer<PrepareRenameR
     Ok(PrepareRenameResponse::Range(view.source.range(*span)))
 }
 
-#[expect(clippy::mutable_key_type, reason = "the protocol's map is keyed by addresses, which nothing changes")]
+#[expect(
+    clippy::mutable_key_type,
+    reason = "the protocol's map is keyed by addresses, which nothing changes"
+)]
 pub fn rename(view: &mut View<'_>, position: Position, name: &str) -> Answer<WorkspaceEdit> {
     let offset = view.source.offset(position);
     let thing = renamable(view, offset)?;
@@ -41,7 +44,9 @@ pub fn rename(view: &mut View<'_>, position: Position, name: &str) -> Answer<Wor
     let edits = places.into_iter().map(|(source, mut spans)| {
         spans.sort();
         spans.dedup();
-        let edits = spans.iter().map(|span| TextEdit::new(source.range(*span), name.to_owned()));
+        let edits = spans
+            .iter()
+            .map(|span| TextEdit::new(source.range(*span), name.to_owned()));
         (source.uri.clone(), edits.collect())
     });
     Ok(WorkspaceEdit::new(edits.collect()))
@@ -69,9 +74,17 @@ fn renamable(view: &mut View<'_>, offset: u32) -> Answer<Thing> {
 fn check_name(view: &View<'_>, thing: &Thing, name: &str) -> Answer<()> {
     let refuse = |why: String| Err(Refusal::failed(why));
     let mut letters = name.chars();
-    let begins = letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
-    if !begins || !letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_') || name.chars().all(|letter| letter == '_') {
-        return refuse(format!("{:?} is no name: letters from a to z, digits and `_`, not beginning with a digit", shown(name)));
+    let begins = letters
+        .next()
+        .is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
+    if !begins
+        || !letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+        || name.chars().all(|letter| letter == '_')
+    {
+        return refuse(format!(
+            "{:?} is no name: letters from a to z, digits and `_`, not beginning with a digit",
+            shown(name)
+        ));
     }
     if name.chars().count() > NAME_CHARS_MAX {
         return refuse(format!("the name is longer than {NAME_CHARS_MAX} characters"));
@@ -110,13 +123,29 @@ fn check_meaning(source: &Arc<Source>, spans: &[Span], thing: &Thing, name: &str
     }
     let after = Scopes::of(&parse(&text));
     let before = &source.scopes;
-    let taken = || Refusal::failed(format!("`{name}` is taken: something would mean another thing afterwards"));
-    let meanings = |scopes: &Scopes| scopes.references.iter().map(|reference| reference.symbol).collect::<Vec<_>>();
+    let taken = || {
+        Refusal::failed(format!(
+            "`{name}` is taken: something would mean another thing afterwards"
+        ))
+    };
+    let meanings = |scopes: &Scopes| {
+        scopes
+            .references
+            .iter()
+            .map(|reference| reference.symbol)
+            .collect::<Vec<_>>()
+    };
     if after.symbols.len() != before.symbols.len() || meanings(&after) != meanings(before) {
         return Err(taken());
     }
     // Two of one name side by side: legal for variables, and hardly meant; not for functions.
-    let Thing::Symbol { source: declared, symbol } = thing else { return Ok(()) };
+    let Thing::Symbol {
+        source: declared,
+        symbol,
+    } = thing
+    else {
+        return Ok(());
+    };
     if !Arc::ptr_eq(declared, source) && declared.uri != source.uri {
         return Ok(());
     }

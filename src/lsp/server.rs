@@ -126,13 +126,19 @@ impl<W: Write> Server<W> {
         if let Frame::Message(Message::Notification(told)) = &frame
             && told.method == "$/cancelRequest"
         {
-            let cancelled: Option<RequestId> = told.params.get("id").cloned().and_then(|id| serde_json::from_value(id).ok());
+            let cancelled: Option<RequestId> = told
+                .params
+                .get("id")
+                .cloned()
+                .and_then(|id| serde_json::from_value(id).ok());
             let is_it = |frame: &Frame| matches!(frame, Frame::Message(Message::Request(request)) if Some(&request.id) == cancelled.as_ref());
             if let Some(at) = self.waiting.iter().position(is_it)
                 && let Some(Frame::Message(Message::Request(request))) = self.waiting.remove(at)
             {
                 let refusal = Refusal::new(ErrorCode::RequestCanceled, "the request was cancelled");
-                self.session.outbox.push(Message::Response(response(request.id, Err(refusal))));
+                self.session
+                    .outbox
+                    .push(Message::Response(response(request.id, Err(refusal))));
             }
             return;
         }

@@ -1,4 +1,4 @@
-//! What is open, and every request by name.
+//! What is open, what is told of it, and what is put off until the editor is quiet.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,23 +9,22 @@ use lsp_server::{ErrorCode, Message, Notification, Request, Response};
 use lsp_types::notification::{self as told, Notification as _};
 use lsp_types::request::{self as ask, Request as _};
 use lsp_types::{
-    DidChangeTextDocumentParams, DidChangeWatchedFilesRegistrationOptions, DidOpenTextDocumentParams, FileSystemWatcher,
-    GlobPattern, InitializeParams, InitializeResult, MessageType, PublishDiagnosticsParams, Registration,
-    RegistrationParams, ServerInfo, ShowMessageParams, Uri,
+    DidChangeTextDocumentParams, DidChangeWatchedFilesRegistrationOptions, DidOpenTextDocumentParams,
+    FileSystemWatcher, GlobPattern, InitializeParams, InitializeResult, MessageType, PublishDiagnosticsParams,
+    Registration, RegistrationParams, ServerInfo, ShowMessageParams, Uri,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::capabilities::{Client, offered};
-use super::knowledge::Knowledge;
+use super::diagnostics;
 use super::documents::{Document, Documents, Refused};
+use super::knowledge::Knowledge;
+use super::requests::{read, written};
 use super::server::{Answer, Refusal};
 use super::source::Source;
-use super::workspace::{Home, Workspace, path_of, uri_of};
-use super::{
-    actions, completion, diagnostics, formatting, hints, hover, lenses, navigate, outline, rename, signature,
-};
 use super::workspace::Overlay;
+use super::workspace::{Home, Workspace, path_of, uri_of};
 use crate::io::clock::Clock;
 use crate::script::check::Project;
 use crate::script::limits::SOURCE_BYTES_MAX;
@@ -38,9 +37,6 @@ const QUIET_OTHERS: Duration = Duration::from_millis(400);
 
 /// Files of a project that are looked through for uses of a name.
 pub const FILES_MAX: usize = 1000;
-
-/// The text of a document as it is known here, `null` when it is not open: for reports, and for tests.
-const VIEW_TEXT: &str = "host/viewText";
 
 /// One client's session.
 pub struct Session {
@@ -102,96 +98,6 @@ impl Session {
         })
     }
 
-    /// Every request that there is.
-    pub fn request(&mut self, method: &str, params: Json) -> Answer {
-        match method {
-            ask::Completion::METHOD => self.on::<ask::Completion>(params, |session, params| {
-                let at = params.text_document_position;
-                completion::complete(&mut session.view(&at.text_document.uri)?, at.position)
-            }),
-            ask::HoverRequest::METHOD => self.on::<ask::HoverRequest>(params, |session, params| {
-                let at = params.text_document_position_params;
-                Ok(hover::hover(&mut session.view(&at.text_document.uri)?, at.position))
-            }),
-            ask::SignatureHelpRequest::METHOD => self.on::<ask::SignatureHelpRequest>(params, |session, params| {
-                let at = params.text_document_position_params;
-                Ok(signature::help(&mut session.view(&at.text_document.uri)?, at.position))
-            }),
-            ask::GotoDefinition::METHOD => self.on::<ask::GotoDefinition>(params, |session, params| {
-                let at = params.text_document_position_params;
-                Ok(navigate::definition(&mut session.view(&at.text_document.uri)?, at.position))
-            }),
-            ask::References::METHOD => self.on::<ask::References>(params, |session, params| {
-                let at = params.text_document_position;
-                let with_declaration = params.context.include_declaration;
-                let mut view = session.view(&at.text_document.uri)?;
-                Ok(Some(navigate::references(&mut view, at.position, with_declaration)))
-            }),
-            ask::DocumentHighlightRequest::METHOD => {
-                self.on::<ask::DocumentHighlightRequest>(params, |session, params| {
-                    let at = params.text_document_position_params;
-                    Ok(Some(navigate::highlights(&session.view(&at.text_document.uri)?, at.position)))
-                })
-            }
-            ask::PrepareRenameRequest::METHOD => self.on::<ask::PrepareRenameRequest>(params, |session, params| {
-                rename::prepare(&mut session.view(&params.text_document.uri)?, params.position).map(Some)
-            }),
-            ask::Rename::METHOD => self.on::<ask::Rename>(params, |session, params| {
-                let at = params.text_document_position;
-                let mut view = session.view(&at.text_document.uri)?;
-                rename::rename(&mut view, at.position, &params.new_name).map(Some)
-            }),
-            ask::DocumentSymbolRequest::METHOD => self.on::<ask::DocumentSymbolRequest>(params, |session, params| {
-                let as_tree = session.client.symbol_trees;
-                Ok(Some(outline::symbols(&session.view(&params.text_document.uri)?.source, as_tree)))
-            }),
-            ask::WorkspaceSymbolRequest::METHOD => self.on::<ask::WorkspaceSymbolRequest>(params, |session, params| {
-                let symbols = outline::across(session, &params.query);
-                Ok(Some(lsp_types::WorkspaceSymbolResponse::Flat(symbols)))
-            }),
-            ask::FoldingRangeRequest::METHOD => self.on::<ask::FoldingRangeRequest>(params, |session, params| {
-                Ok(Some(outline::folds(&session.view(&params.text_document.uri)?.source)))
-            }),
-            ask::Formatting::METHOD => self.on::<ask::Formatting>(params, |session, params| {
-                formatting::whole(&session.view(&params.text_document.uri)?.source).map(Some)
-            }),
-            ask::RangeFormatting::METHOD => self.on::<ask::RangeFormatting>(params, |session, params| {
-                formatting::part(&session.view(&params.text_document.uri)?.source, params.range).map(Some)
-            }),
-            ask::CodeActionRequest::METHOD => self.on::<ask::CodeActionRequest>(params, |session, params| {
-                let mut view = session.view(&params.text_document.uri)?;
-                Ok(Some(actions::actions(&mut view, params.range, params.context.only.as_deref())))
-            }),
-            ask::CodeLensRequest::METHOD => self.on::<ask::CodeLensRequest>(params, |session, params| {
-                Ok(Some(lenses::lenses(&session.view(&params.text_document.uri)?)))
-            }),
-            ask::InlayHintRequest::METHOD => self.on::<ask::InlayHintRequest>(params, |session, params| {
-                Ok(Some(hints::hints(&mut session.view(&params.text_document.uri)?, params.range)))
-            }),
-            VIEW_TEXT => {
-                let params: lsp_types::TextDocumentIdentifier = read(params)?;
-                let document = self.documents.get(&params.uri);
-                Ok(document.map_or(Json::Null, |document| Json::from(document.text.as_str())))
-            }
-            unknown => Err(Refusal::new(
-                ErrorCode::MethodNotFound,
-                format!("there is no request {:?}", unknown.chars().take(80).collect::<String>()),
-            )),
-        }
-    }
-
-    fn on<R: ask::Request>(
-        &mut self,
-        params: Json,
-        work: impl FnOnce(&mut Session, R::Params) -> Answer<R::Result>,
-    ) -> Answer
-    where
-        R::Params: DeserializeOwned,
-    {
-        let params = read(params)?;
-        written(work(self, params)?)
-    }
-
     /// Every notification that means something here; the others are passed over, as the protocol wants it.
     pub fn notified(&mut self, notification: Notification) {
         let Notification { method, params } = notification;
@@ -199,12 +105,16 @@ impl Session {
             told::Initialized::METHOD => self.watch_files(),
             told::DidOpenTextDocument::METHOD => self.with(params, |session, params: DidOpenTextDocumentParams| {
                 let document = params.text_document;
-                let opened = session.documents.open(document.uri.clone(), document.version, document.text);
+                let opened = session
+                    .documents
+                    .open(document.uri.clone(), document.version, document.text);
                 session.settle(&document.uri, opened);
             }),
             told::DidChangeTextDocument::METHOD => self.with(params, |session, params: DidChangeTextDocumentParams| {
                 let document = params.text_document;
-                let changed = session.documents.change(&document.uri, document.version, params.content_changes);
+                let changed = session
+                    .documents
+                    .change(&document.uri, document.version, params.content_changes);
                 session.settle(&document.uri, changed);
             }),
             told::DidSaveTextDocument::METHOD => {
@@ -258,7 +168,10 @@ impl Session {
             }
             Err(other) => self.say(MessageType::WARNING, other.to_string()),
         }
-        self.overlay.set(path_of(uri), self.documents.get(uri).map(|document| document.text.as_str()));
+        self.overlay.set(
+            path_of(uri),
+            self.documents.get(uri).map(|document| document.text.as_str()),
+        );
         self.put_off_all();
         if self.documents.get(uri).is_some() {
             self.due.insert(uri.as_str().to_owned(), self.clock.monotonic() + QUIET);
@@ -267,7 +180,11 @@ impl Session {
 
     fn put_off_all(&mut self) {
         let at = self.clock.monotonic() + QUIET_OTHERS;
-        let uris: Vec<String> = self.documents.iter().map(|document| document.uri.as_str().to_owned()).collect();
+        let uris: Vec<String> = self
+            .documents
+            .iter()
+            .map(|document| document.uri.as_str().to_owned())
+            .collect();
         for uri in uris {
             self.due.insert(uri, at);
         }
@@ -296,10 +213,14 @@ impl Session {
     pub fn rest(&mut self) {
         let now = self.clock.monotonic();
         let due = self.due.iter().filter(|(_, at)| **at <= now).min_by_key(|(_, at)| **at);
-        let Some(uri) = due.map(|(uri, _)| uri.clone()) else { return };
+        let Some(uri) = due.map(|(uri, _)| uri.clone()) else {
+            return;
+        };
         self.due.remove(&uri);
         let Ok(uri) = uri.parse::<Uri>() else { return };
-        let Some(document) = self.documents.get(&uri) else { return };
+        let Some(document) = self.documents.get(&uri) else {
+            return;
+        };
         let (version, is_lost) = (document.version, document.out_of_step.is_some());
         let found = match is_lost {
             true => Vec::new(),
@@ -315,14 +236,16 @@ impl Session {
             version,
         };
         let method = told::PublishDiagnostics::METHOD.to_owned();
-        self.outbox.push(Message::Notification(Notification::new(method, params)));
+        self.outbox
+            .push(Message::Notification(Notification::new(method, params)));
     }
 
     /// Tells the person at the editor.
     pub fn say(&mut self, kind: MessageType, message: String) {
         let params = ShowMessageParams { typ: kind, message };
         let method = told::ShowMessage::METHOD.to_owned();
-        self.outbox.push(Message::Notification(Notification::new(method, params)));
+        self.outbox
+            .push(Message::Notification(Notification::new(method, params)));
     }
 
     /// Asks something of the client.
@@ -337,7 +260,13 @@ impl Session {
         if !self.client.registers_watchers {
             return;
         }
-        let globs = ["**/host.toml", "**/.env", "**/prompts/**", "**/playbooks/**/*.rhai", "**/*.redb"];
+        let globs = [
+            "**/host.toml",
+            "**/.env",
+            "**/prompts/**",
+            "**/playbooks/**/*.rhai",
+            "**/*.redb",
+        ];
         let watchers = globs.map(|glob| FileSystemWatcher {
             glob_pattern: GlobPattern::String(glob.to_owned()),
             kind: None,
@@ -356,15 +285,18 @@ impl Session {
 
     /// A document and its project; refused when what is here is not what the editor shows.
     pub fn view(&mut self, uri: &Uri) -> Answer<View<'_>> {
-        let document = self.documents.get(uri).ok_or_else(|| {
-            Refusal::new(ErrorCode::InvalidParams, format!("{} is not open", uri.as_str()))
-        })?;
+        let document = self
+            .documents
+            .get(uri)
+            .ok_or_else(|| Refusal::new(ErrorCode::InvalidParams, format!("{} is not open", uri.as_str())))?;
         if let Some(reason) = &document.out_of_step {
             return Err(Refusal::new(ErrorCode::ContentModified, reason.clone()));
         }
         if document.text.len() > SOURCE_BYTES_MAX {
             let bytes = document.text.len();
-            return Err(Refusal::failed(format!("the script has {bytes} bytes; at most {SOURCE_BYTES_MAX} are read")));
+            return Err(Refusal::failed(format!(
+                "the script has {bytes} bytes; at most {SOURCE_BYTES_MAX} are read"
+            )));
         }
         let source = Self::source_of(&mut self.sources, document, self.documents.encoding);
         let home = self.workspace.home(source.path.as_deref());
@@ -396,7 +328,10 @@ impl Session {
     /// The text of the file at `path`: as the editor has it, else as it lies there.
     pub fn source_at(&mut self, path: &Path) -> Option<Arc<Source>> {
         let encoding = self.documents.encoding;
-        let open = self.documents.iter().find(|document| path_of(&document.uri).as_deref() == Some(path));
+        let open = self
+            .documents
+            .iter()
+            .find(|document| path_of(&document.uri).as_deref() == Some(path));
         if let Some(document) = open.filter(|document| document.out_of_step.is_none()) {
             return Some(Self::source_of(&mut self.sources, document, encoding));
         }
@@ -408,7 +343,10 @@ impl Session {
 
     /// The text of an open file, if it is open and known.
     pub fn open_text(&self, path: &Path) -> Option<&str> {
-        let open = self.documents.iter().find(|document| path_of(&document.uri).as_deref() == Some(path))?;
+        let open = self
+            .documents
+            .iter()
+            .find(|document| path_of(&document.uri).as_deref() == Some(path))?;
         open.out_of_step.is_none().then_some(open.text.as_str())
     }
 
@@ -423,11 +361,20 @@ impl Session {
 
     /// Every playbook and module of a project, read: as the editor has it, else as it lies on disk.
     pub fn sources_of(&mut self, home: &Home) -> Vec<Arc<Source>> {
-        let Some(folder) = home.app.config.project.as_ref().map(|project| project.join("playbooks")) else {
+        let Some(folder) = home
+            .app
+            .config
+            .project
+            .as_ref()
+            .map(|project| project.join("playbooks"))
+        else {
             return Vec::new();
         };
         let names = home.app.library.files.list();
-        let paths = names.into_iter().take(FILES_MAX).map(|name| folder.join(format!("{name}.rhai")));
+        let paths = names
+            .into_iter()
+            .take(FILES_MAX)
+            .map(|name| folder.join(format!("{name}.rhai")));
         paths.filter_map(|path| self.source_at(&path)).collect()
     }
 
@@ -449,13 +396,4 @@ impl Session {
 fn name_of(uri: &Uri) -> String {
     let last = uri.as_str().rsplit('/').next().unwrap_or_default();
     last.chars().take(80).collect()
-}
-
-fn read<P: DeserializeOwned>(params: Json) -> Answer<P> {
-    serde_json::from_value(params)
-        .map_err(|error| Refusal::new(ErrorCode::InvalidParams, format!("the parameters are not as they should be: {error}")))
-}
-
-fn written(answer: impl serde::Serialize) -> Answer {
-    serde_json::to_value(answer).map_err(|error| Refusal::new(ErrorCode::InternalError, error.to_string()))
 }

@@ -37,7 +37,11 @@ pub fn help(view: &mut View<'_>, position: Position) -> Option<SignatureHelp> {
 fn forms(view: &mut View<'_>, calling: &Calling) -> Vec<SignatureInformation> {
     if calling.is_method {
         let found = view.knowledge.methods_named(&calling.name);
-        return found.into_iter().take(FORMS_MAX).map(|function| form(function, true)).collect();
+        return found
+            .into_iter()
+            .take(FORMS_MAX)
+            .map(|function| form(function, true))
+            .collect();
     }
     let own = own_forms(view, calling);
     if !own.is_empty() {
@@ -48,7 +52,11 @@ fn forms(view: &mut View<'_>, calling: &Calling) -> Vec<SignatureInformation> {
         true => knowledge.named(&calling.name),
         false => knowledge.methods_named(&calling.name),
     };
-    found.into_iter().take(FORMS_MAX).map(|function| form(function, false)).collect()
+    found
+        .into_iter()
+        .take(FORMS_MAX)
+        .map(|function| form(function, false))
+        .collect()
 }
 
 /// The forms of a function that this file or a module it imports declares.
@@ -56,10 +64,16 @@ fn own_forms(view: &mut View<'_>, calling: &Calling) -> Vec<SignatureInformation
     let (source, name) = match calling.name.split_once("::") {
         None => (view.source.clone(), calling.name.as_str()),
         Some((alias, name)) => {
-            let Some(path) = view.source.module_of(alias).and_then(|module| view.home.module_path(&module)) else {
+            let Some(path) = view
+                .source
+                .module_of(alias)
+                .and_then(|module| view.home.module_path(&module))
+            else {
                 return Vec::new();
             };
-            let Some(source) = view.session.source_at(&path) else { return Vec::new() };
+            let Some(source) = view.session.source_at(&path) else {
+                return Vec::new();
+            };
             (source, name)
         }
     };
@@ -84,7 +98,11 @@ fn form(function: &Function, is_method: bool) -> SignatureInformation {
 
 /// A form without its first `skip` parameters: what stands before the dot.
 fn information(signature: String, doc: String, skip: usize) -> SignatureInformation {
-    let inner: Vec<String> = parameters(&signature).into_iter().skip(skip).map(str::to_owned).collect();
+    let inner: Vec<String> = parameters(&signature)
+        .into_iter()
+        .skip(skip)
+        .map(str::to_owned)
+        .collect();
     let label = match (skip, signature.split_once('(')) {
         (1.., Some((name, _))) => format!("{name}({})", inner.join(", ")),
         _ => signature,

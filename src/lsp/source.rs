@@ -83,9 +83,11 @@ impl Source {
             return Vec::new();
         };
         match &uses.value.bare().kind {
-            crate::script::syntax::ExprKind::Array(items) => {
-                items.iter().filter_map(|item| item.as_str()).map(str::to_owned).collect()
-            }
+            crate::script::syntax::ExprKind::Array(items) => items
+                .iter()
+                .filter_map(|item| item.as_str())
+                .map(str::to_owned)
+                .collect(),
             _ => Vec::new(),
         }
     }
@@ -95,9 +97,13 @@ impl Source {
         let mut line = self.positions.line_of(offset);
         let mut found = Vec::new();
         while let Some(before) = line.checked_sub(1) {
-            let Some(span) = self.positions.line(&self.text, before) else { break };
+            let Some(span) = self.positions.line(&self.text, before) else {
+                break;
+            };
             let words = span.of(&self.text).trim();
-            let Some(comment) = words.strip_prefix("//").filter(|comment| !comment.starts_with('!')) else { break };
+            let Some(comment) = words.strip_prefix("//").filter(|comment| !comment.starts_with('!')) else {
+                break;
+            };
             found.push(comment.trim_start_matches('/').trim().to_owned());
             line = before;
         }
@@ -124,7 +130,9 @@ impl Source {
     /// The module that is known as `alias` here.
     pub fn module_of(&self, alias: &str) -> Option<String> {
         let imports = self.imports();
-        let found = imports.into_iter().find(|(_, known, _)| known.as_deref() == Some(alias));
+        let found = imports
+            .into_iter()
+            .find(|(_, known, _)| known.as_deref() == Some(alias));
         found.map(|(name, ..)| name)
     }
 }

@@ -51,9 +51,7 @@ pub fn meaning(source: &Source, offset: u32) -> Option<Meaning> {
 
 /// Whether the text is compared with a field `code`: `e.code == "…"`, or is a case of `switch e.code`.
 fn compares_code(path: &[Node<'_>], offset: u32) -> bool {
-    let is_code = |expr: &crate::script::syntax::Expr| {
-        matches!(&expr.bare().kind, ExprKind::Field { name, .. } if name.text == "code")
-    };
+    let is_code = |expr: &crate::script::syntax::Expr| matches!(&expr.bare().kind, ExprKind::Field { name, .. } if name.text == "code");
     path.iter().any(|node| {
         let Node::Expr(expr) = node else { return false };
         match &expr.kind {
@@ -74,7 +72,9 @@ pub fn parameter(view: &View<'_>, offset: u32) -> Option<(String, String)> {
     let calling = view.source.calling(offset)?;
     let functions = view.knowledge.named(&calling.name);
     let named = functions.iter().find_map(|function| {
-        let found = parameters(&function.signature).get(calling.argument).map(|found| parameter_name(found).to_owned());
+        let found = parameters(&function.signature)
+            .get(calling.argument)
+            .map(|found| parameter_name(found).to_owned());
         found
     });
     Some((calling.name, named?))

@@ -62,7 +62,11 @@ fn length(input: &mut impl BufRead) -> Result<Option<u64>, String> {
             Ok(0) => return Ok(None),
             Ok(_) if line.ends_with(b"\n") => {}
             Ok(read) if (read as u64) < HEADER_BYTES_MAX => return Ok(None),
-            Ok(_) => return Err(format!("a line before a message is longer than {HEADER_BYTES_MAX} bytes")),
+            Ok(_) => {
+                return Err(format!(
+                    "a line before a message is longer than {HEADER_BYTES_MAX} bytes"
+                ));
+            }
             Err(error) => return Err(error.to_string()),
         }
         let line = String::from_utf8_lossy(&line);
@@ -74,11 +78,18 @@ fn length(input: &mut impl BufRead) -> Result<Option<u64>, String> {
             };
         }
         let Some((name, value)) = line.split_once(':') else {
-            return Err(format!("{:?} stands before a message", line.chars().take(60).collect::<String>()));
+            return Err(format!(
+                "{:?} stands before a message",
+                line.chars().take(60).collect::<String>()
+            ));
         };
         if name.trim().eq_ignore_ascii_case("content-length") {
             let value = value.trim();
-            length = Some(value.parse().map_err(|_| format!("the Content-Length {value:?} is no number"))?);
+            length = Some(
+                value
+                    .parse()
+                    .map_err(|_| format!("the Content-Length {value:?} is no number"))?,
+            );
         }
     }
     Err(format!("more than {HEADERS_MAX} lines before a message"))
@@ -150,7 +161,10 @@ mod tests {
         ];
         let shown = frames(&stream.concat());
         assert_eq!(shown.len(), 4, "{shown:?}");
-        assert_eq!((shown[0].as_str(), shown[2].as_str(), shown[3].as_str()), ("request a", "b", "c"));
+        assert_eq!(
+            (shown[0].as_str(), shown[2].as_str(), shown[3].as_str()),
+            ("request a", "b", "c")
+        );
         assert!(shown[1].starts_with("bad: it is no message of JSON-RPC"), "{shown:?}");
     }
 
@@ -162,7 +176,10 @@ mod tests {
             frames("Content-Length: -1\r\n\r\n"),
             ["broken: the Content-Length \"-1\" is no number"]
         );
-        assert_eq!(frames(&"x".repeat(5000)), ["broken: a line before a message is longer than 4096 bytes"]);
+        assert_eq!(
+            frames(&"x".repeat(5000)),
+            ["broken: a line before a message is longer than 4096 bytes"]
+        );
         assert_eq!(frames(""), [""; 0]);
         assert_eq!(frames("Content-Length: 50\r\n\r\n{}"), [""; 0]);
     }

@@ -15,15 +15,31 @@ pub const HEADER_KEYS: &[(&str, &str, &str)] = &[
         "What it wants to be told, by name. Inputs are flags of `host run`, and are checked before the run begins.",
         "#{ $1 }",
     ),
-    ("timeout", "How long a run may be at work: `\"45m\"`. Waiting does not count.", "\"${1:45m}\""),
-    ("deadline", "How long after its beginning a run must be over, waits included: `\"2d\"`.", "\"${1:1d}\""),
-    ("on_failure", "`\"incident\"` opens an incident when a run fails.", "\"incident\""),
+    (
+        "timeout",
+        "How long a run may be at work: `\"45m\"`. Waiting does not count.",
+        "\"${1:45m}\"",
+    ),
+    (
+        "deadline",
+        "How long after its beginning a run must be over, waits included: `\"2d\"`.",
+        "\"${1:1d}\"",
+    ),
+    (
+        "on_failure",
+        "`\"incident\"` opens an incident when a run fails.",
+        "\"incident\"",
+    ),
     (
         "schedule",
         "When it starts by itself: five fields as in crontab(5), `\"0 7 * * *\"`, seconds as an optional sixth.",
         "\"${1:0 7 * * *}\"",
     ),
-    ("timezone", "The zone that `schedule` is meant in: `\"America/New_York\"`.", "\"${1:UTC}\""),
+    (
+        "timezone",
+        "The zone that `schedule` is meant in: `\"America/New_York\"`.",
+        "\"${1:UTC}\"",
+    ),
     (
         "missed",
         "What to do about starts that were missed: `\"latest\"`, `\"all\"` or `\"skip\"`.",
@@ -34,7 +50,11 @@ pub const HEADER_KEYS: &[(&str, &str, &str)] = &[
         "What to do when the run before is not over: `\"skip\"`, `\"queue\"` or `\"allow\"`.",
         "\"${1|skip,queue,allow|}\"",
     ),
-    ("http", "The route that starts it: `#{ method: \"POST\", path: \"/clips\" }`.", "#{ method: \"${1:POST}\", path: \"${2:/}\" }"),
+    (
+        "http",
+        "The route that starts it: `#{ method: \"POST\", path: \"/clips\" }`.",
+        "#{ method: \"${1:POST}\", path: \"${2:/}\" }",
+    ),
     ("webhook", "The web hook that starts it.", "\"$1\""),
     ("queue", "The queue whose jobs it takes.", "\"$1\""),
     ("event", "The event that starts it.", "\"$1\""),
@@ -61,7 +81,17 @@ pub const VALUES: &[(&str, &[&str])] = &[
     ("on_failure", &["incident"]),
     ("missed", &["latest", "all", "skip"]),
     ("overlap", &["skip", "queue", "allow"]),
-    ("timezone", &["UTC", "Europe/London", "Europe/Berlin", "America/New_York", "America/Los_Angeles", "Asia/Tokyo"]),
+    (
+        "timezone",
+        &[
+            "UTC",
+            "Europe/London",
+            "Europe/Berlin",
+            "America/New_York",
+            "America/Los_Angeles",
+            "Asia/Tokyo",
+        ],
+    ),
 ];
 
 /// What an error that was caught has.
@@ -70,8 +100,14 @@ pub const ERROR_FIELDS: &[(&str, &str)] = &[
     ("message", "What happened, in words."),
     ("provider", "The provider it came from, if from one."),
     ("status", "The status of the answer, if there was one."),
-    ("retry_after", "How long the provider asked to be left alone, in seconds."),
-    ("landed", "Whether a write was done: `true`, `false`, or `()` where nobody knows."),
+    (
+        "retry_after",
+        "How long the provider asked to be left alone, in seconds.",
+    ),
+    (
+        "landed",
+        "Whether a write was done: `true`, `false`, or `()` where nobody knows.",
+    ),
     ("details", "What else is known."),
 ];
 
@@ -98,10 +134,15 @@ pub const SNIPPETS: &[(&str, &str, &str)] = &[
 ];
 
 /// Words that stand alone.
-pub const KEYWORDS: &[&str] = &["const", "continue", "break", "return", "throw", "loop", "do", "true", "false", "this", "export"];
+pub const KEYWORDS: &[&str] = &[
+    "const", "continue", "break", "return", "throw", "loop", "do", "true", "false", "this", "export",
+];
 
 pub fn find<'w>(words: &'w [(&'w str, &'w str, &'w str)], name: &str) -> Option<&'w str> {
-    words.iter().find(|(word, ..)| *word == name).map(|(_, about, _)| *about)
+    words
+        .iter()
+        .find(|(word, ..)| *word == name)
+        .map(|(_, about, _)| *about)
 }
 
 #[cfg(test)]
@@ -113,9 +154,17 @@ mod tests {
 
     #[test]
     fn the_words_of_headers_are_those_that_are_read() {
-        let names = |words: &[(&str, &str, &str)]| words.iter().map(|(name, ..)| (*name).to_owned()).collect::<BTreeSet<_>>();
+        let names = |words: &[(&str, &str, &str)]| {
+            words
+                .iter()
+                .map(|(name, ..)| (*name).to_owned())
+                .collect::<BTreeSet<_>>()
+        };
         let known = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<BTreeSet<_>>();
-        assert_eq!(names(HEADER_KEYS), known(&[&header::KEYS[..], &header::TRIGGER_KEYS[..]].concat()));
+        assert_eq!(
+            names(HEADER_KEYS),
+            known(&[&header::KEYS[..], &header::TRIGGER_KEYS[..]].concat())
+        );
         assert_eq!(names(INPUT_KEYS), known(&inputs::KEYS));
     }
 }

@@ -121,7 +121,10 @@ impl Home {
     pub fn knowledge(&self, path: Option<&Path>) -> Arc<Knowledge> {
         let name = path.and_then(Path::file_stem).map(|stem| stem.to_string_lossy());
         match name.is_some_and(|name| is_test(&name)) {
-            true => self.of_tests.get_or_init(|| Arc::new(Knowledge::of(&self.app, &self.app.library.tests()))).clone(),
+            true => self
+                .of_tests
+                .get_or_init(|| Arc::new(Knowledge::of(&self.app, &self.app.library.tests())))
+                .clone(),
             false => self.knowledge.clone(),
         }
     }
@@ -133,7 +136,7 @@ impl Home {
             let overlay = overlay.clone();
             let find = move |module: &str| {
                 let found = files.module(module).map_err(|fault| fault.to_string())?;
-                Ok(match overlay.get(&found.path) {
+                Ok(match files.path(module).and_then(|path| overlay.get(&path)) {
                     Some(text) => Text::new(found.file, text),
                     None => Text::new(found.file, found.text),
                 })
@@ -152,7 +155,12 @@ impl Home {
 
     /// Where the module `name` lies, if it does.
     pub fn module_path(&self, name: &str) -> Option<PathBuf> {
-        self.app.library.files.module(name).ok().map(|found| found.path)
+        self.app
+            .library
+            .files
+            .module(name)
+            .ok()
+            .and_then(|_| self.app.library.files.path(name))
     }
 
     /// How people name the file at `path`: from the project's folder on.

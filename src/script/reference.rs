@@ -47,7 +47,10 @@ fn describe(function: &FuncInfo<'_>) -> Option<Function> {
     if function.namespace.is_empty() {
         return None;
     }
-    Some(described(function, format!("{}::{}", function.namespace, function.metadata.name)))
+    Some(described(
+        function,
+        format!("{}::{}", function.namespace, function.metadata.name),
+    ))
 }
 
 fn described(function: &FuncInfo<'_>, name: String) -> Function {

@@ -115,7 +115,10 @@ impl Client {
     /// Sends bytes as they are.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         let input = self.input.as_mut().expect("it is open");
-        input.write_all(bytes).and_then(|()| input.flush()).expect("the server listens");
+        input
+            .write_all(bytes)
+            .and_then(|()| input.flush())
+            .expect("the server listens");
     }
 
     pub fn send(&mut self, message: &Json) {
@@ -298,7 +301,8 @@ pub fn shown(diagnostics: &Json) -> Vec<String> {
     let diagnostics = diagnostics.as_array().expect("a list");
     let show = |diagnostic: &Json| {
         let start = &diagnostic["range"]["start"];
-        let level = ["", "error", "warning", "info", "hint"][diagnostic["severity"].as_u64().expect("a level") as usize];
+        let level =
+            ["", "error", "warning", "info", "hint"][diagnostic["severity"].as_u64().expect("a level") as usize];
         let message = diagnostic["message"].as_str().expect("a message");
         format!(
             "{}:{} {level} {} {}",
@@ -320,7 +324,12 @@ pub fn labels(answer: &Json) -> Vec<String> {
 /// `text` with an answer's edits of the document at `uri` made, as an editor makes them.
 pub fn edited(text: &str, edits: &Json) -> String {
     let mut edits: Vec<&Json> = edits.as_array().expect("a list of edits").iter().collect();
-    let key = |edit: &Json| (edit["range"]["start"]["line"].as_u64(), edit["range"]["start"]["character"].as_u64());
+    let key = |edit: &Json| {
+        (
+            edit["range"]["start"]["line"].as_u64(),
+            edit["range"]["start"]["character"].as_u64(),
+        )
+    };
     edits.sort_by_key(|edit| key(edit));
     let mut text = text.to_owned();
     for edit in edits.into_iter().rev() {
@@ -344,7 +353,10 @@ pub fn offset(text: &str, position: &Json) -> usize {
     }
     let rest = &text[start..];
     let line = rest.split('\n').next().expect("a line");
-    let line = line.strip_suffix('\r').filter(|_| rest.len() > line.len()).unwrap_or(line);
+    let line = line
+        .strip_suffix('\r')
+        .filter(|_| rest.len() > line.len())
+        .unwrap_or(line);
     let mut units = 0;
     for (at, letter) in line.char_indices() {
         units += letter.len_utf16();

@@ -12,7 +12,8 @@ fn neovim_shows_findings_completes_hovers_renames_and_formats() {
     let folder = TempDir::new().expect("a temporary folder");
     std::fs::create_dir(folder.path().join("playbooks")).expect("a new folder");
     std::fs::write(folder.path().join("host.toml"), "").expect("a new file");
-    let text = "const PLAYBOOK = #{ title: \"From an editor\" };\nlet speed=kv::gett(\"speed\");\nlog::info(`${speed}`);\n";
+    let text =
+        "const PLAYBOOK = #{ title: \"From an editor\" };\nlet speed=kv::gett(\"speed\");\nlog::info(`${speed}`);\n";
     std::fs::write(folder.path().join("playbooks/a.rhai"), text).expect("a new file");
     let output = Command::new(nvim)
         .args(["--headless", "-u", "NONE", "-i", "NONE", "-n", "-S"])
@@ -21,7 +22,11 @@ fn neovim_shows_findings_completes_hovers_renames_and_formats() {
         .current_dir(folder.path())
         .output()
         .expect("the editor starts");
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     println!("{said}");
     assert!(output.status.success() && said.contains("all seen"), "{said}");
 }

@@ -17,7 +17,12 @@ fn a_misspelt_function_is_corrected_by_its_fix() {
     let context = json!({ "diagnostics": [] });
     let params = json!({ "textDocument": { "uri": client.uri(FILE) }, "range": range, "context": context });
     let actions = client.ask("textDocument/codeAction", params.clone());
-    let fix = actions.as_array().expect("a list").iter().find(|action| action["kind"] == "quickfix").expect("a fix");
+    let fix = actions
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|action| action["kind"] == "quickfix")
+        .expect("a fix");
     assert!(shown(&fix["diagnostics"])[0].contains("UNKNOWN_FUNCTION"));
     let uri = client.uri(FILE);
     let fixed = edited(text, &fix["edit"]["changes"][uri.as_str()]);
@@ -30,9 +35,23 @@ fn a_misspelt_function_is_corrected_by_its_fix() {
     elsewhere["range"] = json!({ "start": { "line": 1, "character": 0 }, "end": { "line": 1, "character": 1 } });
     client.change(FILE, 3, json!([{ "text": text }]));
     let actions = client.ask("textDocument/codeAction", elsewhere);
-    assert!(actions.as_array().expect("a list").iter().all(|action| action["kind"] != "quickfix"), "{actions}");
+    assert!(
+        actions
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|action| action["kind"] != "quickfix"),
+        "{actions}"
+    );
     let mut all = params;
     all["context"]["only"] = json!(["source.fixAll"]);
     let actions = client.ask("textDocument/codeAction", all);
-    assert!(actions.as_array().expect("a list").iter().all(|action| action["kind"] == "source.fixAll"), "{actions}");
+    assert!(
+        actions
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|action| action["kind"] == "source.fixAll"),
+        "{actions}"
+    );
 }

@@ -20,7 +20,13 @@ fn what_is_no_message_is_answered_with_an_error_and_the_next_is_read() {
     let long = format!("Content-Length: {}\r\n\r\n{}", 17 << 20, " ".repeat(17 << 20));
     client.send_bytes(long.as_bytes());
     let answer = client.next(|message| message["id"].is_null() && message.get("error").is_some());
-    assert!(answer["error"]["message"].as_str().expect("words").contains("at most 16777216"), "{answer}");
+    assert!(
+        answer["error"]["message"]
+            .as_str()
+            .expect("words")
+            .contains("at most 16777216"),
+        "{answer}"
+    );
     assert_eq!(client.leave(), 0);
 }
 
@@ -34,11 +40,23 @@ fn a_stream_that_cannot_be_told_apart_ends_it() {
 #[test]
 fn texts_that_are_no_scripts_are_borne_by_every_request() {
     let mut chance = StdRng::seed_from_u64(3);
-    let noise: String = (0..4000).map(|_| char::from_u32(chance.random_range(1..0x3000)).unwrap_or('\u{fffd}')).collect();
+    let noise: String = (0..4000)
+        .map(|_| char::from_u32(chance.random_range(1..0x3000)).unwrap_or('\u{fffd}'))
+        .collect();
     let deep = "(".repeat(20_000);
     let nested = format!("{}1{}", "#{ a: [".repeat(300), "] }".repeat(300));
     let line = format!("let x = [{}];", "\"𝄞\", ".repeat(20_000));
-    let texts = [noise.as_str(), &deep, &nested, &line, "`${`${`${", "\u{feff}let x = 1;", "#!\n\"", "fn fn fn(", "\r\r\r\n\r"];
+    let texts = [
+        noise.as_str(),
+        &deep,
+        &nested,
+        &line,
+        "`${`${`${",
+        "\u{feff}let x = 1;",
+        "#!\n\"",
+        "fn fn fn(",
+        "\r\r\r\n\r",
+    ];
     let mut client = Client::greeted(&[("host.toml", "")]);
     for (at, text) in texts.into_iter().enumerate() {
         let version = at as i64 + 2;
@@ -47,12 +65,28 @@ fn texts_that_are_no_scripts_are_borne_by_every_request() {
         }
         client.change("playbooks/storm.rhai", version, json!([{ "text": text }]));
         for method in [
-            "completion", "hover", "signatureHelp", "definition", "references", "documentHighlight", "prepareRename", "rename",
-            "documentSymbol", "foldingRange", "formatting", "rangeFormatting", "codeAction", "codeLens", "inlayHint",
+            "completion",
+            "hover",
+            "signatureHelp",
+            "definition",
+            "references",
+            "documentHighlight",
+            "prepareRename",
+            "rename",
+            "documentSymbol",
+            "foldingRange",
+            "formatting",
+            "rangeFormatting",
+            "codeAction",
+            "codeLens",
+            "inlayHint",
         ] {
             let params = everything(&client, &mut chance);
             let answer = client.try_ask(&format!("textDocument/{method}"), params);
-            assert!(!matches!(&answer, Err(refused) if refused.code == -32603), "{method} of {text:.40}: {answer:?}");
+            assert!(
+                !matches!(&answer, Err(refused) if refused.code == -32603),
+                "{method} of {text:.40}: {answer:?}"
+            );
         }
         assert_eq!(client.text("playbooks/storm.rhai").as_deref(), Some(text));
         client.findings("playbooks/storm.rhai", version);

@@ -13,12 +13,26 @@ fn a_server_says_what_it_can_do_and_leaves_in_order() {
     assert_eq!(can["positionEncoding"], "utf-16");
     assert_eq!(can["textDocumentSync"]["change"], 2);
     for provider in [
-        "completionProvider", "hoverProvider", "signatureHelpProvider", "definitionProvider", "referencesProvider",
-        "documentHighlightProvider", "renameProvider", "documentSymbolProvider", "workspaceSymbolProvider",
-        "foldingRangeProvider", "documentFormattingProvider", "documentRangeFormattingProvider", "codeActionProvider",
-        "codeLensProvider", "inlayHintProvider",
+        "completionProvider",
+        "hoverProvider",
+        "signatureHelpProvider",
+        "definitionProvider",
+        "referencesProvider",
+        "documentHighlightProvider",
+        "renameProvider",
+        "documentSymbolProvider",
+        "workspaceSymbolProvider",
+        "foldingRangeProvider",
+        "documentFormattingProvider",
+        "documentRangeFormattingProvider",
+        "codeActionProvider",
+        "codeLensProvider",
+        "inlayHintProvider",
     ] {
-        assert!(!can[provider].is_null() && can[provider] != false, "{provider} is not offered: {can}");
+        assert!(
+            !can[provider].is_null() && can[provider] != false,
+            "{provider} is not offered: {can}"
+        );
     }
     assert_eq!(client.leave(), 0);
 }
@@ -26,13 +40,22 @@ fn a_server_says_what_it_can_do_and_leaves_in_order() {
 #[test]
 fn before_the_greeting_nothing_is_answered_and_after_the_goodbye_nothing_either() {
     let mut client = Client::start(&[]);
-    let refused = client.try_ask("textDocument/hover", json!({})).expect_err("it is too early");
-    assert_eq!((refused.code, refused.message.as_str()), (-32002, "textDocument/hover came before initialize"));
+    let refused = client
+        .try_ask("textDocument/hover", json!({}))
+        .expect_err("it is too early");
+    assert_eq!(
+        (refused.code, refused.message.as_str()),
+        (-32002, "textDocument/hover came before initialize")
+    );
     client.greet(json!({}));
-    let refused = client.try_ask("initialize", json!({ "capabilities": {} })).expect_err("once is enough");
+    let refused = client
+        .try_ask("initialize", json!({ "capabilities": {} }))
+        .expect_err("once is enough");
     assert_eq!(refused.code, -32600);
     client.ask("shutdown", Json::Null);
-    let refused = client.try_ask("textDocument/hover", json!({})).expect_err("it is too late");
+    let refused = client
+        .try_ask("textDocument/hover", json!({}))
+        .expect_err("it is too late");
     assert_eq!(refused.message, "textDocument/hover came after shutdown");
     client.tell("exit", Json::Null);
     assert_eq!(client.end(), 0);
@@ -53,12 +76,22 @@ fn unknown_requests_and_wrong_parameters_are_refused_and_unknown_notifications_a
     client.tell("textDocument/somethingElse", json!({ "a": 1 }));
     client.tell("textDocument/didChange", json!({ "no": "document" }));
     let refused = client.try_ask("textDocument/fly", json!({})).expect_err("nobody can");
-    assert_eq!((refused.code, refused.message.as_str()), (-32601, "there is no request \"textDocument/fly\""));
-    let refused = client.try_ask("textDocument/hover", json!({ "position": 1 })).expect_err("they are wrong");
+    assert_eq!(
+        (refused.code, refused.message.as_str()),
+        (-32601, "there is no request \"textDocument/fly\"")
+    );
+    let refused = client
+        .try_ask("textDocument/hover", json!({ "position": 1 }))
+        .expect_err("they are wrong");
     assert_eq!(refused.code, -32602);
     let nowhere = client.place("playbooks/never-opened.rhai", (0, 0));
-    let refused = client.try_ask("textDocument/hover", nowhere).expect_err("it is not open");
-    assert!(refused.message.ends_with("never-opened.rhai is not open"), "{refused:?}");
+    let refused = client
+        .try_ask("textDocument/hover", nowhere)
+        .expect_err("it is not open");
+    assert!(
+        refused.message.ends_with("never-opened.rhai is not open"),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -93,7 +126,10 @@ fn watched_files_are_asked_for_and_a_change_of_host_toml_is_heeded() {
     let capabilities = json!({ "workspace": { "didChangeWatchedFiles": { "dynamicRegistration": true } } });
     let mut client = Client::greeted_with(&[("host.toml", "")], &[], capabilities);
     let asked = client.next(|message| message["method"] == "client/registerCapability");
-    assert_eq!(asked["params"]["registrations"][0]["method"], "workspace/didChangeWatchedFiles");
+    assert_eq!(
+        asked["params"]["registrations"][0]["method"],
+        "workspace/didChangeWatchedFiles"
+    );
     client.send(&json!({ "jsonrpc": "2.0", "id": asked["id"], "result": null }));
 
     client.open("playbooks/a.rhai", "acme::post(\"/x\", #{});\n");
@@ -110,6 +146,12 @@ fn a_broken_host_toml_is_told_and_the_rest_goes_on() {
     let mut client = Client::greeted(&[("host.toml", "[stroe]\n")]);
     client.open("playbooks/a.rhai", "kv::gett(\"a\");\n");
     let findings = client.findings("playbooks/a.rhai", 1);
-    assert!(findings[0].contains("warning CONFIG presets are used: host.toml: "), "{findings:?}");
-    assert!(findings.iter().any(|finding| finding.contains("UNKNOWN_FUNCTION")), "{findings:?}");
+    assert!(
+        findings[0].contains("warning CONFIG presets are used: host.toml: "),
+        "{findings:?}"
+    );
+    assert!(
+        findings.iter().any(|finding| finding.contains("UNKNOWN_FUNCTION")),
+        "{findings:?}"
+    );
 }

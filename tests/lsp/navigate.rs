@@ -40,8 +40,14 @@ fn definitions_are_found_here_in_modules_and_in_files_that_are_named() {
     assert_eq!(leads("let speed = 1;\nlet x = 2;\nsp‸eed + x"), "playbooks/a.rhai 0:4");
     assert_eq!(leads("let a = 1; let a = 2; a‸"), "playbooks/a.rhai 0:15");
     assert_eq!(leads("fn own(a) { a }\now‸n(1)"), "playbooks/a.rhai 0:3");
-    assert_eq!(leads("import \"lib/cut\" as cut;\ncut::sho‸rten(1, 2)"), "playbooks/lib/cut.rhai 0:3");
-    assert_eq!(leads("import \"lib/cut\" as cut;\ncu‸t::shorten(1, 2)"), "playbooks/lib/cut.rhai 0:0");
+    assert_eq!(
+        leads("import \"lib/cut\" as cut;\ncut::sho‸rten(1, 2)"),
+        "playbooks/lib/cut.rhai 0:3"
+    );
+    assert_eq!(
+        leads("import \"lib/cut\" as cut;\ncu‸t::shorten(1, 2)"),
+        "playbooks/lib/cut.rhai 0:0"
+    );
     assert_eq!(leads("import \"lib/‸cut\" as cut;"), "playbooks/lib/cut.rhai 0:0");
     assert_eq!(leads("prompt::render(\"vo‸ice\")"), "prompts/voice.txt 0:0");
     assert_eq!(leads("playbook::run(\"oth‸er\", #{})"), "playbooks/other.rhai 0:0");
@@ -58,18 +64,34 @@ fn references_of_a_function_are_found_in_every_file_that_imports_it() {
     let mut client = Client::greeted(PROJECT);
     client.open(LIB, LIB_TEXT);
     // As the editor has it, not as it lies on disk.
-    client.open("playbooks/other.rhai", "// one more line\nimport \"lib/cut\" as c;\nc::shorten(\"x\", 2);\n");
-    let place = client.open_at(FILE, "import \"lib/cut\" as cut;\ncut::sho‸rten(1, 2);\ncut::shorten(3, 4);\nfn shorten(a, b) { 1 }\n");
+    client.open(
+        "playbooks/other.rhai",
+        "// one more line\nimport \"lib/cut\" as c;\nc::shorten(\"x\", 2);\n",
+    );
+    let place = client.open_at(
+        FILE,
+        "import \"lib/cut\" as cut;\ncut::sho‸rten(1, 2);\ncut::shorten(3, 4);\nfn shorten(a, b) { 1 }\n",
+    );
     let answer = client.at("textDocument/references", FILE, place);
     let found: Vec<String> = answer
         .as_array()
         .expect("a list")
         .iter()
-        .map(|location| located(&client, location["uri"].as_str().expect("an address"), &location["range"]))
+        .map(|location| {
+            located(
+                &client,
+                location["uri"].as_str().expect("an address"),
+                &location["range"],
+            )
+        })
         .collect();
     assert_eq!(
         found,
-        ["playbooks/lib/cut.rhai 0:3", "playbooks/lib/cut.rhai 1:17", "playbooks/other.rhai 2:3"],
+        [
+            "playbooks/lib/cut.rhai 0:3",
+            "playbooks/lib/cut.rhai 1:17",
+            "playbooks/other.rhai 2:3"
+        ],
         "the playbook itself lies nowhere on disk"
     );
     let highlights = client.at("textDocument/documentHighlight", LIB, (0, 5));
@@ -83,7 +105,9 @@ fn renamed(marked: &str, name: &str) -> Result<String, String> {
     let text = marked.replacen('‸', "", 1);
     let mut params = client.place(FILE, place);
     params["newName"] = json!(name);
-    let answer = client.try_ask("textDocument/rename", params).map_err(|refused| refused.message)?;
+    let answer = client
+        .try_ask("textDocument/rename", params)
+        .map_err(|refused| refused.message)?;
     let uri = client.uri(FILE);
     Ok(edited(&text, &answer["changes"][uri.as_str()]))
 }
@@ -104,7 +128,11 @@ fn renaming_changes_every_use_and_nothing_else() {
         Ok("let z = 1; let t = `v ${z + 1}`; let g = |x| z + x;")
     );
     assert_eq!(
-        renamed("const PLAYBOOK = #{ inputs: #{ topic: #{} } };\ninput.top‸ic + input.topic", "about").as_deref(),
+        renamed(
+            "const PLAYBOOK = #{ inputs: #{ topic: #{} } };\ninput.top‸ic + input.topic",
+            "about"
+        )
+        .as_deref(),
         Ok("const PLAYBOOK = #{ inputs: #{ about: #{} } };\ninput.about + input.about")
     );
 }
@@ -122,10 +150,19 @@ fn names_that_are_taken_reserved_or_none_are_refused() {
     assert!(why("let a‸ = 1; { let b = 2; a }", "b").starts_with("`b` is taken"));
     assert!(why("fn f(x) { x } fn g‸(x) { f(x) }", "f").starts_with("`f` is taken"));
     assert_eq!(why("let a‸ = 1;", "input"), "`input` is what the run was given");
-    assert_eq!(why("const PLAY‸BOOK = #{};", "OTHER"), "`PLAYBOOK` has its name from host");
-    assert_eq!(why("import \"lib/cut\" as cu‸t;", "kv"), "`kv::` is a namespace of host");
+    assert_eq!(
+        why("const PLAY‸BOOK = #{};", "OTHER"),
+        "`PLAYBOOK` has its name from host"
+    );
+    assert_eq!(
+        why("import \"lib/cut\" as cu‸t;", "kv"),
+        "`kv::` is a namespace of host"
+    );
     assert_eq!(why("kv::ge‸t(1)", "x"), "there is nothing to rename here");
-    assert_eq!(why("import \"lib/‸cut\" as cut;", "x"), "files are renamed where they lie");
+    assert_eq!(
+        why("import \"lib/‸cut\" as cut;", "x"),
+        "files are renamed where they lie"
+    );
 }
 
 #[test]
@@ -139,7 +176,10 @@ fn a_function_of_a_module_is_renamed_in_the_files_that_import_it() {
     let changes = client.ask("textDocument/rename", params)["changes"].clone();
     let after = |text: &str, path: &str| edited(text, &changes[client.uri(path).as_str()]);
     assert_eq!(after(LIB_TEXT, LIB), LIB_TEXT.replace("shorten", "cut_off"));
-    assert_eq!(after(OTHER_TEXT, "playbooks/other.rhai"), OTHER_TEXT.replace("shorten", "cut_off"));
+    assert_eq!(
+        after(OTHER_TEXT, "playbooks/other.rhai"),
+        OTHER_TEXT.replace("shorten", "cut_off")
+    );
 }
 
 #[test]
@@ -149,13 +189,27 @@ fn the_outline_has_functions_inputs_and_modules() {
         FILE,
         "const PLAYBOOK = #{ inputs: #{ topic: #{} } };\nimport \"lib/cut\" as cut;\nfn f(a, b) {\n    let inner = 1;\n    a\n}\nlet x = 1;\nfn ",
     );
-    let answer = client.ask("textDocument/documentSymbol", json!({ "textDocument": { "uri": client.uri(FILE) } }));
-    let names: Vec<&str> = answer.as_array().expect("a list").iter().map(|symbol| symbol["name"].as_str().expect("a name")).collect();
+    let answer = client.ask(
+        "textDocument/documentSymbol",
+        json!({ "textDocument": { "uri": client.uri(FILE) } }),
+    );
+    let names: Vec<&str> = answer
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|symbol| symbol["name"].as_str().expect("a name"))
+        .collect();
     assert_eq!(names, ["PLAYBOOK", "cut", "f", "x", "fn"]);
     assert_eq!(answer[0]["children"][0]["name"], "input.topic");
     assert_eq!(answer[2]["detail"], "(a, b)");
-    let folds = client.ask("textDocument/foldingRange", json!({ "textDocument": { "uri": client.uri(FILE) } }));
-    assert_eq!((folds[0]["startLine"].clone(), folds[0]["endLine"].clone()), (json!(2), json!(4)));
+    let folds = client.ask(
+        "textDocument/foldingRange",
+        json!({ "textDocument": { "uri": client.uri(FILE) } }),
+    );
+    assert_eq!(
+        (folds[0]["startLine"].clone(), folds[0]["endLine"].clone()),
+        (json!(2), json!(4))
+    );
     let across = client.ask("workspace/symbol", json!({ "query": "SHORT" }));
     assert_eq!(across[0]["name"], "shorten");
 }
@@ -168,13 +222,27 @@ fn formatting_changes_only_the_lines_it_must() {
     let options = json!({ "tabSize": 2, "insertSpaces": false });
     let params = json!({ "textDocument": { "uri": client.uri(FILE) }, "options": options });
     let edits = client.ask("textDocument/formatting", params.clone());
-    assert_eq!(edited(text, &edits), host::script::format::format(text).expect("it is formatted"));
-    assert!(edits.as_array().expect("a list").iter().all(|edit| edit["range"]["start"]["line"] != 0));
+    assert_eq!(
+        edited(text, &edits),
+        host::script::format::format(text).expect("it is formatted")
+    );
+    assert!(
+        edits
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|edit| edit["range"]["start"]["line"] != 0)
+    );
     let mut part = params.clone();
     part["range"] = json!({ "start": { "line": 1, "character": 0 }, "end": { "line": 2, "character": 0 } });
     let edits = client.ask("textDocument/rangeFormatting", part);
-    assert_eq!(edited(text, &edits), "let a = 1;\nlet b = 2;\nlet x = 1;\n\n\nlet c = [ 1,2 ];\n");
+    assert_eq!(
+        edited(text, &edits),
+        "let a = 1;\nlet b = 2;\nlet x = 1;\n\n\nlet c = [ 1,2 ];\n"
+    );
     client.change(FILE, 2, json!([{ "text": "let a = ;" }]));
-    let refused = client.try_ask("textDocument/formatting", params).expect_err("it cannot be read");
+    let refused = client
+        .try_ask("textDocument/formatting", params)
+        .expect_err("it cannot be read");
     assert!(refused.message.starts_with("left as it is: "), "{refused:?}");
 }

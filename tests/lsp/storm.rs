@@ -13,8 +13,33 @@ const EDITS: usize = 1500;
 const SEEDS: [u64; 3] = [1, 7, 42];
 
 const PIECES: &[&str] = &[
-    "let x = 1;\n", "kv::get(\"a\")", "𝄞", "å", "\r\n", "\n", "{", "}", "#{ a: ", "(", ")", "`${", "\"", "// ", "/*", "*/",
-    "fn f(a) { a }\n", "input.", "x", ".", "::", ";", "if x { y } else ", "try { ", "import \"lib\" as l;\n", "\u{0}", "\t",
+    "let x = 1;\n",
+    "kv::get(\"a\")",
+    "𝄞",
+    "å",
+    "\r\n",
+    "\n",
+    "{",
+    "}",
+    "#{ a: ",
+    "(",
+    ")",
+    "`${",
+    "\"",
+    "// ",
+    "/*",
+    "*/",
+    "fn f(a) { a }\n",
+    "input.",
+    "x",
+    ".",
+    "::",
+    ";",
+    "if x { y } else ",
+    "try { ",
+    "import \"lib\" as l;\n",
+    "\u{0}",
+    "\t",
     "const PLAYBOOK = #{ uses: [\"slack\"] };\n",
 ];
 
@@ -29,7 +54,9 @@ fn after_a_storm_of_edits_both_sides_have_the_same_text_and_the_right_findings()
         let mut asked = Vec::new();
         for _ in 0..EDITS {
             version += 1;
-            let changes: Vec<Json> = (0..chance.random_range(1..4)).map(|_| edit(&mut chance, &mut text)).collect();
+            let changes: Vec<Json> = (0..chance.random_range(1..4))
+                .map(|_| edit(&mut chance, &mut text))
+                .collect();
             client.change(FILE, version, Json::from(changes));
             if chance.random_ratio(1, 10) {
                 asked.push(client.request(method(&mut chance), everything(&client, &mut chance)));
@@ -75,10 +102,22 @@ fn edit(chance: &mut StdRng, text: &mut String) -> Json {
 
 fn method(chance: &mut StdRng) -> &'static str {
     const METHODS: &[&str] = &[
-        "textDocument/completion", "textDocument/hover", "textDocument/signatureHelp", "textDocument/definition",
-        "textDocument/references", "textDocument/documentHighlight", "textDocument/prepareRename", "textDocument/rename",
-        "textDocument/documentSymbol", "textDocument/foldingRange", "textDocument/formatting", "textDocument/rangeFormatting",
-        "textDocument/codeAction", "textDocument/codeLens", "textDocument/inlayHint", "workspace/symbol",
+        "textDocument/completion",
+        "textDocument/hover",
+        "textDocument/signatureHelp",
+        "textDocument/definition",
+        "textDocument/references",
+        "textDocument/documentHighlight",
+        "textDocument/prepareRename",
+        "textDocument/rename",
+        "textDocument/documentSymbol",
+        "textDocument/foldingRange",
+        "textDocument/formatting",
+        "textDocument/rangeFormatting",
+        "textDocument/codeAction",
+        "textDocument/codeLens",
+        "textDocument/inlayHint",
+        "workspace/symbol",
     ];
     METHODS[chance.random_range(0..METHODS.len())]
 }

@@ -18,10 +18,7 @@ pub fn project(app: &App) -> Project {
 }
 
 /// The same, with modules that `find` finds.
-pub fn project_with(
-    app: &App,
-    find: impl Fn(&str) -> Result<Text, String> + Clone + Send + Sync + 'static,
-) -> Project {
+pub fn project_with(app: &App, find: impl Fn(&str) -> Result<Text, String> + Clone + Send + Sync + 'static) -> Project {
     let mut project = in_language(app, app.library.language.clone(), find.clone());
     if !app.library.files.tests().is_empty() {
         project.tests = Some(Box::new(in_language(app, app.library.tests(), find)));

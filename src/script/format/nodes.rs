@@ -114,7 +114,9 @@ pub(super) fn pieces<'t>(text: &'t str, tree: &Tree) -> Vec<Piece<'t>> {
             text: words,
             start: token.span.start,
             newlines: newlines.min(2) as u8,
-            is_glued: pieces.last().is_some_and(|last| last.start as usize + last.text.len() == token.span.start as usize),
+            is_glued: pieces
+                .last()
+                .is_some_and(|last| last.start as usize + last.text.len() == token.span.start as usize),
         });
         newlines = 0;
     }
@@ -213,7 +215,10 @@ pub(super) fn items<'n, 't>(
             match (&mut found.last_mut(), item.nodes.is_empty()) {
                 // The item before is over, and this stands on its line.
                 (Some(before), true)
-                    if item.above.is_empty() && comment.newlines == 0 && ends_line && !before.ends_in_line_comment() =>
+                    if item.above.is_empty()
+                        && comment.newlines == 0
+                        && ends_line
+                        && !before.ends_in_line_comment() =>
                 {
                     before.beside.push(comment);
                 }

@@ -16,9 +16,7 @@ const LINE_BYTES_MAX: usize = 4 * COLUMNS_MAX;
 const BINARY: &[&str] = &[
     "+", "-", "*", "/", "%", "<<", ">>", "&", "|", "^", "==", "!=", "<", "<=", ">", ">=", "&&", "||", "??", "in", "!in",
 ];
-const ASSIGNING: &[&str] = &[
-    "=", "+=", "-=", "*=", "/=", "%=", "<<=", ">>=", "&=", "|=", "^=",
-];
+const ASSIGNING: &[&str] = &["=", "+=", "-=", "*=", "/=", "%=", "<<=", ">>=", "&=", "|=", "^="];
 
 /// The whole of `text` anew; as it is, if its brackets do not fit together.
 pub(super) fn print(text: &str, tree: &Tree) -> String {
@@ -28,7 +26,9 @@ pub(super) fn print(text: &str, tree: &Tree) -> String {
         return text.to_owned();
     };
     let spaces = tree.tokens.iter().filter(|token| token.kind == TokenKind::Whitespace);
-    let with_end = spaces.map(|token| token.span.of(text)).find(|space| space.contains('\n'));
+    let with_end = spaces
+        .map(|token| token.span.of(text))
+        .find(|space| space.contains('\n'));
     let line_end = match with_end {
         Some(space) if space.contains("\r\n") => "\r\n",
         _ => "\n",
@@ -171,7 +171,11 @@ impl Printer<'_> {
 
     fn group(&mut self, group: &Group<'_>, tail: usize) {
         if let Some(flat) = self.flat(group) {
-            let column = if self.is_line_new { self.level * INDENT } else { self.column };
+            let column = if self.is_line_new {
+                self.level * INDENT
+            } else {
+                self.column
+            };
             let fits = match flat.rfind('\n') {
                 None => column + flat.width() + tail <= COLUMNS_MAX,
                 Some(end) => {
@@ -201,12 +205,16 @@ impl Printer<'_> {
         if is_broken_after_open(group) || !rest.is_empty() || items.iter().any(is_commented) {
             return false;
         }
-        let Some((Node::Group(inner), head)) = last.nodes.split_last() else { return false };
+        let Some((Node::Group(inner), head)) = last.nodes.split_last() else {
+            return false;
+        };
         if !matches!(inner.kind, Kind::Map | Kind::Array | Kind::Block | Kind::Switch) || inner.inner.is_empty() {
             return false;
         }
         // A statement's block does not belong to an argument; a closure's does.
-        let is_closure = head.first().is_some_and(|first| self.shape.closures.contains(&first.first().start));
+        let is_closure = head
+            .first()
+            .is_some_and(|first| self.shape.closures.contains(&first.first().start));
         if matches!(inner.kind, Kind::Block | Kind::Switch) && !is_closure {
             return false;
         }
@@ -218,14 +226,20 @@ impl Printer<'_> {
             line.push_str(&flat);
             line.push_str(", ");
         }
-        let Some(flat_head) = self.flat_nodes(head) else { return false };
+        let Some(flat_head) = self.flat_nodes(head) else {
+            return false;
+        };
         let gap = match head.last() {
             Some(before) => has_gap(before, last.nodes[head.len()], self.shape),
             None => false,
         };
         line.push_str(&flat_head);
         line.push_str(if gap { " " } else { "" });
-        let column = if self.is_line_new { self.level * INDENT } else { self.column };
+        let column = if self.is_line_new {
+            self.level * INDENT
+        } else {
+            self.column
+        };
         if line.contains('\n') || column + line.width() + inner.open.text.width() > COLUMNS_MAX {
             return false;
         }
@@ -316,7 +330,9 @@ fn must_break(before: &Node<'_>, next: &Node<'_>, shape: &Shape) -> bool {
     if next.newlines == 0 {
         return false;
     }
-    let is_binary = |piece: &Piece<'_>| is_word(piece, BINARY) && !shape.unary.contains(&piece.start) && !shape.closures.contains(&piece.start);
+    let is_binary = |piece: &Piece<'_>| {
+        is_word(piece, BINARY) && !shape.unary.contains(&piece.start) && !shape.closures.contains(&piece.start)
+    };
     next.is_line_comment()
         || is_word(next, &[".", "?."])
         || is_binary(next)
@@ -335,7 +351,8 @@ fn has_gap(before: &Node<'_>, next: &Node<'_>, shape: &Shape) -> bool {
     if last.is_comment() || first.is_comment() {
         return true;
     }
-    let is_symbol = |piece: &Piece<'_>, symbols: &[&str]| piece.kind == TokenKind::Symbol && symbols.contains(&piece.text);
+    let is_symbol =
+        |piece: &Piece<'_>, symbols: &[&str]| piece.kind == TokenKind::Symbol && symbols.contains(&piece.text);
     if is_symbol(first, &[",", ";", ":", ".", "?.", "::"]) || is_symbol(last, &[".", "?.", "::"]) {
         // `1.` and a dot would be read as something else.
         return last.kind == TokenKind::Float && last.text.ends_with('.');

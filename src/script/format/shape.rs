@@ -24,7 +24,9 @@ impl Shape {
         let mut shape = Shape::default();
         let first_after = |offset: u32, wanted: &[&str]| -> Option<u32> {
             let from = tree.tokens.partition_point(|token| token.span.start < offset);
-            let found = tree.tokens[from..].iter().find(|token| is_symbol(text, token, wanted))?;
+            let found = tree.tokens[from..]
+                .iter()
+                .find(|token| is_symbol(text, token, wanted))?;
             Some(found.span.start)
         };
         shape.block(&tree.root);

@@ -192,12 +192,25 @@ fn scripts() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         name.clone().prop_map(str::to_owned),
         (0..1000i64).prop_map(|number| number.to_string()),
-        prop::sample::select(vec!["1.5", "2.", "'c'", "\"t\"", "`a ${b} c`", "`two\nlines`", "()", "true", "0xff", "#\"r\"#"])
-            .prop_map(str::to_owned),
+        prop::sample::select(vec![
+            "1.5",
+            "2.",
+            "'c'",
+            "\"t\"",
+            "`a ${b} c`",
+            "`two\nlines`",
+            "()",
+            "true",
+            "0xff",
+            "#\"r\"#"
+        ])
+        .prop_map(str::to_owned),
     ];
     let expr = leaf.prop_recursive(4, 40, 5, move |inner| {
         let list = prop::collection::vec(inner.clone(), 0..5);
-        let op = prop::sample::select(vec!["+", "-", "*", "&&", "||", "==", "<", "??", "in", "!in", "|", "<<", ".."]);
+        let op = prop::sample::select(vec![
+            "+", "-", "*", "&&", "||", "==", "<", "??", "in", "!in", "|", "<<", "..",
+        ]);
         let sign = prop::sample::select(vec!["-", "!", "+"]);
         let comma = prop::sample::select(vec!["", " ,"]);
         prop_oneof![
@@ -210,7 +223,11 @@ fn scripts() -> impl Strategy<Value = String> {
             }),
             list.clone().prop_map(|items| format!("f ( {} )", items.join(" , "))),
             list.clone().prop_map(|items| {
-                let entries: Vec<String> = items.iter().enumerate().map(|(at, item)| format!("k{at} : {item}")).collect();
+                let entries: Vec<String> = items
+                    .iter()
+                    .enumerate()
+                    .map(|(at, item)| format!("k{at} : {item}"))
+                    .collect();
                 format!("#{{ {} }}", entries.join(" , "))
             }),
             (inner.clone(), list).prop_map(|(target, items)| format!("( {target} ) . m ( {} )", items.join(" , "))),
@@ -219,12 +236,26 @@ fn scripts() -> impl Strategy<Value = String> {
             (inner.clone(), inner.clone()).prop_map(|(target, index)| format!("( {target} ) [ {index} ] . field")),
             (inner.clone(), inner.clone(), inner.clone())
                 .prop_map(|(is, then, other)| format!("if {is} {{ {then} }} else {{ {other} ; }}")),
-            (inner.clone(), inner.clone()).prop_map(|(value, body)| format!("switch {value} {{ 1 | 2 => {{ {body} }} , _ => {value} }}")),
+            (inner.clone(), inner.clone())
+                .prop_map(|(value, body)| format!("switch {value} {{ 1 | 2 => {{ {body} }} , _ => {value} }}")),
             inner.prop_map(|value| format!("( {value} )")),
         ]
     });
-    let stmt = (prop::sample::select(vec!["let x = {} ;", "{} ;", "return {} ;", "fn g ( p ) {{ {} ; p }}", "for i in {} {{ continue ; }}",
-        "while {} {{ break ; }}", "try {{ {} ; }} catch ( e ) {{ e }}", "x += {} ;", "throw {} ;", "loop {{ {} ; break }}"]), expr)
+    let stmt = (
+        prop::sample::select(vec![
+            "let x = {} ;",
+            "{} ;",
+            "return {} ;",
+            "fn g ( p ) {{ {} ; p }}",
+            "for i in {} {{ continue ; }}",
+            "while {} {{ break ; }}",
+            "try {{ {} ; }} catch ( e ) {{ e }}",
+            "x += {} ;",
+            "throw {} ;",
+            "loop {{ {} ; break }}",
+        ]),
+        expr,
+    )
         .prop_map(|(shape, value)| shape.replace("{{", "{").replace("}}", "}").replace("{}", &value));
     prop::collection::vec(stmt, 1..6).prop_map(|stmts| stmts.join(" "))
 }
@@ -235,7 +266,17 @@ fn sign_of() -> impl Strategy<Value = &'static str> {
 
 /// Puts space and comments in the place of single blanks, outside of texts.
 fn spaced(script: &str, fillings: &[usize]) -> String {
-    const FILLINGS: [&str; 9] = [" ", "\n", "  ", " // c\n", " /* c */ ", "\n\n\n", "\n// own\n", " ", "\t\r\n"];
+    const FILLINGS: [&str; 9] = [
+        " ",
+        "\n",
+        "  ",
+        " // c\n",
+        " /* c */ ",
+        "\n\n\n",
+        "\n// own\n",
+        " ",
+        "\t\r\n",
+    ];
     let mut fillings = fillings.iter().cycle();
     let found = tokens(script);
     let pieces = found.iter().map(|token| match token.span.of(script) {
