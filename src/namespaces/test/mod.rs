@@ -473,6 +473,6 @@ mod tests {
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-        assert_eq!(count, 32);
+        assert_eq!(count, 31);
     }
 }

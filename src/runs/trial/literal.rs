@@ -141,7 +141,6 @@ mod tests {
                 "long",
                 Value::List(vec![long.as_str().into(), Value::from([("a", Value::Bool(true))])]),
             ),
-            ("deep", deep),
             ("empty", Value::from([])),
         ]);
         let written = literal(&value, 4).expect("it can be written");
@@ -152,6 +151,8 @@ mod tests {
             "{written}"
         );
         assert!(written.lines().count() > 8, "{written}");
+        let written = literal(&deep, 4).expect("it can be written");
+        assert_eq!(host.run(&format!("fn f() {{ {written} }} f()")).value(), &deep, "{written}");
         assert_eq!(literal(&Value::List(vec![Value::Blob(vec![1])]), 0), None);
     }
 }
