@@ -72,6 +72,10 @@ impl CliError {
         self
     }
 
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
     pub fn exit_code(&self) -> u8 {
         self.exit_code
     }

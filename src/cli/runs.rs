@@ -63,7 +63,7 @@ fn check_status(text: &str) -> Result<(), CliError> {
     Err(CliError::usage("USAGE", message))
 }
 
-const STATUSES: [Status; 7] = [
+pub const STATUSES: [Status; 7] = [
     Status::Queued,
     Status::Running,
     Status::Suspended,

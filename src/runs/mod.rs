@@ -16,6 +16,8 @@
 //! | [`past`] | the store as far as a record shows it |
 //! | [`subsequence`] | what two lists have in common |
 //! | [`plan`] | a run over an overlay: nothing leaves, nothing stays |
+//! | [`replan`] | the difference between two plans |
+//! | [`session`] | lines of a script one after the other, over an overlay |
 //! | [`bundle`] | an incident as one file that replays anywhere |
 //! | [`pool`] | threads with large stacks, used again |
 //! | [`library`] | playbooks and versions of them |
@@ -31,10 +33,12 @@ mod past;
 pub mod plan;
 pub mod pool;
 pub mod recovery;
+pub mod replan;
 pub mod replay;
 pub mod resolve;
 pub mod resume;
 pub mod runner;
+pub mod session;
 mod subsequence;
 pub mod whatif;
 #[cfg(test)]

@@ -58,8 +58,19 @@ pub type FindModule<'a> = dyn Fn(&str) -> Result<Text, String> + 'a;
 impl Script {
     /// Compiles `source` and everything it imports. Nothing of it runs.
     pub fn compile(language: &Language, name: &str, source: Text, find: &FindModule<'_>) -> Result<Script, Diagnosis> {
+        Script::compile_within(language, name, source, &Scope::new(), find)
+    }
+
+    /// The same for a text that goes on with the variables of `scope`.
+    pub fn compile_within(
+        language: &Language,
+        name: &str,
+        source: Text,
+        scope: &Scope<'_>,
+        find: &FindModule<'_>,
+    ) -> Result<Script, Diagnosis> {
         let engine = language.engine();
-        let ast = parse(&engine, &source, None)?;
+        let ast = parse(&engine, &source, None, scope)?;
         let header = Header::read(&ast, &source)?;
         let mut loading = Loading {
             engine: &engine,
@@ -82,6 +93,11 @@ impl Script {
             ast,
             compiled: Arc::new(compiled),
         })
+    }
+
+    /// The same, shown as a part of `source`, in which it stands at the same place.
+    pub fn shown_within(self, source: Text) -> Script {
+        Script { source, ..self }
     }
 
     /// The playbook's own text and those of its modules.
@@ -116,7 +132,7 @@ impl Script {
     }
 }
 
-fn parse(engine: &Engine, source: &Text, module: Option<&str>) -> Result<AST, Diagnosis> {
+fn parse(engine: &Engine, source: &Text, module: Option<&str>, known: &Scope<'_>) -> Result<AST, Diagnosis> {
     if source.text.len() > SOURCE_BYTES_MAX {
         let message = format!(
             "the script has {} bytes; at most {SOURCE_BYTES_MAX} are allowed: split it into modules",
@@ -124,7 +140,7 @@ fn parse(engine: &Engine, source: &Text, module: Option<&str>) -> Result<AST, Di
         );
         return Err(Diagnosis::new("SCRIPT_TOO_LARGE", message, source.clone()));
     }
-    let mut scope = Scope::new();
+    let mut scope = known.clone();
     scope.push_constant(INPUT, ());
     let mut ast = engine
         .compile_with_scope(&scope, &*source.text)
@@ -218,7 +234,7 @@ impl Loading<'_> {
                 Ok(text) => text,
                 Err(why) => return fail("IMPORT_NOT_FOUND", why),
             };
-            let imported = parse(self.engine, &text, Some(&name))?;
+            let imported = parse(self.engine, &text, Some(&name), &Scope::new())?;
             self.path.push(name.clone());
             self.load_imports(&imported, &text, Some(&name))?;
             self.path.pop();
@@ -282,6 +298,30 @@ impl Script {
     /// Runs the playbook on `engine`, which carries its run, input and modules.
     pub fn evaluate(&self, engine: &Engine) -> Result<rhai::Dynamic, Box<EvalAltResult>> {
         engine.eval_ast::<rhai::Dynamic>(&self.ast)
+    }
+
+    /// Runs it with the variables of `scope` and the functions of `before`, and leaves its own in both.
+    pub fn evaluate_within(
+        &self,
+        engine: &Engine,
+        scope: &mut Scope<'_>,
+        before: &mut AST,
+    ) -> Result<rhai::Dynamic, Box<EvalAltResult>> {
+        let whole = before.clone_functions_only().merge(&self.ast);
+        *before = whole.clone_functions_only();
+        engine.eval_ast_with_scope::<rhai::Dynamic>(scope, &whole)
+    }
+
+    /// The imports of the text itself, outside of functions: the module, and the name it is given.
+    pub fn imports(&self) -> Vec<(String, String)> {
+        let import = |statement: &Stmt| match statement {
+            Stmt::Import(import, _) => match &import.0 {
+                Expr::StringConstant(path, _) => Some((path.to_string(), import.1.name.to_string())),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.ast.statements().iter().filter_map(import).collect()
     }
 
     /// Whether the playbook cleans up after itself: it has a function `cleanup` of one parameter.
