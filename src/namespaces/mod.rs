@@ -24,6 +24,7 @@ pub mod reading;
 pub mod run;
 pub mod slack;
 pub mod store;
+pub mod test;
 pub mod time;
 
 use std::collections::BTreeMap;
@@ -84,49 +85,4 @@ pub fn writers(declared: &[DeclaredProvider]) -> BTreeMap<String, String> {
         .iter()
         .flat_map(|provider| declared::writers(provider).map(|function| (function, provider.name.clone())));
     own.chain(declared).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::script::source::Text;
-    use crate::script::{Language, Script, ScriptLimits, check, reference};
-
-    /// What people copy must work: each example stands for itself, and calls what there is.
-    #[test]
-    fn every_function_is_described_with_an_example_that_compiles() {
-        let language = Language::new(|| modules(&[]), ScriptLimits::default());
-        let mut wrong = Vec::new();
-        for function in reference::functions(&language) {
-            let example = function
-                .doc
-                .split_once("```rhai\n")
-                .and_then(|(_, rest)| rest.split_once("```"));
-            let Some((example, _)) = example else {
-                wrong.push(format!("{}: no example", function.signature));
-                continue;
-            };
-            let first = function.doc.lines().next().unwrap_or_default();
-            if !first.ends_with(['.', ':']) && !function.doc.contains(".\n") {
-                wrong.push(format!("{}: no sentence", function.signature));
-            }
-            if !example.contains(&function.name) {
-                wrong.push(format!("{}: an example of something else", function.signature));
-            }
-            let text = Text::new(function.name.as_str(), example);
-            match Script::compile(&language, "example", text, &|name| Err(name.to_owned())) {
-                Ok(script) => {
-                    let said = check::check(&language, &script, &BTreeMap::new());
-                    wrong.extend(
-                        said.iter()
-                            .map(|problem| format!("{}: {}", function.signature, problem.message)),
-                    );
-                }
-                Err(problem) => wrong.push(format!("{}: {}", function.signature, problem.message)),
-            }
-        }
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    }
 }

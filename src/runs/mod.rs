@@ -20,6 +20,7 @@
 //! | [`session`] | lines of a script one after the other, over an overlay |
 //! | [`bundle`] | an incident as one file that replays anywhere |
 //! | [`pool`] | threads with large stacks, used again |
+//! | [`trial`] | tests of playbooks |
 //! | [`library`] | playbooks and versions of them |
 
 pub mod backtest;
@@ -40,6 +41,7 @@ pub mod resume;
 pub mod runner;
 pub mod session;
 mod subsequence;
+pub mod trial;
 pub mod whatif;
 #[cfg(test)]
 mod whatif_tests;

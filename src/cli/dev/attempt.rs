@@ -102,7 +102,7 @@ impl Session {
 
     fn planned(&mut self, since: Duration) -> Result<Attempt, CliError> {
         let playbook = self.args.playbook().unwrap_or_default();
-        let script = self.app.library.load(playbook)?;
+        let script = self.app.library.playbook(playbook)?;
         let found = check(&self.app.library.language, &script, &self.app.writers);
         let (mistakes, remarks): (Vec<_>, Vec<_>) = found.into_iter().partition(is_mistake);
         if !mistakes.is_empty() {
