@@ -230,7 +230,7 @@ fn evaluate(runner: &Runner, run: &RunHandle, script: &Script, held: &mut Held) 
             kind = Some(value.type_name().to_owned());
             judge::outcome(run, &Ok(Dynamic::UNIT), &runner.language)
         }
-        Ok(result) => judge::outcome(run, &result, &runner.language),
+        Ok(result) => judge::placed(judge::outcome(run, &result, &runner.language), &result, script),
         Err(_) if run.tape().halted().is_some() => {
             let terminated = EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE);
             judge::outcome(run, &Err(terminated.into()), &runner.language)

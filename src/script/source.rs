@@ -120,6 +120,17 @@ impl Script {
             .unwrap_or(&self.source)
     }
 
+    /// The module, or "" for the playbook itself, whose text has the script's function `function`: `claimed` if it does.
+    pub(super) fn owner_of<'s>(&'s self, function: &str, claimed: &'s str) -> &'s str {
+        let has = |ast: &AST| ast.iter_functions().any(|known| known.name == function);
+        let is_claimed = |module: Option<&str>| module.unwrap_or_default() == claimed;
+        let owners = || self.asts().filter(|(_, ast)| has(ast)).map(|(module, _)| module);
+        if owners().any(is_claimed) {
+            return claimed;
+        }
+        owners().next().map_or(claimed, Option::unwrap_or_default)
+    }
+
     /// Resolves imports from the compiled modules and nothing else.
     pub fn resolver(&self) -> impl ModuleResolver + use<> {
         Pinned(self.compiled.clone())
