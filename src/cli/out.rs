@@ -220,7 +220,9 @@ impl Out {
             self.json_line(&error.to_json());
             return;
         }
-        let text = error.render(
+        // A log or a pipe has no use for the hint.
+        let explained = std::io::stderr().is_terminal().then(|| error.explained());
+        let text = explained.as_ref().unwrap_or(error).render(
             std::io::stderr().is_terminal()
                 && anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never,
             self.unicode,

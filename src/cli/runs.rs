@@ -45,6 +45,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         });
         return Ok(0);
     }
+    out.page();
     let now_ms = app.clock.unix_ms();
     let rows: Vec<Vec<String>> = records.iter().map(|record| row(record, now_ms, out)).collect();
     out.table(

@@ -43,7 +43,8 @@ fn local(x) { x }
 
 /// What a run of a playbook that ends with `last` shows.
 fn shown(last: &str) -> String {
-    let playbook = format!("import \"lib/a\" as a;\nimport \"lib/b\" as b;\nfn local(x) {{\n    x.nothing()\n}}\n{last}\n");
+    let playbook =
+        format!("import \"lib/a\" as a;\nimport \"lib/b\" as b;\nfn local(x) {{\n    x.nothing()\n}}\n{last}\n");
     let project = Project::bare()
         .file("playbooks/lib/a.rhai", A)
         .file("playbooks/lib/b.rhai", B)
@@ -56,7 +57,10 @@ fn shown(last: &str) -> String {
 #[track_caller]
 fn assert_at(last: &str, place: &str, line: &str) {
     let shown = shown(last);
-    assert!(shown.contains(&format!(" playbooks/{place}:")), "{last} is at {place}: {shown}");
+    assert!(
+        shown.contains(&format!(" playbooks/{place}:")),
+        "{last} is at {place}: {shown}"
+    );
     assert!(shown.contains(line), "{last} has the line {line:?}: {shown}");
 }
 
@@ -78,14 +82,22 @@ fn in_a_function_or_closure_of_the_playbook_that_a_module_calls() {
     assert_at("a::apply(local);", "p.rhai:4", "x.nothing()");
     assert_at("b::applied([1], |x| throw \"mine\");", "p.rhai:6", "throw \"mine\"");
     // An effect.
-    assert_at("b::applied([1], |x| file::read_text(\"inbox/none.txt\"));", "p.rhai:6", "|x| file::read_text");
+    assert_at(
+        "b::applied([1], |x| file::read_text(\"inbox/none.txt\"));",
+        "p.rhai:6",
+        "|x| file::read_text",
+    );
 }
 
 #[test]
 fn in_a_module_that_is_called_from_a_closure_that_a_module_calls() {
     assert_at("[1].map(|x| b::indexing([x]));", "lib/b.rhai:6", "list[9]");
     assert_at("b::applied([1], |x| a::own([x]));", "lib/a.rhai:5", "list[9]");
-    assert_at("b::applied([1], |x| [x].map(|y| a::own([y])));", "lib/a.rhai:5", "list[9]");
+    assert_at(
+        "b::applied([1], |x| [x].map(|y| a::own([y])));",
+        "lib/a.rhai:5",
+        "list[9]",
+    );
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod incident;
 mod init;
 mod kv;
 mod new;
+mod one_fault;
 mod plan;
 mod project;
 mod providers;

@@ -23,6 +23,9 @@ fn every_template_checks_clean_and_plans_dry() {
             !plan["effects"].as_array().expect("effects").is_empty(),
             "{template}: {plan}"
         );
+        let tested = project.host(&["test", &name]);
+        assert_eq!(tested.code, 0, "{template}: {tested:?}");
+        assert!(said.contains(&format!("host test {name}")), "{said}");
     }
     project.ok(&["check"]);
     let listed = project.json(&["new", "--list"]);

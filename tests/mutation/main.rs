@@ -66,8 +66,19 @@ fn breaking_any_line_of_a_shipped_playbook_is_noticed_by_its_tests() {
     let (mut made, mut noticed) = (0, 0);
     let mut lines_all = 0;
     for playbook in bench.app.library.files.list() {
-        let text = bench.app.library.playbook(&playbook).expect("it compiles").source.text.clone();
-        assert_eq!(bench.notices(&playbook, &text), Some(false), "{playbook}: its tests fail as it is");
+        let text = bench
+            .app
+            .library
+            .playbook(&playbook)
+            .expect("it compiles")
+            .source
+            .text
+            .clone();
+        assert_eq!(
+            bench.notices(&playbook, &text),
+            Some(false),
+            "{playbook}: its tests fail as it is"
+        );
         let mut lines_left: BTreeSet<u32> = code_lines(&text);
         lines_all += lines_left.len();
         for mutant in mutants(&text) {
@@ -82,9 +93,20 @@ fn breaking_any_line_of_a_shipped_playbook_is_noticed_by_its_tests() {
                 missed.push(format!("{playbook}.rhai:{:?} {}", mutant.lines, mutant.what));
             }
         }
-        missed.extend(lines_left.iter().map(|line| format!("{playbook}.rhai:{line} was not broken at all")));
+        missed.extend(
+            lines_left
+                .iter()
+                .map(|line| format!("{playbook}.rhai:{line} was not broken at all")),
+        );
     }
-    println!("{noticed} of {made} mutants noticed, on {lines_all} lines of {} playbooks", bench.files.len());
-    assert!(missed.is_empty(), "{noticed} of {made} mutants noticed; not these:\n{}", missed.join("\n"));
+    println!(
+        "{noticed} of {made} mutants noticed, on {lines_all} lines of {} playbooks",
+        bench.files.len()
+    );
+    assert!(
+        missed.is_empty(),
+        "{noticed} of {made} mutants noticed; not these:\n{}",
+        missed.join("\n")
+    );
     assert!(made > lines_all, "each line is broken in more than one way");
 }

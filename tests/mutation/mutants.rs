@@ -79,7 +79,9 @@ impl Maker<'_> {
             ExprKind::Unary { op, .. } if op.text == "!" => self.replace(op.span, " "),
             ExprKind::Method { name, args, .. } if args.is_empty() => {
                 // The call without its method: `text.trim()` becomes `text`.
-                let dot = self.text[..name.span.start as usize].rfind('.').expect("a method has a dot") as u32;
+                let dot = self.text[..name.span.start as usize]
+                    .rfind('.')
+                    .expect("a method has a dot") as u32;
                 self.delete(Span {
                     start: dot,
                     end: expr.span.end,
@@ -126,7 +128,11 @@ impl Maker<'_> {
         self.made.push(Mutant {
             lines: (first..=last).collect(),
             what,
-            text: format!("{}{instead}{}", &self.text[..span.start as usize], &self.text[span.end as usize..]),
+            text: format!(
+                "{}{instead}{}",
+                &self.text[..span.start as usize],
+                &self.text[span.end as usize..]
+            ),
         });
     }
 }

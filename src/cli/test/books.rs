@@ -37,7 +37,8 @@ impl Shelf {
     }
 
     pub fn books(&self) -> BTreeMap<String, Arc<Book>> {
-        let read = |(name, book): (&String, &Result<Arc<Book>, CliError>)| Some((name.clone(), book.as_ref().ok()?.clone()));
+        let read =
+            |(name, book): (&String, &Result<Arc<Book>, CliError>)| Some((name.clone(), book.as_ref().ok()?.clone()));
         self.books.iter().filter_map(read).collect()
     }
 
@@ -56,10 +57,15 @@ impl Shelf {
             ..Settled::default()
         };
         for file in files {
-            let Some(Ok(kept)) = self.books.get(&file.name) else { continue };
+            let Some(Ok(kept)) = self.books.get(&file.name) else {
+                continue;
+            };
             let of_file = || results.iter().filter(|result| result.file == file.file);
             // What a case that failed would have taken after that is not known.
-            let run: BTreeSet<&str> = of_file().filter(|one| one.passed()).map(|one| one.case.as_str()).collect();
+            let run: BTreeSet<&str> = of_file()
+                .filter(|one| one.passed())
+                .map(|one| one.case.as_str())
+                .collect();
             let all: Vec<&Taken> = of_file().flat_map(|result| &result.taken).collect();
             let taken: BTreeSet<&str> = all.iter().map(|taken| taken.key.as_str()).collect();
             let mut book = (**kept).clone();
@@ -128,7 +134,11 @@ fn keep(file: &TestFile, book: &Book) -> Result<(), CliError> {
         write_text(&path, &book.write())
     };
     written.map_err(|reason| {
-        CliError::new("REPORT_UNWRITABLE", format!("{} cannot be written: {reason}", shown(file)), OTHER)
+        CliError::new(
+            "REPORT_UNWRITABLE",
+            format!("{} cannot be written: {reason}", shown(file)),
+            OTHER,
+        )
     })
 }
 

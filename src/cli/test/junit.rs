@@ -34,18 +34,28 @@ fn case(result: &CaseResult) -> TestCase {
     };
     if let Verdict::Failed(complaint) = &result.verdict {
         let diagnosis = &complaint.diagnosis;
-        let mut text = format!("{}:{}:{}\n", diagnosis.text.file, diagnosis.place.line, diagnosis.place.column);
+        let mut text = format!(
+            "{}:{}:{}\n",
+            diagnosis.text.file, diagnosis.place.line, diagnosis.place.column
+        );
         for note in &complaint.notes {
             text.push_str(&format!("{note}\n"));
         }
         if let Some(difference) = &complaint.difference {
-            text.push_str(&format!("expected:\n{}\nactual:\n{}\n", difference.expected, difference.actual));
+            text.push_str(&format!(
+                "expected:\n{}\nactual:\n{}\n",
+                difference.expected, difference.actual
+            ));
         }
         status.set_type(diagnosis.code.as_str());
         status.set_message(plain(&diagnosis.message));
         status.set_description(lines(&text));
     }
-    let name = if result.case.is_empty() { "compiles" } else { &result.case };
+    let name = if result.case.is_empty() {
+        "compiles"
+    } else {
+        &result.case
+    };
     let mut case = TestCase::new(name, status);
     case.set_classname(result.file.as_str());
     case.set_time(result.took);

@@ -89,7 +89,11 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     if let Some(file) = &args.junit {
         let xml = junit::report(&results, took);
         write_text(file, &xml).map_err(|reason| {
-            CliError::new("REPORT_UNWRITABLE", format!("{file} cannot be written: {reason}"), OTHER)
+            CliError::new(
+                "REPORT_UNWRITABLE",
+                format!("{file} cannot be written: {reason}"),
+                OTHER,
+            )
         })?;
     }
     let failed = results.iter().filter(|result| result.failed()).count();
@@ -111,8 +115,9 @@ fn files(app: &App) -> Result<Vec<TestFile>, CliError> {
         return Ok(files);
     }
     Err(match app.config.project {
-        Some(_) => CliError::usage("NO_TESTS", "playbooks/ holds no file of tests")
-            .help("write playbooks/NAME_test.rhai with functions `fn test_…()`, or let `host test --from-run RUN` write one"),
+        Some(_) => CliError::usage("NO_TESTS", "playbooks/ holds no file of tests").help(
+            "write playbooks/NAME_test.rhai with functions `fn test_…()`, or let `host test --from-run RUN` write one",
+        ),
         None => CliError::usage("NO_PROJECT", "this is no project, so there is no playbooks/ with tests")
             .help("go to a project, or make one with `host init`"),
     })
@@ -123,8 +128,11 @@ fn nothing_meant(files: &[TestFile], words: &[String]) -> CliError {
     match words {
         [] => CliError::usage("NO_TESTS", "the files of tests hold no case")
             .help("a case is a function without parameters whose name begins with `test_`"),
-        words => CliError::usage("NO_TESTS", format!("none of {cases} tests is meant by {:?}", words.join(" ")))
-            .help("`host test --list` lists them"),
+        words => CliError::usage(
+            "NO_TESTS",
+            format!("none of {cases} tests is meant by {:?}", words.join(" ")),
+        )
+        .help("`host test --list` lists them"),
     }
 }
 

@@ -165,8 +165,15 @@ pub fn summary(results: &[CaseResult], settled: &Settled, took: Duration, out: &
         count => format!("{count} files"),
     };
     let ms = took.as_secs_f64() * 1000.0;
-    let took = if ms < 1000.0 { format!("{ms:.0} ms") } else { format!("{:.1} s", ms / 1000.0) };
-    out.line(format!("{} {dot} {files} {dot} {took}", parts.join(&format!(" {dot} "))));
+    let took = if ms < 1000.0 {
+        format!("{ms:.0} ms")
+    } else {
+        format!("{:.1} s", ms / 1000.0)
+    };
+    out.line(format!(
+        "{} {dot} {files} {dot} {took}",
+        parts.join(&format!(" {dot} "))
+    ));
 }
 
 fn snapshots(count: usize) -> String {

@@ -85,13 +85,19 @@ fn first_difference(a: &Value, b: &Value) -> String {
                 return String::new();
             };
             let below = one.get(name).zip(other.get(name));
-            format!(".{name}{}", below.map(|(a, b)| first_difference(a, b)).unwrap_or_default())
+            format!(
+                ".{name}{}",
+                below.map(|(a, b)| first_difference(a, b)).unwrap_or_default()
+            )
         }
         (Value::List(one), Value::List(other)) => {
             let index = one.iter().zip(other).position(|(a, b)| !a.means(b));
             let index = index.unwrap_or(one.len().min(other.len()));
             let below = one.get(index).zip(other.get(index));
-            format!("[{index}]{}", below.map(|(a, b)| first_difference(a, b)).unwrap_or_default())
+            format!(
+                "[{index}]{}",
+                below.map(|(a, b)| first_difference(a, b)).unwrap_or_default()
+            )
         }
         _ => String::new(),
     }
@@ -110,7 +116,10 @@ mod tests {
         let said = |a: &str, b: &str| equal(&json(a), &json(b)).unwrap_err().message;
         assert_eq!(said("1", "2"), "this is 1, and 2 is expected");
         let long = "x".repeat(80);
-        let (a, b) = (format!(r#"{{"a":[1,{{"t":"{long}"}}]}}"#), format!(r#"{{"a":[1,{{"t":"{long}y"}}]}}"#));
+        let (a, b) = (
+            format!(r#"{{"a":[1,{{"t":"{long}"}}]}}"#),
+            format!(r#"{{"a":[1,{{"t":"{long}y"}}]}}"#),
+        );
         assert_eq!(said(&a, &b), "this is not what is expected: it differs at .a[1].t");
     }
 

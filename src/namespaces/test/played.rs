@@ -104,7 +104,11 @@ impl Played {
             (0, calls) => {
                 let mut names: Vec<&str> = calls.to_vec();
                 names.dedup();
-                format!("{} did not ask for {name}; it asked for {}", self.0.playbook, names.join(", "))
+                format!(
+                    "{} did not ask for {name}; it asked for {}",
+                    self.0.playbook,
+                    names.join(", ")
+                )
             }
             (count, _) => format!(
                 "{} asked {count} times for {name}, so there is none at {wanted}: the first is at 0",

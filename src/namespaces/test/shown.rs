@@ -33,7 +33,11 @@ pub fn run(played: &Played) -> String {
         }
     }
     let end = match (&inner.outcome.error, &inner.waits) {
-        (None, None) => format!("{} {}", inner.outcome.status.code(), short_or_spread(&inner.outcome.value, "  ")),
+        (None, None) => format!(
+            "{} {}",
+            inner.outcome.status.code(),
+            short_or_spread(&inner.outcome.value, "  ")
+        ),
         (Some(error), _) => {
             let failure = &error.failure;
             let status = inner.outcome.status.code();
@@ -70,7 +74,11 @@ fn effect(answer: &Answer) -> String {
         text.push_str("    in doubt\n");
     }
     if let Some(error) = &answer.error {
-        text.push_str(&format!("    error: {} {}\n", error.code, Value::from(error.message.as_str())));
+        text.push_str(&format!(
+            "    error: {} {}\n",
+            error.code,
+            Value::from(error.message.as_str())
+        ));
     }
     text
 }

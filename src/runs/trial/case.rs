@@ -213,12 +213,17 @@ impl Case {
                 "the test does not say how the run ends; if so it should: test::failed(run, {:?})",
                 error.failure.code
             ),
-            None => "the test does not say that the run waits; if so it should: test::equal(run.status, \"suspended\")".to_owned(),
+            None => "the test does not say that the run waits; if so it should: test::equal(run.status, \"suspended\")"
+                .to_owned(),
         };
         let script = self.setting.playbook(&inner.playbook).ok()?;
         let diagnosis = match &inner.outcome.error {
             Some(error) => Diagnosis::of_run_error(error, &script),
-            None => Diagnosis::new("EXPECTATION", format!("{} {}", inner.playbook, run.ending()), script.source.clone()),
+            None => Diagnosis::new(
+                "EXPECTATION",
+                format!("{} {}", inner.playbook, run.ending()),
+                script.source.clone(),
+            ),
         };
         Some(Complaint::new(diagnosis).note(note))
     }
@@ -236,9 +241,16 @@ impl Case {
         });
         let mut complaint = Complaint::new(Diagnosis::of_run_error(&error, script));
         complaint.difference = Difference::of_details(&error.failure.details);
-        if let Some(args) = error.failure.details.get("args").filter(|_| error.failure.code == "TEST_UNANSWERED") {
+        if let Some(args) = error
+            .failure
+            .details
+            .get("args")
+            .filter(|_| error.failure.code == "TEST_UNANSWERED")
+        {
             complaint.notes.push(format!("it was called with {args}"));
-            complaint.notes.push("give one: test::answer(\"NAME\", VALUE)".to_owned());
+            complaint
+                .notes
+                .push("give one: test::answer(\"NAME\", VALUE)".to_owned());
         }
         // What the test expected in vain is often the end of a run that failed.
         if let Some(run) = runs.iter().find(|run| run.failed_unseen()) {
@@ -251,7 +263,10 @@ impl Case {
         if count < EACH_MAX {
             return Ok(());
         }
-        Err(Failure::new("LIMIT_TEST", format!("the test has more than {EACH_MAX} {what}; split it")))
+        Err(Failure::new(
+            "LIMIT_TEST",
+            format!("the test has more than {EACH_MAX} {what}; split it"),
+        ))
     }
 }
 
@@ -368,7 +383,9 @@ impl Trial for Case {
             },
         };
         if said.taken.iter().any(|taken| taken.key == key) {
-            return Err(unmet(format!("the test takes two snapshots called {key:?}; give each a name of its own")));
+            return Err(unmet(format!(
+                "the test takes two snapshots called {key:?}; give each a name of its own"
+            )));
         }
         let taken = Taken {
             kept: self.book.get(&key).map(str::to_owned),
@@ -388,8 +405,14 @@ fn judge(taken: &Taken) -> Result<(), Failure> {
     let key = &taken.key;
     let (message, kept) = match &taken.kept {
         Some(kept) if *kept == taken.text => return Ok(()),
-        Some(kept) => (format!("it is not what was taken as {key:?}; if it should be so, take it with --accept"), kept.as_str()),
-        None => (format!("nothing was taken as {key:?} yet; if it should be so, take it with --accept"), ""),
+        Some(kept) => (
+            format!("it is not what was taken as {key:?}; if it should be so, take it with --accept"),
+            kept.as_str(),
+        ),
+        None => (
+            format!("nothing was taken as {key:?} yet; if it should be so, take it with --accept"),
+            "",
+        ),
     };
     let details = Value::from([("expected", kept.into()), ("actual", taken.text.as_str().into())]);
     Err(Failure::new("SNAPSHOT", message).details(details))

@@ -92,8 +92,13 @@ struct Family {
 impl Family {
     fn played(&mut self, finished: Finished) -> Played {
         let Finished { record, outcome } = finished;
-        let (effects, logs) = self.seen.remove(&record.run).map(|seen| seen.take()).unwrap_or_default();
-        let is_child = |finished: &Finished| matches!(finished.record.parent, Some(Parent { run, .. }) if run == record.run);
+        let (effects, logs) = self
+            .seen
+            .remove(&record.run)
+            .map(|seen| seen.take())
+            .unwrap_or_default();
+        let is_child =
+            |finished: &Finished| matches!(finished.record.parent, Some(Parent { run, .. }) if run == record.run);
         let mut children: Vec<Finished> = self.rest.values().filter(|one| is_child(one)).cloned().collect();
         children.sort_by_key(|child| child.record.parent.map(|parent| parent.step));
         let children = children

@@ -48,7 +48,12 @@ impl Setting {
         let content = ScratchContent::in_folder(scratch.path().join("content"), None);
         let functions = reference::functions(&library.language);
         Ok(Setting {
-            effects: Arc::new(functions.iter().map(|function| function.name.replace("::", ".")).collect()),
+            effects: Arc::new(
+                functions
+                    .iter()
+                    .map(|function| function.name.replace("::", "."))
+                    .collect(),
+            ),
             library,
             // Prompts and inputs are read as they stand; nothing else of the world is real.
             world: World {
@@ -123,7 +128,10 @@ impl Setting {
             Some(near) => format!("; did you mean {near:?}?"),
             None => ": they are called as their functions are, with a dot, such as \"slack.post\"".to_owned(),
         };
-        Err(Failure::new("UNKNOWN_EFFECT", format!("no playbook can ask for {name:?}{hint}")))
+        Err(Failure::new(
+            "UNKNOWN_EFFECT",
+            format!("no playbook can ask for {name:?}{hint}"),
+        ))
     }
 
     pub fn check_provider(&self, name: &str) -> Result<(), Failure> {
@@ -132,7 +140,10 @@ impl Setting {
         }
         let near = nearest(name, self.providers.iter().map(String::as_str));
         let hint = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
-        Err(Failure::new("UNKNOWN_PROVIDER", format!("no provider has the name {name:?}{hint}")))
+        Err(Failure::new(
+            "UNKNOWN_PROVIDER",
+            format!("no provider has the name {name:?}{hint}"),
+        ))
     }
 }
 

@@ -49,7 +49,9 @@ impl Taken {
 /// Why a file of snapshots cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SnapshotError {
-    #[error("the snapshots are of format {found}, and this host knows {FORMAT}; use a newer host, or take them anew with --accept after removing the file")]
+    #[error(
+        "the snapshots are of format {found}, and this host knows {FORMAT}; use a newer host, or take them anew with --accept after removing the file"
+    )]
     Version { found: String },
     #[error("line {line} is no part of a file of snapshots: {reason}")]
     Invalid { line: usize, reason: &'static str },
@@ -127,7 +129,11 @@ impl Book {
                 text.push_str(&format!("{indent}{line}\n"));
             }
         }
-        if self.has_crlf { text.replace('\n', "\r\n") } else { text }
+        if self.has_crlf {
+            text.replace('\n', "\r\n")
+        } else {
+            text
+        }
     }
 
     pub fn get(&self, key: &str) -> Option<&str> {
@@ -159,7 +165,10 @@ impl Book {
 /// A text as it can be read back: lines without an end of their own, none of them empty at the end.
 pub fn tidy(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(|line| line.trim_end_matches('\r')).collect();
-    let end = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+    let end = lines
+        .iter()
+        .rposition(|line| !line.is_empty())
+        .map_or(0, |last| last + 1);
     lines[..end].iter().flat_map(|line| [*line, "\n"]).collect()
 }
 
@@ -189,7 +198,12 @@ mod tests {
         let version = Book::parse("host snapshots, format 2\n").unwrap_err();
         assert_eq!(version.code(), "SNAPSHOT_VERSION");
         assert!(version.to_string().contains("format 2"), "{version}");
-        for text in ["", "something else\n", "host snapshots, format 1\nx\n", "host snapshots, format 1\n=== a\n=== a\n"] {
+        for text in [
+            "",
+            "something else\n",
+            "host snapshots, format 1\nx\n",
+            "host snapshots, format 1\n=== a\n=== a\n",
+        ] {
             assert_eq!(Book::parse(text).unwrap_err().code(), "SNAPSHOT_INVALID", "{text:?}");
         }
     }
@@ -203,7 +217,10 @@ mod tests {
         };
         assert!(left(&[], &[]).is_empty(), "a case that was not run says nothing");
         assert_eq!(left(&["test_a", "test_b"], &["test_a"]), ["test_b: the clip"]);
-        assert_eq!(book.unreferenced(&cases[..1], &Default::default(), &Default::default()), ["test_b: the clip"]);
+        assert_eq!(
+            book.unreferenced(&cases[..1], &Default::default(), &Default::default()),
+            ["test_b: the clip"]
+        );
     }
 
     proptest::proptest! {
