@@ -4,6 +4,7 @@
 //! itself. Adding a namespace is one file and one line in [`modules`]; adding a provider is one folder, that line, and
 //! one in [`providers`].
 
+pub mod csv;
 pub mod declared;
 pub mod fault;
 pub mod file;
@@ -12,6 +13,7 @@ pub mod http;
 pub mod id;
 pub mod json;
 pub mod kv;
+pub mod list;
 pub mod log;
 pub mod media;
 pub mod openai;
@@ -23,11 +25,13 @@ pub mod random;
 pub mod reading;
 pub mod run;
 pub mod slack;
+pub mod stats;
 pub mod store;
 pub mod test;
+pub mod text;
 pub mod time;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::Module;
 
@@ -50,6 +54,10 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
         ("id", id::module()),
         ("hash", hash::module()),
         ("json", json::module()),
+        ("csv", csv::module()),
+        ("stats", stats::module()),
+        ("text", text::module()),
+        ("list", list::module()),
         ("log", log::module()),
         ("run", run::module()),
         ("playbook", playbook::module()),
@@ -85,4 +93,10 @@ pub fn writers(declared: &[DeclaredProvider]) -> BTreeMap<String, String> {
         .iter()
         .flat_map(|provider| declared::writers(provider).map(|function| (function, provider.name.clone())));
     own.chain(declared).collect()
+}
+
+/// Every function whose writes the public sees.
+pub fn publishers(declared: &[DeclaredProvider]) -> BTreeSet<String> {
+    let publishing = declared.iter().filter(|provider| provider.publish);
+    publishing.flat_map(declared::writers).collect()
 }

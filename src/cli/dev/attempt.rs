@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use super::Args;
 use crate::app::{App, AppError};
+use crate::cli::check::known;
+use crate::cli::check::survey::{Survey, survey};
 use crate::cli::error::CliError;
-use crate::cli::out::moment;
+use crate::cli::out::{ColorChoice, Out, moment};
+use crate::cli::progress::Busy;
 use crate::id::RunId;
 use crate::io::chance::SeededChance;
 use crate::io::clock::SteppingClock;
 use crate::journal::{Recorded, RunRecord};
 use crate::runs::plan::{Plan, Stage, plan};
-use crate::script::check::check;
-use crate::script::{Diagnosis, Script, inputs};
+use crate::script::findings::{Finding, Level};
+use crate::script::{Script, inputs};
 use crate::value::{Map, Value};
 
 /// Runs that are looked through for the playbook's last.
@@ -44,7 +47,7 @@ pub struct Session {
 pub enum Attempt {
     Planned(Good),
     /// Mistakes that show without running.
-    Mistaken(Vec<Diagnosis>),
+    Mistaken(Survey),
     /// It cannot be read, or not be planned.
     Broken(CliError),
     /// It fails while it is planned.
@@ -60,7 +63,7 @@ pub struct Good {
     /// Where the inputs come from.
     pub input_from: String,
     /// Remarks that are no reason not to plan.
-    pub remarks: Vec<Diagnosis>,
+    pub remarks: Vec<Finding>,
     /// From the save to here.
     pub took: Duration,
 }
@@ -102,12 +105,12 @@ impl Session {
 
     fn planned(&mut self, since: Duration) -> Result<Attempt, CliError> {
         let playbook = self.args.playbook().unwrap_or_default();
-        let script = self.app.library.playbook(playbook)?;
-        let found = check(&self.app.library.language, &script, &self.app.writers);
-        let (mistakes, remarks): (Vec<_>, Vec<_>) = found.into_iter().partition(is_mistake);
-        if !mistakes.is_empty() {
-            return Ok(Attempt::Mistaken(mistakes));
+        let busy = Busy::new(&Out::new(true, ColorChoice::Never), "checking");
+        let checked = survey(&self.app, &known::project(&self.app), &[playbook.to_owned()], &busy)?;
+        if checked.findings.iter().any(is_mistake) {
+            return Ok(Attempt::Mistaken(checked));
         }
+        let script = self.app.library.playbook(playbook)?;
         let (input, input_from, mut given) = self.input(&script)?;
         given.stop = self.stop.clone();
         let mode = self.app.mode(&script.header.uses)?;
@@ -126,7 +129,7 @@ impl Session {
             plan: Arc::new(plan),
             input,
             input_from,
-            remarks,
+            remarks: checked.findings,
             took: self.app.clock.monotonic().saturating_sub(since),
         };
         Ok(if failed {
@@ -166,8 +169,8 @@ impl Session {
 }
 
 /// Whether a finding is a reason not to plan: that the gate would refuse live is none.
-fn is_mistake(found: &Diagnosis) -> bool {
-    found.code != "NOT_IN_USES"
+pub fn is_mistake(found: &Finding) -> bool {
+    found.level == Level::Error && found.code != "NOT_IN_USES"
 }
 
 /// The inputs of the newest run of `playbook`. A store that cannot be read has none.

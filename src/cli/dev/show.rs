@@ -2,8 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::attempt::{Attempt, Good, Session};
+use super::attempt::{Attempt, Good, Session, is_mistake};
 use crate::app::App;
+use crate::cli::check::{self, frames};
 use crate::cli::error::{CliError, Shown, render};
 use crate::cli::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, excerpt, plain};
 use crate::cli::plan;
@@ -14,9 +15,13 @@ use crate::report::{lines, plan_json};
 use crate::runs::Verdict;
 use crate::runs::replan::{EffectDiff, PlanDiff, StoreDiff, compare};
 use crate::script::Diagnosis;
+use crate::script::findings::{Finding, Level};
 
 /// Mistakes that are shown with their places; `host check` shows all.
 const MISTAKES_SHOWN_MAX: usize = 3;
+
+/// Warnings that are shown, a line each.
+const REMARKS_SHOWN_MAX: usize = 3;
 
 /// What the session begins with: the whole plan.
 pub fn first(attempt: &Attempt, session: &Session, unwatched: &Option<String>, out: &mut Out) {
@@ -104,11 +109,13 @@ fn end(attempt: &Attempt, out: &mut Out) {
                 frame(&error.failure.code, &error.failure.message, &diagnosis, out);
             }
         }
-        Attempt::Mistaken(mistakes) => {
-            for mistake in mistakes.iter().take(MISTAKES_SHOWN_MAX) {
-                frame(&mistake.code, &mistake.message, mistake, out);
+        Attempt::Mistaken(checked) => {
+            let mistakes = || checked.findings.iter().filter(|finding| is_mistake(finding));
+            for mistake in mistakes().take(MISTAKES_SHOWN_MAX) {
+                let text = frames::render(mistake, checked, out);
+                out.line(text);
             }
-            let left = mistakes.len().saturating_sub(MISTAKES_SHOWN_MAX);
+            let left = mistakes().count().saturating_sub(MISTAKES_SHOWN_MAX);
             if left > 0 {
                 out.line(format!("and {left} more: `host check` shows them all"));
             }
@@ -131,10 +138,18 @@ fn frame(code: &str, message: &str, diagnosis: &Diagnosis, out: &mut Out) {
     out.line(text);
 }
 
-fn remarks(remarks: &[Diagnosis], out: &mut Out) {
-    for remark in remarks {
-        let word = out.paint(CAREFUL, "note");
-        out.line(format!("{word}: {} ({})", plain(&remark.message), remark.code));
+/// What could be better, a line each: no reason not to plan.
+fn remarks(remarks: &[Finding], out: &mut Out) {
+    let told = || remarks.iter().filter(|remark| matches!(remark.level, Level::Error | Level::Warning));
+    for remark in told().take(REMARKS_SHOWN_MAX) {
+        let word = out.paint(CAREFUL, "warning");
+        let line = remark.region.map_or_else(String::new, |region| format!(":{}", region.line));
+        let file = plain(&remark.file);
+        out.line(format!("{word}[{}]: {file}{line}: {}", remark.code, plain(&remark.message)));
+    }
+    let left = told().count().saturating_sub(REMARKS_SHOWN_MAX);
+    if left > 0 {
+        out.line(format!("and {left} more: `host check` shows them all"));
     }
 }
 
@@ -315,8 +330,8 @@ fn time(app: &App) -> String {
 /// One object for each save: `{at_ms, changed, ok, took_ms, inputs, plan, diff, problems}`.
 fn to_json(attempt: &Attempt, before: Option<&Good>, files: &[String], session: &Session) -> Json {
     let (good, problems) = match attempt {
-        Attempt::Planned(good) | Attempt::Failed(good) => (Some(good), good.remarks.iter().map(problem).collect()),
-        Attempt::Mistaken(mistakes) => (None, mistakes.iter().map(problem).collect::<Vec<_>>()),
+        Attempt::Planned(good) | Attempt::Failed(good) => (Some(good), good.remarks.iter().map(check::to_json).collect()),
+        Attempt::Mistaken(checked) => (None, checked.findings.iter().map(check::to_json).collect::<Vec<_>>()),
         Attempt::Broken(error) => (None, vec![CliError::to_json(error)["error"].clone()]),
     };
     let diff = good
@@ -331,18 +346,6 @@ fn to_json(attempt: &Attempt, before: Option<&Good>, files: &[String], session: 
         "plan": good.map(|good| plan_json(&good.script, &good.plan)),
         "diff": diff,
         "problems": problems,
-    })
-}
-
-fn problem(found: &Diagnosis) -> Json {
-    let place = &found.place;
-    json!({
-        "code": found.code,
-        "message": found.message,
-        "file": found.text.file,
-        "line": Some(place.line).filter(|line| *line > 0),
-        "column": Some(place.column).filter(|column| *column > 0),
-        "help": found.help,
     })
 }
 
