@@ -182,7 +182,6 @@ fn files(template: &Template, name: &str) -> Vec<(String, String)> {
         ("__NAME__", name.to_owned()),
         ("__KEY__", name.replace('/', ".")),
         ("__COLLECTION__", plain("_").chars().take(64).collect()),
-        ("__SECRET__", format!("{}_SECRET", plain("_").to_uppercase())),
         ("__TITLE__", title(stem)),
     ];
     let mut files = Vec::new();
