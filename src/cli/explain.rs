@@ -7,6 +7,7 @@ use include_dir::{Dir, include_dir};
 use serde_json::json;
 
 use super::error::CliError;
+use super::functions::wrapped;
 use super::out::{BAD, FAINT, Out, STRONG, excerpt, plain};
 use crate::script::error::nearest;
 
@@ -17,6 +18,9 @@ pub struct Args {
     /// The code, as it stands in `error[CODE]`; all of them, with a line each, when not given.
     code: Option<String>,
 }
+
+/// The widest line of a paragraph.
+const TEXT_WIDTH_MAX: usize = 100;
 
 /// One page.
 #[derive(Clone, Debug)]
@@ -112,9 +116,15 @@ fn explain(page: &Page, out: &mut Out) {
     let area = out.paint(FAINT, page.area());
     out.line(format!("{head}  {area}"));
     let mut in_code = false;
-    let body = page.text.lines().skip(1).take_while(|line| *line != "## Area");
+    let body = page.text.split("\n## Area").next().unwrap_or_default();
+    let body = body.split_once('\n').map_or("", |(_, body)| body);
+    // As it was written, when nobody reads it by eye.
+    let lines = match out.width {
+        Some(_) => wrapped(body, out.rest_of_line(0).min(TEXT_WIDTH_MAX)),
+        None => body.lines().map(str::to_owned).collect(),
+    };
     let mut blank = false;
-    for line in body {
+    for line in lines.iter().map(String::as_str) {
         in_code ^= line.starts_with("```");
         if line.starts_with("```") {
             continue;
@@ -195,5 +205,46 @@ mod tests {
             assert_ne!(page.area(), "Other", "{}", page.code);
             assert!(page.in_short().len() > 10, "{}", page.code);
         }
+    }
+
+    #[test]
+    fn every_command_that_a_page_names_exists() {
+        use clap::CommandFactory;
+        let mut all = super::super::Cli::command();
+        all.build();
+        let mut wrong = Vec::new();
+        for page in pages() {
+            for named in page.text.split('`').skip(1).step_by(2) {
+                let Some(words) = named.strip_prefix("host ") else { continue };
+                let mut words = words.split_whitespace();
+                let first = words.next().unwrap_or_default();
+                // `host` … stands for any command; a flag is of the whole.
+                if first.starts_with('-') || first == "…" || first == "COMMAND" {
+                    continue;
+                }
+                let Some(command) = all.find_subcommand(first) else {
+                    wrong.push(format!("{}: host {named}", page.code));
+                    continue;
+                };
+                let mut below = command;
+                for word in words {
+                    if let Some(flag) = word.strip_prefix("--") {
+                        let flag = flag.split('=').next().unwrap_or(flag);
+                        let known = below.get_arguments().any(|known| known.get_long() == Some(flag));
+                        // The inputs of a playbook are flags, too.
+                        let takes_any = below.get_arguments().any(|known| known.get_id() == "rest");
+                        if !known && !takes_any {
+                            wrong.push(format!("{}: host {named}", page.code));
+                        }
+                    } else if below.has_subcommands() {
+                        match below.find_subcommand(word) {
+                            Some(found) => below = found,
+                            None => wrong.push(format!("{}: host {named}", page.code)),
+                        }
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 }

@@ -184,7 +184,7 @@ fn explain(function: &Function, out: &mut Out) {
 }
 
 /// A doc comment with its paragraphs broken anew for `width` columns; code stays as it is.
-fn wrapped(doc: &str, width: usize) -> Vec<String> {
+pub fn wrapped(doc: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut in_code = false;
     // Where the words of the paragraph begin; `None` when the next line begins a new one.
