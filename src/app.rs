@@ -1,6 +1,6 @@
 //! Puts the parts together: from a configuration to a host that runs playbooks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use crate::io::scratch::Scratch;
 use crate::io::scripts::ScriptFiles;
 use crate::io::secrets::Secrets;
 use crate::namespaces::{self, DeclaredProvider, ProviderSpec};
+use crate::runs::trial::Setting;
 use crate::runs::{Library, Runner};
 use crate::script::Language;
 use crate::store::content::{Content, FileContent, ScratchContent};
@@ -43,6 +44,8 @@ pub struct App {
     pub providers: Vec<ProviderSpec>,
     /// The functions that write to a provider, with its name.
     pub writers: BTreeMap<String, String>,
+    /// The functions whose writes the public sees.
+    pub publishers: BTreeSet<String>,
     pub masks: Arc<Masks>,
     pub secrets: Arc<Secrets>,
     pub clock: Arc<dyn Clock>,
@@ -119,6 +122,7 @@ impl App {
             library: Library::new(ScriptFiles::new(playbooks), language),
             providers,
             writers: namespaces::writers(&declared),
+            publishers: namespaces::publishers(&declared),
             masks,
             secrets: Arc::new(secrets),
             clock: Arc::new(SystemClock::new()),
@@ -199,6 +203,15 @@ impl App {
         })
     }
 
+    /// What tests of playbooks stand on: the project's scripts, prompts and files, and nothing of its data.
+    pub fn trial(&self, library: Library) -> Result<Setting, AppError> {
+        let policies = self.policies()?;
+        let providers = self.providers.iter().map(|spec| spec.name.clone()).collect();
+        let indexes = Arc::new(self.indexes()?);
+        let setting = Setting::new(library, self.world()?, providers, policies, self.masks.clone(), indexes);
+        setting.map_err(AppError::Scratch)
+    }
+
     /// A gate on `ground` whose every door is shut, for replays.
     pub fn shut_gate(&self, ground: Ground) -> Result<Arc<Gate>, AppError> {
         let world = self.world()?.shut();
@@ -246,18 +259,21 @@ impl App {
     }
 
     fn ground(&self, store: Arc<dyn Store>) -> Result<Ground, AppError> {
+        Ok(Ground {
+            store,
+            content: self.content(),
+            indexes: Arc::new(self.indexes()?),
+        })
+    }
+
+    fn indexes(&self) -> Result<Indexes, ConfigError> {
         let declared = self.config.file.collections.iter();
         let declared: BTreeMap<String, Vec<String>> = declared
             .map(|(name, collection)| (name.clone(), collection.indexes.clone()))
             .collect();
-        let indexes = Indexes::declare(&declared).map_err(|error| ConfigError::Value {
+        Indexes::declare(&declared).map_err(|error| ConfigError::Value {
             key: "[collections]".to_owned(),
             reason: error.to_string(),
-        })?;
-        Ok(Ground {
-            store,
-            content: self.content(),
-            indexes: Arc::new(indexes),
         })
     }
 

@@ -1,7 +1,9 @@
 //! The door to scripts: playbooks by name or path, and modules below `playbooks/`.
 #![expect(clippy::disallowed_methods, reason = "this is the door to playbooks")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The longest script that is read at all.
 const BYTES_MAX: u64 = 1 << 20;
@@ -14,6 +16,16 @@ const DEPTH_MAX: usize = 8;
 pub struct ScriptFiles {
     /// The project's `playbooks/`, if there is a project.
     playbooks: Option<PathBuf>,
+    /// Texts that stand for what lies on the disk, by name below `playbooks/`.
+    instead: Arc<BTreeMap<String, String>>,
+}
+
+/// How the names of test files end.
+pub const TEST_ENDING: &str = "_test";
+
+/// Whether a script of this name holds tests, and is no playbook.
+pub fn is_test(name: &str) -> bool {
+    name.strip_suffix(".rhai").unwrap_or(name).ends_with(TEST_ENDING)
 }
 
 /// A script as found on disk.
@@ -52,12 +64,43 @@ impl ScriptFault {
 
 impl ScriptFiles {
     pub fn new(playbooks: Option<PathBuf>) -> ScriptFiles {
-        ScriptFiles { playbooks }
+        ScriptFiles {
+            playbooks,
+            instead: Arc::default(),
+        }
+    }
+
+    /// The same, with `text` in the place of the script called `name`.
+    pub fn with_text(&self, name: &str, text: &str) -> ScriptFiles {
+        let mut instead = (*self.instead).clone();
+        instead.insert(name.to_owned(), text.to_owned());
+        ScriptFiles {
+            instead: Arc::new(instead),
+            ..self.clone()
+        }
+    }
+
+    /// Where the script called `name` lies, or would lie.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        let folder = self.playbooks.as_ref()?;
+        is_plain(name).then(|| folder.join(format!("{name}.rhai")))
+    }
+
+    fn given(&self, name: &str) -> Option<Found> {
+        let text = self.instead.get(name)?;
+        Some(Found {
+            name: name.to_owned(),
+            file: format!("playbooks/{name}.rhai"),
+            text: text.clone(),
+        })
     }
 
     /// A playbook by its name below `playbooks/`, or any script by its path.
     pub fn playbook(&self, name: &str) -> Result<Found, ScriptFault> {
         let stem = name.strip_suffix(".rhai").unwrap_or(name);
+        if let Some(found) = self.given(stem) {
+            return Ok(found);
+        }
         if let Some(folder) = &self.playbooks
             && is_plain(stem)
         {
@@ -83,6 +126,9 @@ impl ScriptFiles {
         if !is_plain(name) {
             return Err(outside());
         }
+        if let Some(found) = self.given(name) {
+            return Ok(found);
+        }
         let path = folder.join(format!("{name}.rhai"));
         if !path.is_file() {
             return Err(ScriptFault::NotFound {
@@ -98,13 +144,43 @@ impl ScriptFiles {
         read(&path, name.to_owned(), format!("playbooks/{name}.rhai"))
     }
 
+    /// Puts `text` in place of `before`, as which the script in `file` was read. Whoever looks sees one of both.
+    pub fn rewrite(&self, file: &str, before: &str, text: &str) -> Result<(), String> {
+        let below = file.strip_prefix("playbooks/").zip(self.playbooks.as_ref());
+        let path = below
+            .map(|(file, folder)| folder.join(file))
+            .filter(|path| path.is_file());
+        let path = path.unwrap_or_else(|| PathBuf::from(file));
+        let told = |error: std::io::Error| error.to_string();
+        // What a link leads to is rewritten, not the link.
+        let path = path.canonicalize().map_err(told)?;
+        if std::fs::read(&path).map_err(told)? != before.as_bytes() {
+            return Err("it was changed meanwhile".to_owned());
+        }
+        super::whole::rewrite(&path, text.as_bytes()).map_err(told)
+    }
+
     /// The names of all playbooks and modules, sorted.
     pub fn list(&self) -> Vec<String> {
-        let mut names = Vec::new();
+        let mut names = self.all();
+        names.retain(|name| !is_test(name));
+        names
+    }
+
+    /// The names of all files of tests, sorted.
+    pub fn tests(&self) -> Vec<String> {
+        let mut names = self.all();
+        names.retain(|name| is_test(name));
+        names
+    }
+
+    fn all(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.instead.keys().cloned().collect();
         if let Some(folder) = &self.playbooks {
             collect(folder, "", DEPTH_MAX, &mut names);
         }
         names.sort();
+        names.dedup();
         names
     }
 
@@ -158,10 +234,13 @@ fn read(path: &Path, name: String, file: String) -> Result<Found, ScriptFault> {
         )));
     }
     let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = bytes.as_slice() {
+        return Err(unreadable("it is UTF-16; save it as UTF-8".to_owned()));
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-        unreadable(format!("it is not UTF-8 text at line {line}"))
+        unreadable(format!("it is not UTF-8 text at line {line}; save it as UTF-8"))
     })?;
     Ok(Found { name, file, text })
 }
@@ -185,6 +264,11 @@ pub fn read_text(path: &str, bytes_max: u64) -> Result<String, String> {
 /// Writes a report where somebody wants it, in place of what is there.
 pub fn write_text(path: &str, text: &str) -> Result<(), String> {
     std::fs::write(path, text).map_err(|error| error.to_string())
+}
+
+/// Removes a file that was written here.
+pub fn remove(path: &str) -> Result<(), String> {
+    std::fs::remove_file(path).map_err(|error| error.to_string())
 }
 
 fn collect(folder: &Path, prefix: &str, depth_left: usize, names: &mut Vec<String>) {

@@ -19,6 +19,8 @@ static UUID: Declaration = Declaration::local("id.uuid");
 mod functions {
     /// Returns a new id of 26 letters and digits that sorts by the moment it was made, as the ids of runs do.
     ///
+    /// Errors: none.
+    ///
     /// ```rhai
     /// store::put("clips", id::ulid(), #{ state: "new" });
     /// ```
@@ -30,6 +32,8 @@ mod functions {
     }
 
     /// Returns a new random UUID (version 4), for services that ask for one.
+    ///
+    /// Errors: none.
     ///
     /// ```rhai
     /// let reference = id::uuid();

@@ -28,6 +28,8 @@ mod functions {
     ///
     /// - `message`: up to 8 KiB; what is longer is cut.
     ///
+    /// Errors: none.
+    ///
     /// ```rhai
     /// log::trace(`the feed has ${file::read_json("inbox/feed.json").items.len()} items`);
     /// ```
@@ -54,6 +56,8 @@ mod functions {
     /// Writes a line that says how things go.
     ///
     /// - `message`: up to 8 KiB; what is longer is cut.
+    ///
+    /// Errors: none.
     ///
     /// ```rhai
     /// log::info("three clips are ready");
@@ -82,6 +86,8 @@ mod functions {
     ///
     /// - `message`: up to 8 KiB; what is longer is cut.
     ///
+    /// Errors: none.
+    ///
     /// ```rhai
     /// log::warn("the feed is older than a day");
     /// ```
@@ -108,6 +114,8 @@ mod functions {
     /// Writes a line about something that went wrong. The run goes on; to end it, use `throw`.
     ///
     /// - `message`: up to 8 KiB; what is longer is cut.
+    ///
+    /// Errors: none.
     ///
     /// ```rhai
     /// log::error("no clip could be cut");

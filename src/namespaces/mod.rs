@@ -4,6 +4,7 @@
 //! itself. Adding a namespace is one file and one line in [`modules`]; adding a provider is one folder, that line, and
 //! one in [`providers`].
 
+pub mod csv;
 pub mod declared;
 pub mod event;
 pub mod fault;
@@ -27,10 +28,13 @@ pub mod random;
 pub mod reading;
 pub mod run;
 pub mod slack;
+pub mod stats;
 pub mod store;
+pub mod test;
+pub mod text;
 pub mod time;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::Module;
 
@@ -55,6 +59,9 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
         ("id", id::module()),
         ("hash", hash::module()),
         ("json", json::module()),
+        ("csv", csv::module()),
+        ("stats", stats::module()),
+        ("text", text::module()),
         ("list", list::module()),
         ("log", log::module()),
         ("event", event::module()),
@@ -94,47 +101,8 @@ pub fn writers(declared: &[DeclaredProvider]) -> BTreeMap<String, String> {
     own.chain(declared).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::script::source::Text;
-    use crate::script::{Language, Script, ScriptLimits, check, reference};
-
-    /// What people copy must work: each example stands for itself, and calls what there is.
-    #[test]
-    fn every_function_is_described_with_an_example_that_compiles() {
-        let language = Language::new(|| modules(&[]), ScriptLimits::default());
-        let mut wrong = Vec::new();
-        for function in reference::functions(&language) {
-            let example = function
-                .doc
-                .split_once("```rhai\n")
-                .and_then(|(_, rest)| rest.split_once("```"));
-            let Some((example, _)) = example else {
-                wrong.push(format!("{}: no example", function.signature));
-                continue;
-            };
-            let first = function.doc.lines().next().unwrap_or_default();
-            if !first.ends_with(['.', ':']) && !function.doc.contains(".\n") {
-                wrong.push(format!("{}: no sentence", function.signature));
-            }
-            if !example.contains(&function.name) {
-                wrong.push(format!("{}: an example of something else", function.signature));
-            }
-            let text = Text::new(function.name.as_str(), example);
-            match Script::compile(&language, "example", text, &|name| Err(name.to_owned())) {
-                Ok(script) => {
-                    let said = check::check(&language, &script, &BTreeMap::new());
-                    wrong.extend(
-                        said.iter()
-                            .map(|problem| format!("{}: {}", function.signature, problem.message)),
-                    );
-                }
-                Err(problem) => wrong.push(format!("{}: {}", function.signature, problem.message)),
-            }
-        }
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    }
+/// Every function whose writes the public sees.
+pub fn publishers(declared: &[DeclaredProvider]) -> BTreeSet<String> {
+    let publishing = declared.iter().filter(|provider| provider.publish);
+    publishing.flat_map(declared::writers).collect()
 }

@@ -96,6 +96,8 @@ mod functions {
     /// - `on_error`: `"stop"` starts no more after a failure and throws it; `"collect"` goes on, and gives for each
     ///   either `#{ ok: true, value }` or `#{ ok: false, error }`. Preset `"stop"`.
     ///
+    /// Errors: as `run`, `MAP_TOO_LARGE` beyond 1,000 inputs, `UNKNOWN_OPTION`, `BAD_OPTION`.
+    ///
     /// ```rhai
     /// let made = playbook::map("media/reframe", [#{ source: "inbox/a.mp4" }], #{ concurrency: 2, on_error: "collect" });
     /// for one in made { if !one.ok { log::warn(one.error.message); } }

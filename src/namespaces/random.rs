@@ -45,6 +45,8 @@ mod functions {
 
     /// Returns a number from 0.0 up to, but not including, 1.0.
     ///
+    /// Errors: none.
+    ///
     /// ```rhai
     /// if random::float() < 0.2 { log::info("the variant"); }
     /// ```
@@ -82,6 +84,8 @@ mod functions {
     /// Returns the items of `array` in a random order; each order is equally likely. `array` itself stays as it is.
     ///
     /// - `array`: an array.
+    ///
+    /// Errors: none.
     ///
     /// ```rhai
     /// let order = random::shuffle(["a", "b", "c"]);

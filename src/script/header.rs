@@ -15,13 +15,13 @@ use super::value::from_dynamic;
 use crate::value::{Map, Value};
 
 /// The constant's name.
-const CONSTANT: &str = "PLAYBOOK";
+pub(super) const CONSTANT: &str = "PLAYBOOK";
 
 /// Keys that say what starts a playbook. They are kept for whoever serves triggers; a run by hand needs none.
-const TRIGGER_KEYS: [&str; 8] = [
+pub(super) const TRIGGER_KEYS: [&str; 8] = [
     "schedule", "timezone", "missed", "overlap", "http", "webhook", "queue", "event",
 ];
-const KEYS: [&str; 7] = [
+pub(super) const KEYS: [&str; 7] = [
     "title",
     "description",
     "uses",
@@ -47,6 +47,8 @@ pub struct Header {
     pub deadline: Option<Duration>,
     /// What starts it, as written.
     pub triggers: Map,
+    /// All of it, as written.
+    pub written: Map,
     /// Whether there is a header at all.
     pub is_present: bool,
 }
@@ -81,6 +83,7 @@ impl Header {
                 Ok(value) => value,
                 Err(error) => return fail(format!("`{name}` in {CONSTANT}: {error}"), position),
             };
+            header.written.insert(name.to_owned(), value.clone());
             if let Err(message) = header.set(name, value) {
                 return fail(message, position);
             }

@@ -82,6 +82,10 @@ impl CsvOptions {
             _ => Err(ParseFault::CsvDelimiter(delimiter.chars().take(20).collect())),
         }
     }
+
+    pub fn delimiter(self) -> u8 {
+        self.delimiter
+    }
 }
 
 /// The rows of a CSV: maps by the names in its header, or lists where it has none.

@@ -82,6 +82,10 @@ mod functions {
     /// `headers` has names in lower case. `body` is text. `json` is the body as data when the server says that it is
     /// JSON, else `()`.
     ///
+    /// Errors: `HTTP_STATUS` for an answer of 400 and above, `HTTP_BAD_URL`, `HTTP_NOT_ALLOWED`, `HTTP_PRIVATE_ADDRESS`,
+    /// `HTTP_DNS`, `HTTP_CONNECT`, `HTTP_TLS`, `HTTP_TIMEOUT`, `HTTP_CUT`, `HTTP_REDIRECT`, `HTTP_TOO_LARGE`, `CIRCUIT_OPEN`,
+    /// `RATE_LIMITED`.
+    ///
     /// ```rhai
     /// let page = http::get("https://example.com/feed.json").json;
     /// ```
@@ -96,9 +100,11 @@ mod functions {
     ///
     /// An answer of 400 and above is the error `HTTP_STATUS`, with `status` and the beginning of the body in `details`.
     ///
+    /// Errors: those of `get` without options, `UNKNOWN_OPTION`, `BAD_OPTION`.
+    ///
     /// ```rhai
     /// let page = http::get("https://api.example.com/items", #{ query: #{ limit: 20 }, accept: [404] });
-    /// if page.status == 200 { for item in page.json.items { print(item.title); } }
+    /// if page.status == 200 { for item in page.json.items ?? [] { print(item.title); } }
     /// ```
     #[rhai_fn(name = "get", return_raw)]
     pub fn get_with(ctx: NativeCallContext, url: &str, options: rhai::Map) -> ScriptResult {
@@ -106,6 +112,8 @@ mod functions {
     }
 
     /// Asks for what is known of `url`: like `get`, with an empty `body`.
+    ///
+    /// Errors: those of `get`.
     ///
     /// ```rhai
     /// let size = http::head("https://example.com/clip.mp4").headers["content-length"];
@@ -117,6 +125,8 @@ mod functions {
 
     /// Asks for what is known of `url`, with the options of `get`.
     ///
+    /// Errors: those of `get` with options.
+    ///
     /// ```rhai
     /// let found = http::head("https://example.com/clip.mp4", #{ accept: [404] }).status != 404;
     /// ```
@@ -127,6 +137,8 @@ mod functions {
 
     /// Sends an empty POST to `url`. A live write needs `HTTP_WRITES_ENABLED`, and `"http_writes"` in `uses`.
     ///
+    /// Errors: those of `get`, and `NOT_IN_USES`. When the answer is lost the run stops for a person to decide.
+    ///
     /// ```rhai
     /// http::post("https://example.com/refresh");
     /// ```
@@ -136,6 +148,8 @@ mod functions {
     }
 
     /// Sends `body` to `url`: a map or an array as JSON, a string as text, a blob as it is.
+    ///
+    /// Errors: those of `post` without a body, `HTTP_BODY_TOO_LARGE`, `NOT_PLAIN_DATA`.
     ///
     /// ```rhai
     /// let made = http::post("https://example.com/clips", #{ title: "Three habits" }).json;
@@ -152,6 +166,8 @@ mod functions {
     /// decide. A server that recognises a repeated write makes that unnecessary: say so with `idempotency_key_header`
     /// ("Idempotency-Key") and `idempotency_lifetime`, how long it remembers a key ("24h").
     ///
+    /// Errors: those of `post` with a body, `UNKNOWN_OPTION`, `BAD_OPTION`.
+    ///
     /// ```rhai
     /// http::post("https://example.com/clips", #{ title: "Three habits" }, #{
     ///     idempotency_key_header: "Idempotency-Key", idempotency_lifetime: "24h",
@@ -164,6 +180,8 @@ mod functions {
 
     /// Sends an empty PUT to `url`.
     ///
+    /// Errors: those of `post`.
+    ///
     /// ```rhai
     /// http::put("https://example.com/clips/7/published");
     /// ```
@@ -173,6 +191,8 @@ mod functions {
     }
 
     /// Puts `body` at `url`, in the forms that `post` takes.
+    ///
+    /// Errors: those of `post` with a body.
     ///
     /// ```rhai
     /// http::put("https://example.com/clips/7", #{ title: "Three habits", seconds: 42 });
@@ -184,6 +204,8 @@ mod functions {
 
     /// Puts `body` at `url`, with the options of `post`.
     ///
+    /// Errors: those of `post` with options.
+    ///
     /// ```rhai
     /// http::put("https://example.com/clips/7", (), #{ form: #{ title: "Three habits" } });
     /// ```
@@ -193,6 +215,8 @@ mod functions {
     }
 
     /// Sends an empty PATCH to `url`.
+    ///
+    /// Errors: those of `post`.
     ///
     /// ```rhai
     /// http::patch("https://example.com/clips/7/touch");
@@ -211,6 +235,8 @@ mod functions {
 
     /// Changes what is at `url` by `body`, in the forms that `post` takes.
     ///
+    /// Errors: those of `post` with a body.
+    ///
     /// ```rhai
     /// http::patch("https://example.com/clips/7", #{ title: "Three habits" });
     /// ```
@@ -221,6 +247,8 @@ mod functions {
 
     /// Changes what is at `url` by `body`, with the options of `post`.
     ///
+    /// Errors: those of `post` with options.
+    ///
     /// ```rhai
     /// http::patch("https://example.com/clips/7", #{ title: "Three habits" }, #{ timeout: "30s" });
     /// ```
@@ -230,6 +258,8 @@ mod functions {
     }
 
     /// Deletes what is at `url`.
+    ///
+    /// Errors: those of `post`.
     ///
     /// ```rhai
     /// http::delete("https://example.com/clips/7");
@@ -247,6 +277,8 @@ mod functions {
     }
 
     /// Deletes what is at `url`, with the options of `post`, `json` and `form` included.
+    ///
+    /// Errors: those of `post` with options.
     ///
     /// ```rhai
     /// http::delete("https://example.com/clips/7", #{ accept: [404] });

@@ -96,6 +96,9 @@ mod functions {
     /// With `only_one: "product-7"` no other run may have a chat under the same key under way: it gets
     /// `GENERATION_IN_PROGRESS`, and nothing is paid twice.
     ///
+    /// Errors: `OPENAI_BAD_JSON`, `OPENAI_TRUNCATED`, `OPENAI_REFUSED`, `OPENAI_QUOTA`, `OPENAI_BAD_SCHEMA`, `OPENAI_BAD_ANSWER`,
+    /// `GENERATION_IN_PROGRESS`, `MISSING_OPTION`, `UNKNOWN_OPTION`, `BAD_OPTION`, `NOT_IN_USES`, and those of `http::post`.
+    ///
     /// ```rhai
     /// let idea = openai::chat(#{
     ///     prompt: prompt::render("daily/idea", #{ topic: input.topic }),

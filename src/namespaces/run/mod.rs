@@ -42,6 +42,8 @@ const NOTE_BYTES_MAX: usize = 4096;
 mod functions {
     /// Returns the id of this run: 26 letters and digits, as `host runs` shows them.
     ///
+    /// Errors: none.
+    ///
     /// ```rhai
     /// store::put("posts", run::id(), #{ topic: input.topic });
     /// ```
@@ -51,6 +53,8 @@ mod functions {
     }
 
     /// Returns what this run was told to work on, a map: the same as the variable `input`.
+    ///
+    /// Errors: none.
     ///
     /// ```rhai
     /// log::info("started", run::input());
@@ -63,6 +67,8 @@ mod functions {
 
     /// Returns the name of this run's own folder, `runs/` and its id, where media it makes can be looked at. It is
     /// relative to the host's own data, so it means the same wherever that lies.
+    ///
+    /// Errors: none.
     ///
     /// ```rhai
     /// log::info(`the clips are in ${run::workspace()}`);
@@ -137,9 +143,11 @@ mod functions {
     ///
     /// - `timeout`: how long to wait at most, such as `"2d"`; then `()` is returned.
     ///
+    /// Errors: those of `wait_event` without options, `UNKNOWN_OPTION`, `BAD_OPTION`.
+    ///
     /// ```rhai
     /// let review = run::wait_event("review.done", #{ timeout: "2d" });
-    /// if review == () { throw "nobody reviewed it"; }
+    /// if review == () { log::warn("nobody reviewed it"); }
     /// ```
     #[rhai_fn(name = "wait_event", return_raw)]
     pub fn wait_event_with(ctx: NativeCallContext, name: &str, options: rhai::Map) -> ScriptResult {
@@ -187,10 +195,7 @@ mod functions {
     /// `attempt` throws.
     ///
     /// ```rhai
-    /// let clip = run::poll("30s", "20m", || {
-    ///     let render = http::get("https://render.example/jobs/7").json;
-    ///     if render.state == "done" { render.url }
-    /// });
+    /// let url = run::poll("30s", "20m", || kv::get("render/7")); // => "https://render.example/7.mp4"
     /// ```
     #[rhai_fn(return_raw)]
     pub fn poll(ctx: NativeCallContext, every: &str, timeout: &str, attempt: FnPtr) -> ScriptResult {

@@ -71,6 +71,8 @@ mod functions {
     /// (`<!channel>`, `<!here>`, `<!everyone>`, user groups) are shown as letters and notify nobody. When the answer was
     /// lost the message counts as posted, and `assumed` is true.
     ///
+    /// Errors: `SLACK_BAD_MESSAGE` for an empty or too long text, `SLACK_REFUSED`, `NOT_IN_USES`, and those of `http::post`.
+    ///
     /// ```rhai
     /// slack::post("*Three habits* is ready");
     /// ```
@@ -82,6 +84,8 @@ mod functions {
     /// Posts a message to Slack: `text` (required: notifications show it), `blocks` (an array of Block Kit's blocks, at
     /// most 50), `channel` (for hooks that may choose one; a hook of a Slack app always posts to its own) and
     /// `mentions` (true lets mentions of everybody through).
+    ///
+    /// Errors: those of `post` with a text, `MISSING_OPTION`, `UNKNOWN_OPTION`, `BAD_OPTION`.
     ///
     /// ```rhai
     /// slack::post(#{ text: "3 clips are ready", blocks: [#{ type: "header", text: #{ type: "plain_text", text: "Clips" } }] });

@@ -236,6 +236,8 @@ mod functions {
 
     /// Returns the names of all collections that hold a document, in order; at most 10,000.
     ///
+    /// Errors: none.
+    ///
     /// ```rhai
     /// for name in store::collections() { log::info(name); }
     /// ```

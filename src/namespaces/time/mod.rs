@@ -26,6 +26,8 @@ static NOW_MS: Declaration = Declaration::local("time.now_ms");
 mod functions {
     /// Returns the present as text in UTC: `2026-11-21T12:00:00.000Z`.
     ///
+    /// Errors: none.
+    ///
     /// ```rhai
     /// store::put("posts", id::ulid(), #{ posted_at: time::now() });
     /// ```
@@ -41,6 +43,8 @@ mod functions {
     }
 
     /// Returns the present in milliseconds since 1970-01-01 UTC.
+    ///
+    /// Errors: none.
     ///
     /// ```rhai
     /// let begun = time::now_ms();
