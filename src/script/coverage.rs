@@ -80,7 +80,9 @@ impl Coverage {
 
     fn reach(&self, number: i64) {
         let mut state = self.state();
-        let mark = usize::try_from(number).ok().and_then(|number| state.marks.get(number).cloned());
+        let mark = usize::try_from(number)
+            .ok()
+            .and_then(|number| state.marks.get(number).cloned());
         if let Some((file, line)) = mark
             && let Some((_, count)) = state.files.get_mut(&file).and_then(|file| file.lines.get_mut(&line))
         {
@@ -111,7 +113,11 @@ impl Coverage {
     pub fn lines(&self, file: &str) -> BTreeMap<u32, u64> {
         let state = self.state();
         let lines = state.files.get(file).map(|file| &file.lines);
-        lines.into_iter().flatten().map(|(line, (_, count))| (*line, *count)).collect()
+        lines
+            .into_iter()
+            .flatten()
+            .map(|(line, (_, count))| (*line, *count))
+            .collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -14,7 +14,11 @@ struct Trials(Vec<CaseResult>);
 
 impl Trials {
     fn of(playbook: &str, tests: &str) -> Trials {
-        Trials::with(&[("host.toml", ACME), ("playbooks/p.rhai", playbook)], tests, Options::default())
+        Trials::with(
+            &[("host.toml", ACME), ("playbooks/p.rhai", playbook)],
+            tests,
+            Options::default(),
+        )
     }
 
     #[expect(clippy::disallowed_methods, reason = "the test writes a project")]
@@ -41,7 +45,10 @@ impl Trials {
             if let Verdict::Failed(complaint) = &result.verdict {
                 let (diagnosis, notes) = (&complaint.diagnosis, &complaint.notes);
                 let (file, line) = (&diagnosis.text.file, diagnosis.place.line);
-                panic!("{}: {file}:{line} {}: {}; {notes:?}", result.case, diagnosis.code, diagnosis.message);
+                panic!(
+                    "{}: {file}:{line} {}: {}; {notes:?}",
+                    result.case, diagnosis.code, diagnosis.message
+                );
             }
         }
         assert!(!self.0.is_empty(), "no case was run");
@@ -51,11 +58,24 @@ impl Trials {
     #[track_caller]
     fn complaint(&self) -> (String, String, u32, String) {
         match self.0.as_slice() {
-            [CaseResult { verdict: Verdict::Failed(complaint), .. }] => {
+            [
+                CaseResult {
+                    verdict: Verdict::Failed(complaint),
+                    ..
+                },
+            ] => {
                 let diagnosis = &complaint.diagnosis;
                 let mut message = diagnosis.message.clone();
-                complaint.notes.iter().for_each(|note| message.push_str(&format!("; {note}")));
-                (diagnosis.code.clone(), diagnosis.text.file.clone(), diagnosis.place.line, message)
+                complaint
+                    .notes
+                    .iter()
+                    .for_each(|note| message.push_str(&format!("; {note}")));
+                (
+                    diagnosis.code.clone(),
+                    diagnosis.text.file.clone(),
+                    diagnosis.place.line,
+                    message,
+                )
             }
             other => panic!("{other:?}"),
         }
@@ -210,8 +230,14 @@ fn a_case_shares_its_store_with_its_playbooks_and_with_no_other_case() {
 fn children_are_played_too_one_after_the_other() {
     let files = [
         ("host.toml", ""),
-        ("playbooks/p.rhai", r#"playbook::map("child", [#{ n: 1 }, #{ n: 2 }, #{ n: 3 }], #{ concurrency: 3 })"#),
-        ("playbooks/child.rhai", "const PLAYBOOK = #{ inputs: #{ n: #{ type: \"int\" } } };\nslack::post(`${input.n}`); random::int(1, 1000000)"),
+        (
+            "playbooks/p.rhai",
+            r#"playbook::map("child", [#{ n: 1 }, #{ n: 2 }, #{ n: 3 }], #{ concurrency: 3 })"#,
+        ),
+        (
+            "playbooks/child.rhai",
+            "const PLAYBOOK = #{ inputs: #{ n: #{ type: \"int\" } } };\nslack::post(`${input.n}`); random::int(1, 1000000)",
+        ),
     ];
     let tests = r#"
         fn test_children() {
@@ -227,7 +253,10 @@ fn children_are_played_too_one_after_the_other() {
         Trials::with(&files, tests, Options::default()).complaint().3
     };
     let first = numbers(0);
-    assert!((1..4).map(numbers).all(|again| again == first), "the same chance in every session: {first}");
+    assert!(
+        (1..4).map(numbers).all(|again| again == first),
+        "the same chance in every session: {first}"
+    );
 }
 
 #[test]
@@ -254,19 +283,34 @@ fn files_are_the_projects_or_the_tests() {
 #[test]
 fn a_call_without_an_answer_fails_the_test_whatever_the_playbook_makes_of_it() {
     let playbook = "const PLAYBOOK = #{ uses: [\"slack\"] };\ntry { slack::post(\"hi\"); } catch { }\n1";
-    let (code, file, line, message) = Trials::of(playbook, "fn test_a() {\n test::live();\n test::run(\"p\");\n}").complaint();
-    assert_eq!((code.as_str(), file.as_str(), line), ("TEST_UNANSWERED", "playbooks/p_test.rhai", 3));
-    assert!(message.contains("slack.post") && message.contains("\"text\":\"hi\""), "{message}");
+    let (code, file, line, message) =
+        Trials::of(playbook, "fn test_a() {\n test::live();\n test::run(\"p\");\n}").complaint();
+    assert_eq!(
+        (code.as_str(), file.as_str(), line),
+        ("TEST_UNANSWERED", "playbooks/p_test.rhai", 3)
+    );
+    assert!(
+        message.contains("slack.post") && message.contains("\"text\":\"hi\""),
+        "{message}"
+    );
 }
 
 #[test]
 fn a_run_that_fails_while_the_test_looks_elsewhere_fails_it_in_the_playbooks_own_line() {
     let playbook = "let a = 1;\nthrow #{ code: \"OUT_OF_LUCK\", message: \"no\" };";
     let (code, file, line, message) = Trials::of(playbook, "fn test_a() { test::run(\"p\"); }").complaint();
-    assert_eq!((code.as_str(), file.as_str(), line), ("OUT_OF_LUCK", "playbooks/p.rhai", 2));
+    assert_eq!(
+        (code.as_str(), file.as_str(), line),
+        ("OUT_OF_LUCK", "playbooks/p.rhai", 2)
+    );
     assert!(message.contains("test::failed(run, \"OUT_OF_LUCK\")"), "{message}");
-    Trials::of(playbook, "fn test_a() { test::failed(test::run(\"p\"), \"OUT_OF_LUCK\"); }").pass();
-    let (code, _, line, message) = Trials::of(playbook, "fn test_a() {\n test::succeeded(test::run(\"p\")); }").complaint();
+    Trials::of(
+        playbook,
+        "fn test_a() { test::failed(test::run(\"p\"), \"OUT_OF_LUCK\"); }",
+    )
+    .pass();
+    let (code, _, line, message) =
+        Trials::of(playbook, "fn test_a() {\n test::succeeded(test::run(\"p\")); }").complaint();
     assert_eq!((code.as_str(), line), ("EXPECTATION", 2));
     assert!(message.contains("p.rhai:2"), "{message}");
 }
@@ -276,7 +320,11 @@ fn names_that_mean_nothing_are_refused_with_what_may_be_meant() {
     for (said, code, hint) in [
         (r#"test::answer("slack.psot", 1)"#, "UNKNOWN_EFFECT", "slack.post"),
         (r#"test::live("slak")"#, "UNKNOWN_PROVIDER", "slack"),
-        (r#"test::approve(["APPROVED"])"#, "UNKNOWN_SIGNAL", "GOVERNANCE_APPROVED"),
+        (
+            r#"test::approve(["APPROVED"])"#,
+            "UNKNOWN_SIGNAL",
+            "GOVERNANCE_APPROVED",
+        ),
         (r#"test::run("q")"#, "PLAYBOOK_NOT_FOUND", "p"),
         (r#"test::run("p_test")"#, "PLAYBOOK_IS_TEST", "host test"),
         (r#"test::run("p", #{ topik: 1 })"#, "INPUT_UNKNOWN", "topic"),
@@ -296,14 +344,21 @@ fn what_never_ends_is_stopped_in_the_playbook_and_in_the_test() {
     for (playbook, tests) in [
         ("loop { }", "fn test_a() { test::run(\"p\"); }"),
         ("1", "fn test_a() { loop { try { test::run(\"p\"); } catch { } } }"),
-        ("run::poll(\"1s\", \"1h\", || { loop { } })", "fn test_a() { test::run(\"p\"); }"),
+        (
+            "run::poll(\"1s\", \"1h\", || { loop { } })",
+            "fn test_a() { test::run(\"p\"); }",
+        ),
     ] {
         let options = Options {
             timeout: Duration::from_millis(100),
             ..Options::default()
         };
         let files = [("host.toml", ""), ("playbooks/p.rhai", playbook)];
-        assert_eq!(Trials::with(&files, tests, options).complaint().0, "TEST_TIMEOUT", "{playbook}");
+        assert_eq!(
+            Trials::with(&files, tests, options).complaint().0,
+            "TEST_TIMEOUT",
+            "{playbook}"
+        );
     }
 }
 
@@ -311,10 +366,20 @@ fn what_never_ends_is_stopped_in_the_playbook_and_in_the_test() {
 fn cases_are_told_in_the_order_of_their_file_however_many_run_at_once() {
     let mut tests = String::new();
     for number in 0..40 {
-        tests.push_str(&format!("fn test_{:02}() {{ let n = 0; while n < {} {{ n += 1; }} }}\n", number, (40 - number) * 200));
+        tests.push_str(&format!(
+            "fn test_{:02}() {{ let n = 0; while n < {} {{ n += 1; }} }}\n",
+            number,
+            (40 - number) * 200
+        ));
     }
-    let options = Options { threads: 8, ..Options::default() };
+    let options = Options {
+        threads: 8,
+        ..Options::default()
+    };
     let trials = Trials::with(&[("host.toml", ""), ("playbooks/p.rhai", "1")], &tests, options);
     let names: Vec<String> = trials.0.iter().map(|result| result.case.clone()).collect();
-    assert_eq!(names, (0..40).map(|number| format!("test_{number:02}")).collect::<Vec<_>>());
+    assert_eq!(
+        names,
+        (0..40).map(|number| format!("test_{number:02}")).collect::<Vec<_>>()
+    );
 }

@@ -64,7 +64,12 @@ pub fn of_project(coverage: &Coverage, files: &ScriptFiles) -> Vec<Covered> {
 
 pub fn to_json(covered: &[Covered]) -> Json {
     let file = |covered: &Covered| {
-        let missing: Vec<u32> = covered.lines.iter().filter(|(_, count)| **count == 0).map(|(line, _)| *line).collect();
+        let missing: Vec<u32> = covered
+            .lines
+            .iter()
+            .filter(|(_, count)| **count == 0)
+            .map(|(line, _)| *line)
+            .collect();
         json!({ "file": covered.file, "lines": covered.lines.len(), "run": covered.run(), "missing": missing })
     };
     covered.iter().map(file).collect()
@@ -78,14 +83,23 @@ pub fn lcov(covered: &[Covered]) -> String {
         for (line, count) in &covered.lines {
             text.push_str(&format!("DA:{line},{count}\n"));
         }
-        text.push_str(&format!("LF:{}\nLH:{}\nend_of_record\n", covered.lines.len(), covered.run()));
+        text.push_str(&format!(
+            "LF:{}\nLH:{}\nend_of_record\n",
+            covered.lines.len(),
+            covered.run()
+        ));
     }
     text
 }
 
 pub fn show(covered: &[Covered], out: &mut Out) {
     let row = |name: &str, run: usize, all: usize, missing: String| {
-        vec![format!("  {}", plain(name)), format!("{run} of {all}"), percent(run, all), missing]
+        vec![
+            format!("  {}", plain(name)),
+            format!("{run} of {all}"),
+            percent(run, all),
+            missing,
+        ]
     };
     let mut rows = Vec::new();
     for one in covered {

@@ -23,8 +23,8 @@ use super::out::Out;
 use crate::app::App;
 use crate::duration;
 use crate::io::scripts::write_text;
-use crate::script::coverage::Coverage;
 use crate::runs::trial::{CaseResult, Options, Session, TestFile, Verdict};
+use crate::script::coverage::Coverage;
 
 /// The most cases that are run at the same time.
 const THREADS_MAX: u16 = 64;
@@ -125,8 +125,13 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
 }
 
 fn write(file: &str, text: &str) -> Result<(), CliError> {
-    write_text(file, text)
-        .map_err(|reason| CliError::new("REPORT_UNWRITABLE", format!("{file} cannot be written: {reason}"), OTHER))
+    write_text(file, text).map_err(|reason| {
+        CliError::new(
+            "REPORT_UNWRITABLE",
+            format!("{file} cannot be written: {reason}"),
+            OTHER,
+        )
+    })
 }
 
 fn files(app: &App) -> Result<Vec<TestFile>, CliError> {
@@ -135,8 +140,9 @@ fn files(app: &App) -> Result<Vec<TestFile>, CliError> {
         return Ok(files);
     }
     Err(match app.config.project {
-        Some(_) => CliError::usage("NO_TESTS", "playbooks/ holds no file of tests")
-            .help("write playbooks/NAME_test.rhai with functions `fn test_…()`, or let `host test --from-run RUN` write one"),
+        Some(_) => CliError::usage("NO_TESTS", "playbooks/ holds no file of tests").help(
+            "write playbooks/NAME_test.rhai with functions `fn test_…()`, or let `host test --from-run RUN` write one",
+        ),
         None => CliError::usage("NO_PROJECT", "this is no project, so there is no playbooks/ with tests")
             .help("go to a project, or make one with `host init`"),
     })
@@ -147,8 +153,11 @@ fn nothing_meant(files: &[TestFile], words: &[String]) -> CliError {
     match words {
         [] => CliError::usage("NO_TESTS", "the files of tests hold no case")
             .help("a case is a function without parameters whose name begins with `test_`"),
-        words => CliError::usage("NO_TESTS", format!("none of {cases} tests is meant by {:?}", words.join(" ")))
-            .help("`host test --list` lists them"),
+        words => CliError::usage(
+            "NO_TESTS",
+            format!("none of {cases} tests is meant by {:?}", words.join(" ")),
+        )
+        .help("`host test --list` lists them"),
     }
 }
 

@@ -38,7 +38,10 @@ mod functions {
 
     #[rhai_fn(get = "calls", global, pure)]
     pub fn calls(run: &mut Played) -> Array {
-        run.calls().into_iter().map(|name| Dynamic::from(name.to_owned())).collect()
+        run.calls()
+            .into_iter()
+            .map(|name| Dynamic::from(name.to_owned()))
+            .collect()
     }
 
     #[rhai_fn(get = "logs", global, pure)]

@@ -11,8 +11,8 @@ use crate::id::RunId;
 use crate::journal::{Answer, Parent};
 use crate::namespaces::test::played::{Inner, Played};
 use crate::runs::plan::answering;
-use crate::script::coverage::Coverage;
 use crate::runs::{Conductor, Finished, Library, Order, Runner, Task};
+use crate::script::coverage::Coverage;
 use crate::value::Value;
 
 /// The most lines of log that are kept of one run.
@@ -96,7 +96,11 @@ struct Family {
 impl Family {
     fn played(&mut self, finished: Finished) -> Played {
         let Finished { record, mut outcome } = finished;
-        let (mut effects, logs) = self.seen.remove(&record.run).map(|seen| seen.take()).unwrap_or_default();
+        let (mut effects, logs) = self
+            .seen
+            .remove(&record.run)
+            .map(|seen| seen.take())
+            .unwrap_or_default();
         // Marks stand in the lines that were run; people see them without.
         if let Some(coverage) = &self.coverage {
             let places = effects.iter_mut().map(|effect| &mut effect.asked.place);
@@ -104,7 +108,8 @@ impl Family {
                 coverage.restore(&record.file, place);
             }
         }
-        let is_child = |finished: &Finished| matches!(finished.record.parent, Some(Parent { run, .. }) if run == record.run);
+        let is_child =
+            |finished: &Finished| matches!(finished.record.parent, Some(Parent { run, .. }) if run == record.run);
         let mut children: Vec<Finished> = self.rest.values().filter(|one| is_child(one)).cloned().collect();
         children.sort_by_key(|child| child.record.parent.map(|parent| parent.step));
         let children = children
