@@ -168,6 +168,13 @@ impl App {
         }
     }
 
+    /// The same for whoever would rather not know than wait: `None` also when it is in use, or cannot be read.
+    pub fn reader_now(&self) -> Option<Ground> {
+        let path = self.config.data().join(STORE_FILE);
+        let store = Engine::open_read_only(&path, self.engine_options()).ok()?;
+        self.ground(Arc::new(store)).ok()
+    }
+
     /// A runner that leaves everything as it is: over an overlay, in a world without a network, in virtual time.
     pub fn rehearsal(&self) -> Result<Rehearsal, AppError> {
         let scratch = Scratch::new(&*self.chance).map_err(AppError::Scratch)?;

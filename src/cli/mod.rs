@@ -10,15 +10,17 @@ mod backtest;
 mod bench;
 mod bundle;
 mod cancel;
-mod check;
+pub mod check;
 mod config;
 mod data;
 mod drive;
 mod emit;
+mod fmt;
 mod functions;
 mod incident;
 mod init;
 mod kv;
+mod lsp;
 mod plan;
 mod providers;
 mod replay;
@@ -82,6 +84,10 @@ enum Command {
     Init(init::Args),
     /// Find mistakes in playbooks and prompts without running them.
     Check(check::Args),
+    /// Bring playbooks into the one style; their meaning, comments and line ends stay.
+    Fmt(fmt::Args),
+    /// Speak with an editor: the language server, over standard input and output.
+    Lsp(lsp::Args),
     /// Test playbooks: run the cases of *_test.rhai, each in a world of its own.
     Test(test::Args),
     /// Run a playbook, by name or by path.
@@ -162,11 +168,16 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
     if let Command::Init(args) = cli.command {
         return init::perform(args, &folder, out);
     }
+    // Each file has its own project, and an editor is told what is wrong with it in its own way.
+    if let Command::Lsp(args) = cli.command {
+        return lsp::perform(args, &folder);
+    }
     let app = App::new(&folder)?;
     out.start_log(&app);
     match cli.command {
-        Command::Init(_) => unreachable!("it needs no app and was handled above"),
+        Command::Init(_) | Command::Lsp(_) => unreachable!("they need no app and were handled above"),
         Command::Check(args) => check::perform(args, &app, out),
+        Command::Fmt(args) => fmt::perform(args, &app, out),
         Command::Test(args) => test::perform(args, &app, out),
         Command::Run(args) => run::perform(args, &app, out),
         Command::Plan(args) => plan::perform(args, &app, out),

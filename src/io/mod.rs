@@ -18,6 +18,7 @@ pub mod scratch;
 pub mod scripts;
 pub mod secrets;
 pub mod signals;
+pub mod stdio;
 pub mod whole;
 pub mod workspace;
 

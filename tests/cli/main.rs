@@ -13,6 +13,7 @@ mod config;
 mod damage;
 mod demo;
 mod emit;
+mod fmt;
 mod functions;
 mod incident;
 mod init;
