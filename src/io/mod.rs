@@ -7,6 +7,7 @@
 pub mod again;
 pub mod chance;
 pub mod clock;
+pub mod download;
 pub mod env;
 pub mod ffmpeg;
 pub mod files;
