@@ -20,6 +20,7 @@ use crate::io::scratch::Scratch;
 use crate::io::scripts::ScriptFiles;
 use crate::io::secrets::Secrets;
 use crate::namespaces::{self, DeclaredProvider, ProviderSpec};
+use crate::runs::trial::Setting;
 use crate::runs::{Library, Runner};
 use crate::script::Language;
 use crate::store::content::{Content, FileContent, ScratchContent};
@@ -199,6 +200,15 @@ impl App {
         })
     }
 
+    /// What tests of playbooks stand on: the project's scripts, prompts and files, and nothing of its data.
+    pub fn trial(&self, library: Library) -> Result<Setting, AppError> {
+        let policies = self.policies()?;
+        let providers = self.providers.iter().map(|spec| spec.name.clone()).collect();
+        let indexes = Arc::new(self.indexes()?);
+        let setting = Setting::new(library, self.world()?, providers, policies, self.masks.clone(), indexes);
+        setting.map_err(AppError::Scratch)
+    }
+
     /// A gate on `ground` whose every door is shut, for replays.
     pub fn shut_gate(&self, ground: Ground) -> Result<Arc<Gate>, AppError> {
         let world = self.world()?.shut();
@@ -246,18 +256,21 @@ impl App {
     }
 
     fn ground(&self, store: Arc<dyn Store>) -> Result<Ground, AppError> {
+        Ok(Ground {
+            store,
+            content: self.content(),
+            indexes: Arc::new(self.indexes()?),
+        })
+    }
+
+    fn indexes(&self) -> Result<Indexes, ConfigError> {
         let declared = self.config.file.collections.iter();
         let declared: BTreeMap<String, Vec<String>> = declared
             .map(|(name, collection)| (name.clone(), collection.indexes.clone()))
             .collect();
-        let indexes = Indexes::declare(&declared).map_err(|error| ConfigError::Value {
+        Indexes::declare(&declared).map_err(|error| ConfigError::Value {
             key: "[collections]".to_owned(),
             reason: error.to_string(),
-        })?;
-        Ok(Ground {
-            store,
-            content: self.content(),
-            indexes: Arc::new(indexes),
         })
     }
 

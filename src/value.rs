@@ -111,6 +111,35 @@ impl Value {
         matches!(self, Value::Unit)
     }
 
+    /// Whether this is `part` or has it in it: of a map only the fields that `part` names count, at every depth, and
+    /// where it names `()` there may be none. A whole number is the same as the float of its size.
+    pub fn holds(&self, part: &Value) -> bool {
+        self.agrees(part, false)
+    }
+
+    /// Whether both mean the same to a person, for whom 1 is 1.0 and no number is itself.
+    pub fn means(&self, other: &Value) -> bool {
+        self.agrees(other, true)
+    }
+
+    fn agrees(&self, part: &Value, wholly: bool) -> bool {
+        match (self, part) {
+            (Value::Map(whole), Value::Map(part)) => {
+                let agrees = |(name, part): (&String, &Value)| match whole.get(name) {
+                    Some(value) => value.agrees(part, wholly),
+                    None => !wholly && part.is_unit(),
+                };
+                (!wholly || whole.len() == part.len()) && part.iter().all(agrees)
+            }
+            (Value::List(whole), Value::List(part)) => {
+                whole.len() == part.len() && whole.iter().zip(part).all(|(whole, part)| whole.agrees(part, wholly))
+            }
+            (Value::Int(_), Value::Float(_)) | (Value::Float(_), Value::Int(_)) => self.as_float() == part.as_float(),
+            (Value::Float(a), Value::Float(b)) => a == b || a.is_nan() && b.is_nan(),
+            (whole, part) => whole == part,
+        }
+    }
+
     /// The word for this kind of value in messages to people, as Rhai's users know it.
     pub fn kind(&self) -> &'static str {
         match self {

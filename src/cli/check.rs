@@ -49,7 +49,8 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
 }
 
 fn all(app: &App) -> Result<Vec<String>, CliError> {
-    let names = app.library.files.list();
+    let mut names = app.library.files.list();
+    names.extend(app.library.files.tests());
     if !names.is_empty() {
         return Ok(names);
     }
@@ -71,7 +72,7 @@ fn check_one(app: &App, name: &str) -> Result<Vec<Diagnosis>, CliError> {
         }
         Err(error) => return Err(error.into()),
     };
-    let mut found = check(&app.library.language, &script, &app.writers);
+    let mut found = check(&app.library.language_of(&script.name), &script, &app.writers);
     found.extend(unknown_providers(app, &script));
     Ok(found)
 }

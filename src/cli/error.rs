@@ -27,7 +27,7 @@ pub const OTHER: u8 = 6;
 pub const UNFINISHED: u8 = 7;
 
 /// An error that ends a command.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CliError {
     code: String,
     message: String,

@@ -14,7 +14,7 @@ use crate::config::FILE_NAME;
 use crate::io::fresh::write_new;
 
 /// What becomes part of every project, with a word on each. `host.toml` comes last: with it the folder is a project.
-const FILES: [(&str, &[u8], &str); 10] = [
+const FILES: [(&str, &[u8], &str); 18] = [
     (
         "playbooks/demo.rhai",
         include_bytes!("../../playbooks/demo.rhai"),
@@ -34,6 +34,46 @@ const FILES: [(&str, &[u8], &str); 10] = [
         "playbooks/learn/incident.rhai",
         include_bytes!("../../playbooks/learn/incident.rhai"),
         "a fault to find, ask about and mend",
+    ),
+    (
+        "playbooks/demo_test.rhai",
+        include_bytes!("../../playbooks/demo_test.rhai"),
+        "its tests",
+    ),
+    (
+        "playbooks/demo_test.snap",
+        include_bytes!("../../playbooks/demo_test.snap"),
+        "what its runs were when they were reviewed",
+    ),
+    (
+        "playbooks/learn/store_test.rhai",
+        include_bytes!("../../playbooks/learn/store_test.rhai"),
+        "its tests",
+    ),
+    (
+        "playbooks/learn/store_test.snap",
+        include_bytes!("../../playbooks/learn/store_test.snap"),
+        "what its runs were when they were reviewed",
+    ),
+    (
+        "playbooks/learn/errors_test.rhai",
+        include_bytes!("../../playbooks/learn/errors_test.rhai"),
+        "its tests",
+    ),
+    (
+        "playbooks/learn/errors_test.snap",
+        include_bytes!("../../playbooks/learn/errors_test.snap"),
+        "what its runs were when they were reviewed",
+    ),
+    (
+        "playbooks/learn/incident_test.rhai",
+        include_bytes!("../../playbooks/learn/incident_test.rhai"),
+        "its tests",
+    ),
+    (
+        "playbooks/learn/incident_test.snap",
+        include_bytes!("../../playbooks/learn/incident_test.snap"),
+        "what its runs were when they were reviewed",
     ),
     (
         "prompts/demo/caption.md",
@@ -126,14 +166,14 @@ fn show(target: &Path, made: &[(&str, &[u8], &str)], kept: &[(&str, &[u8], &str)
     for (name, bytes, word) in made {
         let size = bytes_for_people(bytes.len() as u64);
         let line = format!(
-            "  {} {name:<28} {size:>9}  {}",
+            "  {} {name:<34} {size:>9}  {}",
             out.paint(GOOD, "+"),
             out.paint(FAINT, word)
         );
         out.line(line);
     }
     for (name, ..) in kept {
-        let line = format!("  = {name:<28} {}", out.paint(FAINT, "was there, left as it is"));
+        let line = format!("  = {name:<34} {}", out.paint(FAINT, "was there, left as it is"));
         out.line(line);
     }
 }
@@ -145,6 +185,7 @@ fn next(dir: Option<&Path>, out: &mut Out) {
     let hints = [
         ("host run demo", "runs the demo; nothing leaves this machine"),
         ("host plan demo", "what a run would do, without doing it"),
+        ("host test", "tests the playbooks, in worlds of their own"),
         ("host functions", "what playbooks can call"),
     ];
     for (command, word) in hints {

@@ -29,6 +29,7 @@ mod run;
 mod runs;
 mod show;
 mod store;
+mod test;
 mod whatif;
 mod why;
 
@@ -70,7 +71,7 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 success, 1 the playbook failed (or a replay differs), 2 wrong usage or input, \
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 the playbook or a test failed (or a replay differs), 2 wrong usage or input, \
 3 a write is in doubt and needs a person, 4 the store cannot be used, 5 the configuration cannot be used, 6 anything else, \
 7 the run waits and is not over yet, 8 a backtest found other effects but no other outcome, 9 a backtest could not \
 answer for every run.";
@@ -81,6 +82,8 @@ enum Command {
     Init(init::Args),
     /// Find mistakes in playbooks and prompts without running them.
     Check(check::Args),
+    /// Test playbooks: run the cases of *_test.rhai, each in a world of its own.
+    Test(test::Args),
     /// Run a playbook, by name or by path.
     Run(run::Args),
     /// Show what a playbook would do; nothing is sent, nothing is kept.
@@ -164,6 +167,7 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
     match cli.command {
         Command::Init(_) => unreachable!("it needs no app and was handled above"),
         Command::Check(args) => check::perform(args, &app, out),
+        Command::Test(args) => test::perform(args, &app, out),
         Command::Run(args) => run::perform(args, &app, out),
         Command::Plan(args) => plan::perform(args, &app, out),
         Command::Runs(args) => runs::perform(args, &app, out),

@@ -47,7 +47,7 @@ impl Args {
             out.line(own.render_help().to_string().trim_end());
             return Ok(None);
         };
-        let script = app.library.load(playbook)?;
+        let script = app.library.playbook(playbook)?;
         let words = Words::read(&self.rest, &script, command == "plan")?;
         out.json |= words.json;
         if words.help || self.help {

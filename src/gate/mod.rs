@@ -20,6 +20,7 @@
 //! | [`circuit`], [`rate`] | is the provider healthy, and may it be called this often? |
 //! | [`backoff`] | may it be tried again, and after how long? |
 //! | [`doubt`] | did a write land whose answer was lost? |
+//! | [`stage`] | what stands in for the outside in a test? |
 //! | [`mask`] | which parts of an outcome must nobody see? |
 //! | [`panic`] | what if carrying it out fails in a way that nobody thought of? |
 
@@ -46,6 +47,7 @@ pub mod poll;
 pub mod rate;
 pub mod ready;
 pub mod recompute;
+pub mod stage;
 pub mod state;
 pub mod stop;
 pub mod tape;
@@ -65,6 +67,7 @@ pub use observer::{Notice, Observer, Silent};
 pub use perform::{How, perform};
 pub use ready::{Birth, Born, Playbooks, Ready};
 pub use recompute::{Past, RecordedWrite, Rendering};
+pub use stage::{Reply, Rule, Stage};
 pub use stop::{Halt, Stop};
 pub use tape::{Beyond, Tape};
 pub use waiting::{Look, Waiting};
@@ -88,6 +91,8 @@ pub struct Gate {
     pub ready: Arc<Ready>,
     /// Where runs that start others get playbooks from.
     pub playbooks: Arc<dyn Playbooks>,
+    /// In a test: what stands in for the outside.
+    pub stage: Option<Arc<Stage>>,
 }
 
 /// The rules, as configured.
@@ -113,6 +118,7 @@ impl Gate {
             policies,
             ready: Arc::default(),
             playbooks: Arc::new(ready::NoPlaybooks),
+            stage: None,
         }
     }
 
@@ -126,6 +132,7 @@ impl Gate {
             owner: self.owner.clone(),
             ready: Arc::default(),
             playbooks: Arc::new(ready::NoPlaybooks),
+            stage: None,
         }
     }
 }

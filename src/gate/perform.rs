@@ -2,6 +2,7 @@
 
 use super::errand::{Act, Simulation};
 use super::local::Local;
+use super::stage::Staged;
 use super::stop::{Halt, Stop};
 use super::tape::Tape;
 use super::waiting::{self, Waiting};
@@ -45,10 +46,23 @@ pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) 
         let answer = tape.answer_to(gate, asked).failed(refusal);
         return tape.conclude(gate, answer);
     }
-    let act = match how {
-        How::Local(closure) => return local::perform(gate, tape, asked, closure),
+    let staged;
+    let act: &dyn Act = match how {
+        How::Local(closure) => match gate.stage.as_deref().and_then(|stage| stage.local(effect, &asked)) {
+            Some(reply) => {
+                let answer = gate.settle(tape.answer_to(gate, asked), reply);
+                return tape.conclude(gate, answer);
+            }
+            None => return local::perform(gate, tape, asked, closure),
+        },
         How::Wait(waiting) => return waiting::perform(gate, tape, asked, waiting),
-        How::Outside(act) => act,
+        How::Outside(act) => match &gate.stage {
+            Some(stage) => {
+                staged = Staged::new(stage, effect, &asked, act);
+                &staged
+            }
+            None => act,
+        },
     };
 
     // 2. The run's mode, fixed when it was created.

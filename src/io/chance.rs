@@ -38,6 +38,11 @@ impl SeededChance {
     pub fn new(seed: u64) -> SeededChance {
         SeededChance(Mutex::new(StdRng::seed_from_u64(seed)))
     }
+
+    /// Begins the sequence of another seed.
+    pub fn begin_again(&self, seed: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = StdRng::seed_from_u64(seed);
+    }
 }
 
 impl Chance for SeededChance {

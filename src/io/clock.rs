@@ -115,3 +115,55 @@ impl Clock for RecordedClock {
             .fetch_add(duration.as_millis() as i64, std::sync::atomic::Ordering::SeqCst);
     }
 }
+
+/// A clock that stands still until somebody moves it, or sleeps on it: for tests.
+pub struct HandClock {
+    /// What it says of the time of day when nothing has moved it.
+    start_ms: std::sync::atomic::AtomicI64,
+    moved_us: std::sync::atomic::AtomicU64,
+}
+
+/// 2026-11-21 12:00:00 UTC.
+const HAND_START_MS: i64 = 1_795_262_400_000;
+
+impl Default for HandClock {
+    fn default() -> HandClock {
+        HandClock {
+            start_ms: std::sync::atomic::AtomicI64::new(HAND_START_MS),
+            moved_us: std::sync::atomic::AtomicU64::new(0),
+        }
+    }
+}
+
+impl HandClock {
+    pub fn advance(&self, by: Duration) {
+        self.moved_us
+            .fetch_add(by.as_micros() as u64, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// Sets the time of day; how much time has passed is not touched.
+    pub fn set(&self, unix_ms: i64) {
+        let start_ms = unix_ms.saturating_sub(self.elapsed().as_millis() as i64);
+        self.start_ms.store(start_ms, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// How far it has been moved, by hand and by sleepers.
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_micros(self.moved_us.load(std::sync::atomic::Ordering::SeqCst))
+    }
+}
+
+impl Clock for HandClock {
+    fn unix_ms(&self) -> i64 {
+        let start_ms = self.start_ms.load(std::sync::atomic::Ordering::SeqCst);
+        start_ms.saturating_add(self.elapsed().as_millis() as i64)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        self.advance(duration);
+    }
+}

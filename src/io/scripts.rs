@@ -1,7 +1,9 @@
 //! The door to scripts: playbooks by name or path, and modules below `playbooks/`.
 #![expect(clippy::disallowed_methods, reason = "this is the door to playbooks")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The longest script that is read at all.
 const BYTES_MAX: u64 = 1 << 20;
@@ -14,6 +16,16 @@ const DEPTH_MAX: usize = 8;
 pub struct ScriptFiles {
     /// The project's `playbooks/`, if there is a project.
     playbooks: Option<PathBuf>,
+    /// Texts that stand for what lies on the disk, by name below `playbooks/`.
+    instead: Arc<BTreeMap<String, String>>,
+}
+
+/// How the names of test files end.
+pub const TEST_ENDING: &str = "_test";
+
+/// Whether a script of this name holds tests, and is no playbook.
+pub fn is_test(name: &str) -> bool {
+    name.strip_suffix(".rhai").unwrap_or(name).ends_with(TEST_ENDING)
 }
 
 /// A script as found on disk.
@@ -52,12 +64,43 @@ impl ScriptFault {
 
 impl ScriptFiles {
     pub fn new(playbooks: Option<PathBuf>) -> ScriptFiles {
-        ScriptFiles { playbooks }
+        ScriptFiles {
+            playbooks,
+            instead: Arc::default(),
+        }
+    }
+
+    /// The same, with `text` in the place of the script called `name`.
+    pub fn with_text(&self, name: &str, text: &str) -> ScriptFiles {
+        let mut instead = (*self.instead).clone();
+        instead.insert(name.to_owned(), text.to_owned());
+        ScriptFiles {
+            instead: Arc::new(instead),
+            ..self.clone()
+        }
+    }
+
+    /// Where the script called `name` lies, or would lie.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        let folder = self.playbooks.as_ref()?;
+        is_plain(name).then(|| folder.join(format!("{name}.rhai")))
+    }
+
+    fn given(&self, name: &str) -> Option<Found> {
+        let text = self.instead.get(name)?;
+        Some(Found {
+            name: name.to_owned(),
+            file: format!("playbooks/{name}.rhai"),
+            text: text.clone(),
+        })
     }
 
     /// A playbook by its name below `playbooks/`, or any script by its path.
     pub fn playbook(&self, name: &str) -> Result<Found, ScriptFault> {
         let stem = name.strip_suffix(".rhai").unwrap_or(name);
+        if let Some(found) = self.given(stem) {
+            return Ok(found);
+        }
         if let Some(folder) = &self.playbooks
             && is_plain(stem)
         {
@@ -83,6 +126,9 @@ impl ScriptFiles {
         if !is_plain(name) {
             return Err(outside());
         }
+        if let Some(found) = self.given(name) {
+            return Ok(found);
+        }
         let path = folder.join(format!("{name}.rhai"));
         if !path.is_file() {
             return Err(ScriptFault::NotFound {
@@ -100,11 +146,25 @@ impl ScriptFiles {
 
     /// The names of all playbooks and modules, sorted.
     pub fn list(&self) -> Vec<String> {
-        let mut names = Vec::new();
+        let mut names = self.all();
+        names.retain(|name| !is_test(name));
+        names
+    }
+
+    /// The names of all files of tests, sorted.
+    pub fn tests(&self) -> Vec<String> {
+        let mut names = self.all();
+        names.retain(|name| is_test(name));
+        names
+    }
+
+    fn all(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.instead.keys().cloned().collect();
         if let Some(folder) = &self.playbooks {
             collect(folder, "", DEPTH_MAX, &mut names);
         }
         names.sort();
+        names.dedup();
         names
     }
 
@@ -185,6 +245,11 @@ pub fn read_text(path: &str, bytes_max: u64) -> Result<String, String> {
 /// Writes a report where somebody wants it, in place of what is there.
 pub fn write_text(path: &str, text: &str) -> Result<(), String> {
     std::fs::write(path, text).map_err(|error| error.to_string())
+}
+
+/// Removes a file that was written here.
+pub fn remove(path: &str) -> Result<(), String> {
+    std::fs::remove_file(path).map_err(|error| error.to_string())
 }
 
 fn collect(folder: &Path, prefix: &str, depth_left: usize, names: &mut Vec<String>) {

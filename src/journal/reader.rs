@@ -106,13 +106,15 @@ impl Step {
         }
     }
 
-    /// Where it was asked for is a place of a script before the last one, whose lines say nothing of this one's.
-    fn without_place(mut self) -> Step {
+    /// Under another number. Where it was asked for is a place of a script before the last one, whose lines say nothing
+    /// of this one's.
+    fn left_as(mut self, number: StepNo) -> Step {
         let answered = self.answer.as_mut().map(|answer| &mut answer.asked);
         let intended = self.intents.iter_mut().map(|intent| &mut intent.asked);
         let waited = self.suspended.as_mut().map(|suspended| &mut suspended.asked);
         for asked in answered.into_iter().chain(intended).chain(waited) {
             asked.place = Place::default();
+            asked.step = number;
         }
         self
     }
@@ -313,7 +315,8 @@ impl Recorded {
         let last = steps.keys().last().copied().unwrap_or(0);
         let left = self.carried.iter().flat_map(|carried| &carried.steps);
         for (number, step) in left.filter(|(_, step)| self.is_left_to_keep(step)) {
-            steps.insert(last.saturating_add(*number), step.clone().without_place());
+            let number = last.saturating_add(*number);
+            steps.insert(number, step.clone().left_as(number));
         }
         steps
     }

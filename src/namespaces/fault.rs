@@ -135,7 +135,7 @@ fn may_pass(fault: &HttpFault) -> bool {
 }
 
 /// Whether a request that was answered with `status` did its work, and whether it may succeed later.
-fn judge(status: u16, nothing_done: &[u16]) -> (Landed, bool) {
+pub fn judge(status: u16, nothing_done: &[u16]) -> (Landed, bool) {
     match status {
         429 => (Landed::No, true),
         status if nothing_done.contains(&status) => (Landed::No, true),

@@ -26,6 +26,7 @@ pub mod run;
 pub mod slack;
 pub mod stats;
 pub mod store;
+pub mod test;
 pub mod text;
 pub mod time;
 

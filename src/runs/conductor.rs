@@ -101,20 +101,20 @@ impl Conductor {
             let stopping = self.stop.load(Ordering::Relaxed);
             let mut now = lock(&state);
             self.take_ready(&mut now, stopping);
-            while now.active.len() < THREADS_MAX
+            while now.active.len() < self.threads_max()
                 && let Some(task) = now.queue.pop_front()
             {
                 if self.begin(&mut now, &task) {
                     self.start(task, &mut now, &state, &mut started);
                 }
             }
-            let at_work = !now.active.is_empty();
+            let at_work = now.active.len();
             let next_ms = now.timers.first().map(|(at_ms, _)| *at_ms);
             drop(now);
             let left = next_ms.map(|at_ms| Duration::from_millis((at_ms - clock.unix_ms()).max(0) as u64));
             match left {
                 // Told at once when something moves; the rest only sees flags.
-                _ if at_work => self.wait_for_change(&state, left),
+                _ if at_work > 0 => self.wait_for_change(&state, left, at_work),
                 Some(left) if left <= self.patience && !stopping => clock.sleep(left.min(self.slice())),
                 _ => break,
             }
@@ -159,6 +159,11 @@ impl Conductor {
         }
     }
 
+    /// Where no time passes, runs take turns: what they draw of chance and do to the store must not depend on threads.
+    fn threads_max(&self) -> usize {
+        if self.patience == Duration::MAX { 1 } else { THREADS_MAX }
+    }
+
     /// A clock that does not wait is not kept waiting in pieces.
     fn slice(&self) -> Duration {
         if self.patience == Duration::MAX {
@@ -168,8 +173,9 @@ impl Conductor {
         }
     }
 
-    fn wait_for_change(&self, state: &Mutex<State>, left: Option<Duration>) {
-        let active = lock(state).active.len();
+    /// Waits until fewer than `active` runs are at work, as many as there were when that was looked at, or until one
+    /// can go on.
+    fn wait_for_change(&self, state: &Mutex<State>, left: Option<Duration>, active: usize) {
         let ready = &self.runner.gate.ready;
         let patience = left.map_or(SEEN_WITHIN, |left| left.clamp(Duration::from_millis(1), SEEN_WITHIN));
         let runs = ready.take(patience, || lock(state).active.len() < active);

@@ -53,7 +53,11 @@ pub fn preview(
     let started = wrote_through_children(&runner.gate.ground, recorded.begun.run)?;
     let numbers = whole.steps.iter();
     let wrote_below = numbers
-        .filter(|(number, step)| started.contains(&started_at(**number, step)))
+        .filter(|(number, step)| match recorded.steps.contains_key(number) {
+            true => started.contains(&started_at(**number, step)),
+            // Left over from an earlier script: under which number it started runs is not known any more.
+            false => !started.is_empty() && step.asked().is_some_and(|asked| asked.name.starts_with("playbook.")),
+        })
         .map(|(number, _)| *number)
         .collect();
     let options = Options {

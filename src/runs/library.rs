@@ -1,13 +1,14 @@
 //! Playbooks by name or path, and the versions of them that runs are pinned to.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::effect::{Failure, RunMode};
 use crate::gate::{Birth, Born, Playbooks};
 use crate::id::ContentHash;
-use crate::io::scripts::{ScriptFault, ScriptFiles};
+use crate::io::scripts::{ScriptFault, ScriptFiles, is_test};
 use crate::journal::{Begun, Parent};
+use crate::namespaces::test;
 use crate::script::source::Text;
 use crate::script::{API_VERSION, Diagnosis, Language, Script, inputs};
 use crate::store::{Batch, Store, StoreError, keys};
@@ -21,6 +22,8 @@ const PINNED_MAX: usize = 64;
 pub struct Library {
     pub files: ScriptFiles,
     pub language: Arc<Language>,
+    /// That of tests, made when it is first asked for.
+    tests: Arc<OnceLock<Arc<Language>>>,
     /// By all that a script is pinned to.
     pinned: Arc<Mutex<BTreeMap<ContentHash, Arc<Script>>>>,
 }
@@ -34,6 +37,8 @@ pub enum LibraryError {
     Script(Box<Diagnosis>),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("{0} holds tests, and is no playbook: `host test` runs them")]
+    Test(String),
     #[error("the text of {file} as this run had it ({}) is not in the store any more", .hash.short())]
     VersionMissing { file: String, hash: ContentHash },
 }
@@ -50,6 +55,7 @@ impl LibraryError {
             LibraryError::File(fault) => fault.code(),
             LibraryError::Script(diagnosis) => &diagnosis.code,
             LibraryError::Store(error) => error.code(),
+            LibraryError::Test(_) => "PLAYBOOK_IS_TEST",
             LibraryError::VersionMissing { .. } => "VERSION_MISSING",
         }
     }
@@ -60,7 +66,28 @@ impl Library {
         Library {
             files,
             language,
+            tests: Arc::default(),
             pinned: Arc::default(),
+        }
+    }
+
+    /// The same over other files.
+    pub fn with_files(&self, files: ScriptFiles) -> Library {
+        Library { files, ..self.clone() }
+    }
+
+    /// The language of tests: that of playbooks, and `test::`.
+    pub fn tests(&self) -> Arc<Language> {
+        let make = || Arc::new(self.language.with(test::NAME, test::module));
+        self.tests.get_or_init(make).clone()
+    }
+
+    /// The language of the script called `name`.
+    pub fn language_of(&self, name: &str) -> Arc<Language> {
+        if is_test(name) {
+            self.tests()
+        } else {
+            self.language.clone()
         }
     }
 
@@ -71,8 +98,18 @@ impl Library {
             let found = self.files.module(module).map_err(|fault| fault.to_string())?;
             Ok(Text::new(found.file, found.text))
         };
-        let script = Script::compile(&self.language, &found.name, Text::new(found.file, found.text), &find)?;
+        let language = self.language_of(&found.name);
+        let script = Script::compile(&language, &found.name, Text::new(found.file, found.text), &find)?;
         Ok(Arc::new(script))
+    }
+
+    /// The playbook called `name`, to be run: no file of tests.
+    pub fn playbook(&self, name: &str) -> Result<Arc<Script>, LibraryError> {
+        let script = self.load(name)?;
+        match is_test(&script.name) {
+            true => Err(LibraryError::Test(script.name.clone())),
+            false => Ok(script),
+        }
     }
 
     /// The script at `path`, or the playbook of that name, edited after the run that `begun` describes. Modules are
@@ -137,7 +174,7 @@ impl Library {
 impl Playbooks for Library {
     fn born(&self, birth: &Birth<'_>) -> Result<Born, Failure> {
         let refused = |error: LibraryError| Failure::new(error.code(), error.to_string());
-        let script = self.load(birth.playbook).map_err(refused)?;
+        let script = self.playbook(birth.playbook).map_err(refused)?;
         let given = match &birth.input {
             Value::Unit => Map::new(),
             input => input.as_map().cloned().ok_or_else(|| {

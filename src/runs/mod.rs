@@ -18,6 +18,7 @@
 //! | [`plan`] | a run over an overlay: nothing leaves, nothing stays |
 //! | [`bundle`] | an incident as one file that replays anywhere |
 //! | [`pool`] | threads with large stacks, used again |
+//! | [`trial`] | tests of playbooks |
 //! | [`library`] | playbooks and versions of them |
 
 pub mod backtest;
@@ -36,6 +37,7 @@ pub mod resolve;
 pub mod resume;
 pub mod runner;
 mod subsequence;
+pub mod trial;
 pub mod whatif;
 #[cfg(test)]
 mod whatif_tests;

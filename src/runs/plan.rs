@@ -108,7 +108,7 @@ pub fn plan(
         }),
         // Time passes as fast as it can be counted.
         patience: Duration::MAX,
-        on_wait: answering(runner.clone(), given.answers),
+        on_wait: answering(runner.clone(), in_order(given.answers)),
         stop: Arc::default(),
     });
     let mut driven = conductor.drive([Task::Begun(handle, order.script.clone())]);
@@ -135,9 +135,16 @@ pub fn plan(
     })
 }
 
-/// Answers questions, as they are asked, with `answers`.
-fn answering(runner: Runner, answers: Vec<String>) -> Box<dyn Fn(&Finished) + Send + Sync> {
+fn in_order(answers: Vec<String>) -> impl Fn() -> Option<String> + Send + Sync {
     let answers = Mutex::new(VecDeque::from(answers));
+    move || lock(&answers).pop_front()
+}
+
+/// Answers questions, as they are asked, with what `next` gives.
+pub(super) fn answering(
+    runner: Runner,
+    next: impl Fn() -> Option<String> + Send + Sync + 'static,
+) -> Box<dyn Fn(&Finished) + Send + Sync> {
     Box::new(move |finished| {
         let gate = &runner.gate;
         let Some(waits) = &finished.record.waits else { return };
@@ -146,9 +153,7 @@ fn answering(runner: Runner, answers: Vec<String>) -> Box<dyn Fn(&Finished) + Se
             return;
         };
         let Ok(asked) = Question::decode(&row) else { return };
-        let Some(answer) = lock(&answers).pop_front() else {
-            return;
-        };
+        let Some(answer) = next() else { return };
         let given = question::Given {
             answer,
             by: "somebody".to_owned(),
@@ -157,8 +162,8 @@ fn answering(runner: Runner, answers: Vec<String>) -> Box<dyn Fn(&Finished) + Se
         let roles: Vec<String> = asked.role.into_iter().collect();
         match question::answer(&gate.ground, run, waits.step, given, &roles) {
             Ok(Ok(())) => gate.ready.tell(run),
-            Ok(Err(refusal)) => tracing::warn!(%refusal, "the answer given to the plan is refused"),
-            Err(error) => tracing::warn!(%error, "the plan cannot be answered"),
+            Ok(Err(refusal)) => tracing::warn!(%refusal, "the answer given to a question is refused"),
+            Err(error) => tracing::warn!(%error, "a question cannot be answered"),
         }
     })
 }

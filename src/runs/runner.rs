@@ -59,6 +59,8 @@ enum Part {
     Playbook,
     /// The clean-up, with what became of the run.
     Cleanup(Value),
+    /// A function of a test file, after what stands outside functions.
+    Case(String),
 }
 
 impl Runner {
@@ -123,6 +125,11 @@ impl Runner {
         self.execute_part(run, script, Part::Playbook)
     }
 
+    /// Calls the case `name` of a test file. Nothing is written of how it ends.
+    pub(super) fn execute_case(&self, run: &RunHandle, script: &Arc<Script>, name: &str) -> Outcome {
+        self.execute_part(run, script, Part::Case(name.to_owned()))
+    }
+
     /// Calls the playbook's clean-up, if it has one and `outcome` asks for it. What goes wrong there is told beside
     /// the outcome; only a write in doubt changes it.
     pub(super) fn clean_up(
@@ -178,6 +185,7 @@ impl Runner {
         let result = catch_unwind(AssertUnwindSafe(|| match part {
             Part::Playbook => script.evaluate(&engine),
             Part::Cleanup(end) => script.clean_up(&engine, to_dynamic(end)),
+            Part::Case(name) => script.call(&engine, &name),
         }));
         let outcome = match result {
             Ok(result) => judge::outcome(run, &result, &self.language),
@@ -211,8 +219,8 @@ impl Runner {
         let meter = Meter::start(limits, active, spent, clock, tape.stop_flag(), tape.operations());
         match (part, tape.recorded_end()) {
             (Part::Cleanup(_), _) => meter.allow(CLEANUP_TIME, CLEANUP_OPERATIONS),
-            (Part::Playbook, Some(end)) => meter.replaying(&end),
-            (Part::Playbook, None) => meter,
+            (Part::Playbook | Part::Case(_), Some(end)) => meter.replaying(&end),
+            (Part::Playbook | Part::Case(_), None) => meter,
         }
     }
 }

@@ -193,6 +193,7 @@ pub fn whatif(
         owner: gate.owner.clone(),
         ready: Arc::default(),
         playbooks: Arc::new(library.clone()),
+        stage: None,
     });
     let past = Past {
         then: past::over(&remembered.store, &content),

@@ -4,8 +4,9 @@
 //! Rhai leaves it out for namespaced functions. A halted run is unwound by an error that scripts cannot catch for
 //! long: the flag is sticky, and seen by the gate, by every operation and by the runner.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rhai::{Dynamic, EvalAltResult, FnPtr, NativeCallContext, Position};
 
@@ -33,6 +34,8 @@ struct Inner {
     stop: Arc<AtomicBool>,
     /// The last error an effect gave to the script: if it ends the run, this is where it came from.
     last_failure: Mutex<Option<RunError>>,
+    /// What a namespace finds beside the run, such as the case that a test's script runs for.
+    beside: OnceLock<Arc<dyn Any + Send + Sync>>,
 }
 
 impl RunHandle {
@@ -43,7 +46,19 @@ impl RunHandle {
             tape: Mutex::new(tape),
             stop,
             last_failure: Mutex::new(None),
+            beside: OnceLock::new(),
         }))
+    }
+
+    /// The same run, with something beside it for a namespace of its own. Only the first holds.
+    pub fn with_beside(self, beside: Arc<dyn Any + Send + Sync>) -> RunHandle {
+        self.0.beside.set(beside).unwrap_or_default();
+        self
+    }
+
+    /// What was put beside the run.
+    pub fn beside<T: Any>(&self) -> Option<&T> {
+        self.0.beside.get()?.downcast_ref()
     }
 
     pub fn gate(&self) -> &Arc<Gate> {

@@ -36,6 +36,16 @@ impl Language {
         }
     }
 
+    /// The same language with one more namespace.
+    pub fn with(&self, name: &str, make: impl FnOnce() -> Module) -> Language {
+        let mut module = make();
+        module.set_id(name);
+        module.build_index();
+        let mut language = self.clone();
+        language.namespaces.push((name.to_owned(), module.into()));
+        language
+    }
+
     pub fn namespaces(&self) -> &[(String, Shared<Module>)] {
         &self.namespaces
     }

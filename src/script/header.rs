@@ -47,6 +47,8 @@ pub struct Header {
     pub deadline: Option<Duration>,
     /// What starts it, as written.
     pub triggers: Map,
+    /// All of it, as written.
+    pub written: Map,
     /// Whether there is a header at all.
     pub is_present: bool,
 }
@@ -81,6 +83,7 @@ impl Header {
                 Ok(value) => value,
                 Err(error) => return fail(format!("`{name}` in {CONSTANT}: {error}"), position),
             };
+            header.written.insert(name.to_owned(), value.clone());
             if let Err(message) = header.set(name, value) {
                 return fail(message, position);
             }

@@ -28,6 +28,7 @@ pub mod limits;
 pub mod reference;
 mod sorting;
 pub mod source;
+pub mod syntax;
 mod texts;
 pub mod value;
 

@@ -290,6 +290,26 @@ impl Script {
         functions.any(|function| function.name == CLEANUP && function.params.len() == 1)
     }
 
+    /// The functions of a test file that are its cases: those of no parameter whose names begin with `test_`.
+    pub fn cases(&self) -> Vec<String> {
+        let is_case = |function: &rhai::ScriptFnMetadata<'_>| {
+            function.name.starts_with(CASE) && function.name.len() > CASE.len() && function.params.is_empty()
+        };
+        let mut cases: Vec<String> = self
+            .ast
+            .iter_functions()
+            .filter(is_case)
+            .map(|function| function.name.to_owned())
+            .collect();
+        cases.sort();
+        cases
+    }
+
+    /// Runs what stands outside functions, and then calls the function `name`.
+    pub fn call(&self, engine: &Engine, name: &str) -> Result<rhai::Dynamic, Box<EvalAltResult>> {
+        engine.call_fn::<rhai::Dynamic>(&mut Scope::new(), &self.ast, name, ())
+    }
+
     /// Calls the playbook's `cleanup` with what became of the run.
     pub fn clean_up(&self, engine: &Engine, end: rhai::Dynamic) -> Result<rhai::Dynamic, Box<EvalAltResult>> {
         let options = rhai::CallFnOptions::new().eval_ast(false);
@@ -299,3 +319,6 @@ impl Script {
 
 /// The function that is called after a run that did not succeed.
 pub const CLEANUP: &str = "cleanup";
+
+/// How the names of functions begin that are cases of a test file.
+pub const CASE: &str = "test_";

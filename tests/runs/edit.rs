@@ -208,3 +208,50 @@ fn a_run_that_has_written_is_not_started_again_by_an_edit_unless_that_is_said() 
         .expect("it goes on");
     assert_eq!((kept.outcome.value, place.stub.count("POST", "/x")), (Value::Int(7), 1));
 }
+
+/// A step that was kept for a call with other arguments was forgotten, and the same call, later in the script, was sent
+/// once more.
+#[test]
+fn what_was_kept_for_another_call_is_not_sent_again_when_it_is_asked_for_itself() {
+    let place = place();
+    let run = place.host.run(&place.script(BROKEN)).id();
+    let twice = BROKEN.replace("let id = ", "http::post(\"URL\", #{ text: \"before\" });\nlet id = ");
+    let stopped = place
+        .amend(run, &place.amendment(&twice, &[2], &[]))
+        .expect("it is taken over");
+    let failure = stopped.outcome.error.expect("refused").failure;
+    assert_eq!(failure.code, "LANDED_WRITE_CHANGED", "{}", failure.message);
+    assert_eq!(place.stub.count("POST", "/x"), 1);
+    // And not by the next edit either, unless that names the step which has its outcome now.
+    let mended = BROKEN.replace("id.nonsense();", "id");
+    let stopped = place
+        .amend(run, &place.amendment(&mended, &[], &[]))
+        .expect("it is taken over");
+    assert_eq!(
+        stopped.outcome.error.expect("refused").failure.code,
+        "LANDED_WRITE_CHANGED"
+    );
+    assert_eq!(place.stub.count("POST", "/x"), 1);
+}
+
+/// A step of an earlier script was shown under one number and taken by another.
+#[test]
+fn what_is_left_of_an_earlier_script_is_named_by_the_number_that_is_shown() {
+    let place = place();
+    let run = place.host.run(&place.script(BROKEN)).id();
+    // The edited script has not come to the post when it fails.
+    let first = "const PLAYBOOK = #{ uses: [\"http_writes\"] };\nkv::put(\"b\", 1);\nkv::put(\"c\", 1);\nlet x = (); x.nonsense();";
+    let failed = place.amend(run, &place.amendment(first, &[], &[])).expect("it goes on");
+    assert_eq!(failed.outcome.status, Status::Failed);
+    let without = first.replace("let x = (); x.nonsense();", "kv::get(\"b\")");
+    let undecided = place.undecided(run, &place.amendment(&without, &[], &[]));
+    assert_eq!(
+        undecided,
+        BTreeSet::from([4]),
+        "steps 1 and 2 are the edited script's own"
+    );
+    assert_eq!(
+        place.undecided(run, &place.amendment(&without, &[4], &[])),
+        BTreeSet::new()
+    );
+}

@@ -152,7 +152,7 @@ pub fn whole(parts: &[String]) -> String {
 pub fn edited(parts: &[String], edit: u64, rng: &mut Rng) -> Vec<String> {
     let mut parts = parts.to_vec();
     parts.retain(|part| !part.starts_with("throw"));
-    for _ in 0..rng.between(0, 2) {
+    for turn in 0..rng.between(0, 2) as usize {
         let count = parts.len() as u64;
         let at = rng.below(count) as usize;
         match rng.below(5) {
@@ -162,7 +162,10 @@ pub fn edited(parts: &[String], edit: u64, rng: &mut Rng) -> Vec<String> {
                 let other = rng.below(count) as usize;
                 parts.swap(at, other);
             }
-            2 => parts.insert(at, write(rng.pick(&KINDS), 50 + edit as usize, rng.hits(500))),
+            2 => parts.insert(
+                at,
+                write(rng.pick(&KINDS), (50 + edit as usize) * 10 + turn, rng.hits(500)),
+            ),
             _ => {
                 parts[at] = parts[at].replacen("let label = `${run}-", &format!("let label = `${{run}}-e{edit}."), 1);
             }

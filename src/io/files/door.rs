@@ -27,7 +27,7 @@ pub struct ProjectFiles {
     /// `None` once the door is shut.
     root: Option<PathBuf>,
     folders: Vec<String>,
-    /// Behind a door that is shut: texts in memory, by path.
+    /// Texts in memory, by path: instead of what lies on the disk, or behind a door that is shut.
     texts: Arc<BTreeMap<String, String>>,
 }
 
@@ -77,9 +77,17 @@ impl ProjectFiles {
         }
     }
 
+    /// The same door, with these texts in the place of the files of these paths.
+    pub fn with_texts(&self, texts: BTreeMap<String, String>) -> ProjectFiles {
+        ProjectFiles {
+            texts: Arc::new(texts),
+            ..self.clone()
+        }
+    }
+
     /// Checks that `path` names a regular file below a declared folder.
     pub fn open(&self, path: &str) -> Result<CheckedPath, FileFault> {
-        if !self.texts.is_empty() {
+        if self.texts.contains_key(path) || self.root.is_none() && !self.texts.is_empty() {
             return self.open_text(path);
         }
         let absolute = self.resolve(path)?;
@@ -145,6 +153,9 @@ impl ProjectFiles {
 
     /// The hash of the file's content, read piece by piece.
     pub fn hash(&self, path: &CheckedPath) -> Result<ContentHash, FileFault> {
+        if let Some(text) = self.texts.get(&path.asked) {
+            return Ok(ContentHash::of(text.as_bytes()));
+        }
         let (file, _) = self.reopen(path, MEDIA_BYTES_MAX)?;
         let hashed = ContentHash::read(file.take(MEDIA_BYTES_MAX));
         let (hash, _) = hashed.map_err(|error| unreadable(&path.asked, error))?;
@@ -154,6 +165,9 @@ impl ProjectFiles {
     /// Size and age of the file at `path`.
     pub fn info(&self, path: &str) -> Result<FileInfo, FileFault> {
         let checked = self.open(path)?;
+        if let Some(text) = self.texts.get(path) {
+            return Ok(text_info(path, text));
+        }
         Ok(file_info(path.to_owned(), &metadata(path, &checked.absolute)?))
     }
 
@@ -162,20 +176,37 @@ impl ProjectFiles {
     /// names that are not UTF-8 cannot be.
     pub fn list(&self, folder: &str, pattern: &str) -> Result<Vec<FileInfo>, FileFault> {
         list::check_pattern(pattern)?;
-        let absolute = self.resolve(folder)?;
+        let texts = self.texts_in(folder, pattern);
+        let absolute = match self.resolve(folder) {
+            Ok(absolute) => absolute,
+            Err(FileFault::NotFound { .. }) if !texts.is_empty() => return Ok(texts),
+            Err(fault) => return Err(fault),
+        };
         if !metadata(folder, &absolute)?.is_dir() {
             return Err(FileFault::NotFolder {
                 path: folder.to_owned(),
             });
         }
-        let mut files = Vec::new();
+        let mut files = texts;
         for name in list::names(folder, &absolute, pattern)? {
             let path = format!("{folder}/{name}");
+            if self.texts.contains_key(&path) {
+                continue;
+            }
             // Whatever could not be opened is no file of the project: a folder, a pipe, a link that leads out.
             let Ok(file) = self.info(&path) else { continue };
             files.push(file);
         }
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(files)
+    }
+
+    fn texts_in(&self, folder: &str, pattern: &str) -> Vec<FileInfo> {
+        let fits = |(path, text): (&String, &String)| {
+            let name = path.strip_prefix(folder)?.strip_prefix('/')?;
+            (!name.contains('/') && list::fits(pattern, name)).then(|| text_info(path, text))
+        };
+        self.texts.iter().filter_map(fits).collect()
     }
 
     /// The regular files in `folder` and in the folders within it, by path; hidden ones are left out.
@@ -315,6 +346,14 @@ fn metadata(path: &str, absolute: &Path) -> Result<Metadata, FileFault> {
         },
         _ => unreadable(path, source),
     })
+}
+
+fn text_info(path: &str, text: &str) -> FileInfo {
+    FileInfo {
+        path: path.to_owned(),
+        bytes: text.len() as u64,
+        modified_ms: 0,
+    }
 }
 
 fn file_info(path: String, about: &Metadata) -> FileInfo {

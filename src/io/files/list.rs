@@ -100,7 +100,7 @@ pub(super) fn near(absolute: &Path, name: &str) -> Vec<String> {
 
 /// Whether `name` fits `pattern`. It goes back to the last `*` only, so the work is bounded by the product of both
 /// lengths.
-fn fits(pattern: &str, name: &str) -> bool {
+pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     let (mut at, mut seen) = (0, 0);
