@@ -1,6 +1,6 @@
 //! Puts the parts together: from a configuration to a host that runs playbooks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub struct App {
     pub providers: Vec<ProviderSpec>,
     /// The functions that write to a provider, with its name.
     pub writers: BTreeMap<String, String>,
+    /// The functions whose writes the public sees.
+    pub publishers: BTreeSet<String>,
     pub masks: Arc<Masks>,
     pub secrets: Arc<Secrets>,
     pub clock: Arc<dyn Clock>,
@@ -120,6 +122,7 @@ impl App {
             library: Library::new(ScriptFiles::new(playbooks), language),
             providers,
             writers: namespaces::writers(&declared),
+            publishers: namespaces::publishers(&declared),
             masks,
             secrets: Arc::new(secrets),
             clock: Arc::new(SystemClock::new()),

@@ -26,6 +26,8 @@ pub struct FileConfig {
     pub media: MediaConfig,
     pub gate: GateConfig,
     pub limits: ScriptLimits,
+    /// How much each lint of `host check` weighs.
+    pub check: crate::script::findings::Settings,
     pub collections: BTreeMap<String, CollectionConfig>,
     /// People by name, with the roles that questions of runs may demand.
     pub people: BTreeMap<String, Vec<String>>,

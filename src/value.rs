@@ -135,7 +135,11 @@ impl Value {
                 whole.len() == part.len() && whole.iter().zip(part).all(|(whole, part)| whole.agrees(part, wholly))
             }
             (Value::Int(_), Value::Float(_)) | (Value::Float(_), Value::Int(_)) => self.as_float() == part.as_float(),
-            (Value::Float(a), Value::Float(b)) => a == b || a.is_nan() && b.is_nan(),
+            (Value::Float(a), Value::Float(b)) => {
+                // As near as a script's own `==` takes them for the same.
+                let near = f64::EPSILON * a.abs().max(b.abs()).max(1.0);
+                a == b || (a - b).abs() <= near || a.is_nan() && b.is_nan()
+            }
             (whole, part) => whole == part,
         }
     }

@@ -144,6 +144,22 @@ impl ScriptFiles {
         read(&path, name.to_owned(), format!("playbooks/{name}.rhai"))
     }
 
+    /// Puts `text` in place of `before`, as which the script in `file` was read. Whoever looks sees one of both.
+    pub fn rewrite(&self, file: &str, before: &str, text: &str) -> Result<(), String> {
+        let below = file.strip_prefix("playbooks/").zip(self.playbooks.as_ref());
+        let path = below
+            .map(|(file, folder)| folder.join(file))
+            .filter(|path| path.is_file());
+        let path = path.unwrap_or_else(|| PathBuf::from(file));
+        let told = |error: std::io::Error| error.to_string();
+        // What a link leads to is rewritten, not the link.
+        let path = path.canonicalize().map_err(told)?;
+        if std::fs::read(&path).map_err(told)? != before.as_bytes() {
+            return Err("it was changed meanwhile".to_owned());
+        }
+        super::whole::rewrite(&path, text.as_bytes()).map_err(told)
+    }
+
     /// The names of all playbooks and modules, sorted.
     pub fn list(&self) -> Vec<String> {
         let mut names = self.all();
@@ -218,10 +234,13 @@ fn read(path: &Path, name: String, file: String) -> Result<Found, ScriptFault> {
         )));
     }
     let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = bytes.as_slice() {
+        return Err(unreadable("it is UTF-16; save it as UTF-8".to_owned()));
+    }
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-        unreadable(format!("it is not UTF-8 text at line {line}"))
+        unreadable(format!("it is not UTF-8 text at line {line}; save it as UTF-8"))
     })?;
     Ok(Found { name, file, text })
 }

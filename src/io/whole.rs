@@ -56,6 +56,22 @@ pub fn write(path: &Path, bytes: &[u8], replace: bool) -> io::Result<bool> {
     written
 }
 
+/// Writes `bytes` in place of the file at `path`, which keeps its permissions. Whoever looks sees all of it or what was
+/// there before.
+pub fn rewrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let permissions = fs::metadata(path)?.permissions();
+    let mut part = path.as_os_str().to_owned();
+    part.push(format!(".part-{}", std::process::id()));
+    let part = PathBuf::from(part);
+    let written = write_part(&part, bytes)
+        .and_then(|()| fs::set_permissions(&part, permissions))
+        .and_then(|()| fs::rename(&part, path));
+    if written.is_err() && part.exists() {
+        fs::remove_file(&part)?;
+    }
+    written
+}
+
 fn write_part(part: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)

@@ -13,6 +13,7 @@ pub mod http;
 pub mod id;
 pub mod json;
 pub mod kv;
+pub mod list;
 pub mod log;
 pub mod media;
 pub mod openai;
@@ -30,7 +31,7 @@ pub mod test;
 pub mod text;
 pub mod time;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::Module;
 
@@ -56,6 +57,7 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
         ("csv", csv::module()),
         ("stats", stats::module()),
         ("text", text::module()),
+        ("list", list::module()),
         ("log", log::module()),
         ("run", run::module()),
         ("playbook", playbook::module()),
@@ -91,4 +93,10 @@ pub fn writers(declared: &[DeclaredProvider]) -> BTreeMap<String, String> {
         .iter()
         .flat_map(|provider| declared::writers(provider).map(|function| (function, provider.name.clone())));
     own.chain(declared).collect()
+}
+
+/// Every function whose writes the public sees.
+pub fn publishers(declared: &[DeclaredProvider]) -> BTreeSet<String> {
+    let publishing = declared.iter().filter(|provider| provider.publish);
+    publishing.flat_map(declared::writers).collect()
 }

@@ -9,6 +9,7 @@ use crate::id::ContentHash;
 use crate::io::scripts::{ScriptFault, ScriptFiles, is_test};
 use crate::journal::{Begun, Parent};
 use crate::namespaces::test;
+use crate::script::coverage::Coverage;
 use crate::script::source::Text;
 use crate::script::{API_VERSION, Diagnosis, Language, Script, inputs};
 use crate::store::{Batch, Store, StoreError, keys};
@@ -71,6 +72,17 @@ impl Library {
         }
     }
 
+    /// The same, noting which lines are run.
+    pub fn watched(&self, coverage: Arc<Coverage>) -> Library {
+        let mut language = (*self.language).clone();
+        language.coverage = Some(coverage);
+        Library {
+            language: Arc::new(language),
+            pinned: Arc::default(),
+            ..self.clone()
+        }
+    }
+
     /// The same over other files.
     pub fn with_files(&self, files: ScriptFiles) -> Library {
         Library { files, ..self.clone() }
@@ -78,7 +90,12 @@ impl Library {
 
     /// The language of tests: that of playbooks, and `test::`.
     pub fn tests(&self) -> Arc<Language> {
-        let make = || Arc::new(self.language.with(test::NAME, test::module));
+        // Which lines of tests are run is nobody's question.
+        let make = || {
+            let mut language = self.language.with(test::NAME, test::module);
+            language.coverage = None;
+            Arc::new(language)
+        };
         self.tests.get_or_init(make).clone()
     }
 

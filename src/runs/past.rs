@@ -16,7 +16,7 @@ use crate::store::content::Content;
 use crate::store::documents::{self, Document, Indexes};
 use crate::store::overlay::Overlay;
 use crate::store::tx::Ground;
-use crate::store::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, Tx, keys, kv};
+use crate::store::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, Tx, VisitRow, keys, kv};
 use crate::value::{Map, Value};
 
 /// What a record shows of its store.
@@ -112,6 +112,11 @@ impl Store for Shown {
     fn scan(&self, range: KeyRange, limit: usize, reverse: bool) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
         self.note(self.whole.iter().any(|prefix| lies_in(&range, prefix)));
         self.rows.scan(range, limit, reverse)
+    }
+
+    fn visit(&self, range: KeyRange, visit: &mut VisitRow<'_>) -> Result<(), StoreError> {
+        self.note(self.whole.iter().any(|prefix| lies_in(&range, prefix)));
+        self.rows.visit(range, visit)
     }
 
     fn commit(&self, batch: Batch, durability: Durability) -> Result<CommitNo, StoreError> {

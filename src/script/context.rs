@@ -117,6 +117,17 @@ impl RunHandle {
         }
     }
 
+    /// Performs a local effect of a call that has returned: a loop's next turn. `place` is the call's.
+    pub fn local_at(
+        &self,
+        place: Place,
+        declaration: &Declaration,
+        args: impl Into<Value>,
+        closure: impl Fn(&mut Local<'_>) -> Result<Value, StoreError>,
+    ) -> ScriptResult<Value> {
+        self.perform(Effect::new(declaration, args).at(place), How::Local(&closure))
+    }
+
     fn perform(&self, effect: Effect<'_>, how: How<'_>) -> Result<Value, Box<EvalAltResult>> {
         let performed = perform(&self.0.gate, &mut self.tape(), &effect, how);
         self.given(performed, &effect)

@@ -6,6 +6,7 @@ use std::sync::Once;
 use rhai::{Engine, Module, Shared};
 
 use super::base;
+use super::coverage::Coverage;
 use super::limits::{Meter, ScriptLimits};
 
 /// Everything that all scripts of this process share: the language, its functions and its limits.
@@ -15,6 +16,8 @@ pub struct Language {
     overrides: Shared<Module>,
     namespaces: Vec<(String, Shared<Module>)>,
     pub limits: ScriptLimits,
+    /// Where it is noted which lines of scripts are run, if somebody wants to know.
+    pub coverage: Option<Arc<Coverage>>,
 }
 
 impl Language {
@@ -33,6 +36,7 @@ impl Language {
             overrides: base::overrides(),
             namespaces,
             limits,
+            coverage: None,
         }
     }
 
@@ -61,6 +65,9 @@ impl Language {
             engine.register_static_module(name, module.clone());
         }
         base::restrict(&mut engine);
+        if let Some(coverage) = &self.coverage {
+            coverage.watch(&mut engine);
+        }
         self.limits.apply(&mut engine);
         engine
     }

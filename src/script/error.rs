@@ -6,7 +6,9 @@
 use rhai::{EvalAltResult, LexError, ParseError, ParseErrorType, Position};
 
 use super::limits::ScriptLimits;
+use super::mistake;
 use super::source::{Script, Text};
+use super::syntax::Lines;
 use super::value::from_dynamic;
 use crate::effect::{Failure, Place};
 use crate::journal::RunError;
@@ -21,6 +23,8 @@ pub struct Diagnosis {
     pub place: Place,
     /// The way out, where one is known.
     pub help: Option<String>,
+    /// The byte at which reading the text stopped.
+    pub stopped_at: Option<u32>,
 }
 
 impl Diagnosis {
@@ -31,6 +35,7 @@ impl Diagnosis {
             text,
             place: Place::default(),
             help: None,
+            stopped_at: None,
         }
     }
 
@@ -76,8 +81,35 @@ impl Diagnosis {
             ),
             other => ("SYNTAX", lower_first(&other.to_string()), None),
         };
-        let diagnosis = Diagnosis::new(code, message, text).at(place_of(error.position(), module));
-        Diagnosis { help, ..diagnosis }
+        let lines = Lines::of(&text.text);
+        let place = place_of(error.position(), module);
+        let stopped_at = match place.line {
+            0 => text.text.len() as u32,
+            line => lines.offset(&text.text, line, place.column),
+        };
+        let diagnosis = Diagnosis {
+            help,
+            stopped_at: Some(stopped_at),
+            ..Diagnosis::new(code, message, text).at(place)
+        };
+        match mistake::explain(&diagnosis.text.text, stopped_at).filter(|_| code == "SYNTAX") {
+            Some(explained) => {
+                let (line, column) = lines.place(&diagnosis.text.text, explained.span.start);
+                let place = Place {
+                    line,
+                    column,
+                    ..diagnosis.place.clone()
+                };
+                let fix = explained.fix.map(|(title, ..)| title);
+                Diagnosis {
+                    message: explained.message,
+                    help: explained.help.or(fix).or(diagnosis.help),
+                    place,
+                    ..diagnosis
+                }
+            }
+            None => diagnosis,
+        }
     }
 
     /// The error of a run that failed, with the text in which it happened.

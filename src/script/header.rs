@@ -15,13 +15,13 @@ use super::value::from_dynamic;
 use crate::value::{Map, Value};
 
 /// The constant's name.
-const CONSTANT: &str = "PLAYBOOK";
+pub(super) const CONSTANT: &str = "PLAYBOOK";
 
 /// Keys that say what starts a playbook. They are kept for whoever serves triggers; a run by hand needs none.
-const TRIGGER_KEYS: [&str; 8] = [
+pub(super) const TRIGGER_KEYS: [&str; 8] = [
     "schedule", "timezone", "missed", "overlap", "http", "webhook", "queue", "event",
 ];
-const KEYS: [&str; 7] = [
+pub(super) const KEYS: [&str; 7] = [
     "title",
     "description",
     "uses",

@@ -14,18 +14,27 @@
 //! | [`context`] | how a namespace's function reaches its run and the gate |
 //! | [`value`] | between Rhai's values and ours |
 //! | [`error`] | what went wrong, and where in the playbook |
-//! | [`check`] | mistakes that show without running |
+//! | [`check`], [`findings`] | mistakes that show without running, and how they are told |
+//! | [`mistake`] | what was probably meant where a script cannot be read |
+//! | [`signatures`] | what can be called, with what, and what comes of it |
+//! | [`schedule`] | what a header's schedule means |
+//! | [`coverage`] | which lines of scripts were run |
 //! | [`reference`] | the functions' own documentation |
 
 pub mod base;
 pub mod check;
 pub mod context;
+pub mod coverage;
 pub mod engine;
 pub mod error;
+pub mod findings;
 pub mod header;
 pub mod inputs;
 pub mod limits;
+pub mod mistake;
 pub mod reference;
+pub mod schedule;
+pub mod signatures;
 mod sorting;
 pub mod source;
 pub mod syntax;

@@ -61,7 +61,9 @@ impl Script {
         let engine = language.engine();
         let ast = parse(&engine, &source, None)?;
         let header = Header::read(&ast, &source)?;
+        let ast = watched(language, &engine, &source, None).unwrap_or(ast);
         let mut loading = Loading {
+            language,
             engine: &engine,
             find,
             texts: BTreeMap::new(),
@@ -116,6 +118,22 @@ impl Script {
     }
 }
 
+/// Reads `source` and its header, without its imports: whether it could run.
+pub fn read(language: &Language, source: &Text) -> Result<Header, Diagnosis> {
+    let ast = parse(&language.engine(), source, None)?;
+    Header::read(&ast, source)
+}
+
+/// Reads `source` as if every name in it were known: whether it is a script at all.
+pub fn read_leniently(language: &Language, source: &Text) -> Result<(), Diagnosis> {
+    let mut engine = language.engine();
+    engine.set_strict_variables(false);
+    match parse(&engine, source, None) {
+        Err(diagnosis) if diagnosis.code != "INPUT_SHADOWED" => Err(diagnosis),
+        _ => Ok(()),
+    }
+}
+
 fn parse(engine: &Engine, source: &Text, module: Option<&str>) -> Result<AST, Diagnosis> {
     if source.text.len() > SOURCE_BYTES_MAX {
         let message = format!(
@@ -126,13 +144,26 @@ fn parse(engine: &Engine, source: &Text, module: Option<&str>) -> Result<AST, Di
     }
     let mut scope = Scope::new();
     scope.push_constant(INPUT, ());
+    // A mark at the beginning says that it is UTF-8, and nothing to Rhai. A blank keeps the places.
+    let unmarked = source.text.strip_prefix('\u{feff}').map(|text| format!(" {text}"));
     let mut ast = engine
-        .compile_with_scope(&scope, &*source.text)
+        .compile_with_scope(&scope, unmarked.as_deref().unwrap_or(&source.text))
         .map_err(|error| Diagnosis::of_parse_error(&error, source.clone(), module))?;
     // Rhai names a module by this in the errors and effects that come from it.
     ast.set_source(module.unwrap_or_default());
     refuse_input_shadowing(&ast, source, module)?;
     Ok(ast)
+}
+
+/// The same script with marks in it, where it is to be known which lines are run. One that the marks make too deep or
+/// too long for Rhai goes without.
+fn watched(language: &Language, engine: &Engine, source: &Text, module: Option<&str>) -> Option<AST> {
+    let marked = language.coverage.as_ref()?.mark(source);
+    let mut scope = Scope::new();
+    scope.push_constant(INPUT, ());
+    let mut ast = engine.compile_with_scope(&scope, marked).ok()?;
+    ast.set_source(module.unwrap_or_default());
+    Some(ast)
 }
 
 /// A local variable `input` would be read as the run's input all the same, so it is not allowed.
@@ -181,6 +212,7 @@ fn is_input(expression: &Expr) -> bool {
 
 /// Imports under way.
 struct Loading<'a> {
+    language: &'a Language,
     engine: &'a Engine,
     find: &'a FindModule<'a>,
     texts: BTreeMap<String, Text>,
@@ -222,6 +254,7 @@ impl Loading<'_> {
             self.path.push(name.clone());
             self.load_imports(&imported, &text, Some(&name))?;
             self.path.pop();
+            let imported = watched(self.language, self.engine, &text, Some(&name)).unwrap_or(imported);
             self.texts.insert(name.clone(), text);
             self.compiled.insert(name, imported);
         }

@@ -17,11 +17,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use redb::{Database, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, StorageBackend, TableDefinition};
 
 use super::keys::KEY_BYTES_MAX;
-use super::layered::scan_layered;
+use super::layered::{VisitLayered, scan_layered};
 use super::pending::Pending;
-use super::row::{read_row, read_version};
+use super::row::{check_row, read_row, read_version};
 use super::writer::{self, Writer};
-use super::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, is_empty, open};
+use super::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, VisitRow, is_empty, open};
 
 pub use super::open::{Compacted, EngineOptions, FORMAT, Repaired, compact, repair};
 
@@ -172,6 +172,32 @@ impl Store for Engine {
                 }
                 Ok(Ok(rows))
             })
+        })
+    }
+
+    fn visit(&self, range: KeyRange, visit: &mut VisitRow<'_>) -> Result<(), StoreError> {
+        let Some(range) = checked_range(range) else {
+            return Ok(());
+        };
+        let (layer, snapshot) = {
+            let mut pending = self.shared.lock();
+            let layer = pending.layer(&range, usize::MAX, false);
+            (layer, self.shared.snapshot(&mut pending)?)
+        };
+        let range = (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice));
+        let mut layered = VisitLayered::new(layer, visit);
+        self.shared.read(&snapshot, |table| {
+            for entry in table.range::<&[u8]>(range)? {
+                let (key, stored) = entry?;
+                let Some((version, value)) = check_row(key.value(), stored.value()) else {
+                    return Ok(Err(self.shared.altered(key.value())));
+                };
+                if layered.base(key.value(), value, version).is_break() {
+                    return Ok(Ok(()));
+                }
+            }
+            layered.rest();
+            Ok(Ok(()))
         })
     }
 

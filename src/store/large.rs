@@ -20,6 +20,11 @@ pub fn store_bytes(content: &dyn Content, batch: &mut Batch, bytes: &[u8]) -> Re
     Ok([&[FILED], hash.as_bytes().as_slice()].concat())
 }
 
+/// The bytes of a row that holds them itself.
+pub fn inline(held: &[u8]) -> Option<&[u8]> {
+    held.strip_prefix(&[INLINE])
+}
+
 /// The bytes that [`store_bytes`] made `held` from. `name` tells the row in errors.
 pub fn load_bytes(content: &dyn Content, held: &[u8], name: impl FnOnce() -> String) -> Result<Vec<u8>, StoreError> {
     if let Some((&INLINE, bytes)) = held.split_first() {

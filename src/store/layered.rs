@@ -1,6 +1,9 @@
 //! Rows laid over rows: scanning changes that are kept apart from what they change.
 
-use super::{Row, StoreError};
+use std::iter::Peekable;
+use std::ops::ControlFlow;
+
+use super::{CommitNo, Row, StoreError, VisitRow};
 
 /// Some keys in the order of a scan, each with its row, or with `None` when it was deleted.
 pub(super) type Layer = Vec<(Vec<u8>, Option<Row>)>;
@@ -45,4 +48,42 @@ pub(super) fn scan_layered(
     rows.extend(below);
     rows.truncate(limit);
     Ok(rows)
+}
+
+/// Shows the rows of a base with a layer on top, the base row by row.
+pub(super) struct VisitLayered<'v, 'f> {
+    layer: Peekable<std::vec::IntoIter<(Vec<u8>, Option<Row>)>>,
+    visit: &'v mut VisitRow<'f>,
+}
+
+impl<'v, 'f> VisitLayered<'v, 'f> {
+    /// `layer` is in ascending order.
+    pub(super) fn new(layer: Layer, visit: &'v mut VisitRow<'f>) -> VisitLayered<'v, 'f> {
+        VisitLayered {
+            layer: layer.into_iter().peekable(),
+            visit,
+        }
+    }
+
+    /// The next row of the base, and what of the layer comes before it or in its place.
+    pub(super) fn base(&mut self, key: &[u8], value: &[u8], version: CommitNo) -> ControlFlow<()> {
+        while let Some((above, row)) = self.layer.next_if(|(above, _)| above.as_slice() <= key) {
+            if let Some(row) = row {
+                (self.visit)(&above, &row.value, row.version)?;
+            }
+            if above == key {
+                return ControlFlow::Continue(());
+            }
+        }
+        (self.visit)(key, value, version)
+    }
+
+    /// What of the layer comes after the base.
+    pub(super) fn rest(self) {
+        for (key, row) in self.layer {
+            if row.is_some_and(|row| (self.visit)(&key, &row.value, row.version).is_break()) {
+                return;
+            }
+        }
+    }
 }

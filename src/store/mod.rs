@@ -44,7 +44,7 @@ pub mod test_disk;
 #[cfg(test)]
 pub mod test_ground;
 
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 
 pub use batch::{Batch, Precondition};
 pub use error::StoreError;
@@ -74,6 +74,12 @@ pub enum Durability {
 /// A range of keys, either end open or closed.
 pub type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
+/// Is shown rows: key, value, commit.
+pub type VisitRow<'a> = dyn FnMut(&[u8], &[u8], CommitNo) -> ControlFlow<()> + 'a;
+
+/// How many rows a store reads at a time that cannot lend them.
+const VISITED_AT_ONCE: usize = 256;
+
 /// Whether no key can lie in `range`; maps and redb take some of these for mistakes.
 fn is_empty(range: &KeyRange) -> bool {
     match (&range.0, &range.1) {
@@ -90,6 +96,25 @@ pub trait Store: Send + Sync {
 
     /// At most `limit` rows of `range` in key order, or against it, all of one moment.
     fn scan(&self, range: KeyRange, limit: usize, reverse: bool) -> Result<Vec<(Vec<u8>, Row)>, StoreError>;
+
+    /// Shows the rows of `range` to `visit` in key order until it breaks: its key, its value, the commit it came from.
+    /// They are only lent, which costs a fraction of what [`scan`](Store::scan) does. All are of one moment where the
+    /// engine can do that; `visit` must not call this store.
+    fn visit(&self, range: KeyRange, visit: &mut VisitRow<'_>) -> Result<(), StoreError> {
+        let mut range = range;
+        loop {
+            let rows = self.scan(range.clone(), VISITED_AT_ONCE, false)?;
+            for (key, row) in &rows {
+                if visit(key, &row.value, row.version).is_break() {
+                    return Ok(());
+                }
+            }
+            match rows.into_iter().nth(VISITED_AT_ONCE - 1) {
+                Some((last, _)) => range.0 = Bound::Excluded(last),
+                None => return Ok(()),
+            }
+        }
+    }
 
     /// Applies `batch` whole, or leaves everything as it was. A precondition that does not hold fails this batch with
     /// [`StoreError::Conflict`] and touches no other.

@@ -65,21 +65,13 @@ pub(super) fn read_delimited(input: &mut &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-fn write_value(out: &mut Vec<u8>, value: &Value) {
+pub(super) fn write_value(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Unit => out.push(UNIT),
         Value::Bool(truth) => out.extend([BOOL, u8::from(*truth)]),
-        Value::Int(number) => {
-            // A float cannot tell every whole number from its neighbours; what rounding took away follows it.
-            let rounded = *number as f64;
-            let rest = i128::from(*number) - rounded as i128;
-            write_number(out, rounded, rest as i16);
-        }
-        Value::Float(number) => write_number(out, *number, 0),
-        Value::Text(text) => {
-            out.push(TEXT);
-            write_delimited(out, text.as_bytes());
-        }
+        Value::Int(number) => write_number(out, order_of_int(*number)),
+        Value::Float(number) => write_number(out, order_of_float(*number)),
+        Value::Text(text) => write_text(out, text),
         Value::Blob(bytes) => {
             out.push(BLOB);
             write_delimited(out, bytes);
@@ -94,8 +86,7 @@ fn write_value(out: &mut Vec<u8>, value: &Value) {
         Value::Map(map) => {
             out.push(MAP);
             for (name, value) in map {
-                out.push(TEXT);
-                write_delimited(out, name.as_bytes());
+                write_text(out, name);
                 write_value(out, value);
             }
             out.push(END);
@@ -103,7 +94,26 @@ fn write_value(out: &mut Vec<u8>, value: &Value) {
     }
 }
 
-fn write_number(out: &mut Vec<u8>, number: f64, rest: i16) {
+pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
+    out.push(TEXT);
+    write_delimited(out, text.as_bytes());
+}
+
+/// What numbers, whole or not, are compared by.
+pub(super) type NumberOrder = (u64, u16);
+
+pub(super) fn order_of_int(number: i64) -> NumberOrder {
+    // A float cannot tell every whole number from its neighbours; what rounding took away follows it.
+    let rounded = number as f64;
+    let rest = i128::from(number) - rounded as i128;
+    order_of(rounded, rest as i16)
+}
+
+pub(super) fn order_of_float(number: f64) -> NumberOrder {
+    order_of(number, 0)
+}
+
+fn order_of(number: f64, rest: i16) -> NumberOrder {
     // Of the many forms of NaN and the two of zero, one each.
     let bits = match number {
         n if n.is_nan() => 0x7FF8 << 48,
@@ -111,9 +121,13 @@ fn write_number(out: &mut Vec<u8>, number: f64, rest: i16) {
     };
     // Positive floats sort as their bits do; negative ones the other way round, and below.
     let ordered = if bits >> 63 == 0 { bits | 1 << 63 } else { !bits };
+    (ordered, rest as u16 ^ 0x8000)
+}
+
+fn write_number(out: &mut Vec<u8>, (ordered, rest): NumberOrder) {
     out.push(NUMBER);
     out.extend(ordered.to_be_bytes());
-    out.extend((rest as u16 ^ 0x8000).to_be_bytes());
+    out.extend(rest.to_be_bytes());
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::layered::{cut_layer, scan_layered};
-use super::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, is_empty};
+use super::layered::{VisitLayered, cut_layer, scan_layered};
+use super::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, VisitRow, is_empty};
 
 /// Where the numbers of overlays over an engine begin; an engine would need ten thousand years to come here.
 const FIRST_COMMIT: u64 = 1 << 63;
@@ -120,6 +120,28 @@ impl Store for Overlay {
             Some(base) => base.scan(range, limit, reverse),
             None => Ok(Vec::new()),
         })
+    }
+
+    fn visit(&self, range: KeyRange, visit: &mut VisitRow<'_>) -> Result<(), StoreError> {
+        if is_empty(&range) {
+            return Ok(());
+        }
+        let state = self.state();
+        let own = state.changes.range(range.clone());
+        let own = own.map(|(key, entry)| (key, entry.after.as_ref()));
+        let mut layered = VisitLayered::new(cut_layer(own, usize::MAX), visit);
+        let mut has_enough = false;
+        if let Some(base) = &self.base {
+            base.visit(range, &mut |key, value, version| {
+                let flow = layered.base(key, value, version);
+                has_enough = flow.is_break();
+                flow
+            })?;
+        }
+        if !has_enough {
+            layered.rest();
+        }
+        Ok(())
     }
 
     fn commit(&self, batch: Batch, _durability: Durability) -> Result<CommitNo, StoreError> {

@@ -32,7 +32,8 @@ pub(super) fn read_version(key: &[u8], stored: &[u8]) -> Option<CommitNo> {
     check_row(key, stored).map(|(version, _)| version)
 }
 
-fn check_row<'a>(key: &[u8], stored: &'a [u8]) -> Option<(CommitNo, &'a [u8])> {
+/// As [`read_row`], with the value only lent.
+pub(super) fn check_row<'a>(key: &[u8], stored: &'a [u8]) -> Option<(CommitNo, &'a [u8])> {
     let (version, rest) = stored.split_first_chunk::<VERSION_BYTES>()?;
     let (sum, value) = rest.split_first_chunk::<4>()?;
     let intact = u32::from_be_bytes(*sum) == checksum(key, version, value);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::content::Content;
 use super::documents::Indexes;
-use super::{Batch, CommitNo, KeyRange, Precondition, Realm, Row, Store, StoreError};
+use super::{Batch, CommitNo, KeyRange, Precondition, Realm, Row, Store, StoreError, VisitRow};
 
 /// The store and the files beside it, as one body of data.
 #[derive(Clone)]
@@ -56,6 +56,15 @@ impl<'a> Tx<'a> {
             self.seen = self.seen.max(row.version);
         }
         Ok(rows)
+    }
+
+    /// Shows rows as committed, see [`Store::visit`].
+    pub fn visit(&mut self, range: KeyRange, visit: &mut VisitRow<'_>) -> Result<(), StoreError> {
+        let seen = &mut self.seen;
+        self.ground.store.visit(range, &mut |key, value, version| {
+            *seen = (*seen).max(version);
+            visit(key, value, version)
+        })
     }
 
     /// Demands that `key` be as `row` says when the batch is applied.

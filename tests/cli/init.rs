@@ -42,7 +42,7 @@ fn json_names_what_was_made_and_what_was_kept() {
     let made = project.json(&["init", "new"]);
     assert_eq!(keys(&made), ["folder", "kept", "made"]);
     assert_eq!(made["kept"], serde_json::json!([".gitignore"]));
-    assert_eq!(made["made"].as_array().map(Vec::len), Some(9));
+    assert_eq!(made["made"].as_array().map(Vec::len), Some(17));
     assert!(project.path("new/inbox/clip.mp4").is_file());
 }
 

@@ -27,5 +27,6 @@ mod retry;
 mod run;
 mod store;
 mod terminal;
+mod test;
 mod whatif;
 mod why;

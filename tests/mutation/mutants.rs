@@ -51,6 +51,12 @@ impl Maker<'_> {
         match node {
             Node::Stmt(stmt) => match &stmt.kind {
                 StmtKind::Fn(_) | StmtKind::Empty => {}
+                StmtKind::Let { value: Some(value), .. } => {
+                    self.delete(stmt.span);
+                    if value.span.of(self.text) != "()" {
+                        self.replace(value.span, "()");
+                    }
+                }
                 _ => self.delete(stmt.span),
             },
             Node::Expr(expr) => self.expr(expr),
@@ -71,10 +77,15 @@ impl Maker<'_> {
             ExprKind::Array(items) => items.iter().for_each(|item| self.delete_item(item.span)),
             ExprKind::Map(entries) => entries.iter().for_each(|entry| self.entry(entry)),
             ExprKind::If { condition, .. } | ExprKind::While { condition, .. } => self.negate(condition),
-            ExprKind::Binary { op, .. } => {
+            ExprKind::Binary { op, left, right } => {
+                self.keep_only(expr, left);
+                self.keep_only(expr, right);
                 if let Some(other) = other_operator(&op.text) {
                     self.replace(op.span, other);
                 }
+            }
+            ExprKind::Call { namespaces, args, .. } if namespaces.is_empty() => {
+                args.iter().for_each(|arg| self.keep_only(expr, arg));
             }
             ExprKind::Unary { op, .. } if op.text == "!" => self.replace(op.span, " "),
             ExprKind::Method { name, args, .. } if args.is_empty() => {
@@ -93,6 +104,10 @@ impl Maker<'_> {
 
     fn entry(&mut self, entry: &Entry) {
         self.delete_item(entry.key.span.to(entry.value.span));
+    }
+
+    fn keep_only(&mut self, whole: &Expr, part: &Expr) {
+        self.replace(whole.span, part.span.of(self.text));
     }
 
     fn negate(&mut self, condition: &Expr) {

@@ -4,4 +4,5 @@ mod children;
 mod edit;
 mod many;
 mod resume;
+mod trial;
 mod waits;

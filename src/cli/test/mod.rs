@@ -4,9 +4,11 @@
 //! | --- | --- |
 //! | [`books`] | snapshots: read beforehand, compared, taken with `--accept` |
 //! | [`show`] | what people see |
-//! | [`junit`] | the same for build servers |
+//! | [`coverage`] | which lines of playbooks the cases have run |
+//! | [`junit`] | the results for build servers |
 
 mod books;
+mod coverage;
 mod junit;
 mod show;
 
@@ -22,6 +24,7 @@ use crate::app::App;
 use crate::duration;
 use crate::io::scripts::write_text;
 use crate::runs::trial::{CaseResult, Options, Session, TestFile, Verdict};
+use crate::script::coverage::Coverage;
 
 /// The most cases that are run at the same time.
 const THREADS_MAX: u16 = 64;
@@ -48,14 +51,25 @@ pub struct Args {
     /// Write the results as JUnit XML, for build servers.
     #[arg(long, value_name = "FILE")]
     junit: Option<String>,
+    /// Tell which lines of playbooks the cases run, and which they do not.
+    #[arg(long)]
+    coverage: bool,
+    /// Write that as LCOV, for editors and build servers.
+    #[arg(long, value_name = "FILE")]
+    lcov: Option<String>,
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let files = files(app)?;
     let shelf = Shelf::open(&files);
     let preset = Options::default();
+    let watched = (args.coverage || args.lcov.is_some()).then(|| Arc::new(Coverage::default()));
+    let library = match &watched {
+        Some(coverage) => app.library.watched(coverage.clone()),
+        None => app.library.clone(),
+    };
     let session = Session {
-        setting: Arc::new(app.trial(app.library.clone())?),
+        setting: Arc::new(app.trial(library)?),
         books: shelf.books(),
         files,
         options: Options {
@@ -86,15 +100,12 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     });
     let took = app.clock.monotonic().saturating_sub(began);
     let settled = shelf.settle(&session.files, &results, args.accept)?;
+    let covered = watched.map(|coverage| coverage::of_project(&coverage, &app.library.files));
     if let Some(file) = &args.junit {
-        let xml = junit::report(&results, took);
-        write_text(file, &xml).map_err(|reason| {
-            CliError::new(
-                "REPORT_UNWRITABLE",
-                format!("{file} cannot be written: {reason}"),
-                OTHER,
-            )
-        })?;
+        write(file, &junit::report(&results, took))?;
+    }
+    if let (Some(file), Some(covered)) = (&args.lcov, &covered) {
+        write(file, &coverage::lcov(covered))?;
     }
     let failed = results.iter().filter(|result| result.failed()).count();
     if is_json {
@@ -102,11 +113,25 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             "ok": failed == 0,
             "tests": results.iter().map(to_json).collect::<Vec<_>>(),
             "snapshots": settled.to_json(),
+            "coverage": covered.as_deref().map(coverage::to_json),
         }));
     } else {
+        if let Some(covered) = covered.filter(|_| args.coverage) {
+            coverage::show(&covered, out);
+        }
         show::summary(&results, &settled, took, out);
     }
     Ok(if failed > 0 { FAILED } else { 0 })
+}
+
+fn write(file: &str, text: &str) -> Result<(), CliError> {
+    write_text(file, text).map_err(|reason| {
+        CliError::new(
+            "REPORT_UNWRITABLE",
+            format!("{file} cannot be written: {reason}"),
+            OTHER,
+        )
+    })
 }
 
 fn files(app: &App) -> Result<Vec<TestFile>, CliError> {

@@ -7,11 +7,13 @@
 //! | --- | --- |
 //! | [`front_matter`] | what a prompt says of itself |
 //! | [`template`] | templates into texts |
+//! | [`variables`] | what a prompt must be given |
 //! | [`fault`] | what can be wrong, and where |
 
 pub mod fault;
 pub mod front_matter;
 pub mod template;
+pub mod variables;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

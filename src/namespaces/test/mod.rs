@@ -5,6 +5,8 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
+//! | [`expecting`] | the functions by which a test says what should be |
+//! | [`looking`] | the fields and methods of a run |
 //! | [`trial`] | what these functions ask of whoever runs the test |
 //! | [`played`] | a playbook's run as a test looks at it |
 //! | [`expect`] | expectations, and what is said when one is not met |
@@ -20,7 +22,9 @@
 //! ```
 
 pub mod expect;
+mod expecting;
 pub mod fault;
+mod looking;
 pub mod played;
 pub mod shown;
 pub mod trial;
@@ -37,7 +41,6 @@ use crate::duration;
 use crate::effect::Failure;
 use crate::gate::governance::SIGNAL_NAMES;
 use crate::gate::{Reply, Rule, Signals};
-use crate::journal::Status;
 use crate::script::value::to_dynamic;
 use crate::script::{ContextExt, ScriptResult};
 use crate::value::Value;
@@ -47,6 +50,8 @@ pub const NAME: &str = "test";
 
 pub fn module() -> Module {
     let mut module = exported_module!(functions);
+    module.combine(expecting::module());
+    module.combine(looking::module());
     module.set_custom_type::<Played>("Run");
     module.set_custom_type::<Scripted>("Fault");
     module
@@ -348,198 +353,6 @@ mod functions {
     pub fn header(ctx: NativeCallContext, playbook: &str) -> ScriptResult {
         Ok(to_dynamic(ctx.check(trial(&ctx)?.header(playbook))?))
     }
-
-    /// Expects two values to be the same. Numbers are the same when their sizes are.
-    ///
-    /// Errors: `EXPECTATION`.
-    ///
-    /// ```rhai
-    /// test::equal(kv::get("clips_made"), 5);
-    /// ```
-    #[rhai_fn(return_raw)]
-    pub fn equal(ctx: NativeCallContext, actual: Dynamic, expected: Dynamic) -> ScriptResult {
-        let (actual, expected) = (ctx.value(&actual)?, ctx.value(&expected)?);
-        ctx.check(expect::equal(&actual, &expected))?;
-        Ok(Dynamic::UNIT)
-    }
-
-    /// Expects a text to have another in it, an array to have such an item, or a map to have such fields.
-    ///
-    /// - `part`: of a map, or an item that is one, only the fields that are named are looked at.
-    ///
-    /// Errors: `EXPECTATION`.
-    ///
-    /// ```rhai
-    /// test::contains(run.effect("slack.post").args.text, "is ready");
-    /// ```
-    #[rhai_fn(return_raw)]
-    pub fn contains(ctx: NativeCallContext, whole: Dynamic, part: Dynamic) -> ScriptResult {
-        let (whole, part) = (ctx.value(&whole)?, ctx.value(&part)?);
-        ctx.check(expect::contains(&whole, &part))?;
-        Ok(Dynamic::UNIT)
-    }
-
-    /// Expects something to be true.
-    ///
-    /// Errors: `EXPECTATION`.
-    ///
-    /// ```rhai
-    /// test::that(run.seconds < 60.0);
-    /// ```
-    #[rhai_fn(return_raw)]
-    pub fn that(ctx: NativeCallContext, is_so: bool) -> ScriptResult {
-        that_said(ctx, is_so, "this is false, and true is expected")
-    }
-
-    /// The same, with what is said when it is not so.
-    ///
-    /// Errors: `EXPECTATION`.
-    ///
-    /// ```rhai
-    /// test::that(run.count("slack.post") < 3, "it posts too much");
-    /// ```
-    #[rhai_fn(name = "that", return_raw)]
-    pub fn that_said(ctx: NativeCallContext, is_so: bool, otherwise: &str) -> ScriptResult {
-        if !is_so {
-            ctx.check(Err(expect::unmet(otherwise)))?;
-        }
-        Ok(Dynamic::UNIT)
-    }
-
-    /// Expects a run to have succeeded.
-    ///
-    /// Errors: `EXPECTATION`.
-    ///
-    /// ```rhai
-    /// test::succeeded(run);
-    /// ```
-    #[rhai_fn(return_raw)]
-    pub fn succeeded(ctx: NativeCallContext, run: Played) -> ScriptResult {
-        if run.see().outcome.status != Status::Succeeded {
-            let message = format!("{} {}", run.get().playbook, run.ending());
-            ctx.check(Err(expect::unmet(message)))?;
-        }
-        Ok(Dynamic::UNIT)
-    }
-
-    /// Expects a run to have ended with an error of this code: failed, or in need of a decision.
-    ///
-    /// Errors: `EXPECTATION`.
-    ///
-    /// ```rhai
-    /// test::failed(run, "TOO_CARELESS");
-    /// ```
-    #[rhai_fn(return_raw)]
-    pub fn failed(ctx: NativeCallContext, run: Played, code: &str) -> ScriptResult {
-        let error = run.see().outcome.error.as_ref();
-        if error.is_none_or(|error| error.failure.code != code) {
-            let message = format!("{} should end with {code}, and it {}", run.get().playbook, run.ending());
-            ctx.check(Err(expect::unmet(message)))?;
-        }
-        Ok(Dynamic::UNIT)
-    }
-
-    /// Compares a run's effects and its end, or any value, with what `host test --accept` took last.
-    ///
-    /// What is kept lies beside the test file, in a file ending in `.snap` that can be reviewed.
-    ///
-    /// Errors: `SNAPSHOT`.
-    ///
-    /// ```rhai
-    /// test::snapshot(test::run("demo"));
-    /// ```
-    #[rhai_fn(return_raw)]
-    pub fn snapshot(ctx: NativeCallContext, value: Dynamic) -> ScriptResult {
-        let text = text_of(&ctx, &value)?;
-        ctx.check(trial(&ctx)?.snapshot(None, text))?;
-        Ok(Dynamic::UNIT)
-    }
-
-    /// The same, under a name of its own.
-    ///
-    /// Errors: `SNAPSHOT`.
-    ///
-    /// ```rhai
-    /// test::snapshot(store::get("clips", "a"), "the clip");
-    /// ```
-    #[rhai_fn(name = "snapshot", return_raw)]
-    pub fn snapshot_named(ctx: NativeCallContext, value: Dynamic, name: &str) -> ScriptResult {
-        let text = text_of(&ctx, &value)?;
-        ctx.check(trial(&ctx)?.snapshot(Some(name), text))?;
-        Ok(Dynamic::UNIT)
-    }
-
-    #[rhai_fn(get = "status", global, pure)]
-    pub fn status(run: &mut Played) -> String {
-        run.see().outcome.status.code().to_owned()
-    }
-
-    #[rhai_fn(get = "value", global, pure)]
-    pub fn value(run: &mut Played) -> Dynamic {
-        to_dynamic(run.get().outcome.value.clone())
-    }
-
-    #[rhai_fn(get = "error", global, pure)]
-    pub fn error(run: &mut Played) -> Dynamic {
-        run.see();
-        to_dynamic(run.error())
-    }
-
-    #[rhai_fn(get = "effects", global, pure)]
-    pub fn effects(run: &mut Played) -> Dynamic {
-        to_dynamic(Value::List(run.effects(None)))
-    }
-
-    #[rhai_fn(get = "calls", global, pure)]
-    pub fn calls(run: &mut Played) -> Array {
-        run.calls()
-            .into_iter()
-            .map(|name| Dynamic::from(name.to_owned()))
-            .collect()
-    }
-
-    #[rhai_fn(get = "logs", global, pure)]
-    pub fn logs(run: &mut Played) -> Dynamic {
-        to_dynamic(Value::List(run.get().logs.clone()))
-    }
-
-    #[rhai_fn(get = "waits", global, pure)]
-    pub fn waits(run: &mut Played) -> Dynamic {
-        to_dynamic(run.see().waits.clone().into())
-    }
-
-    #[rhai_fn(get = "seconds", global, pure)]
-    pub fn seconds(run: &mut Played) -> f64 {
-        run.get().took_ms as f64 / 1000.0
-    }
-
-    #[rhai_fn(get = "children", global, pure)]
-    pub fn children(run: &mut Played) -> Array {
-        run.get().children.iter().cloned().map(Dynamic::from).collect()
-    }
-
-    /// Returns the first effect of a run that has this name: `step`, `name`, `class`, `args`, `value`, `error`,
-    /// `simulated`, `decision`, `attempts`, `in_doubt`, `at` (seconds), `line`, `module`.
-    ///
-    /// Errors: `EXPECTATION` when there is none.
-    #[rhai_fn(global, return_raw, pure)]
-    pub fn effect(ctx: NativeCallContext, run: &mut Played, name: &str) -> ScriptResult {
-        nth_effect(&ctx, run, name, 0)
-    }
-
-    /// Returns one of the effects of a run that have this name, counted from 0.
-    ///
-    /// Errors: `EXPECTATION` when there is none.
-    #[rhai_fn(name = "effect", global, return_raw, pure)]
-    pub fn effect_at(ctx: NativeCallContext, run: &mut Played, name: &str, index: i64) -> ScriptResult {
-        nth_effect(&ctx, run, name, usize::try_from(index).unwrap_or(usize::MAX))
-    }
-
-    /// Returns how many effects of a run have this name.
-    #[rhai_fn(global, pure)]
-    pub fn count(run: &mut Played, name: &str) -> i64 {
-        run.effects(Some(name)).len() as i64
-    }
 }
 
 fn trial(ctx: &NativeCallContext<'_>) -> ScriptResult<Arc<dyn Trial>> {
@@ -590,22 +403,4 @@ fn signals_named(names: &[Value]) -> Result<Signals, Failure> {
         given.0[at] = true;
     }
     Ok(given)
-}
-
-fn nth_effect(ctx: &NativeCallContext<'_>, run: &Played, name: &str, index: usize) -> ScriptResult {
-    let mut effects = run.effects(Some(name));
-    if index >= effects.len() {
-        ctx.check(Err::<(), _>(run.no_effect(name, index)))?;
-    }
-    Ok(to_dynamic(effects.swap_remove(index)))
-}
-
-fn text_of(ctx: &NativeCallContext<'_>, value: &Dynamic) -> ScriptResult<String> {
-    match value.clone().try_cast::<Played>() {
-        Some(run) => {
-            run.see();
-            Ok(shown::run(&run))
-        }
-        None => Ok(shown::value(&ctx.value(value)?)),
-    }
 }

@@ -12,6 +12,7 @@ use crate::journal::{Answer, Parent};
 use crate::namespaces::test::played::{Inner, Played};
 use crate::runs::plan::answering;
 use crate::runs::{Conductor, Finished, Library, Order, Runner, Task};
+use crate::script::coverage::Coverage;
 use crate::value::Value;
 
 /// The most lines of log that are kept of one run.
@@ -41,6 +42,7 @@ pub fn play(scene: Scene, order: Order, on_begin: impl FnOnce(Arc<AtomicBool>)) 
         observer: own.clone(),
         ..order
     };
+    let coverage = library.language.coverage.clone();
     let runner = Runner {
         gate: gate.clone(),
         language: library.language.clone(),
@@ -73,6 +75,7 @@ pub fn play(scene: Scene, order: Order, on_begin: impl FnOnce(Arc<AtomicBool>)) 
     let finished = finished.ok_or_else(|| Failure::new("RUN_BUSY", "the run did not come to rest"))?;
     let took = gate.world.clock.monotonic().saturating_sub(began);
     let mut family = Family {
+        coverage,
         seen: std::mem::take(&mut *lock(&seen)),
         rest: driven.finished,
         inputs: BTreeMap::from([(run, order.input)]),
@@ -83,6 +86,7 @@ pub fn play(scene: Scene, order: Order, on_begin: impl FnOnce(Arc<AtomicBool>)) 
 
 /// A run and those that it started.
 struct Family {
+    coverage: Option<Arc<Coverage>>,
     seen: BTreeMap<RunId, Arc<Seen>>,
     rest: BTreeMap<RunId, Finished>,
     inputs: BTreeMap<RunId, Value>,
@@ -91,12 +95,19 @@ struct Family {
 
 impl Family {
     fn played(&mut self, finished: Finished) -> Played {
-        let Finished { record, outcome } = finished;
-        let (effects, logs) = self
+        let Finished { record, mut outcome } = finished;
+        let (mut effects, logs) = self
             .seen
             .remove(&record.run)
             .map(|seen| seen.take())
             .unwrap_or_default();
+        // Marks stand in the lines that were run; people see them without.
+        if let Some(coverage) = &self.coverage {
+            let places = effects.iter_mut().map(|effect| &mut effect.asked.place);
+            for place in places.chain(outcome.error.as_mut().map(|error| &mut error.place)) {
+                coverage.restore(&record.file, place);
+            }
+        }
         let is_child =
             |finished: &Finished| matches!(finished.record.parent, Some(Parent { run, .. }) if run == record.run);
         let mut children: Vec<Finished> = self.rest.values().filter(|one| is_child(one)).cloned().collect();

@@ -80,11 +80,11 @@ impl Session {
     /// Runs them, and tells each as soon as all before it are told.
     pub fn run(&self, tell: &mut dyn FnMut(&CaseResult)) -> Vec<CaseResult> {
         let jobs = self.jobs();
-        let (next, over) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let failed = AtomicBool::new(false);
+        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let active: Mutex<BTreeMap<usize, (Duration, Arc<Case>)>> = Mutex::default();
         let clock = SystemClock::new();
         let (send, receive) = mpsc::channel();
+        let (over, is_over) = mpsc::channel::<()>();
         let mut results: Vec<CaseResult> = Vec::new();
         std::thread::scope(|scope| {
             for _ in 0..self.options.threads.clamp(1, jobs.len().max(1)) {
@@ -104,15 +104,15 @@ impl Session {
                 });
             }
             drop(send);
-            scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
+            let (active, clock) = (&active, &clock);
+            scope.spawn(move || {
+                while let Err(mpsc::RecvTimeoutError::Timeout) = is_over.recv_timeout(SEEN_WITHIN) {
                     let now = clock.monotonic();
-                    for (began, case) in lock(&active).values() {
+                    for (began, case) in lock(active).values() {
                         if now.saturating_sub(*began) > self.options.timeout {
                             case.stop();
                         }
                     }
-                    clock.sleep(SEEN_WITHIN.min(self.options.timeout));
                 }
             });
             let mut early: BTreeMap<usize, CaseResult> = BTreeMap::new();
@@ -123,7 +123,7 @@ impl Session {
                     results.push(result);
                 }
             }
-            over.store(true, Ordering::Relaxed);
+            drop(over);
         });
         results
     }

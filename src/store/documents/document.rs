@@ -1,10 +1,12 @@
 //! One document: reading it, changing it.
 
+use std::borrow::Cow;
 use std::ops::Bound;
 
 use super::indexes::BuiltIndexes;
+use crate::store::content::Content;
 use crate::store::keys::{self, Place};
-use crate::store::large::{damaged, load_bytes, store_bytes};
+use crate::store::large::{damaged, inline, load_bytes, store_bytes};
 use crate::store::{Row, StoreError, Tx};
 use crate::value::{Map, Value};
 
@@ -177,6 +179,16 @@ fn write(
     tx.batch
         .put(key, [&[FORM], version.to_be_bytes().as_slice(), &held].concat());
     Ok(version)
+}
+
+/// The data of the document in a row, as it is encoded.
+pub(super) fn stored_data<'a>(content: &dyn Content, key: &[u8], row: &'a [u8]) -> Result<Cow<'a, [u8]>, StoreError> {
+    let held = row.strip_prefix(&[FORM]).and_then(|rest| rest.get(8..));
+    let held = held.ok_or_else(|| damaged(keys::describe(key), "its form is unknown"))?;
+    match inline(held) {
+        Some(bytes) => Ok(Cow::Borrowed(bytes)),
+        None => load_bytes(content, held, || keys::describe(key)).map(Cow::Owned),
+    }
 }
 
 /// The document in `row`, and how many bytes it takes.

@@ -5,6 +5,9 @@
 //! ever less than 5. A missing field equals `()`; `exists` tells the two apart. `contains` looks for a text in a text,
 //! an item in an array, a field in a map.
 
+use std::cmp::Ordering;
+
+use super::cell::Cell;
 use super::field::FieldPath;
 use crate::store::StoreError;
 use crate::store::order::encode;
@@ -100,6 +103,18 @@ impl Filter {
     pub fn matches(&self, data: &Map) -> bool {
         self.conditions.iter().all(|condition| condition.holds(data))
     }
+
+    /// The fields that are looked at, once for each condition.
+    pub fn paths(&self) -> impl Iterator<Item = &FieldPath> {
+        self.conditions.iter().map(|condition| &condition.field)
+    }
+
+    /// As [`matches`](Filter::matches), of what was found at each of [`paths`](Filter::paths).
+    pub fn holds(&self, found: &[Option<Value>]) -> bool {
+        debug_assert_eq!(found.len(), self.conditions.len());
+        let mut pairs = self.conditions.iter().zip(found);
+        pairs.all(|(condition, found)| condition.holds_of(found.as_ref().map(Cell::of).as_ref()))
+    }
 }
 
 impl Condition {
@@ -125,34 +140,43 @@ impl Condition {
     }
 
     fn holds(&self, data: &Map) -> bool {
-        let found = self.field.find(data);
+        self.holds_of(self.field.find(data).map(Cell::of).as_ref())
+    }
+
+    /// Whether this holds of a document in which its field is `found`.
+    pub(super) fn holds_of(&self, found: Option<&Cell<'_>>) -> bool {
         if let (Operator::Exists, Value::Bool(wanted)) = (self.operator, &self.operand) {
             return found.is_some() == *wanted;
         }
-        let found = found.unwrap_or(&Value::Unit);
-        if self.operator == Operator::Contains {
-            return contains(found, &self.operand);
-        }
-        let found = encode(found);
-        let operand = &self.encoded;
-        let of_one_kind = || found[0] == operand[0][0];
+        let found = found.unwrap_or(&Cell::Unit);
+        let ordered = |accepted: fn(Ordering) -> bool| {
+            let operand = Cell::of(&self.operand);
+            found.is_of_kind(&operand) && accepted(found.compare(&operand))
+        };
+        let is = |wanted: &Value| found.compare(&Cell::of(wanted)).is_eq();
         match self.operator {
-            Operator::Ne => found != operand[0],
-            Operator::Lt => of_one_kind() && found < operand[0],
-            Operator::Lte => of_one_kind() && found <= operand[0],
-            Operator::Gt => of_one_kind() && found > operand[0],
-            Operator::Gte => of_one_kind() && found >= operand[0],
-            Operator::Eq | Operator::In | Operator::Contains | Operator::Exists => operand.contains(&found),
+            Operator::Contains => contains(found, &self.operand),
+            Operator::In => self.operand.as_list().unwrap_or_default().iter().any(is),
+            Operator::Eq | Operator::Exists => is(&self.operand),
+            Operator::Ne => !is(&self.operand),
+            Operator::Lt => ordered(Ordering::is_lt),
+            Operator::Lte => ordered(Ordering::is_le),
+            Operator::Gt => ordered(Ordering::is_gt),
+            Operator::Gte => ordered(Ordering::is_ge),
         }
     }
 }
 
-fn contains(found: &Value, wanted: &Value) -> bool {
-    match (found, wanted) {
-        (Value::Text(text), Value::Text(part)) => text.contains(part.as_str()),
+fn contains(found: &Cell<'_>, wanted: &Value) -> bool {
+    let whole = match found {
+        Cell::Text(text) => return wanted.as_str().is_some_and(|part| text.contains(part)),
+        Cell::Whole(whole) => whole.as_ref(),
+        _ => return false,
+    };
+    match (whole, wanted) {
         (Value::List(items), wanted) => {
-            let wanted = encode(wanted);
-            items.iter().any(|item| encode(item) == wanted)
+            let wanted = Cell::of(wanted);
+            items.iter().any(|item| Cell::of(item).compare(&wanted).is_eq())
         }
         (Value::Map(map), Value::Text(name)) => map.contains_key(name),
         _ => false,

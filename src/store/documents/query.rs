@@ -293,6 +293,44 @@ fn examine<T>(
     Err(StoreError::BadQuery { reason })
 }
 
+/// Whether a walk has shown all there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Walked {
+    All,
+    /// It was stopped, or there was more than allowed.
+    Part,
+}
+
+/// Shows each candidate of `access`, and the bytes it takes, to `visit`.
+pub(super) fn walk_all(
+    tx: &mut Tx<'_>,
+    collection: &str,
+    access: Access,
+    examined_max: usize,
+    visit: &mut dyn FnMut(Document, usize) -> ControlFlow<()>,
+) -> Result<Walked, StoreError> {
+    let mut stopped = false;
+    let walked = walk(
+        tx,
+        collection,
+        access,
+        false,
+        examined_max,
+        CHUNK_MAX,
+        &mut |document, bytes| {
+            let flow = visit(document, bytes);
+            stopped |= flow.is_break();
+            flow
+        },
+    );
+    match walked {
+        Ok(()) if stopped => Ok(Walked::Part),
+        Ok(()) => Ok(Walked::All),
+        Err(Failure::TooMany) => Ok(Walked::Part),
+        Err(Failure::Store(error)) => Err(error),
+    }
+}
+
 /// Why candidates could not be looked at.
 enum Failure {
     TooMany,

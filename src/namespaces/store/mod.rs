@@ -3,6 +3,9 @@
 //! A document has an id, a version and its data. `get` and `put` speak of the data alone; `read` and `query` give all
 //! three, as `#{ id, version, data }`, so that a change can be made on the condition that nobody else was quicker.
 
+mod pages;
+mod whole;
+
 use rhai::Map;
 use rhai::plugin::*;
 
@@ -14,7 +17,9 @@ use crate::store::documents::{self, Document, Filter, Query};
 use crate::value::{Map as Fields, Value};
 
 pub fn module() -> Module {
-    exported_module!(functions)
+    let mut module = exported_module!(functions);
+    whole::add_to(&mut module);
+    module
 }
 
 static GET: Declaration = Declaration::local("store.get").recomputed();
@@ -193,14 +198,7 @@ mod functions {
     pub fn query(ctx: NativeCallContext, collection: &str, options: Map) -> ScriptResult {
         let options = fields(&ctx, options)?;
         let args = [("collection", collection.into()), ("options", options.clone().into())];
-        ctx.local(&QUERY, args, |local| {
-            let page = documents::query(&mut local.tx, collection, &Query::parse(&options)?)?;
-            let documents: Vec<Value> = page.documents.into_iter().map(whole).collect();
-            Ok(Value::from([
-                ("documents", documents.into()),
-                ("next", page.next.into()),
-            ]))
-        })
+        ctx.local(&QUERY, args, |local| queried(local, collection, &options))
     }
 
     /// Returns how many documents a collection holds.
@@ -280,6 +278,16 @@ fn counted(local: &mut Local<'_>, collection: &str, conditions: &Fields) -> Resu
     Ok(number(count))
 }
 
+/// A page, as scripts see it.
+fn queried(local: &mut Local<'_>, collection: &str, options: &Fields) -> Result<Value, StoreError> {
+    let page = documents::query(&mut local.tx, collection, &Query::parse(options)?)?;
+    let documents: Vec<Value> = page.documents.into_iter().map(whole).collect();
+    Ok(Value::from([
+        ("documents", documents.into()),
+        ("next", page.next.into()),
+    ]))
+}
+
 fn named(collection: &str, id: &str) -> [(&'static str, Value); 2] {
     [("collection", collection.into()), ("id", id.into())]
 }
@@ -336,6 +344,49 @@ mod tests {
         assert_eq!(
             run.value().to_string(),
             r#"[{"score":3,"state":"posted"},"b",2,null,2,1,["clips"],true,null]"#
+        );
+    }
+
+    #[test]
+    fn a_loop_goes_through_a_collection_page_by_page_each_a_step() {
+        let host = TestHost::default();
+        host.run(r#"for n in 0..5 { store::put("clips", `c${n}`, #{ n: n, odd: n % 2 == 1 }); }"#);
+        let run = host.run(
+            r#"
+            let ids = [];
+            for clip in store::each("clips", #{ limit: 2, order_by: "-n" }) { ids.push(clip.id); }
+            for page in store::pages("clips", #{ limit: 1, where: #{ odd: true } }) { ids.push(page.len()); }
+            for clip in store::each("nothing") { ids.push("never"); }
+            for clip in store::each("clips") { if clip.data.n == 1 { break; } ids.push(clip.data.n); }
+            ids
+            "#,
+        );
+        assert_eq!(run.value().to_string(), r#"["c4","c3","c2","c1","c0",1,1,0]"#);
+        let steps = run.answers().len();
+        assert_eq!(steps, 3 + 2 + 1 + 1, "a page a step: {}", run.journal());
+        let refused = host.run(r#"for clip in store::each("clips", #{ wher: #{} }) { print(clip); }"#);
+        assert_eq!(refused.failure().code, "STORE_BAD_QUERY");
+        assert_eq!(refused.outcome().error.as_ref().unwrap().place.line, 1);
+        let caught = host.run(r#"let code = (); try { for clip in store::each("my clips") { print(clip); } } catch (e) { code = e.code; } code"#);
+        assert_eq!(caught.value().to_string(), r#""STORE_BAD_NAME""#);
+        let kept = host.run(r#"kv::put("loop", store::each("clips"))"#);
+        assert_eq!(kept.failure().code, "NOT_PLAIN_DATA");
+    }
+
+    #[test]
+    fn a_what_if_groups_what_the_edited_script_has_written() {
+        let host = TestHost::default();
+        let run = host.run(
+            r#"
+            store::put("posts", "a", #{ by: "x", views: 3 });
+            store::put("posts", "b", #{ by: "y", views: 4 });
+            let joined = store::join("posts", "posts", #{ on: "by", key: "by", into: "self" });
+            [store::group("posts", #{ by: "by", aggregates: #{ views: #{ sum: "views" } } }), joined.map(|row| row.self.views)]
+            "#,
+        );
+        assert_eq!(
+            run.value().to_string(),
+            r#"[[{"by":"x","views":3},{"by":"y","views":4}],[3,4]]"#
         );
     }
 

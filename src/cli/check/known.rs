@@ -1,0 +1,37 @@
+//! What the checks must know of a project, gathered from its files and settings. Also for editors.
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::namespaces::prompt;
+use crate::script::Language;
+use crate::script::check::Project;
+use crate::script::source::Text;
+
+/// The project around every text that is checked, as it is now.
+pub fn project(app: &App) -> Project {
+    let mut project = in_language(app, app.library.language.clone());
+    if !app.library.files.tests().is_empty() {
+        project.tests = Some(Box::new(in_language(app, app.library.tests())));
+    }
+    project
+}
+
+fn in_language(app: &App, language: Arc<Language>) -> Project {
+    let files = app.library.files.clone();
+    let find = move |module: &str| {
+        let found = files.module(module).map_err(|fault| fault.to_string())?;
+        Ok(Text::new(found.file, found.text))
+    };
+    let mut project = Project::new(language, find);
+    project.settings = app.config.file.check.clone();
+    project.providers = app.providers.iter().map(|provider| provider.name.clone()).collect();
+    project.writers = app.writers.clone();
+    project.publishers = app.publishers.clone();
+    if app.config.project.is_some() {
+        let files: Arc<_> = app.files();
+        project.prompts = Some(prompt::variables::all(&prompt::texts(&files)));
+        project.playbooks = Some(app.library.files.list().into_iter().collect());
+    }
+    project
+}

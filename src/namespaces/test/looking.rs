@@ -1,0 +1,97 @@
+//! The fields and methods of a run: what a test looks at.
+
+use rhai::Array;
+use rhai::plugin::*;
+
+use super::played::Played;
+use crate::script::value::to_dynamic;
+use crate::script::{ContextExt, ScriptResult};
+use crate::value::Value;
+
+pub fn module() -> Module {
+    exported_module!(functions)
+}
+
+// Rhai's macro needs the bodies inline.
+#[export_module]
+mod functions {
+    #[rhai_fn(get = "status", global, pure)]
+    pub fn status(run: &mut Played) -> String {
+        run.see().outcome.status.code().to_owned()
+    }
+
+    #[rhai_fn(get = "value", global, pure)]
+    pub fn value(run: &mut Played) -> Dynamic {
+        to_dynamic(run.get().outcome.value.clone())
+    }
+
+    #[rhai_fn(get = "error", global, pure)]
+    pub fn error(run: &mut Played) -> Dynamic {
+        run.see();
+        to_dynamic(run.error())
+    }
+
+    #[rhai_fn(get = "effects", global, pure)]
+    pub fn effects(run: &mut Played) -> Dynamic {
+        to_dynamic(Value::List(run.effects(None)))
+    }
+
+    #[rhai_fn(get = "calls", global, pure)]
+    pub fn calls(run: &mut Played) -> Array {
+        run.calls()
+            .into_iter()
+            .map(|name| Dynamic::from(name.to_owned()))
+            .collect()
+    }
+
+    #[rhai_fn(get = "logs", global, pure)]
+    pub fn logs(run: &mut Played) -> Dynamic {
+        to_dynamic(Value::List(run.get().logs.clone()))
+    }
+
+    #[rhai_fn(get = "waits", global, pure)]
+    pub fn waits(run: &mut Played) -> Dynamic {
+        to_dynamic(run.see().waits.clone().into())
+    }
+
+    #[rhai_fn(get = "seconds", global, pure)]
+    pub fn seconds(run: &mut Played) -> f64 {
+        run.get().took_ms as f64 / 1000.0
+    }
+
+    #[rhai_fn(get = "children", global, pure)]
+    pub fn children(run: &mut Played) -> Array {
+        run.get().children.iter().cloned().map(Dynamic::from).collect()
+    }
+
+    /// Returns the first effect of a run that has this name: `step`, `name`, `class`, `args`, `value`, `error`,
+    /// `simulated`, `decision`, `attempts`, `in_doubt`, `at` (seconds), `line`, `module`.
+    ///
+    /// Errors: `EXPECTATION` when there is none.
+    #[rhai_fn(global, return_raw, pure)]
+    pub fn effect(ctx: NativeCallContext, run: &mut Played, name: &str) -> ScriptResult {
+        nth_effect(&ctx, run, name, 0)
+    }
+
+    /// Returns one of the effects of a run that have this name, counted from 0.
+    ///
+    /// Errors: `EXPECTATION` when there is none.
+    #[rhai_fn(name = "effect", global, return_raw, pure)]
+    pub fn effect_at(ctx: NativeCallContext, run: &mut Played, name: &str, index: i64) -> ScriptResult {
+        nth_effect(&ctx, run, name, usize::try_from(index).unwrap_or(usize::MAX))
+    }
+
+    /// Returns how many effects of a run have this name.
+    #[rhai_fn(global, pure)]
+    pub fn count(run: &mut Played, name: &str) -> i64 {
+        run.effects(Some(name)).len() as i64
+    }
+}
+
+fn nth_effect(ctx: &NativeCallContext<'_>, run: &Played, name: &str, index: usize) -> ScriptResult {
+    let mut effects = run.effects(Some(name));
+    if index >= effects.len() {
+        ctx.check(Err::<(), _>(run.no_effect(name, index)))?;
+    }
+    Ok(to_dynamic(effects.swap_remove(index)))
+}
