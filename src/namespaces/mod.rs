@@ -23,6 +23,7 @@ pub mod prompt;
 pub mod provider;
 pub mod random;
 pub mod reading;
+pub mod report;
 pub mod run;
 pub mod slack;
 pub mod stats;
@@ -55,6 +56,7 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
         ("hash", hash::module()),
         ("json", json::module()),
         ("csv", csv::module()),
+        ("report", report::module()),
         ("stats", stats::module()),
         ("text", text::module()),
         ("list", list::module()),
