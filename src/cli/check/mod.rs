@@ -1,10 +1,10 @@
 //! `host check`: mistakes in playbooks and prompts, found without running them.
 
-mod frames;
+pub mod frames;
 pub mod known;
 mod repair;
 mod sarif;
-mod survey;
+pub mod survey;
 
 use serde_json::json;
 
@@ -94,7 +94,7 @@ fn look(app: &App, project: &Project, names: &[String], is_whole: bool, out: &Ou
     Ok(survey)
 }
 
-fn all(app: &App) -> Result<Vec<String>, CliError> {
+pub(super) fn all(app: &App) -> Result<Vec<String>, CliError> {
     let mut names = app.library.files.list();
     names.extend(app.library.files.tests());
     if !names.is_empty() {
@@ -108,7 +108,7 @@ fn all(app: &App) -> Result<Vec<String>, CliError> {
     })
 }
 
-fn to_json(finding: &Finding) -> serde_json::Value {
+pub fn to_json(finding: &Finding) -> serde_json::Value {
     let region = finding.region;
     let place = |pick: fn(crate::script::findings::Region) -> u32| region.map(pick);
     let related = finding.related.iter().map(|related| {
