@@ -50,6 +50,13 @@ impl Workspace {
         &self.0
     }
 
+    /// Writes a file that is nothing yet but its bytes, under a name that nobody sees, and returns where it lies.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, WorkspaceFault> {
+        let path = self.0.join(format!(".{name}.part"));
+        let written = fs::write(&path, bytes);
+        written.map(|()| path).map_err(|source| self.unusable(source))
+    }
+
     /// Gives the file at `path` a second name here, and returns it: `name`, or where another file has that one and
     /// `numbered` allows it, `name` with a number before its ending. A file that is here already stays as it is.
     pub fn show(&self, path: &Path, name: &str, numbered: bool) -> Result<String, WorkspaceFault> {

@@ -26,6 +26,7 @@ pub mod provider;
 pub mod queue;
 pub mod random;
 pub mod reading;
+pub mod report;
 pub mod run;
 pub mod slack;
 pub mod stats;
@@ -60,6 +61,7 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
         ("hash", hash::module()),
         ("json", json::module()),
         ("csv", csv::module()),
+        ("report", report::module()),
         ("stats", stats::module()),
         ("text", text::module()),
         ("list", list::module()),
