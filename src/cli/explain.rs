@@ -215,7 +215,9 @@ mod tests {
         let mut wrong = Vec::new();
         for page in pages() {
             for named in page.text.split('`').skip(1).step_by(2) {
-                let Some(words) = named.strip_prefix("host ") else { continue };
+                let Some(words) = named.strip_prefix("host ") else {
+                    continue;
+                };
                 let mut words = words.split_whitespace();
                 let first = words.next().unwrap_or_default();
                 // `host` … stands for any command; a flag is of the whole.

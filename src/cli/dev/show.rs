@@ -140,12 +140,22 @@ fn frame(code: &str, message: &str, diagnosis: &Diagnosis, out: &mut Out) {
 
 /// What could be better, a line each: no reason not to plan.
 fn remarks(remarks: &[Finding], out: &mut Out) {
-    let told = || remarks.iter().filter(|remark| matches!(remark.level, Level::Error | Level::Warning));
+    let told = || {
+        remarks
+            .iter()
+            .filter(|remark| matches!(remark.level, Level::Error | Level::Warning))
+    };
     for remark in told().take(REMARKS_SHOWN_MAX) {
         let word = out.paint(CAREFUL, "warning");
-        let line = remark.region.map_or_else(String::new, |region| format!(":{}", region.line));
+        let line = remark
+            .region
+            .map_or_else(String::new, |region| format!(":{}", region.line));
         let file = plain(&remark.file);
-        out.line(format!("{word}[{}]: {file}{line}: {}", remark.code, plain(&remark.message)));
+        out.line(format!(
+            "{word}[{}]: {file}{line}: {}",
+            remark.code,
+            plain(&remark.message)
+        ));
     }
     let left = told().count().saturating_sub(REMARKS_SHOWN_MAX);
     if left > 0 {
@@ -330,7 +340,9 @@ fn time(app: &App) -> String {
 /// One object for each save: `{at_ms, changed, ok, took_ms, inputs, plan, diff, problems}`.
 fn to_json(attempt: &Attempt, before: Option<&Good>, files: &[String], session: &Session) -> Json {
     let (good, problems) = match attempt {
-        Attempt::Planned(good) | Attempt::Failed(good) => (Some(good), good.remarks.iter().map(check::to_json).collect()),
+        Attempt::Planned(good) | Attempt::Failed(good) => {
+            (Some(good), good.remarks.iter().map(check::to_json).collect())
+        }
         Attempt::Mistaken(checked) => (None, checked.findings.iter().map(check::to_json).collect::<Vec<_>>()),
         Attempt::Broken(error) => (None, vec![CliError::to_json(error)["error"].clone()]),
     };

@@ -180,7 +180,9 @@ impl ProjectFiles {
         let absolute = match self.resolve(folder) {
             Ok(absolute) => absolute,
             // A folder that only texts lie in is there, whether or not the pattern fits one of them.
-            Err(FileFault::NotFound { .. }) if self.texts.keys().any(|path| lies_below(path, folder)) => return Ok(texts),
+            Err(FileFault::NotFound { .. }) if self.texts.keys().any(|path| lies_below(path, folder)) => {
+                return Ok(texts);
+            }
             Err(fault) => return Err(fault),
         };
         if !metadata(folder, &absolute)?.is_dir() {
