@@ -206,6 +206,17 @@ impl Config {
         })
     }
 
+    /// The presets, for a project whose own file cannot be used; nothing of the environment.
+    pub fn presets(root: &Path, is_project: bool) -> Config {
+        Config {
+            project: is_project.then(|| root.to_owned()),
+            root: root.to_owned(),
+            file: FileConfig::default(),
+            written: toml::Table::new(),
+            env: Environment::default(),
+        }
+    }
+
     /// Where everything persistent lies.
     pub fn data(&self) -> PathBuf {
         self.root.join(&self.file.store.folder)

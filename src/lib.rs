@@ -5,7 +5,7 @@
 //!
 //! | floor | modules |
 //! | --- | --- |
-//! | edges | [`cli`], [`app`], [`config`] |
+//! | edges | [`cli`], [`lsp`], [`app`], [`config`] |
 //! | runs | [`runs`], [`report`] |
 //! | namespaces | [`namespaces`] |
 //! | script | [`script`] |
@@ -23,6 +23,7 @@ pub mod gate;
 pub mod id;
 pub mod io;
 pub mod journal;
+pub mod lsp;
 pub mod namespaces;
 pub mod report;
 pub mod runs;

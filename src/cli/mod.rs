@@ -10,7 +10,7 @@ mod backtest;
 mod bench;
 mod bundle;
 mod cancel;
-mod check;
+pub mod check;
 mod complete;
 mod config;
 mod data;
@@ -18,10 +18,12 @@ mod dev;
 mod drive;
 mod emit;
 mod explain;
+mod fmt;
 mod functions;
 mod incident;
 mod init;
 mod kv;
+mod lsp;
 mod man;
 mod new;
 mod plan;
@@ -93,6 +95,10 @@ enum Command {
     New(new::Args),
     /// Find mistakes in playbooks and prompts without running them.
     Check(check::Args),
+    /// Bring playbooks into the one style; their meaning, comments and line ends stay.
+    Fmt(fmt::Args),
+    /// Speak with an editor: the language server, over standard input and output.
+    Lsp(lsp::Args),
     /// Test playbooks: run the cases of *_test.rhai, each in a world of its own.
     Test(test::Args),
     /// Run a playbook, by name or by path.
@@ -191,18 +197,21 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Explain(args) => return explain::perform(args, out),
         Command::Completions(args) => return complete::perform(args, out),
         Command::Man(args) => return man::perform(args, &folder, out),
+        // Each file has its own project, and an editor is told what is wrong with it in its own way.
+        Command::Lsp(args) => return lsp::perform(args, &folder),
         command => command,
     };
     let app = App::new(&folder)?;
     out.start_log(&app);
     match command {
-        Command::Init(_) | Command::Explain(_) | Command::Completions(_) | Command::Man(_) => {
+        Command::Init(_) | Command::Explain(_) | Command::Completions(_) | Command::Man(_) | Command::Lsp(_) => {
             unreachable!("they need no app and were handled above")
         }
         Command::New(args) => new::perform(args, &app, out),
         Command::Dev(args) => dev::perform(args, app, &folder, out),
         Command::Repl(args) => repl::perform(args, &app, out),
         Command::Check(args) => check::perform(args, &app, out),
+        Command::Fmt(args) => fmt::perform(args, &app, out),
         Command::Test(args) => test::perform(args, &app, out),
         Command::Run(args) => run::perform(args, &app, out),
         Command::Plan(args) => plan::perform(args, &app, out),

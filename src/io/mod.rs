@@ -7,6 +7,7 @@
 pub mod again;
 pub mod chance;
 pub mod clock;
+pub mod download;
 pub mod env;
 pub mod ffmpeg;
 pub mod files;
@@ -20,6 +21,7 @@ pub mod scratch;
 pub mod scripts;
 pub mod secrets;
 pub mod signals;
+pub mod stdio;
 pub mod watch;
 pub mod whole;
 pub mod workspace;

@@ -20,6 +20,22 @@ pub fn head(path: &Path, bytes: usize) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(head))
 }
 
+/// What a file looks like from outside: whether it is the same as before, as far as that can be told without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    bytes: u64,
+    modified: Option<std::time::SystemTime>,
+}
+
+/// The stamp of the regular file at `path`, if there is one.
+pub fn stamp(path: &Path) -> Option<Stamp> {
+    let data = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    Some(Stamp {
+        bytes: data.len(),
+        modified: data.modified().ok(),
+    })
+}
+
 /// The regular file at `path`, or `None` when it has more than `bytes_max` bytes.
 pub fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     if !path.is_file() {

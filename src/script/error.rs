@@ -139,6 +139,16 @@ pub fn place_of(position: Position, module: Option<&str>) -> Place {
     }
 }
 
+/// The place of a byte of `text`.
+pub fn place_at(text: &str, offset: u32) -> Place {
+    let (line, column) = super::syntax::Lines::of(text).place(text, offset);
+    Place {
+        line,
+        column,
+        module: None,
+    }
+}
+
 /// What ended a script, in our words.
 pub fn diagnose(error: &EvalAltResult, limits: &ScriptLimits, known: &[String]) -> RunError {
     let (inner, position, module) = innermost(error, Position::NONE, None, &|_, source| source);

@@ -18,10 +18,10 @@ use crate::value::{Map, Value};
 pub(super) const CONSTANT: &str = "PLAYBOOK";
 
 /// Keys that say what starts a playbook. They are kept for whoever serves triggers; a run by hand needs none.
-pub(super) const TRIGGER_KEYS: [&str; 8] = [
+pub const TRIGGER_KEYS: [&str; 8] = [
     "schedule", "timezone", "missed", "overlap", "http", "webhook", "queue", "event",
 ];
-pub(super) const KEYS: [&str; 7] = [
+pub const KEYS: [&str; 7] = [
     "title",
     "description",
     "uses",

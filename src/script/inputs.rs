@@ -32,7 +32,7 @@ pub enum InputKind {
 /// The longest text given as an input.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 
-pub(super) const KEYS: [&str; 7] = ["type", "required", "preset", "help", "choices", "min", "max"];
+pub const KEYS: [&str; 7] = ["type", "required", "preset", "help", "choices", "min", "max"];
 pub(super) const KINDS: [(&str, InputKind); 6] = [
     ("string", InputKind::String),
     ("int", InputKind::Int),

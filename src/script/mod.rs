@@ -18,6 +18,8 @@
 //! | [`mistake`] | what was probably meant where a script cannot be read |
 //! | [`signatures`] | what can be called, with what, and what comes of it |
 //! | [`schedule`] | what a header's schedule means |
+//! | [`syntax`] | the text as a tree, also while it is being typed |
+//! | [`format`] | the one style of scripts |
 //! | [`coverage`] | which lines of scripts were run |
 //! | [`reference`] | the functions' own documentation |
 
@@ -28,6 +30,7 @@ pub mod coverage;
 pub mod engine;
 pub mod error;
 pub mod findings;
+pub mod format;
 pub mod header;
 pub mod inputs;
 pub mod limits;

@@ -26,13 +26,35 @@ pub fn functions(language: &Language) -> Vec<Function> {
     found
 }
 
+/// The functions of the language itself, without operators, sorted by name: what values have after a dot.
+pub fn methods(language: &Language) -> Vec<Function> {
+    let is_word = |name: &str| name.starts_with(|letter: char| letter.is_ascii_lowercase());
+    let mut found = language.engine().collect_fn_metadata(
+        None,
+        |function| {
+            let is_own = function.namespace.is_empty() && is_word(&function.metadata.name);
+            is_own.then(|| described(&function, function.metadata.name.to_string()))
+        },
+        true,
+    );
+    found.sort();
+    found.dedup();
+    found
+}
+
 /// A namespace's function; those of the language itself have no namespace and no place in the reference.
 fn describe(function: &FuncInfo<'_>) -> Option<Function> {
     if function.namespace.is_empty() {
         return None;
     }
+    Some(described(
+        function,
+        format!("{}::{}", function.namespace, function.metadata.name),
+    ))
+}
+
+fn described(function: &FuncInfo<'_>, name: String) -> Function {
     let metadata = function.metadata;
-    let name = format!("{}::{}", function.namespace, metadata.name);
     let parameters: Vec<String> = metadata.params_info.iter().filter_map(|info| parameter(info)).collect();
     let doc = metadata
         .comments
@@ -41,12 +63,12 @@ fn describe(function: &FuncInfo<'_>) -> Option<Function> {
         .collect::<Vec<_>>()
         .join("\n");
     let signature = format!("{name}({})", parameters.join(", "));
-    Some(Function {
+    Function {
         signature,
         parameters: metadata.num_params,
         name,
         doc: doc.trim().to_owned(),
-    })
+    }
 }
 
 /// `key: &str` as `key: string`; the call's context is no parameter of the playbook's.

@@ -389,9 +389,10 @@ impl Script {
         cases
     }
 
-    /// Runs what stands outside functions, and then calls the function `name`.
+    /// Runs what stands outside functions, and then calls the function `name`. What it returns is nobody's.
     pub fn call(&self, engine: &Engine, name: &str) -> Result<rhai::Dynamic, Box<EvalAltResult>> {
-        engine.call_fn::<rhai::Dynamic>(&mut Scope::new(), &self.ast, name, ())
+        let called = engine.call_fn::<rhai::Dynamic>(&mut Scope::new(), &self.ast, name, ());
+        called.map(|_| rhai::Dynamic::UNIT)
     }
 
     /// Calls the playbook's `cleanup` with what became of the run.

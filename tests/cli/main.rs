@@ -16,6 +16,7 @@ mod demo;
 mod dev;
 mod emit;
 mod explain;
+mod fmt;
 mod frames;
 mod functions;
 mod incident;

@@ -10,19 +10,27 @@ use crate::script::source::Text;
 
 /// The project around every text that is checked, as it is now.
 pub fn project(app: &App) -> Project {
-    let mut project = in_language(app, app.library.language.clone());
+    let files = app.library.files.clone();
+    project_with(app, move |module: &str| {
+        let found = files.module(module).map_err(|fault| fault.to_string())?;
+        Ok(Text::new(found.file, found.text))
+    })
+}
+
+/// The same, with modules that `find` finds.
+pub fn project_with(app: &App, find: impl Fn(&str) -> Result<Text, String> + Clone + Send + Sync + 'static) -> Project {
+    let mut project = in_language(app, app.library.language.clone(), find.clone());
     if !app.library.files.tests().is_empty() {
-        project.tests = Some(Box::new(in_language(app, app.library.tests())));
+        project.tests = Some(Box::new(in_language(app, app.library.tests(), find)));
     }
     project
 }
 
-fn in_language(app: &App, language: Arc<Language>) -> Project {
-    let files = app.library.files.clone();
-    let find = move |module: &str| {
-        let found = files.module(module).map_err(|fault| fault.to_string())?;
-        Ok(Text::new(found.file, found.text))
-    };
+fn in_language(
+    app: &App,
+    language: Arc<Language>,
+    find: impl Fn(&str) -> Result<Text, String> + Send + Sync + 'static,
+) -> Project {
     let mut project = Project::new(language, find);
     project.settings = app.config.file.check.clone();
     project.providers = app.providers.iter().map(|provider| provider.name.clone()).collect();

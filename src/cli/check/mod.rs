@@ -94,7 +94,7 @@ fn look(app: &App, project: &Project, names: &[String], is_whole: bool, out: &Ou
     Ok(survey)
 }
 
-fn all(app: &App) -> Result<Vec<String>, CliError> {
+pub(super) fn all(app: &App) -> Result<Vec<String>, CliError> {
     let mut names = app.library.files.list();
     names.extend(app.library.files.tests());
     if !names.is_empty() {

@@ -1,0 +1,264 @@
+//! Going to where something is declared, and finding where it is used.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lsp_types::{DocumentHighlight, DocumentHighlightKind, GotoDefinitionResponse, Location, Position, Range};
+
+use super::session::View;
+use super::source::Source;
+use super::texts::{Meaning, meaning};
+use super::workspace::uri_of;
+use crate::script::syntax::scopes::SymbolKind;
+use crate::script::syntax::{ExprKind, Name, Node, Span};
+
+/// What a cursor stands on.
+#[derive(Debug)]
+pub enum Thing {
+    /// Something that `source` declares, by its index there.
+    Symbol { source: Arc<Source>, symbol: usize },
+    /// An input that the header declares.
+    Input(String),
+    /// A whole file: a module, a playbook, a prompt.
+    File(Location),
+}
+
+/// What the cursor at `offset` stands on.
+pub fn thing(view: &mut View<'_>, offset: u32) -> Option<Thing> {
+    let source = view.source.clone();
+    if let Some(inner) = source.text_at(offset) {
+        return text(view, offset, inner);
+    }
+    if let Some((name, is_input)) = field_at(&source, offset)
+        && is_input
+    {
+        return Some(Thing::Input(name));
+    }
+    if let Some(input) = input_key_at(&source, offset) {
+        return Some(Thing::Input(input));
+    }
+    if let Some((alias, function, args)) = module_call_at(&source, offset) {
+        let path = view.home.module_path(&source.module_of(&alias)?)?;
+        let module = view.session.source_at(&path)?;
+        let symbol = function_of(&module, &function, args)?;
+        return Some(Thing::Symbol { source: module, symbol });
+    }
+    let symbol = source.scopes.symbol_at(offset)?;
+    Some(Thing::Symbol { source, symbol })
+}
+
+/// The file that a text names.
+fn text(view: &mut View<'_>, offset: u32, inner: Span) -> Option<Thing> {
+    let name = inner.of(&view.source.text).to_owned();
+    let file = |path: &Path| Some(Thing::File(Location::new(uri_of(path)?, Range::default())));
+    match meaning(&view.source, offset)? {
+        Meaning::Module | Meaning::Playbook => file(&view.home.module_path(&name)?),
+        Meaning::Prompt => {
+            let folder = view.home.app.config.root.join("prompts");
+            let candidates = ["", ".md", ".txt", ".j2"].map(|ending| folder.join(format!("{name}{ending}")));
+            let is_plain = !name.split('/').any(|part| part.is_empty() || part.starts_with('.'));
+            candidates
+                .iter()
+                .filter(|_| is_plain)
+                .find(|path| path.is_file())
+                .and_then(|path| file(path))
+        }
+        _ => None,
+    }
+}
+
+/// The field whose name stands at `offset`, and whether it is one of `input`.
+pub fn field_at(source: &Source, offset: u32) -> Option<(String, bool)> {
+    source.tree.path_to(offset).into_iter().rev().find_map(|node| {
+        let Node::Expr(expr) = node else { return None };
+        let (ExprKind::Field { target, name, .. } | ExprKind::Method { target, name, .. }) = &expr.kind else {
+            return None;
+        };
+        let is_input = matches!(&target.bare().kind, ExprKind::Name(name) if name == crate::script::source::INPUT);
+        name.span.touches(offset).then(|| (name.text.clone(), is_input))
+    })
+}
+
+/// The input whose key in the header stands at `offset`.
+fn input_key_at(source: &Source, offset: u32) -> Option<String> {
+    let entry = source.inputs().iter().find(|entry| entry.key.span.touches(offset))?;
+    Some(entry.key.text.clone())
+}
+
+/// `alias::function` at `offset`, with the number of its arguments.
+fn module_call_at(source: &Source, offset: u32) -> Option<(String, String, usize)> {
+    source.tree.path_to(offset).into_iter().rev().find_map(|node| {
+        let Node::Expr(expr) = node else { return None };
+        match &expr.kind {
+            ExprKind::Call {
+                namespaces, name, args, ..
+            } if name.span.touches(offset) => {
+                let alias = namespaces.first()?;
+                Some((alias.text.clone(), name.text.clone(), args.len()))
+            }
+            _ => None,
+        }
+    })
+}
+
+/// The function of `source` with that name, and so many parameters if there is one.
+pub fn function_of(source: &Source, name: &str, args: usize) -> Option<usize> {
+    let named = || {
+        let symbols = source.scopes.symbols.iter().enumerate();
+        symbols.filter(move |(_, symbol)| symbol.name.text == name)
+    };
+    let exact =
+        named().find(|(_, symbol)| matches!(symbol.kind, SymbolKind::Function { params, .. } if params == args));
+    let any = || named().find(|(_, symbol)| matches!(symbol.kind, SymbolKind::Function { .. }));
+    exact.or_else(any).map(|(at, _)| at)
+}
+
+pub fn definition(view: &mut View<'_>, position: Position) -> Option<GotoDefinitionResponse> {
+    let offset = view.source.offset(position);
+    let location = match thing(view, offset)? {
+        Thing::File(location) => location,
+        Thing::Input(name) => {
+            let entry = view.source.inputs().iter().find(|entry| entry.key.text == name)?;
+            view.source.location(entry.key.span)
+        }
+        Thing::Symbol { source, symbol } => {
+            let found = &source.scopes.symbols[symbol];
+            // From the name of a module one goes to the module.
+            let module = (found.kind == SymbolKind::Import)
+                .then(|| source.module_of(&found.name.text))
+                .flatten();
+            match module.and_then(|module| view.home.module_path(&module)) {
+                Some(path) => Location::new(uri_of(&path)?, Range::default()),
+                None => source.location(found.name.span),
+            }
+        }
+    };
+    Some(GotoDefinitionResponse::Scalar(location))
+}
+
+/// Every place of a thing, by document; the declaration first.
+pub fn places(view: &mut View<'_>, thing: &Thing) -> Vec<(Arc<Source>, Vec<Span>)> {
+    match thing {
+        Thing::File(_) => Vec::new(),
+        Thing::Input(name) => {
+            let source = view.source.clone();
+            let declared = source.inputs().iter().filter(|entry| entry.key.text == *name);
+            let mut spans: Vec<Span> = declared.map(|entry| entry.key.span).collect();
+            source.tree.walk(&mut |node| {
+                if let Node::Expr(expr) = node
+                    && let ExprKind::Field {
+                        target, name: field, ..
+                    } = &expr.kind
+                    && field.text == *name
+                    && matches!(&target.bare().kind, ExprKind::Name(target) if target == crate::script::source::INPUT)
+                {
+                    spans.push(field.span);
+                }
+                true
+            });
+            vec![(source, spans)]
+        }
+        Thing::Symbol { source, symbol } => {
+            let found = &source.scopes.symbols[*symbol];
+            let uses = source.scopes.uses_of(*symbol).map(|reference| reference.name.span);
+            let mut spans: Vec<Span> = std::iter::once(found.name.span).chain(uses).collect();
+            if found.kind == SymbolKind::Import {
+                // `uses_of` has the first parts of paths already.
+                spans.dedup();
+            }
+            let mut places = vec![(source.clone(), spans)];
+            if let SymbolKind::Function {
+                is_private: false,
+                params,
+            } = found.kind
+            {
+                places.extend(elsewhere(view, source, &found.name, params));
+            }
+            places
+        }
+    }
+}
+
+/// Where the files that import `module` call its function.
+fn elsewhere(
+    view: &mut View<'_>,
+    module: &Arc<Source>,
+    function: &Name,
+    params: usize,
+) -> Vec<(Arc<Source>, Vec<Span>)> {
+    let Some(name) = module.path.as_deref().and_then(|path| view.home.module_name(path)) else {
+        return Vec::new();
+    };
+    let several = function_forms(module, &function.text) > 1;
+    let mut found = Vec::new();
+    for source in view.session.sources_of(&view.home) {
+        let imports = source.imports();
+        let aliases: Vec<&str> = imports
+            .iter()
+            .filter(|(imported, ..)| *imported == name)
+            .filter_map(|(_, alias, _)| alias.as_deref())
+            .collect();
+        if aliases.is_empty() {
+            continue;
+        }
+        let mut spans = Vec::new();
+        source.tree.walk(&mut |node| {
+            if let Node::Expr(expr) = node
+                && let ExprKind::Call {
+                    namespaces, name, args, ..
+                } = &expr.kind
+                && let [alias] = namespaces.as_slice()
+                && aliases.contains(&alias.text.as_str())
+                && name.text == function.text
+                && (!several || args.len() == params)
+            {
+                spans.push(name.span);
+            }
+            true
+        });
+        if !spans.is_empty() {
+            found.push((source, spans));
+        }
+    }
+    found
+}
+
+fn function_forms(source: &Source, name: &str) -> usize {
+    let symbols = source.scopes.symbols.iter();
+    symbols
+        .filter(|symbol| symbol.name.text == name && matches!(symbol.kind, SymbolKind::Function { .. }))
+        .count()
+}
+
+pub fn references(view: &mut View<'_>, position: Position, with_declaration: bool) -> Vec<Location> {
+    let offset = view.source.offset(position);
+    let Some(thing) = thing(view, offset) else {
+        return Vec::new();
+    };
+    let places = places(view, &thing);
+    let located = places
+        .iter()
+        .flat_map(|(source, spans)| spans.iter().map(|span| source.location(*span)));
+    located.skip(usize::from(!with_declaration)).collect()
+}
+
+pub fn highlights(view: &View<'_>, position: Position) -> Vec<DocumentHighlight> {
+    let source = &view.source;
+    let Some(symbol) = source.scopes.symbol_at(source.offset(position)) else {
+        return Vec::new();
+    };
+    let highlight = |span: Span, is_write: bool| DocumentHighlight {
+        range: source.range(span),
+        kind: Some(if is_write {
+            DocumentHighlightKind::WRITE
+        } else {
+            DocumentHighlightKind::READ
+        }),
+    };
+    let uses = source
+        .scopes
+        .uses_of(symbol)
+        .map(|reference| highlight(reference.name.span, reference.is_write));
+    let declared = source.scopes.symbols[symbol].name.span;
+    std::iter::once(highlight(declared, true)).chain(uses).collect()
+}
