@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "a bench reads the clock itself")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use host::effect::{Declaration, Effect, Place};
@@ -14,7 +15,11 @@ use host::journal::row::{Packed, decode};
 use host::journal::{Answer, Asked};
 use host::runs::{Order, Runner, pool};
 use host::script::limits::Meter;
-use host::store::kv;
+use host::store::content::ScratchContent;
+use host::store::documents::{Grouping, Indexes, group, put};
+use host::store::engine::{Engine, EngineOptions};
+use host::store::tx::{Ground, Tx};
+use host::store::{Durability, Realm, kv};
 use host::testing::TestHost;
 use host::value::Value;
 
@@ -32,6 +37,72 @@ fn main() {
     values(&bench);
     journal(&bench);
     runs(&bench);
+    collections(&bench);
+}
+
+/// Questions over a collection of 100,000 documents, in a file.
+fn collections(bench: &Bench<'_>) {
+    let folder = std::env::temp_dir().join(format!("host-bench-{}", std::process::id()));
+    let store = Arc::new(Engine::open(&folder.join("host.redb"), EngineOptions::default()).expect("a store"));
+    let ground = Ground {
+        store: store.clone(),
+        content: Arc::new(ScratchContent::in_memory(None)),
+        indexes: Arc::new(Indexes::none()),
+    };
+    let mut filled = false;
+    let mut asked = |name: &str, options: Value| {
+        let grouping = Grouping::parse(options.as_map().expect("a map")).expect("a grouping");
+        bench(name, &mut || {
+            if !std::mem::replace(&mut filled, true) {
+                fill(&ground);
+            }
+            let groups = group(&mut Tx::new(&ground, Realm::Live, 0), "posts", &grouping).expect("groups");
+            assert!(!black_box(groups).is_empty());
+        });
+    };
+    let views = || Value::from([("gte", 100.into())]);
+    let sums = || Value::from([("n", "count".into()), ("views", Value::from([("sum", "views".into())]))]);
+    asked(
+        "store: filter and group 100,000 documents",
+        Value::from([
+            ("where", Value::from([("views", views())])),
+            ("by", "platform".into()),
+            ("aggregates", sums()),
+        ]),
+    );
+    asked(
+        "store: count 100,000 documents by a field",
+        Value::from([("by", "state".into())]),
+    );
+    drop(ground);
+    drop(store);
+    std::fs::remove_dir_all(folder).ok();
+}
+
+fn fill(ground: &Ground) {
+    const DOCUMENTS: i64 = 100_000;
+    let platforms = ["tiktok", "instagram", "youtube"];
+    for n in 0..DOCUMENTS {
+        let post = Value::from([
+            ("title", format!("Three habits that change a morning, part {n}").into()),
+            ("platform", platforms[n as usize % 3].into()),
+            ("state", ["draft", "ready", "posted"][n as usize / 7 % 3].into()),
+            ("views", (n * 7919 % 10_000).into()),
+            ("posted_at", "2026-11-21T07:00:00Z".into()),
+            ("tags", Value::List(vec!["morning".into(), "habits".into()])),
+        ]);
+        let mut tx = Tx::new(ground, Realm::Live, 0);
+        put(
+            &mut tx,
+            "posts",
+            &format!("post-{n:06}"),
+            post.as_map().cloned().expect("a map"),
+        )
+        .expect("a document");
+        ground.store.commit(tx.batch, Durability::Soon).expect("room");
+    }
+    let last = ground.store.stats().last_commit;
+    ground.store.wait_durable(last).expect("a disk");
 }
 
 type Bench<'a> = dyn Fn(&str, &mut dyn FnMut()) + 'a;

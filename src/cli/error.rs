@@ -72,6 +72,23 @@ impl CliError {
         self
     }
 
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The same with the way to its page, where nothing else helps on.
+    pub fn explained(&self) -> CliError {
+        let explained = format!("`host explain {}` tells what it means, and what to do", self.code);
+        CliError {
+            code: self.code.clone(),
+            message: self.message.clone(),
+            exit_code: self.exit_code,
+            diagnosis: self.diagnosis.clone(),
+            notes: self.notes.clone(),
+            help: self.help.clone().or(Some(explained)),
+        }
+    }
+
     pub fn exit_code(&self) -> u8 {
         self.exit_code
     }
@@ -201,7 +218,12 @@ impl From<StoreError> for CliError {
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> CliError {
-        CliError::new(error.code(), error.to_string(), CONFIG)
+        match error {
+            ConfigError::Toml(diagnosis) => {
+                CliError::new(diagnosis.code.clone(), diagnosis.message.clone(), CONFIG).at(*diagnosis)
+            }
+            other => CliError::new(other.code(), other.to_string(), CONFIG),
+        }
     }
 }
 
@@ -209,6 +231,7 @@ impl From<AppError> for CliError {
     fn from(error: AppError) -> CliError {
         match error {
             AppError::Store(error) => error.into(),
+            AppError::Config(error) => error.into(),
             other => CliError::new(other.code(), other.to_string(), CONFIG),
         }
     }

@@ -46,15 +46,15 @@ pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) 
         let answer = tape.answer_to(gate, asked).failed(refusal);
         return tape.conclude(gate, answer);
     }
+    if let Some(stage) = gate.stage.as_deref().filter(|_| !matches!(how, How::Outside(_)))
+        && let Some(reply) = stage.own(&asked)
+    {
+        let answer = gate.settle(tape.answer_to(gate, asked), reply);
+        return tape.conclude(gate, answer);
+    }
     let staged;
     let act: &dyn Act = match how {
-        How::Local(closure) => match gate.stage.as_deref().and_then(|stage| stage.local(effect, &asked)) {
-            Some(reply) => {
-                let answer = gate.settle(tape.answer_to(gate, asked), reply);
-                return tape.conclude(gate, answer);
-            }
-            None => return local::perform(gate, tape, asked, closure),
-        },
+        How::Local(closure) => return local::perform(gate, tape, asked, closure),
         How::Wait(waiting) => return waiting::perform(gate, tape, asked, waiting),
         How::Outside(act) => match &gate.stage {
             Some(stage) => {

@@ -65,11 +65,9 @@ impl Stage {
         std::mem::take(&mut self.script().unanswered)
     }
 
-    /// The answer to a local effect, such as a number that is drawn. The store answers for itself.
-    pub(super) fn local(&self, effect: &Effect<'_>, asked: &Asked) -> Option<Result<Value, Failure>> {
-        if effect.declaration.recomputed {
-            return None;
-        }
+    /// The answer to what the host does itself: a number that is drawn, a count of documents, a wait. Without one it
+    /// does it.
+    pub(super) fn own(&self, asked: &Asked) -> Option<Result<Value, Failure>> {
         self.reply(&asked.name, &asked.args)
             .map(|reply| reply.map_err(Failure::from))
     }

@@ -214,6 +214,11 @@ impl Tape {
         self.now_ms
     }
 
+    /// Lets time go back: for a test, which sets the clock itself.
+    pub fn forget_time(&mut self) {
+        self.now_ms = i64::MIN;
+    }
+
     /// Numbers the next step, with arguments masked as the journal keeps them.
     pub(super) fn ask(&mut self, gate: &Gate, effect: &Effect<'_>) -> Result<Asked, Stop> {
         if let Some(halt) = &self.halted {

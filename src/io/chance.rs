@@ -3,7 +3,8 @@
 
 use rand::rngs::{StdRng, SysRng};
 use rand::{Rng, SeedableRng, TryRng};
-use std::sync::{Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Random bits as the gate and the runner see them.
 pub trait Chance: Send + Sync {
@@ -32,21 +33,43 @@ impl Chance for SystemChance {
 }
 
 /// The same sequence for the same seed: for simulations, plans and tests.
-pub struct SeededChance(Mutex<StdRng>);
+pub struct SeededChance(Mutex<Seeded>);
+
+struct Seeded {
+    rng: StdRng,
+    /// What is drawn before anything else.
+    ahead: VecDeque<u64>,
+}
 
 impl SeededChance {
     pub fn new(seed: u64) -> SeededChance {
-        SeededChance(Mutex::new(StdRng::seed_from_u64(seed)))
+        SeededChance(Mutex::new(Seeded {
+            rng: StdRng::seed_from_u64(seed),
+            ahead: VecDeque::new(),
+        }))
+    }
+
+    /// Puts 128 bits before whatever else would be drawn.
+    pub fn draw_next(&self, bits: u128) {
+        self.lock().ahead.extend([(bits >> 64) as u64, bits as u64]);
     }
 
     /// Begins the sequence of another seed.
     pub fn begin_again(&self, seed: u64) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = StdRng::seed_from_u64(seed);
+        self.lock().rng = StdRng::seed_from_u64(seed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seeded> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Chance for SeededChance {
     fn bits(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).next_u64()
+        let mut seeded = self.lock();
+        match seeded.ahead.pop_front() {
+            Some(bits) => bits,
+            None => seeded.rng.next_u64(),
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod csv;
 pub mod declared;
+pub mod event;
 pub mod fault;
 pub mod file;
 pub mod hash;
@@ -16,11 +17,13 @@ pub mod kv;
 pub mod list;
 pub mod log;
 pub mod media;
+pub mod metrics;
 pub mod openai;
 pub mod options;
 pub mod playbook;
 pub mod prompt;
 pub mod provider;
+pub mod queue;
 pub mod random;
 pub mod reading;
 pub mod run;
@@ -43,6 +46,8 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
     let own: Vec<(&str, Module)> = vec![
         ("store", store::module()),
         ("kv", kv::module()),
+        ("queue", queue::module()),
+        ("metrics", metrics::module()),
         ("file", file::module()),
         ("http", http::module()),
         ("media", media::module()),
@@ -59,6 +64,7 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
         ("text", text::module()),
         ("list", list::module()),
         ("log", log::module()),
+        ("event", event::module()),
         ("run", run::module()),
         ("playbook", playbook::module()),
     ];

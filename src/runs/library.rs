@@ -92,7 +92,7 @@ impl Library {
     pub fn tests(&self) -> Arc<Language> {
         // Which lines of tests are run is nobody's question.
         let make = || {
-            let mut language = self.language.with(test::NAME, test::module);
+            let mut language = self.language.with(test::NAME, test::module, test::methods);
             language.coverage = None;
             Arc::new(language)
         };

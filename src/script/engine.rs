@@ -40,13 +40,16 @@ impl Language {
         }
     }
 
-    /// The same language with one more namespace.
-    pub fn with(&self, name: &str, make: impl FnOnce() -> Module) -> Language {
-        let mut module = make();
+    /// The same language with one more namespace, and functions of its own that need none.
+    pub fn with(&self, name: &str, namespace: impl FnOnce() -> Module, own: impl FnOnce() -> Module) -> Language {
+        let mut module = namespace();
         module.set_id(name);
         module.build_index();
+        let mut own = own();
+        own.build_index();
         let mut language = self.clone();
         language.namespaces.push((name.to_owned(), module.into()));
+        language.packages.push(own.into());
         language
     }
 

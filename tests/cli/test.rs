@@ -1,5 +1,7 @@
 //! `host test`
 
+use host::testing::HttpStub;
+
 use crate::project::{Project, keys};
 
 const PLAYBOOK: &str = "let last = kv::get(\"last\");\nif last == () {\n    slack::post(\"first\");\n} else {\n    slack::post(`again ${last}`);\n}\nkv::put(\"last\", 1);\n";
@@ -104,7 +106,7 @@ fn a_checkout_with_other_line_ends_is_the_same_and_stays_so() {
     project.write("playbooks/daily_test.snap", &windows);
     let tests = "fn test_a() {\r\n    test::snapshot(\"one\\r\\ntwo\");\r\n}\r\nfn test_b() { test::snapshot(2); }\r\n";
     project.write("playbooks/daily_test.rhai", tests);
-    project.ok(&["test", "a", "daily_test"]);
+    project.ok(&["test", "test_a"]);
     project.ok(&["test", "--accept"]);
     assert_eq!(read(&project), format!("{windows}\r\n=== test_b\r\n  2\r\n"));
 }
@@ -176,7 +178,7 @@ fn coverage_names_the_lines_that_no_case_runs() {
 #[test]
 fn places_are_the_same_with_coverage_as_without() {
     let tests = "fn test_a() { let run = test::run(\"daily\"); test::equal(run.error.line, 9); }\nfn test_b() { test::run(\"daily\"); }\n";
-    let project = project(tests).file("playbooks/daily.rhai", "let é = [1].map(|x| x + 1); throw \"no\";");
+    let project = project(tests).file("playbooks/daily.rhai", "let a = \"é\"; [1].map(|x| x + 1); throw \"no\";");
     let error = |arguments: &[&str]| {
         let tested = project.host(arguments);
         let json: serde_json::Value = serde_json::from_str(&tested.stdout).expect("JSON");
@@ -188,7 +190,7 @@ fn places_are_the_same_with_coverage_as_without() {
             .collect::<Vec<_>>()
     };
     let without = error(&["test", "--json"]);
-    assert_eq!(without[1]["column"], 29, "{without:?}");
+    assert_eq!(without[1]["column"], 34, "{without:?}");
     assert_eq!(error(&["test", "--json", "--coverage"]), without);
 }
 
@@ -240,4 +242,97 @@ fn test_files_are_no_playbooks_and_are_checked_with_their_own_functions() {
 
 fn read(project: &Project) -> String {
     std::fs::read_to_string(project.path("playbooks/daily_test.snap")).expect("snapshots")
+}
+
+/// The id of the last run of `daily`.
+#[track_caller]
+fn last_run(project: &Project) -> String {
+    let runs = project.json(&["runs"]);
+    let mut runs = runs.as_array().expect("a list").iter();
+    let last = runs.find(|run| run["playbook"] == "daily").expect("a run");
+    last["run_id"].as_str().expect("an id").to_owned()
+}
+
+/// The file that `--from-run` has written of that run.
+#[track_caller]
+fn from_last_run(project: &Project) -> String {
+    let run = last_run(project);
+    let made = project.json(&["test", "--from-run", &run]);
+    let file = made["file"].as_str().expect("a file").to_owned();
+    project.ok(&["test"]);
+    project.ok(&["check"]);
+    std::fs::read_to_string(project.path(&file)).expect("a test")
+}
+
+#[test]
+fn a_test_written_from_a_run_passes_and_fails_when_the_playbook_is_broken() {
+    let project = Project::bare().file("playbooks/daily.rhai", PLAYBOOK);
+    project.ok(&["run", "daily"]);
+    project.ok(&["run", "daily"]);
+    let text = from_last_run(&project);
+    for part in ["kv::put(\"last\", 1);", "test::answer(\"slack.post\", #{ ok: true, simulated: true });", "test::equal(run.effect(\"slack.post\").args, #{ text: \"again 1\" });"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    project.write("playbooks/daily.rhai", &PLAYBOOK.replace("again", "once more"));
+    assert_eq!(project.host(&["test"]).code, 1);
+    project.write("playbooks/daily.rhai", &PLAYBOOK.replace("kv::put(\"last\", 1);", ""));
+    assert_eq!(project.host(&["test"]).code, 1);
+}
+
+#[test]
+fn a_test_written_from_a_live_run_has_its_faults_and_none_of_its_secrets() {
+    let stub = HttpStub::start();
+    stub.on("POST", "/services/T0SECRET/hook").times(1).status(429);
+    stub.on("POST", "/services/T0SECRET/hook").answer(200, "ok");
+    let project = Project::bare()
+        .file("playbooks/daily.rhai", &format!("const PLAYBOOK = #{{ uses: [\"slack\"] }};\nlog::info(\"x\");\n{PLAYBOOK}"))
+        .env("DRY_RUN", "false")
+        .env("SLACK_ENABLED", "true")
+        .env("SLACK_WEBHOOK_URL", &stub.url("/services/T0SECRET/hook"));
+    project.ok(&["run", "daily"]);
+    let text = from_last_run(&project);
+    for part in ["test::live(\"slack\");", "test::fault(#{", "status: 429", "passing: true"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("T0SECRET"), "{text}");
+    assert_eq!(stub.count("POST", "/services/T0SECRET/hook"), 2, "the test sends nothing");
+}
+
+#[test]
+fn ids_chance_time_children_and_what_only_the_store_knows_are_given_from_the_record() {
+    let project = Project::bare()
+        .file("playbooks/child.rhai", "const PLAYBOOK = #{ inputs: #{ n: #{ type: \"int\" } } };\ninput.n * random::int(1, 1000000)")
+        .file(
+            "playbooks/daily.rhai",
+            "let id = run::id();\nfor n in 0..3 { store::put(\"seen\", `${id}-${n}`, #{ at: time::now(), n: random::int(1, 1000000) }); }\n\
+             let page = store::query(\"seen\", #{ where: #{ n: #{ gte: 0 } }, order_by: \"-n\", limit: 2 });\n\
+             run::sleep(\"1s\");\n\
+             [page, store::count(\"seen\"), playbook::run(\"child\", #{ n: 2 }), id::uuid(), ()]",
+        );
+    project.ok(&["run", "daily"]);
+    project.ok(&["run", "daily"]);
+    let text = from_last_run(&project);
+    for part in ["test::id(\"", "test::answers(\"random.int\", [", "test::answer(\"playbook.", "test::answer(\"store.count\", 6)"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_reproduced_is_said_and_nothing_is_written() {
+    let project = Project::bare().file("playbooks/daily.rhai", PLAYBOOK);
+    project.ok(&["run", "daily"]);
+    project.write("playbooks/daily.rhai", &PLAYBOOK.replace("first", "1st"));
+    let run = last_run(&project);
+    let before = project.files();
+    let refused = project.host(&["test", "--from-run", &run]);
+    assert_eq!(refused.code, 2);
+    for part in ["error[TEST_NOT_REPRODUCED]", "step 2, slack.post, is asked for with other arguments", "the playbook has changed since"] {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+    }
+    assert_eq!(project.files(), before);
+    project.write("playbooks/daily.rhai", PLAYBOOK);
+    project.ok(&["test", "--from-run", &run]);
+    let again = project.host(&["test", "--from-run", &run, "--json"]);
+    assert_eq!(again.error_code(), "TEST_EXISTS");
+    assert_eq!(project.host(&["test", "--from-run", "01ZZ", "--json"]).error_code(), "RUN_NOT_FOUND");
 }

@@ -10,19 +10,19 @@
 
 mod world;
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use host::journal::Status;
 use host::namespaces;
+use host::script::findings::Level;
 use host::script::reference::{self, Function};
-use host::script::source::Text;
-use host::script::{Language, Script, ScriptLimits, check};
+use host::script::{Language, ScriptLimits, check};
 
 use self::world::World;
 
-fn functions() -> (Language, Vec<Function>) {
-    let language = Language::new(|| namespaces::modules(&[]), ScriptLimits::default());
+fn functions() -> (Arc<Language>, Vec<Function>) {
+    let language = Arc::new(Language::new(|| namespaces::modules(&[]), ScriptLimits::default()));
     let functions = reference::functions(&language);
     assert!(functions.len() > 100, "{} functions are found", functions.len());
     (language, functions)
@@ -44,6 +44,7 @@ fn errors(doc: &str) -> Option<String> {
 #[test]
 fn every_function_says_what_it_does_how_it_fails_and_gives_an_example() {
     let (language, functions) = functions();
+    let project = check::Project::new(language, |name| Err(name.to_owned()));
     let mut wrong = Vec::new();
     for function in functions {
         let mut missing = |what: &str| wrong.push(format!("{}: {what}", function.signature));
@@ -62,13 +63,9 @@ fn every_function_says_what_it_does_how_it_fails_and_gives_an_example() {
             missing("no example that calls it");
         }
         for example in examples {
-            let text = Text::new(function.name.as_str(), example);
-            match Script::compile(&language, "example", text, &|name| Err(name.to_owned())) {
-                Ok(script) => check::check(&language, &script, &BTreeMap::new())
-                    .iter()
-                    .for_each(|problem| missing(&problem.message)),
-                Err(problem) => missing(&problem.message),
-            }
+            let findings = check::check_text(&project, &function.name, example);
+            let errors = findings.iter().filter(|finding| finding.level == Level::Error);
+            errors.for_each(|error| missing(&error.message));
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));

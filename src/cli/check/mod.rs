@@ -1,10 +1,10 @@
 //! `host check`: mistakes in playbooks and prompts, found without running them.
 
-mod frames;
+pub mod frames;
 pub mod known;
 mod repair;
 mod sarif;
-mod survey;
+pub mod survey;
 
 use serde_json::json;
 
@@ -108,7 +108,7 @@ pub(super) fn all(app: &App) -> Result<Vec<String>, CliError> {
     })
 }
 
-fn to_json(finding: &Finding) -> serde_json::Value {
+pub fn to_json(finding: &Finding) -> serde_json::Value {
     let region = finding.region;
     let place = |pick: fn(crate::script::findings::Region) -> u32| region.map(pick);
     let related = finding.related.iter().map(|related| {

@@ -5,10 +5,12 @@
 //! | [`books`] | snapshots: read beforehand, compared, taken with `--accept` |
 //! | [`show`] | what people see |
 //! | [`coverage`] | which lines of playbooks the cases have run |
+//! | [`from_run`] | a test out of a recorded run |
 //! | [`junit`] | the results for build servers |
 
 mod books;
 mod coverage;
+mod from_run;
 mod junit;
 mod show;
 
@@ -33,6 +35,9 @@ const THREADS_MAX: u16 = 64;
 pub struct Args {
     /// Only cases whose file or name has every one of these words in it.
     words: Vec<String>,
+    /// Write a test out of a recorded run: what the world gave it, and what it did.
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["words", "accept", "list", "coverage", "lcov", "junit"])]
+    from_run: Option<String>,
     /// List the cases without running them.
     #[arg(long)]
     list: bool,
@@ -60,6 +65,9 @@ pub struct Args {
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
+    if let Some(run) = &args.from_run {
+        return from_run::perform(run, app, out);
+    }
     let files = files(app)?;
     let shelf = Shelf::open(&files);
     let preset = Options::default();

@@ -15,28 +15,28 @@ pub fn module() -> Module {
 // Rhai's macro needs the bodies inline.
 #[export_module]
 mod functions {
-    #[rhai_fn(get = "status", global, pure)]
+    #[rhai_fn(get = "status", pure)]
     pub fn status(run: &mut Played) -> String {
         run.see().outcome.status.code().to_owned()
     }
 
-    #[rhai_fn(get = "value", global, pure)]
+    #[rhai_fn(get = "value", pure)]
     pub fn value(run: &mut Played) -> Dynamic {
         to_dynamic(run.get().outcome.value.clone())
     }
 
-    #[rhai_fn(get = "error", global, pure)]
+    #[rhai_fn(get = "error", pure)]
     pub fn error(run: &mut Played) -> Dynamic {
         run.see();
         to_dynamic(run.error())
     }
 
-    #[rhai_fn(get = "effects", global, pure)]
+    #[rhai_fn(get = "effects", pure)]
     pub fn effects(run: &mut Played) -> Dynamic {
         to_dynamic(Value::List(run.effects(None)))
     }
 
-    #[rhai_fn(get = "calls", global, pure)]
+    #[rhai_fn(get = "calls", pure)]
     pub fn calls(run: &mut Played) -> Array {
         run.calls()
             .into_iter()
@@ -44,22 +44,22 @@ mod functions {
             .collect()
     }
 
-    #[rhai_fn(get = "logs", global, pure)]
+    #[rhai_fn(get = "logs", pure)]
     pub fn logs(run: &mut Played) -> Dynamic {
         to_dynamic(Value::List(run.get().logs.clone()))
     }
 
-    #[rhai_fn(get = "waits", global, pure)]
+    #[rhai_fn(get = "waits", pure)]
     pub fn waits(run: &mut Played) -> Dynamic {
         to_dynamic(run.see().waits.clone().into())
     }
 
-    #[rhai_fn(get = "seconds", global, pure)]
+    #[rhai_fn(get = "seconds", pure)]
     pub fn seconds(run: &mut Played) -> f64 {
         run.get().took_ms as f64 / 1000.0
     }
 
-    #[rhai_fn(get = "children", global, pure)]
+    #[rhai_fn(get = "children", pure)]
     pub fn children(run: &mut Played) -> Array {
         run.get().children.iter().cloned().map(Dynamic::from).collect()
     }
@@ -68,7 +68,7 @@ mod functions {
     /// `simulated`, `decision`, `attempts`, `in_doubt`, `at` (seconds), `line`, `module`.
     ///
     /// Errors: `EXPECTATION` when there is none.
-    #[rhai_fn(global, return_raw, pure)]
+    #[rhai_fn(return_raw, pure)]
     pub fn effect(ctx: NativeCallContext, run: &mut Played, name: &str) -> ScriptResult {
         nth_effect(&ctx, run, name, 0)
     }
@@ -76,13 +76,13 @@ mod functions {
     /// Returns one of the effects of a run that have this name, counted from 0.
     ///
     /// Errors: `EXPECTATION` when there is none.
-    #[rhai_fn(name = "effect", global, return_raw, pure)]
+    #[rhai_fn(name = "effect", return_raw, pure)]
     pub fn effect_at(ctx: NativeCallContext, run: &mut Played, name: &str, index: i64) -> ScriptResult {
         nth_effect(&ctx, run, name, usize::try_from(index).unwrap_or(usize::MAX))
     }
 
     /// Returns how many effects of a run have this name.
-    #[rhai_fn(global, pure)]
+    #[rhai_fn(pure)]
     pub fn count(run: &mut Played, name: &str) -> i64 {
         run.effects(Some(name)).len() as i64
     }

@@ -51,7 +51,12 @@ pub const NAME: &str = "test";
 pub fn module() -> Module {
     let mut module = exported_module!(functions);
     module.combine(expecting::module());
-    module.combine(looking::module());
+    module
+}
+
+/// What stands behind the dot of a run: the language of tests has it without a namespace.
+pub fn methods() -> Module {
+    let mut module = looking::module();
     module.set_custom_type::<Played>("Run");
     module.set_custom_type::<Scripted>("Fault");
     module
@@ -178,6 +183,7 @@ mod functions {
     pub fn at(ctx: NativeCallContext, time: Dynamic) -> ScriptResult {
         let unix_ms = super::super::time::read(&ctx, &time)?.timestamp_millis();
         trial(&ctx)?.set_time(unix_ms);
+        ctx.run()?.tape().forget_time();
         Ok(Dynamic::UNIT)
     }
 
@@ -310,6 +316,38 @@ mod functions {
         Ok(Dynamic::UNIT)
     }
 
+    /// Puts a document into the store as it is after `version` changes: where a playbook reads versions.
+    ///
+    /// Errors: those of `store::put`, `BAD_VERSION`.
+    ///
+    /// ```rhai
+    /// test::document("clips", "a", #{ state: "ready" }, 7);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn document(ctx: NativeCallContext, collection: &str, id: &str, data: Map, version: i64) -> ScriptResult {
+        let data = ctx.value(&Dynamic::from_map(data))?;
+        let version = u64::try_from(version).ok().filter(|version| *version > 0);
+        let version = version.ok_or_else(|| Failure::new("BAD_VERSION", "versions are counted from 1"));
+        let version = ctx.check(version)?;
+        let data = data.as_map().cloned().unwrap_or_default();
+        ctx.check(trial(&ctx)?.document(collection, id, data, version))?;
+        Ok(Dynamic::UNIT)
+    }
+
+    /// Sets the id of the run that is played next, and the clock to the time that is in it.
+    ///
+    /// Errors: `BAD_RUN_ID`.
+    ///
+    /// ```rhai
+    /// test::id("01K9XQ4T3N8Z6W5V2B7C1D0E9F");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn id(ctx: NativeCallContext, id: &str) -> ScriptResult {
+        ctx.check(trial(&ctx)?.id(id))?;
+        ctx.run()?.tape().forget_time();
+        Ok(Dynamic::UNIT)
+    }
+
     /// Runs a playbook until it is over, or waits for what does not come, and returns the run.
     ///
     /// A run has `status`, `value`, `error` (what a `catch` would get, with `line` and `module`; `()` when there is
@@ -403,4 +441,35 @@ fn signals_named(names: &[Value]) -> Result<Signals, Failure> {
         given.0[at] = true;
     }
     Ok(given)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::source::Text;
+    use crate::script::{Language, Script, ScriptLimits, reference};
+
+    #[test]
+    fn every_function_of_tests_is_described_with_its_errors_and_an_example_that_compiles() {
+        let language = Language::new(|| crate::namespaces::modules(&[]), ScriptLimits::default());
+        let language = language.with(NAME, module, methods);
+        let functions = reference::functions(&language);
+        let of_tests = functions.iter().filter(|function| function.name.starts_with("test::"));
+        let mut wrong = Vec::new();
+        let mut count = 0;
+        for function in of_tests {
+            count += 1;
+            let example = function.doc.split_once("```rhai\n").and_then(|(_, rest)| rest.split_once("```"));
+            let Some((example, _)) = example.filter(|(example, _)| example.contains(&function.name)) else {
+                wrong.push(format!("{}: no example", function.signature));
+                continue;
+            };
+            let text = Text::new(function.name.as_str(), format!("let run = 1;\n{example}"));
+            if let Err(problem) = Script::compile(&language, "example", text, &|name| Err(name.to_owned())) {
+                wrong.push(format!("{}: {}", function.signature, problem.message));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert_eq!(count, 32);
+    }
 }

@@ -13,7 +13,8 @@ const LINE_CHARS_MAX: usize = 100;
 /// The run as text.
 pub fn run(played: &Played) -> String {
     let inner = played.get();
-    let mut text = format!("{} {}\n", inner.playbook, short_or_spread(&inner.input, "  "));
+    let head = format!("{} {}", inner.playbook, short_or_spread(&inner.input, "  "));
+    let mut text = format!("{}\n", head.trim_end());
     for answer in &inner.effects {
         text.push_str(&effect(answer));
     }
@@ -60,7 +61,8 @@ pub fn value(value: &Value) -> String {
 fn effect(answer: &Answer) -> String {
     let asked = &answer.asked;
     let head = format!("{} {} {}", asked.step, asked.class.as_str(), asked.name);
-    let mut text = format!("{head} {}\n", short_or_spread(&asked.args, "    "));
+    let head = format!("{head} {}", short_or_spread(&asked.args, "    "));
+    let mut text = format!("{}\n", head.trim_end());
     if answer.simulated.is_some() {
         text.push_str("    simulated\n");
     }

@@ -43,6 +43,12 @@ pub trait Trial: Send + Sync {
     /// A text in the place of a file of the project.
     fn file(&self, path: &str, text: String) -> Result<(), Failure>;
 
+    /// Puts a document into the store as it was after so many changes.
+    fn document(&self, collection: &str, id: &str, data: Map, version: u64) -> Result<(), Failure>;
+
+    /// The id of the run that is played next; the clock is set to when that began.
+    fn id(&self, id: &str) -> Result<(), Failure>;
+
     /// Compares `text` with what is kept under the case's name, and `name`.
     fn snapshot(&self, name: Option<&str>, text: String) -> Result<(), Failure>;
 }

@@ -11,7 +11,7 @@ use super::snapshot::{Book, Taken, tidy};
 use super::verdict::{Complaint, Difference, Verdict};
 use crate::effect::{Failure, ProviderMode, RunMode};
 use crate::gate::{Gate, Signals, Silent, Stage, Tape};
-use crate::id::RunId;
+use crate::id::{BadRunId, RunId};
 use crate::io::World;
 use crate::io::chance::{Chance, SeededChance};
 use crate::io::clock::{Clock, HandClock};
@@ -21,9 +21,10 @@ use crate::namespaces::test::played::Played;
 use crate::namespaces::test::trial::{InTrial, Trial};
 use crate::runs::{Order, Runner};
 use crate::script::{API_VERSION, Diagnosis, Header, RunHandle, Script, inputs};
+use crate::store::documents::Document;
 use crate::store::overlay::Overlay;
 use crate::store::tx::Ground;
-use crate::store::{Durability, Realm};
+use crate::store::{Durability, Realm, Tx, documents};
 use crate::value::{Map, Value};
 
 /// Where chance begins when a test does not say.
@@ -64,6 +65,8 @@ struct Said {
     off: BTreeMap<String, String>,
     files: BTreeMap<String, String>,
     events: usize,
+    /// Of the run that is played next.
+    id: Option<RunId>,
     runs: Vec<Played>,
     taken: Vec<Taken>,
 }
@@ -72,6 +75,7 @@ struct Said {
 pub struct Over {
     pub verdict: Verdict,
     pub taken: Vec<Taken>,
+    pub played: Vec<Played>,
     pub said: Vec<String>,
 }
 
@@ -137,6 +141,7 @@ impl Case {
         Over {
             verdict: complaint.map_or(Verdict::Passed, |complaint| Verdict::Failed(Box::new(complaint))),
             taken: said.taken,
+            played: said.runs,
             said: logs.iter().map(line_of).collect(),
         }
     }
@@ -293,9 +298,14 @@ impl Trial for Case {
             observer: Arc::new(Silent),
         };
         let replies = self.replies.clone();
+        let gate = Arc::new(self.gate());
+        if let Some(id) = lock(&self.said).id.take() {
+            self.clock.set(id.born_ms());
+            self.chance.draw_next(u128::from_be_bytes(id.to_bytes()));
+        }
         let scene = Scene {
             library: self.setting.library.clone(),
-            gate: Arc::new(self.gate()),
+            gate,
             replies: Arc::new(move || lock(&replies).pop_front()),
             stop: self.stop.clone(),
         };
@@ -369,6 +379,27 @@ impl Trial for Case {
         let mut said = lock(&self.said);
         self.limited(said.files.len(), "files")?;
         said.files.insert(path.to_owned(), text);
+        Ok(())
+    }
+
+    fn document(&self, collection: &str, id: &str, data: Map, version: u64) -> Result<(), Failure> {
+        let mut tx = Tx::new(&self.ground, Realm::Live, self.clock.unix_ms());
+        let document = Document {
+            id: id.to_owned(),
+            version,
+            data,
+        };
+        let restored = documents::restore(&mut tx, collection, document);
+        let kept = restored.and_then(|()| self.ground.store.commit(tx.batch, Durability::Soon));
+        kept.map(drop).map_err(|error| Failure::new(error.code(), error.to_string()))
+    }
+
+    fn id(&self, id: &str) -> Result<(), Failure> {
+        let id: RunId = id
+            .parse()
+            .map_err(|bad: BadRunId| Failure::new("BAD_RUN_ID", bad.to_string()))?;
+        self.clock.set(id.born_ms());
+        lock(&self.said).id = Some(id);
         Ok(())
     }
 

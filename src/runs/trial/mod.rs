@@ -12,10 +12,14 @@
 //! | [`play`] | one playbook, played in that world |
 //! | [`verdict`] | what came of a case, and what is said when it failed |
 //! | [`session`] | all cases, side by side, told in order |
+//! | [`record`] | a test out of a recorded run |
+//! | [`literal`] | values as a script writes them |
 //! | [`snapshot`] | what was taken of runs, kept beside the test file |
 
 pub mod case;
+pub mod literal;
 pub mod play;
+pub mod record;
 pub mod session;
 pub mod setting;
 pub mod snapshot;

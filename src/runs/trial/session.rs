@@ -146,11 +146,17 @@ impl Session {
         let book = self.books.get(&job.file.name).cloned().unwrap_or_default();
         let case = Case::new(self.setting.clone(), number, job.case, book, self.options.accept);
         lock(active).insert(number, (began, case.clone()));
-        let Over { verdict, taken, said } = case.run(script);
+        let Over {
+            verdict,
+            taken,
+            played,
+            said,
+        } = case.run(script);
         lock(active).remove(&number);
         let took = clock.monotonic().saturating_sub(began);
         CaseResult {
             taken,
+            played,
             said,
             ..result(job, took, verdict)
         }
@@ -173,6 +179,7 @@ fn result(job: &Job<'_>, took: Duration, verdict: Verdict) -> CaseResult {
         took,
         verdict,
         taken: Vec::new(),
+        played: Vec::new(),
         said: Vec::new(),
     }
 }

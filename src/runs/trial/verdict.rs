@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::snapshot::Taken;
+use crate::namespaces::test::played::Played;
 use crate::script::Diagnosis;
 use crate::value::Value;
 
 /// A case that was run.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CaseResult {
     /// `playbooks/daily/publish_test.rhai`.
     pub file: String,
@@ -17,6 +18,8 @@ pub struct CaseResult {
     pub verdict: Verdict,
     /// What it compared with what is kept, or would keep.
     pub taken: Vec<Taken>,
+    /// The runs that it played.
+    pub played: Vec<Played>,
     /// What it printed and logged, each on a line.
     pub said: Vec<String>,
 }

@@ -207,6 +207,9 @@ fn unknown_function(view: &View<'_>, namespace: &Name, name: &Name, sheet: &mut 
 
 fn imported(view: &View<'_>, module: &str, alias: &Name, name: &Name, args: usize, sheet: &mut Sheet<'_>) {
     // What is wrong with the module itself is told there, and at its import.
+    if view.symbol(alias.span).is_some_and(|(_, import)| sheet.is_said_within(import.declared)) {
+        return;
+    }
     let Ok(summary) = view.project.module(module) else {
         return;
     };
@@ -265,7 +268,7 @@ fn wrong_count(name: &str, span: Span, args: usize, takes: &[usize], sheet: &mut
     sheet.say(
         "ARGUMENT_COUNT",
         span,
-        format!("`{name}` takes {}, and here are {}", takes.join(" or "), count(args)),
+        format!("`{name}` takes {}, and is given {}", takes.join(" or "), count(args)),
     );
 }
 

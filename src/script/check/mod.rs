@@ -78,8 +78,8 @@ pub fn check_text(project: &Project, file: &str, text: &str) -> Vec<Finding> {
         names::undefined(&view, &mut sheet);
     }
     header::check(&view, &mut sheet);
-    calls::check(&view, &mut sheet);
     names::imports(&view, file, &mut sheet);
+    calls::check(&view, &mut sheet);
     names::inputs(&view, &mut sheet);
     prompts::check(&view, &mut sheet);
     playbooks::check(&view, &mut sheet);

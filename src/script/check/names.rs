@@ -257,6 +257,14 @@ fn named_otherwise<'v>(view: &View<'v>) -> BTreeSet<&'v str> {
             ExprKind::Method { name, .. } => {
                 named.insert(name.text.as_str());
             }
+            // It was to be filled in; that it is not is told where it stands.
+            ExprKind::Str(_) => {
+                let filled = view.of(expr.span).split("${").skip(1);
+                named.extend(filled.map(|rest| {
+                    let end = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+                    &rest[..end.unwrap_or(rest.len())]
+                }));
+            }
             _ => {}
         }
         true
