@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "a bench reads the clock itself")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use host::effect::{Declaration, Effect, Place};
@@ -12,9 +13,16 @@ use host::gate::{How, perform};
 use host::id::StepNo;
 use host::journal::row::{Packed, decode};
 use host::journal::{Answer, Asked};
+use host::namespaces;
 use host::runs::{Order, Runner, pool};
+use host::script::check::{Project, check_text};
 use host::script::limits::Meter;
-use host::store::kv;
+use host::script::{Language, ScriptLimits};
+use host::store::content::ScratchContent;
+use host::store::documents::{Grouping, Indexes, group, put};
+use host::store::engine::{Engine, EngineOptions};
+use host::store::tx::{Ground, Tx};
+use host::store::{Durability, Realm, kv};
 use host::testing::TestHost;
 use host::value::Value;
 
@@ -32,6 +40,73 @@ fn main() {
     values(&bench);
     journal(&bench);
     runs(&bench);
+    collections(&bench);
+    checks(&bench);
+}
+
+/// Questions over a collection of 100,000 documents, in a file.
+fn collections(bench: &Bench<'_>) {
+    let folder = std::env::temp_dir().join(format!("host-bench-{}", std::process::id()));
+    let store = Arc::new(Engine::open(&folder.join("host.redb"), EngineOptions::default()).expect("a store"));
+    let ground = Ground {
+        store: store.clone(),
+        content: Arc::new(ScratchContent::in_memory(None)),
+        indexes: Arc::new(Indexes::none()),
+    };
+    let mut filled = false;
+    let mut asked = |name: &str, options: Value| {
+        let grouping = Grouping::parse(options.as_map().expect("a map")).expect("a grouping");
+        bench(name, &mut || {
+            if !std::mem::replace(&mut filled, true) {
+                fill(&ground);
+            }
+            let groups = group(&mut Tx::new(&ground, Realm::Live, 0), "posts", &grouping).expect("groups");
+            assert!(!black_box(groups).is_empty());
+        });
+    };
+    let views = || Value::from([("gte", 100.into())]);
+    let sums = || Value::from([("n", "count".into()), ("views", Value::from([("sum", "views".into())]))]);
+    asked(
+        "store: filter and group 100,000 documents",
+        Value::from([
+            ("where", Value::from([("views", views())])),
+            ("by", "platform".into()),
+            ("aggregates", sums()),
+        ]),
+    );
+    asked(
+        "store: count 100,000 documents by a field",
+        Value::from([("by", "state".into())]),
+    );
+    drop(ground);
+    drop(store);
+    std::fs::remove_dir_all(folder).ok();
+}
+
+fn fill(ground: &Ground) {
+    const DOCUMENTS: i64 = 100_000;
+    let platforms = ["tiktok", "instagram", "youtube"];
+    for n in 0..DOCUMENTS {
+        let post = Value::from([
+            ("title", format!("Three habits that change a morning, part {n}").into()),
+            ("platform", platforms[n as usize % 3].into()),
+            ("state", ["draft", "ready", "posted"][n as usize / 7 % 3].into()),
+            ("views", (n * 7919 % 10_000).into()),
+            ("posted_at", "2026-11-21T07:00:00Z".into()),
+            ("tags", Value::List(vec!["morning".into(), "habits".into()])),
+        ]);
+        let mut tx = Tx::new(ground, Realm::Live, 0);
+        put(
+            &mut tx,
+            "posts",
+            &format!("post-{n:06}"),
+            post.as_map().cloned().expect("a map"),
+        )
+        .expect("a document");
+        ground.store.commit(tx.batch, Durability::Soon).expect("room");
+    }
+    let last = ground.store.stats().last_commit;
+    ground.store.wait_durable(last).expect("a disk");
 }
 
 type Bench<'a> = dyn Fn(&str, &mut dyn FnMut()) + 'a;
@@ -48,6 +123,34 @@ fn fastest(part: &mut dyn FnMut()) -> Duration {
         begun.elapsed() / calls
     };
     (0..ROUNDS).map(|_| round(part)).min().unwrap_or_default()
+}
+
+/// What an editor waits for at every keystroke, and `host check` does for each playbook.
+fn checks(bench: &Bench<'_>) {
+    let language = Arc::new(Language::new(|| namespaces::modules(&[]), ScriptLimits::default()));
+    let mut project = Project::new(language.clone(), |name| Err(format!("there is no {name}")));
+    project.writers = namespaces::writers(&[]);
+    let demo = include_str!("../playbooks/demo.rhai");
+    // The header once, and the rest until there are two thousand lines.
+    let (header, body) = demo.split_once("};\n").expect("the header ends");
+    let mut long = format!("{header}}};\n");
+    while long.lines().count() < 2000 {
+        long.push_str(body.trim_end());
+        long.push_str(";\n");
+    }
+    bench("check: what is known of the functions", &mut || {
+        black_box(Project::new(language.clone(), |name| Err(name.to_owned())));
+    });
+    bench("check: the demo", &mut || {
+        black_box(check_text(&project, "playbooks/demo.rhai", demo));
+    });
+    bench("check: a file of 2,000 lines", &mut || {
+        black_box(check_text(&project, "playbooks/long.rhai", &long));
+    });
+    let typed = &long[..long.len() / 2];
+    bench("check: the same, half typed", &mut || {
+        black_box(check_text(&project, "playbooks/long.rhai", typed));
+    });
 }
 
 fn small_map() -> Value {

@@ -168,8 +168,8 @@ impl App {
         }
     }
 
-    /// The same for whoever would rather not know than wait: `None` also when it is in use, or cannot be read.
-    pub fn reader_now(&self) -> Option<Ground> {
+    /// The same without patience: `None` also while another command holds it, or when it cannot be read.
+    pub fn glance(&self) -> Option<Ground> {
         let path = self.config.data().join(STORE_FILE);
         let store = Engine::open_read_only(&path, self.engine_options()).ok()?;
         self.ground(Arc::new(store)).ok()
@@ -177,6 +177,11 @@ impl App {
 
     /// A runner that leaves everything as it is: over an overlay, in a world without a network, in virtual time.
     pub fn rehearsal(&self) -> Result<Rehearsal, AppError> {
+        self.rehearsal_with(self.clock.clone(), self.chance.clone())
+    }
+
+    /// The same with a clock to begin with and chance of its own: two of them can be made alike.
+    pub fn rehearsal_with(&self, clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Result<Rehearsal, AppError> {
         let scratch = Scratch::new(&*self.chance).map_err(AppError::Scratch)?;
         let before = match self.reader()? {
             Some(ground) => ground,
@@ -198,7 +203,8 @@ impl App {
             http: Arc::new(HttpDoor::shut(WHY)),
             providers: Arc::new(self.provider_doors(|_| HttpDoor::shut(WHY))?),
             work_dir: scratch.path().join("runs"),
-            clock: Arc::new(crate::io::clock::VirtualClock::new(self.clock.clone())),
+            clock: Arc::new(crate::io::clock::VirtualClock::new(clock)),
+            chance,
             ..self.world()?
         };
         let runner = self.runner_on(ground, world)?;

@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::effect::Place;
 use crate::io::env::{Environment, Origin};
-use crate::script::ScriptLimits;
+use crate::script::error::nearest;
+use crate::script::source::Text;
+use crate::script::{Diagnosis, ScriptLimits};
 
 /// The project's file.
 pub const FILE_NAME: &str = "host.toml";
@@ -141,6 +144,9 @@ pub struct Config {
 pub enum ConfigError {
     #[error("{file}: {reason}")]
     File { file: String, reason: String },
+    /// With its place in host.toml.
+    #[error("{FILE_NAME}: {}", .0.message)]
+    Toml(Box<Diagnosis>),
     #[error(transparent)]
     DotEnv(#[from] crate::io::env::BadDotEnv),
     #[error("{name} is {value:?}; write true or false (1, yes and on, or 0, no and off, are understood too)")]
@@ -176,10 +182,7 @@ impl Config {
             }
             None => None,
         };
-        let bad = |error: toml::de::Error| ConfigError::File {
-            file: FILE_NAME.to_owned(),
-            reason: error.to_string(),
-        };
+        let bad = |error: toml::de::Error| mistake(&error, text.as_deref().unwrap_or_default());
         let (file, written) = match &text {
             Some(text) => (toml::from_str(text).map_err(bad)?, toml::from_str(text).map_err(bad)?),
             None => (
@@ -280,6 +283,33 @@ pub struct Setting {
     pub name: String,
     pub value: String,
     pub origin: &'static str,
+}
+
+/// What is wrong with host.toml, and where.
+fn mistake(error: &toml::de::Error, text: &str) -> ConfigError {
+    let said = error.message().trim();
+    // `unknown field "operation", expected one of …`: of many names, the one that is meant will do.
+    let known = |said: &'_ str| -> Option<(String, String)> {
+        let (unknown, names) = said.split_once(", expected ")?;
+        let unknown_name = unknown.split('`').nth(1)?;
+        let near = nearest(unknown_name, names.split('`').skip(1).step_by(2))?;
+        Some((unknown.to_owned(), format!("did you mean `{near}`?")))
+    };
+    let (message, help) = match known(said) {
+        Some((message, help)) => (message, Some(help)),
+        None => (said.lines().map(str::trim).collect::<Vec<_>>().join(", "), None),
+    };
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let place = before.map_or_else(Place::default, |before| {
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        Place {
+            line: before.matches('\n').count() as u32 + 1,
+            column: line.chars().count() as u32 + 1,
+            module: None,
+        }
+    });
+    let diagnosis = Diagnosis::new("CONFIG", message, Text::new(FILE_NAME, text)).at(place);
+    ConfigError::Toml(Box::new(Diagnosis { help, ..diagnosis }))
 }
 
 fn flatten(prefix: &str, effective: &toml::Table, written: Option<&toml::Table>, settings: &mut Vec<Setting>) {

@@ -214,6 +214,9 @@ const NOT_CODES: &[&str] = &[
     "PATH",
     "HOME",
     "HOST_USER",
+    "HOST_PAGER",
+    "PAGER",
+    "LESS",
     // How the codes of the store begin.
     "STORE_",
     // What an option of the command line takes.

@@ -72,6 +72,23 @@ impl CliError {
         self
     }
 
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The same with the way to its page, where nothing else helps on.
+    pub fn explained(&self) -> CliError {
+        let explained = format!("`host explain {}` tells what it means, and what to do", self.code);
+        CliError {
+            code: self.code.clone(),
+            message: self.message.clone(),
+            exit_code: self.exit_code,
+            diagnosis: self.diagnosis.clone(),
+            notes: self.notes.clone(),
+            help: self.help.clone().or(Some(explained)),
+        }
+    }
+
     pub fn exit_code(&self) -> u8 {
         self.exit_code
     }
@@ -153,10 +170,12 @@ pub fn render(shown: &Shown<'_>, diagnosis: Option<&Diagnosis>, color: bool, uni
 }
 
 /// The text with every character that could drive a terminal replaced by one of the same length in columns.
-pub fn visible(text: &str) -> String {
+fn visible(text: &str) -> String {
     text.chars()
         .map(|letter| {
-            if letter == '\n' || letter == '\t' || plain(&letter.to_string()).chars().count() == 1 {
+            if letter == '\r' {
+                ' '
+            } else if letter == '\n' || letter == '\t' || plain(&letter.to_string()).chars().count() == 1 {
                 letter
             } else {
                 '\u{fffd}'
@@ -201,7 +220,12 @@ impl From<StoreError> for CliError {
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> CliError {
-        CliError::new(error.code(), error.to_string(), CONFIG)
+        match error {
+            ConfigError::Toml(diagnosis) => {
+                CliError::new(diagnosis.code.clone(), diagnosis.message.clone(), CONFIG).at(*diagnosis)
+            }
+            other => CliError::new(other.code(), other.to_string(), CONFIG),
+        }
     }
 }
 
@@ -209,6 +233,7 @@ impl From<AppError> for CliError {
     fn from(error: AppError) -> CliError {
         match error {
             AppError::Store(error) => error.into(),
+            AppError::Config(error) => error.into(),
             other => CliError::new(other.code(), other.to_string(), CONFIG),
         }
     }

@@ -11,18 +11,24 @@ mod bench;
 mod bundle;
 mod cancel;
 pub mod check;
+mod complete;
 mod config;
 mod data;
+mod dev;
 mod drive;
 mod emit;
+mod explain;
 mod fmt;
 mod functions;
 mod incident;
 mod init;
 mod kv;
 mod lsp;
+mod man;
+mod new;
 mod plan;
 mod providers;
+mod repl;
 mod replay;
 mod resolve;
 mod resume;
@@ -69,6 +75,9 @@ struct Cli {
         display_order = 102
     )]
     directory: Option<std::path::PathBuf>,
+    /// Print long lists as they are, instead of showing them in a pager.
+    #[arg(long, global = true, display_order = 103)]
+    no_pager: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -82,6 +91,8 @@ answer for every run.";
 enum Command {
     /// Make a project with a demo that needs no keys.
     Init(init::Args),
+    /// Make a playbook from a template.
+    New(new::Args),
     /// Find mistakes in playbooks and prompts without running them.
     Check(check::Args),
     /// Bring playbooks into the one style; their meaning, comments and line ends stay.
@@ -94,6 +105,10 @@ enum Command {
     Run(run::Args),
     /// Show what a playbook would do; nothing is sent, nothing is kept.
     Plan(plan::Args),
+    /// Plan a playbook again whenever it is saved, and tell what changed.
+    Dev(dev::Args),
+    /// Try out lines of a playbook; nothing is sent, nothing is kept.
+    Repl(repl::Args),
     /// List runs, newest first.
     Runs(runs::Args),
     /// Show what a run did, step by step.
@@ -120,6 +135,8 @@ enum Command {
     Emit(emit::Args),
     /// Explain the functions that playbooks call.
     Functions(functions::Args),
+    /// Explain an error by its code.
+    Explain(explain::Args),
     /// Look at and change documents.
     Store(store::Args),
     /// Look at and change key-value pairs.
@@ -130,10 +147,18 @@ enum Command {
     Providers(providers::Args),
     /// Measure this machine.
     Bench(bench::Args),
+    /// Print what makes a shell complete commands, runs, playbooks and prompts.
+    Completions(complete::Args),
+    /// Write the manual pages, one for each command.
+    Man(man::Args),
 }
 
 /// Runs the command that `arguments` name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(code) = complete::answer(&arguments) {
+        return code;
+    }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -147,8 +172,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return code;
         }
     };
-    let mut out = Out::new(cli.json, cli.color);
-    match perform(cli, &mut out) {
+    let mut out = Out::new(cli.json, cli.color).paging(!cli.no_pager);
+    let performed = perform(cli, &mut out);
+    out.end_page();
+    match performed {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let code = error.exit_code();
@@ -165,17 +192,24 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         None => crate::io::env::current_dir().map_err(crate::config::ConfigError::Folder)?,
     };
     // Before anything is read: there is nothing to read yet.
-    if let Command::Init(args) = cli.command {
-        return init::perform(args, &folder, out);
-    }
-    // Each file has its own project, and an editor is told what is wrong with it in its own way.
-    if let Command::Lsp(args) = cli.command {
-        return lsp::perform(args, &folder);
-    }
+    let command = match cli.command {
+        Command::Init(args) => return init::perform(args, &folder, out),
+        Command::Explain(args) => return explain::perform(args, out),
+        Command::Completions(args) => return complete::perform(args, out),
+        Command::Man(args) => return man::perform(args, &folder, out),
+        // Each file has its own project, and an editor is told what is wrong with it in its own way.
+        Command::Lsp(args) => return lsp::perform(args, &folder),
+        command => command,
+    };
     let app = App::new(&folder)?;
     out.start_log(&app);
-    match cli.command {
-        Command::Init(_) | Command::Lsp(_) => unreachable!("they need no app and were handled above"),
+    match command {
+        Command::Init(_) | Command::Explain(_) | Command::Completions(_) | Command::Man(_) | Command::Lsp(_) => {
+            unreachable!("they need no app and were handled above")
+        }
+        Command::New(args) => new::perform(args, &app, out),
+        Command::Dev(args) => dev::perform(args, app, &folder, out),
+        Command::Repl(args) => repl::perform(args, &app, out),
         Command::Check(args) => check::perform(args, &app, out),
         Command::Fmt(args) => fmt::perform(args, &app, out),
         Command::Test(args) => test::perform(args, &app, out),

@@ -36,6 +36,10 @@ pub struct Out {
     /// Columns of the terminal; `None` for a file or a pipe, which take lines of any length.
     pub width: Option<usize>,
     gone: bool,
+    /// Whether long lists may go to a pager.
+    may_page: bool,
+    /// What is kept for the pager.
+    pages: Option<String>,
 }
 
 impl Out {
@@ -57,7 +61,43 @@ impl Out {
             unicode: speaks_unicode(),
             width: terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0.into()),
             gone: false,
+            may_page: false,
+            pages: None,
         }
+    }
+
+    /// The same, whose long lists may go to a pager where a person looks at them.
+    pub fn paging(self, may_page: bool) -> Out {
+        let may_page = may_page && !self.json && self.width.is_some();
+        Out { may_page, ..self }
+    }
+
+    /// From here on everything goes to the pager, if it is more than a screen.
+    pub fn page(&mut self) {
+        if self.may_page && !self.json && self.pages.is_none() {
+            self.pages = Some(String::new());
+        }
+    }
+
+    /// Shows what was kept for the pager. Without a pager it is printed as it is.
+    pub fn end_page(&mut self) {
+        let Some(text) = self.pages.take() else { return };
+        let (width, height) = terminal_size::terminal_size_of(std::io::stdout()).map_or((80, 24), |(width, height)| {
+            (usize::from(width.0), usize::from(height.0))
+        });
+        let pager = || {
+            let env = crate::io::env::Environment::read(None).unwrap_or_default();
+            crate::io::pager::chosen(env.get("HOST_PAGER").or_else(|| env.get("PAGER")))
+        };
+        if rows_of(&text, width.max(1)) >= height
+            && let Some(pager) = pager()
+        {
+            match crate::io::pager::show(&pager, &text) {
+                Ok(()) => return,
+                Err(error) => tracing::debug!(%error, ?pager, "no pager"),
+            }
+        }
+        self.write(format_args!("{text}"));
     }
 
     /// How colour was asked for.
@@ -89,6 +129,10 @@ impl Out {
     }
 
     fn write(&mut self, text: std::fmt::Arguments<'_>) {
+        if let Some(pages) = &mut self.pages {
+            std::fmt::Write::write_fmt(pages, text).expect("a string takes every text");
+            return;
+        }
         if !self.gone && std::io::stdout().lock().write_fmt(text).is_err() {
             // The reader has closed the pipe: `host runs | head`. There is nobody left to print for.
             self.gone = true;
@@ -176,7 +220,9 @@ impl Out {
             self.json_line(&error.to_json());
             return;
         }
-        let text = error.render(
+        // A log or a pipe has no use for the hint.
+        let explained = std::io::stderr().is_terminal().then(|| error.explained());
+        let text = explained.as_ref().unwrap_or(error).render(
             std::io::stderr().is_terminal()
                 && anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never,
             self.unicode,
@@ -236,6 +282,13 @@ pub fn excerpt(text: &str, width: usize) -> String {
         kept.push(letter);
     }
     kept + "…"
+}
+
+/// The rows that `text` takes on a terminal so wide.
+fn rows_of(text: &str, width: usize) -> usize {
+    text.lines()
+        .map(|line| visible_width(line).div_ceil(width).max(1))
+        .sum()
 }
 
 /// The width of a cell without its colours.

@@ -1,6 +1,6 @@
 //! `host plan PLAYBOOK`: what it would do; nothing is sent, nothing is kept.
 
-use super::error::CliError;
+use super::error::{CliError, Shown, render};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, excerpt, plain};
 use super::playbook::Chosen;
 use super::run::exit_code;
@@ -9,7 +9,7 @@ use crate::effect::Class;
 use crate::journal::Answer;
 use crate::report::{lines, plan_json};
 use crate::runs::plan::{Plan, Stage, StoreChange, plan};
-use crate::script::Script;
+use crate::script::{Diagnosis, Script};
 
 pub use super::playbook::Args;
 
@@ -39,7 +39,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     })
 }
 
-fn show(plan: &Plan, script: &Script, out: &mut Out) {
+pub fn show(plan: &Plan, script: &Script, out: &mut Out) {
     let name = out.paint(STRONG, &plain(&script.name));
     out.line(format!(
         "{name}@{}  plan {} nothing is sent, nothing is kept",
@@ -47,6 +47,26 @@ fn show(plan: &Plan, script: &Script, out: &mut Out) {
         out.symbol("—")
     ));
     out.line("");
+    body(plan, out);
+    out.line("");
+    if let Some(error) = &plan.outcome.error {
+        let diagnosis = Diagnosis::of_run_error(error, script);
+        out.line(format!("it would end as {}", plan.outcome.status));
+        let shown = Shown {
+            code: &error.failure.code,
+            message: &error.failure.message,
+            notes: &[],
+            help: None,
+        };
+        let text = render(&shown, Some(&diagnosis), out.has_color(), out.unicode);
+        out.line(text);
+        out.line("");
+    }
+    leaving(plan, out);
+}
+
+/// What the playbook would ask for, and what would change in the store.
+pub fn body(plan: &Plan, out: &mut Out) {
     out.line("effects");
     for answer in &plan.effects {
         for line in effect_lines(answer, out) {
@@ -88,20 +108,10 @@ fn show(plan: &Plan, script: &Script, out: &mut Out) {
             out.line(line);
         }
     }
-    out.line("");
-    if let Some(error) = &plan.outcome.error {
-        let place = if error.place.line > 0 {
-            format!(" at line {}", error.place.line)
-        } else {
-            String::new()
-        };
-        let status = out.paint(BAD, &format!("it would end as {}", plan.outcome.status));
-        out.line(format!(
-            "{status}: {} {}{place}",
-            error.failure.code,
-            plain(&error.failure.message)
-        ));
-    }
+}
+
+/// What would leave the host.
+fn leaving(plan: &Plan, out: &mut Out) {
     let of_children = plan.children.iter().flat_map(|child| &child.effects);
     let leaving: Vec<&Answer> = plan
         .effects
@@ -119,7 +129,7 @@ fn show(plan: &Plan, script: &Script, out: &mut Out) {
     });
 }
 
-fn effect_lines(answer: &Answer, out: &Out) -> Vec<String> {
+pub fn effect_lines(answer: &Answer, out: &Out) -> Vec<String> {
     let class = match answer.asked.class {
         Class::Write => out.paint(CAREFUL, "write"),
         other => format!("{:<5}", other.as_str()),
@@ -156,7 +166,7 @@ fn effect_lines(answer: &Answer, out: &Out) -> Vec<String> {
     shown
 }
 
-fn change_line(change: &StoreChange, out: &Out) -> String {
+pub fn change_line(change: &StoreChange, out: &Out) -> String {
     let (mark, style, value) = match change.word() {
         "added" => ("+", GOOD, change.after.as_ref()),
         "changed" => ("~", CAREFUL, change.after.as_ref()),

@@ -14,7 +14,7 @@ use crate::runs::plan::Given;
 use crate::script::{Script, inputs};
 use crate::value::{Map, Value};
 
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Args {
     /// Its name below playbooks/, or the path of any .rhai file.
@@ -48,7 +48,7 @@ impl Args {
             return Ok(None);
         };
         let script = app.library.playbook(playbook)?;
-        let words = Words::read(&self.rest, &script, command == "plan")?;
+        let words = Words::read(&self.rest, &script, command != "run")?;
         out.json |= words.json;
         if words.help || self.help {
             help(command, &script, out);
@@ -57,6 +57,27 @@ impl Args {
         let input = inputs::complete(&script.header, words.input)?;
         let given = words.given;
         Ok(Some(Chosen { script, input, given }))
+    }
+
+    /// The playbook's name, unless only help is asked for.
+    pub fn playbook(&self) -> Option<&str> {
+        self.playbook.as_deref()
+    }
+
+    /// Whether help is asked for, as far as can be told without knowing the playbook.
+    pub fn asks_for_help(&self) -> bool {
+        self.help || self.rest.iter().any(|word| word == "--help")
+    }
+
+    /// Whether an answer in JSON is asked for behind the playbook's name.
+    pub fn asks_for_json(&self) -> bool {
+        self.rest.iter().any(|word| word == "--json")
+    }
+
+    /// The inputs as given for `script`, not completed, and what comes from outside of a plan.
+    pub fn given(&self, script: &Script) -> Result<(Map, Given), CliError> {
+        let words = Words::read(&self.rest, script, true)?;
+        Ok((words.input, words.given))
     }
 }
 

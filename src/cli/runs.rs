@@ -45,6 +45,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         });
         return Ok(0);
     }
+    out.page();
     let now_ms = app.clock.unix_ms();
     let rows: Vec<Vec<String>> = records.iter().map(|record| row(record, now_ms, out)).collect();
     out.table(
@@ -63,7 +64,7 @@ fn check_status(text: &str) -> Result<(), CliError> {
     Err(CliError::usage("USAGE", message))
 }
 
-const STATUSES: [Status; 7] = [
+pub const STATUSES: [Status; 7] = [
     Status::Queued,
     Status::Running,
     Status::Suspended,

@@ -36,6 +36,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         out.json(&show_json(&record, &recorded));
         return Ok(0);
     }
+    out.page();
     head(&record, &recorded, out);
     for step in recorded.steps.values() {
         timeline(

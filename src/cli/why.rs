@@ -62,6 +62,7 @@ fn told(app: &App, ground: &Ground, record: &RunRecord, bundle: Option<&str>, ou
         (Some(error), Some(script)) => Some(Diagnosis::of_run_error(error, script)),
         _ => None,
     };
+    out.page();
     print(&why, record, diagnosis.as_ref(), out);
     Ok(0)
 }

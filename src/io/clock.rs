@@ -167,3 +167,40 @@ impl Clock for HandClock {
         self.advance(duration);
     }
 }
+
+/// A clock that begins at a given moment and moves in steps: what takes less than one takes no time, so that two plans
+/// of one script tell the same times. What takes long still meets its limits.
+pub struct SteppingClock {
+    clock: std::sync::Arc<dyn Clock>,
+    begun: Duration,
+    unix_ms: i64,
+    step: Duration,
+}
+
+impl SteppingClock {
+    pub fn new(clock: std::sync::Arc<dyn Clock>, unix_ms: i64, step: Duration) -> SteppingClock {
+        let begun = clock.monotonic();
+        SteppingClock {
+            clock,
+            begun,
+            unix_ms,
+            step,
+        }
+    }
+}
+
+impl Clock for SteppingClock {
+    fn unix_ms(&self) -> i64 {
+        self.unix_ms + self.monotonic().as_millis() as i64
+    }
+
+    fn monotonic(&self) -> Duration {
+        let passed = self.clock.monotonic().saturating_sub(self.begun);
+        let steps = passed.as_nanos() / self.step.as_nanos().max(1);
+        self.step * u32::try_from(steps).unwrap_or(u32::MAX)
+    }
+
+    fn sleep(&self, duration: Duration) {
+        self.clock.sleep(duration);
+    }
+}

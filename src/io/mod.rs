@@ -7,17 +7,22 @@
 pub mod again;
 pub mod chance;
 pub mod clock;
+pub mod download;
 pub mod env;
 pub mod ffmpeg;
 pub mod files;
 pub mod fresh;
 pub mod http;
+pub mod line_history;
+pub mod pager;
+pub mod pages;
 pub mod provider;
 pub mod scratch;
 pub mod scripts;
 pub mod secrets;
 pub mod signals;
 pub mod stdio;
+pub mod watch;
 pub mod whole;
 pub mod workspace;
 

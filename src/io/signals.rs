@@ -29,3 +29,23 @@ pub fn stop_on_interrupt(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
     }
     Ok(())
 }
+
+/// Lets Ctrl-C pass without an effect on this process: another program has the terminal.
+pub fn heed_interrupt() -> std::io::Result<()> {
+    flag::register(SIGINT, Arc::default()).map(drop)
+}
+
+/// While it lives, Ctrl-C sets a flag and ends nothing.
+pub struct Interruptible(signal_hook::SigId);
+
+impl Interruptible {
+    pub fn by(stop: &Arc<AtomicBool>) -> std::io::Result<Interruptible> {
+        flag::register(SIGINT, stop.clone()).map(Interruptible)
+    }
+}
+
+impl Drop for Interruptible {
+    fn drop(&mut self) {
+        signal_hook::low_level::unregister(self.0);
+    }
+}

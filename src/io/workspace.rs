@@ -5,7 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the door to the runs' own folders")]
 
 use std::fs::{self, DirBuilder, File, Permissions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -48,6 +48,13 @@ impl Workspace {
 
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Writes a file that is nothing yet but its bytes, under a name that nobody sees, and returns where it lies.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, WorkspaceFault> {
+        let path = self.0.join(format!(".{name}.part"));
+        let written = fs::write(&path, bytes);
+        written.map(|()| path).map_err(|source| self.unusable(source))
     }
 
     /// Gives the file at `path` a second name here, and returns it: `name`, or where another file has that one and
@@ -122,6 +129,16 @@ fn copy_whole(from: &Path, to: &Path) -> io::Result<()> {
 /// The hash of the file at `path`.
 pub fn hash_of(path: &Path) -> io::Result<ContentHash> {
     ContentHash::read(File::open(path)?).map(|(hash, _)| hash)
+}
+
+/// The whole file at `path`, refused where it has more than `bytes_max` bytes.
+pub fn read_bytes(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(io::Error::other(format!("it has more than {bytes_max} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// `clip.mp4` as `clip-2.mp4`.

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::{JournalError, RunRecord, Status};
 use crate::id::RunId;
 use crate::store::keys::{self, Place, Space};
+use crate::store::overlay::is_below;
 use crate::store::tx::Ground;
-use crate::store::{Batch, Durability, Precondition, Realm, Row, StoreError, Tx};
+use crate::store::{Batch, Durability, Realm, Row, StoreError, Tx};
 use crate::value::Value;
 
 /// The longest name.
@@ -101,32 +102,11 @@ pub fn emit(
     at_ms: i64,
     durability: Durability,
 ) -> Result<Vec<RunId>, StoreError> {
-    StoreError::check_size("the name of the event", name.len(), NAME_BYTES_MAX)?;
-    StoreError::check_size("the event's data", data.size(), DATA_BYTES_MAX)?;
     let mut conflicts = 0;
     loop {
-        let head_key = head_key(realm, name);
-        let row = ground.store.get(&head_key)?;
-        let head: Head = read(row.as_ref())?;
-        let mut batch = Batch::new();
-        let precondition = row
-            .as_ref()
-            .map_or(Precondition::Absent, |row| Precondition::At(row.version));
-        batch.require(head_key.clone(), precondition);
-        batch.put(head_key, write(&Head { next: head.next + 1 }));
-        let event = Event {
-            at_ms,
-            data: data.clone(),
-        };
-        batch.put(event_key(realm, name, head.next), write(&event));
-        if let Some(old) = head.next.checked_sub(KEPT_MAX) {
-            batch.delete(event_key(realm, name, old));
-        }
-        let waiting = waiting(ground, realm, name, &mut batch)?;
-        for run in &waiting {
-            batch.put(keys::wake(0, *run), Vec::new());
-        }
-        match ground.store.commit(batch, durability) {
+        let mut tx = Tx::new(ground, realm, at_ms);
+        let waiting = happen(&mut tx, name, data)?;
+        match ground.store.commit(tx.batch, durability) {
             Ok(_) => return Ok(waiting),
             Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
             Err(error) => return Err(error),
@@ -134,9 +114,36 @@ pub fn emit(
     }
 }
 
-/// The runs that wait for `name`. Runs that succeeded left their rows behind: `batch` takes them away.
+/// The change by which `name` happens at the time of `tx`; gives the runs that wait for it and are to be told once the
+/// change is made.
+pub fn happen(tx: &mut Tx<'_>, name: &str, data: &Value) -> Result<Vec<RunId>, StoreError> {
+    StoreError::check_size("the name of the event", name.len(), NAME_BYTES_MAX)?;
+    StoreError::check_size("the event's data", data.size(), DATA_BYTES_MAX)?;
+    let head_key = head_key(tx.realm, name);
+    let row = tx.get(&head_key)?;
+    let head: Head = read(row.as_ref())?;
+    tx.unchanged(&head_key, row.as_ref());
+    tx.batch.put(head_key, write(&Head { next: head.next + 1 }));
+    let event = Event {
+        at_ms: tx.now_ms,
+        data: data.clone(),
+    };
+    tx.batch.put(event_key(tx.realm, name, head.next), write(&event));
+    if let Some(old) = head.next.checked_sub(KEPT_MAX) {
+        tx.batch.delete(event_key(tx.realm, name, old));
+    }
+    let waiting = waiting(tx.ground, tx.realm, name, &mut tx.batch)?;
+    for run in &waiting {
+        tx.batch.put(keys::wake(0, *run), Vec::new());
+    }
+    Ok(waiting)
+}
+
+/// The runs that wait for `name`. Runs that succeeded left their rows behind: `batch` takes them away. Over a store that
+/// is only looked at, as in a plan, runs of that store are left alone.
 fn waiting(ground: &Ground, realm: Realm, name: &str, batch: &mut Batch) -> Result<Vec<RunId>, StoreError> {
     let (mut low, high) = keys::prefix_range(keys::named(Space::Waiter, &[&realm.to_string(), name]));
+    let last = ground.store.stats().last_commit;
     let mut runs = Vec::new();
     loop {
         let rows = ground.store.scan((low, high.clone()), ROWS_AT_ONCE, false)?;
@@ -148,6 +155,7 @@ fn waiting(ground: &Ground, realm: Realm, name: &str, batch: &mut Batch) -> Resu
                 continue;
             };
             match RunRecord::get(&*ground.store, run).map(|record| record.status) {
+                Ok(Status::Suspended) if is_below(row.version, last) => {}
                 Ok(Status::Suspended) if read_row::<Waiter>(row)?.waits => runs.push(run),
                 Ok(Status::Succeeded) | Err(JournalError::NoSuchRun(_)) => batch.delete(key.clone()),
                 // One that failed may go on, and must know then how far it had come.

@@ -83,7 +83,7 @@ impl Cache {
 }
 
 fn read(home: &Home, version: ContentHash) -> Option<LastRun> {
-    let ground = home.app.reader_now()?;
+    let ground = home.app.glance()?;
     let records = RunRecord::latest(&*ground.store, RunId::from_bytes([0xff; 16]), RUNS_MAX).ok()?;
     let record = records.into_iter().find(|record| record.version == version)?;
     let recorded = Recorded::load(&ground, record.run).ok()?;
@@ -92,7 +92,7 @@ fn read(home: &Home, version: ContentHash) -> Option<LastRun> {
 }
 
 fn names(home: &Home) -> Option<Vec<String>> {
-    let ground = home.app.reader_now()?;
+    let ground = home.app.glance()?;
     let now_ms = home.app.clock.unix_ms();
     let mut found: Vec<String> = Vec::new();
     for realm in [Realm::Live, Realm::Dry] {

@@ -127,7 +127,7 @@ pub fn door<'w>(world: &'w World, name: &str) -> Result<&'w ProviderDoor, Fault>
 /// Whether a request of which nobody knows what became may have a better end the next time.
 fn may_pass(fault: &HttpFault) -> bool {
     match fault {
-        HttpFault::Timeout { .. } | HttpFault::Cut { .. } => true,
+        HttpFault::Timeout { .. } | HttpFault::Stalled { .. } | HttpFault::Cut { .. } => true,
         HttpFault::Dns { .. } | HttpFault::Connect { .. } | HttpFault::Tls { .. } => true,
         HttpFault::AfterRedirect(inner) => may_pass(inner),
         _ => false,

@@ -6,6 +6,7 @@
 
 pub mod csv;
 pub mod declared;
+pub mod event;
 pub mod fault;
 pub mod file;
 pub mod hash;
@@ -16,13 +17,16 @@ pub mod kv;
 pub mod list;
 pub mod log;
 pub mod media;
+pub mod metrics;
 pub mod openai;
 pub mod options;
 pub mod playbook;
 pub mod prompt;
 pub mod provider;
+pub mod queue;
 pub mod random;
 pub mod reading;
+pub mod report;
 pub mod run;
 pub mod slack;
 pub mod stats;
@@ -43,6 +47,8 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
     let own: Vec<(&str, Module)> = vec![
         ("store", store::module()),
         ("kv", kv::module()),
+        ("queue", queue::module()),
+        ("metrics", metrics::module()),
         ("file", file::module()),
         ("http", http::module()),
         ("media", media::module()),
@@ -55,10 +61,12 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
         ("hash", hash::module()),
         ("json", json::module()),
         ("csv", csv::module()),
+        ("report", report::module()),
         ("stats", stats::module()),
         ("text", text::module()),
         ("list", list::module()),
         ("log", log::module()),
+        ("event", event::module()),
         ("run", run::module()),
         ("playbook", playbook::module()),
     ];

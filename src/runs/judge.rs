@@ -8,10 +8,10 @@ use rhai::{Dynamic, EvalAltResult};
 use crate::effect::{Failure, Place};
 use crate::gate::Halt;
 use crate::journal::{Outcome, RunError, Status};
-use crate::script::error::diagnose;
+use crate::script::error::{diagnose, place_in};
 use crate::script::reference;
 use crate::script::value::from_dynamic;
-use crate::script::{Language, RunHandle};
+use crate::script::{Language, RunHandle, Script};
 use crate::value::Value;
 
 /// The outcome of a run whose script ended with `result`.
@@ -67,6 +67,17 @@ pub(super) fn outcome(run: &RunHandle, result: &Result<Dynamic, Box<EvalAltResul
             error: Some(script_error(run, error, language)),
         },
     }
+}
+
+/// The same, with the module of its error's place as the texts of `script` have it.
+pub(super) fn placed(mut outcome: Outcome, result: &Result<Dynamic, Box<EvalAltResult>>, script: &Script) -> Outcome {
+    if let (Some(error), Err(thrown)) = (&mut outcome.error, result) {
+        let place = place_in(thrown, script);
+        if (place.line, place.column) == (error.place.line, error.place.column) {
+            error.place = place;
+        }
+    }
+    outcome
 }
 
 /// A run that failed outside its script.

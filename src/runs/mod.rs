@@ -16,6 +16,8 @@
 //! | [`past`] | the store as far as a record shows it |
 //! | [`subsequence`] | what two lists have in common |
 //! | [`plan`] | a run over an overlay: nothing leaves, nothing stays |
+//! | [`replan`] | the difference between two plans |
+//! | [`session`] | lines of a script one after the other, over an overlay |
 //! | [`bundle`] | an incident as one file that replays anywhere |
 //! | [`pool`] | threads with large stacks, used again |
 //! | [`trial`] | tests of playbooks |
@@ -32,10 +34,12 @@ mod past;
 pub mod plan;
 pub mod pool;
 pub mod recovery;
+pub mod replan;
 pub mod replay;
 pub mod resolve;
 pub mod resume;
 pub mod runner;
+pub mod session;
 mod subsequence;
 pub mod trial;
 pub mod whatif;

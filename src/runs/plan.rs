@@ -1,6 +1,7 @@
 //! A run over an overlay: what it would do, while nothing leaves and nothing stays.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct Given {
     pub answers: Vec<String>,
     /// Events by name, with their data.
     pub events: Vec<(String, Value)>,
+    /// Set by whoever wants the plan no more.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// What a plan is made on.
@@ -109,7 +112,7 @@ pub fn plan(
         // Time passes as fast as it can be counted.
         patience: Duration::MAX,
         on_wait: answering(runner.clone(), in_order(given.answers)),
-        stop: Arc::default(),
+        stop: given.stop,
     });
     let mut driven = conductor.drive([Task::Begun(handle, order.script.clone())]);
     if let Some(error) = driven.failed.remove(&run) {
@@ -173,7 +176,7 @@ fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The mode with nothing live in it, and for each provider the reason that a run would have, if any.
-fn all_simulated(mut mode: RunMode) -> RunMode {
+pub(super) fn all_simulated(mut mode: RunMode) -> RunMode {
     for provider in mode.providers.values_mut() {
         if *provider == ProviderMode::Live {
             *provider = ProviderMode::Simulated {

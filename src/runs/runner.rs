@@ -188,7 +188,7 @@ impl Runner {
             Part::Case(name) => script.call(&engine, &name),
         }));
         let outcome = match result {
-            Ok(result) => judge::outcome(run, &result, &self.language),
+            Ok(result) => judge::placed(judge::outcome(run, &result, &self.language), &result, script),
             // A function has unwound a halted run.
             Err(_) if run.tape().halted().is_some() => {
                 let terminated = EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE);

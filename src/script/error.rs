@@ -151,7 +151,7 @@ pub fn place_at(text: &str, offset: u32) -> Place {
 
 /// What ended a script, in our words.
 pub fn diagnose(error: &EvalAltResult, limits: &ScriptLimits, known: &[String]) -> RunError {
-    let (inner, position, module) = innermost(error, Position::NONE, None);
+    let (inner, position, module) = innermost(error, Position::NONE, None, &|_, source| source);
     let place = place_of(position, module);
     let failure = limits.failure(inner).unwrap_or_else(|| failure_of(inner, known));
     RunError {
@@ -161,11 +161,23 @@ pub fn diagnose(error: &EvalAltResult, limits: &ScriptLimits, known: &[String]) 
     }
 }
 
+/// Where in `script` it went wrong. Rhai says of a function that was handed to a module that it lies in that module;
+/// the texts themselves know better.
+pub fn place_in(error: &EvalAltResult, script: &Script) -> Place {
+    let owner = |function: &'_ str, source| script.owner_of(function, source);
+    let (_, position, module) = innermost(error, Position::NONE, None, &owner);
+    place_of(position, module)
+}
+
+/// The module in which a function lies, by its name and by what Rhai says.
+type Owner<'o, 'e> = dyn Fn(&'e str, &'e str) -> &'e str + 'o;
+
 /// The error that started it, the innermost place known, and the module that lies in.
 fn innermost<'e>(
     error: &'e EvalAltResult,
     outer: Position,
     module: Option<&'e str>,
+    owner: &Owner<'_, 'e>,
 ) -> (&'e EvalAltResult, Position, Option<&'e str>) {
     let position = if error.position().is_none() {
         outer
@@ -173,13 +185,13 @@ fn innermost<'e>(
         error.position()
     };
     match error {
-        EvalAltResult::ErrorInFunctionCall(_, source, inner, _) => {
+        EvalAltResult::ErrorInFunctionCall(function, source, inner, _) => {
             let module = if inner.position().is_none() {
                 module
             } else {
-                Some(source.as_str())
+                Some(owner(function, source))
             };
-            innermost(inner, position, module)
+            innermost(inner, position, module, owner)
         }
         EvalAltResult::ErrorInModule(name, inner, _) => {
             let module = if inner.position().is_none() {
@@ -187,7 +199,7 @@ fn innermost<'e>(
             } else {
                 Some(name.as_str())
             };
-            innermost(inner, position, module)
+            innermost(inner, position, module, owner)
         }
         other => (other, position, module),
     }
@@ -247,10 +259,18 @@ fn thrown_failure(thrown: &rhai::Dynamic) -> Failure {
     }
 }
 
+/// How Rhai's names of closures begin.
+const CLOSURE: &str = "anon$";
+
 /// Rhai names an unknown function by its signature: `kv::gett (&str | ImmutableString | String)`.
 fn unknown_function(signature: &str, known: &[String]) -> Failure {
     let name = signature.split(['(', ' ']).next().unwrap_or(signature);
     let types = signature.strip_prefix(name).unwrap_or_default().trim();
+    if name.starts_with(CLOSURE) {
+        let message = "this closure was made in another module, and Rhai can call it only there: have that module call \
+                       it, or write the closure here";
+        return Failure::new("UNKNOWN_FUNCTION", message);
+    }
     let exists = known.iter().any(|function| function == name);
     let mut message = if exists {
         let types = types

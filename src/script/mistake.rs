@@ -66,6 +66,9 @@ pub fn explain(text: &str, at: u32) -> Option<Explained> {
 /// What the tolerant reader noticed first.
 fn of_problem(text: &str, tree: &Tree, at: u32) -> Option<Explained> {
     let problem = tree.problems.iter().find(|problem| problem.span.start <= at)?;
+    if let Some(explained) = by_indentation(text, tree).filter(|_| problem.message.starts_with("`}` is missing")) {
+        return Some(explained);
+    }
     let mut explained = Explained::new(problem.span, problem.message.clone());
     if let Some(open) = problem.related {
         explained.related = Some((open, format!("this `{}` is not closed", open.of(text))));
@@ -83,6 +86,48 @@ fn of_problem(text: &str, tree: &Tree, at: u32) -> Option<Explained> {
         explained = explained.fix(behind, word);
     }
     Some(explained)
+}
+
+/// The brace that was probably left open: its partner stands further out than itself.
+fn by_indentation(text: &str, tree: &Tree) -> Option<Explained> {
+    let lines = syntax::Lines::of(text);
+    let indent = |offset: u32| {
+        let line = lines.span(text, lines.line_of(offset)).of(text);
+        line.len() - line.trim_start().len()
+    };
+    let mut open: Vec<&Token> = Vec::new();
+    for token in tree.tokens.iter().filter(|token| token.kind == TokenKind::Symbol) {
+        match token.span.of(text) {
+            "{" | "#{" => open.push(token),
+            "}" => {
+                let partner = open.pop()?;
+                let (from, to) = (partner.span.start, token.span.start);
+                let is_own_line = text[lines.span(text, lines.line_of(to)).start as usize..to as usize]
+                    .trim()
+                    .is_empty();
+                if is_own_line && lines.line_of(from) != lines.line_of(to) && indent(to) < indent(from) {
+                    let before = lines.span(text, lines.line_of(to)).start;
+                    let explained = Explained::new(partner.span, "this `{` is not closed");
+                    let brace = format!("{}}}\n", " ".repeat(indent(from)));
+                    let mut explained = explained.fix(
+                        Span {
+                            start: before,
+                            end: before,
+                        },
+                        brace,
+                    );
+                    explained.help = Some("its `}` should stand before this one".to_owned());
+                    explained.related = Some((
+                        token.span,
+                        "this one closes it now, though it stands further out".to_owned(),
+                    ));
+                    return Some(explained);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 struct Words<'t> {
@@ -202,6 +247,13 @@ impl Words<'_> {
             (_, "+" | "-") if next == word && self.touch(index) && index > 0 && !self.is_name(index + 2) => {
                 Some(Explained::new(both(), format!("there is no `{word}{word}`")).fix(both(), format!(" {word}= 1")))
             }
+            (_, "_") if ["for", "|", ","].contains(&self.before(index)) => Some(
+                Explained::new(
+                    span,
+                    "`_` is no name; one that begins with it says that nobody reads it",
+                )
+                .fix(span, "_one"),
+            ),
             (_, "?") if index > 0 => Some(
                 Explained::new(span, "there is no `? :`")
                     .help("write `if condition { a } else { b }`; it has a value, too"),
@@ -303,6 +355,7 @@ mod tests {
             ("fn f(a) -> int { a }", "fn f(a) { a }"),
             ("import lib from \"lib\";", "import \"lib\" as lib;"),
             ("let a = await b;", "let a = b;"),
+            ("for _ in 0..3 { 1 }", "for _one in 0..3 { 1 }"),
             ("# a comment\nlet a = 1;", "// a comment\nlet a = 1;"),
             ("let a = 1\nlet b = 2;", "let a = 1;\nlet b = 2;"),
             ("let a = [1 2];", "let a = [1, 2];"),
@@ -319,5 +372,8 @@ mod tests {
         let explained = explain(text, lines_at).expect("explained");
         let (open, _) = explained.related.expect("where it began");
         assert_eq!(open.of(text), "[");
+        let (message, fixed) = said("for a in b {\n    if a {\n        c();\n}\nd();\n");
+        assert_eq!(message, "this `{` is not closed");
+        assert_eq!(fixed, "for a in b {\n    if a {\n        c();\n    }\n}\nd();\n");
     }
 }

@@ -58,8 +58,19 @@ pub type FindModule<'a> = dyn Fn(&str) -> Result<Text, String> + 'a;
 impl Script {
     /// Compiles `source` and everything it imports. Nothing of it runs.
     pub fn compile(language: &Language, name: &str, source: Text, find: &FindModule<'_>) -> Result<Script, Diagnosis> {
+        Script::compile_within(language, name, source, &Scope::new(), find)
+    }
+
+    /// The same for a text that goes on with the variables of `scope`.
+    pub fn compile_within(
+        language: &Language,
+        name: &str,
+        source: Text,
+        scope: &Scope<'_>,
+        find: &FindModule<'_>,
+    ) -> Result<Script, Diagnosis> {
         let engine = language.engine();
-        let ast = parse(&engine, &source, None)?;
+        let ast = parse(&engine, &source, None, scope)?;
         let header = Header::read(&ast, &source)?;
         let ast = watched(language, &engine, &source, None).unwrap_or(ast);
         let mut loading = Loading {
@@ -86,6 +97,11 @@ impl Script {
         })
     }
 
+    /// The same, shown as a part of `source`, in which it stands at the same place.
+    pub fn shown_within(self, source: Text) -> Script {
+        Script { source, ..self }
+    }
+
     /// The playbook's own text and those of its modules.
     pub fn texts(&self) -> impl Iterator<Item = &Text> {
         std::iter::once(&self.source).chain(self.modules.values())
@@ -106,6 +122,17 @@ impl Script {
             .unwrap_or(&self.source)
     }
 
+    /// The module, or "" for the playbook itself, whose text has the script's function `function`: `claimed` if it does.
+    pub(super) fn owner_of<'s>(&'s self, function: &str, claimed: &'s str) -> &'s str {
+        let has = |ast: &AST| ast.iter_functions().any(|known| known.name == function);
+        let is_claimed = |module: Option<&str>| module.unwrap_or_default() == claimed;
+        let owners = || self.asts().filter(|(_, ast)| has(ast)).map(|(module, _)| module);
+        if owners().any(is_claimed) {
+            return claimed;
+        }
+        owners().next().map_or(claimed, Option::unwrap_or_default)
+    }
+
     /// Resolves imports from the compiled modules and nothing else.
     pub fn resolver(&self) -> impl ModuleResolver + use<> {
         Pinned(self.compiled.clone())
@@ -120,7 +147,7 @@ impl Script {
 
 /// Reads `source` and its header, without its imports: whether it could run.
 pub fn read(language: &Language, source: &Text) -> Result<Header, Diagnosis> {
-    let ast = parse(&language.engine(), source, None)?;
+    let ast = parse(&language.engine(), source, None, &Scope::new())?;
     Header::read(&ast, source)
 }
 
@@ -128,13 +155,13 @@ pub fn read(language: &Language, source: &Text) -> Result<Header, Diagnosis> {
 pub fn read_leniently(language: &Language, source: &Text) -> Result<(), Diagnosis> {
     let mut engine = language.engine();
     engine.set_strict_variables(false);
-    match parse(&engine, source, None) {
+    match parse(&engine, source, None, &Scope::new()) {
         Err(diagnosis) if diagnosis.code != "INPUT_SHADOWED" => Err(diagnosis),
         _ => Ok(()),
     }
 }
 
-fn parse(engine: &Engine, source: &Text, module: Option<&str>) -> Result<AST, Diagnosis> {
+fn parse(engine: &Engine, source: &Text, module: Option<&str>, known: &Scope<'_>) -> Result<AST, Diagnosis> {
     if source.text.len() > SOURCE_BYTES_MAX {
         let message = format!(
             "the script has {} bytes; at most {SOURCE_BYTES_MAX} are allowed: split it into modules",
@@ -142,7 +169,7 @@ fn parse(engine: &Engine, source: &Text, module: Option<&str>) -> Result<AST, Di
         );
         return Err(Diagnosis::new("SCRIPT_TOO_LARGE", message, source.clone()));
     }
-    let mut scope = Scope::new();
+    let mut scope = known.clone();
     scope.push_constant(INPUT, ());
     // A mark at the beginning says that it is UTF-8, and nothing to Rhai. A blank keeps the places.
     let unmarked = source.text.strip_prefix('\u{feff}').map(|text| format!(" {text}"));
@@ -250,7 +277,7 @@ impl Loading<'_> {
                 Ok(text) => text,
                 Err(why) => return fail("IMPORT_NOT_FOUND", why),
             };
-            let imported = parse(self.engine, &text, Some(&name))?;
+            let imported = parse(self.engine, &text, Some(&name), &Scope::new())?;
             self.path.push(name.clone());
             self.load_imports(&imported, &text, Some(&name))?;
             self.path.pop();
@@ -315,6 +342,30 @@ impl Script {
     /// Runs the playbook on `engine`, which carries its run, input and modules.
     pub fn evaluate(&self, engine: &Engine) -> Result<rhai::Dynamic, Box<EvalAltResult>> {
         engine.eval_ast::<rhai::Dynamic>(&self.ast)
+    }
+
+    /// Runs it with the variables of `scope` and the functions of `before`, and leaves its own in both.
+    pub fn evaluate_within(
+        &self,
+        engine: &Engine,
+        scope: &mut Scope<'_>,
+        before: &mut AST,
+    ) -> Result<rhai::Dynamic, Box<EvalAltResult>> {
+        let whole = before.clone_functions_only().merge(&self.ast);
+        *before = whole.clone_functions_only();
+        engine.eval_ast_with_scope::<rhai::Dynamic>(scope, &whole)
+    }
+
+    /// The imports of the text itself, outside of functions: the module, and the name it is given.
+    pub fn imports(&self) -> Vec<(String, String)> {
+        let import = |statement: &Stmt| match statement {
+            Stmt::Import(import, _) => match &import.0 {
+                Expr::StringConstant(path, _) => Some((path.to_string(), import.1.name.to_string())),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.ast.statements().iter().filter_map(import).collect()
     }
 
     /// Whether the playbook cleans up after itself: it has a function `cleanup` of one parameter.

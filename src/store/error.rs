@@ -73,6 +73,10 @@ pub enum StoreError {
     #[error("{key:?} holds {kind}, not a whole number; only whole numbers can be incremented")]
     NotANumber { key: String, kind: &'static str },
 
+    /// What a structure on top of the store refuses: a queue, a metric. It has a code of its own.
+    #[error("{reason}")]
+    Refused { code: &'static str, reason: String },
+
     #[error("{key:?} holds {value}, and adding {by} would go beyond 64 bits")]
     Overflow { key: String, value: i64, by: i64 },
 }
@@ -97,6 +101,7 @@ impl StoreError {
             StoreError::StaleVersion { .. } => "STORE_STALE_VERSION",
             StoreError::NotANumber { .. } => "STORE_NOT_A_NUMBER",
             StoreError::Overflow { .. } => "STORE_OVERFLOW",
+            StoreError::Refused { code, .. } => code,
         }
     }
 
@@ -111,6 +116,7 @@ impl StoreError {
                 | StoreError::StaleVersion { .. }
                 | StoreError::NotANumber { .. }
                 | StoreError::Overflow { .. }
+                | StoreError::Refused { .. }
         )
     }
 

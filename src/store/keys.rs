@@ -18,15 +18,19 @@
 //! | document | realm, collection, id |
 //! | index | realm, collection, field, sort key of the value, id |
 //! | kv | realm, key |
+//! | queue | realm, kind of row, name of the queue, and what the row is about (see [`QueueRow`]) |
+//! | metric | realm, kind of row, name of the metric, and what the row is about (see [`MetricRow`]) |
 //! | meta, event, waiter, limiter, circuit, claim | names |
 //!
 //! The byte 0 belongs to the engine itself and is refused to everybody else.
 
+mod queues;
 mod runs;
 
 use std::fmt;
 use std::ops::Bound;
 
+pub use self::queues::*;
 pub use self::runs::*;
 use super::KeyRange;
 use super::order::{read_delimited, write_delimited, write_open};
@@ -92,6 +96,10 @@ pub enum Space {
     Document,
     Index,
     Kv,
+    /// Work that waits for somebody.
+    Queue,
+    /// Counters, gauges and histograms.
+    Metric,
     /// State of rate limits.
     Limiter,
     /// State of circuit breakers.
@@ -101,7 +109,7 @@ pub enum Space {
 }
 
 impl Space {
-    const ALL: [(Space, u8, &'static str); 18] = [
+    const ALL: [(Space, u8, &'static str); 20] = [
         (Space::Meta, 0x01, "meta"),
         (Space::Run, 0x10, "run"),
         (Space::Journal, 0x11, "journal"),
@@ -117,6 +125,8 @@ impl Space {
         (Space::Document, 0x20, "document"),
         (Space::Index, 0x21, "index"),
         (Space::Kv, 0x22, "kv"),
+        (Space::Queue, 0x23, "queue"),
+        (Space::Metric, 0x24, "metric"),
         (Space::Limiter, 0x30, "limiter"),
         (Space::Circuit, 0x31, "circuit"),
         (Space::Claim, 0x32, "claim"),
@@ -313,6 +323,16 @@ pub enum Place {
         realm: Realm,
         key: String,
     },
+    Queue {
+        realm: Realm,
+        queue: String,
+        row: QueueRow,
+    },
+    Metric {
+        realm: Realm,
+        metric: String,
+        row: MetricRow,
+    },
     Named {
         space: Space,
         names: Vec<String>,
@@ -348,6 +368,8 @@ impl fmt::Display for Place {
                 )
             }
             Place::Kv { realm, key } => write!(f, "kv {} ({realm})", key.escape_debug()),
+            Place::Queue { realm, queue, row } => write!(f, "{row} of queue {} ({realm})", queue.escape_debug()),
+            Place::Metric { realm, metric, row } => write!(f, "{row} of metric {} ({realm})", metric.escape_debug()),
             Place::Named { space, names } => write!(f, "{space} {}", names.join("/").escape_debug()),
         }
     }
@@ -404,6 +426,8 @@ pub fn parse(key: &[u8]) -> Option<Place> {
             realm: read_realm(rest)?,
             key: read_text(rest)?,
         },
+        Space::Queue => read_queue(rest)?,
+        Space::Metric => read_metric(rest)?,
         space @ (Space::Meta | Space::Event | Space::Waiter | Space::Limiter | Space::Circuit | Space::Claim) => {
             let mut names = Vec::new();
             while !rest.is_empty() {

@@ -14,7 +14,7 @@
 //! | [`keys`] | the layout of every key, versioned |
 //! | [`order`] | values as bytes that sort as they do |
 //! | [`tx`] | what a local effect's closure reads and fills |
-//! | [`documents`], [`kv`] | what playbooks keep |
+//! | [`documents`], [`kv`], [`queue`], [`metrics`] | what playbooks keep |
 
 pub mod batch;
 pub mod content;
@@ -25,10 +25,12 @@ pub mod keys;
 pub mod kv;
 pub mod large;
 mod layered;
+pub mod metrics;
 mod open;
 pub mod order;
 pub mod overlay;
 mod pending;
+pub mod queue;
 mod row;
 pub mod tx;
 mod writer;

@@ -18,6 +18,12 @@ const FIRST_COMMIT: u64 = 1 << 63;
 /// The distance to the base's numbers when that is an overlay itself.
 const ROOM_FOR_BASE: u64 = 1 << 40;
 
+/// Whether a row written by `version` lies below the overlay whose last commit is `last`: nobody may change what it
+/// speaks of. Never true of a store that is no overlay.
+pub fn is_below(version: CommitNo, last: CommitNo) -> bool {
+    last.0 >= FIRST_COMMIT && version.0 < FIRST_COMMIT
+}
+
 /// A store whose changes are kept apart from its base.
 pub struct Overlay {
     base: Option<Arc<dyn Store>>,

@@ -90,7 +90,7 @@ fn what_cannot_be_understood_is_named_with_its_place() {
         .host(&["config"]);
     assert_eq!(unknown.code, 5, "{unknown:?}");
     assert!(
-        unknown.stderr.contains("attempts_mx") && unknown.stderr.contains("line 2"),
+        unknown.stderr.contains("attempts_mx") && unknown.stderr.contains("host.toml:2:1"),
         "{unknown:?}"
     );
     let switch = Project::bare().env("DRY_RUN", "perhaps").host(&["config"]);

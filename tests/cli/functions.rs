@@ -51,3 +51,55 @@ fn every_function_says_what_it_does() {
         .collect();
     assert!(silent.is_empty(), "{silent:?}");
 }
+
+#[test]
+fn words_are_searched_for_in_names_and_texts() {
+    let project = Project::none();
+    let found = project.ok(&["functions", "idempotency_lifetime"]);
+    assert!(
+        found.contains("post(url, body, options)") && !found.contains("kv::"),
+        "{found}"
+    );
+    let fewer = project.json(&["functions", "whole", "number", "likely"]);
+    let more = project.json(&["functions", "whole", "number"]);
+    let names = |json: &serde_json::Value| -> Vec<String> {
+        let all = json.as_array().expect("a list").iter();
+        all.map(|function| function["name"].as_str().expect("a name").to_owned())
+            .collect()
+    };
+    assert_eq!(names(&fewer), ["random::int"]);
+    assert!(names(&more).contains(&"kv::increment".to_owned()), "{more}");
+    let none = project.host(&["functions", "no", "such", "words"]);
+    assert_eq!(none.code, 2, "{none:?}");
+}
+
+#[test]
+fn the_reference_is_one_page_that_loads_nothing_and_obeys_nothing() {
+    let project = Project::bare().file("host.toml", "");
+    let said = project.ok(&["functions", "--html", "reference"]);
+    assert!(said.contains("reference/index.html"), "{said}");
+    let page = std::fs::read_to_string(project.path("reference/index.html")).expect("the page");
+    for wanted in [
+        "id=\"kv.get\"",
+        "id=\"store\"",
+        "type=\"search\"",
+        "prefers-color-scheme: dark",
+        "id=\"error.HTTP_TIMEOUT\"",
+    ] {
+        assert!(page.contains(wanted), "{wanted}");
+    }
+    for loads in ["src=", "<link", "@import", "url("] {
+        assert!(!page.contains(loads), "{loads}");
+    }
+    // Every function of the list is on it.
+    let all = project.json(&["functions"]);
+    for function in all.as_array().expect("a list") {
+        let name = function["name"].as_str().expect("a name").replace("::", ".");
+        assert!(page.contains(&format!("id=\"{name}\"")), "{name}");
+    }
+    project.ok(&["functions", "--html", "one.html"]);
+    assert_eq!(
+        std::fs::read_to_string(project.path("one.html")).expect("the page"),
+        page
+    );
+}

@@ -84,3 +84,46 @@ fn colour_is_only_where_it_was_asked_for() {
         assert!(!json.stdout.contains('\u{1b}'), "{arguments:?} as JSON");
     }
 }
+
+#[test]
+fn a_list_of_more_than_a_screen_goes_to_the_pager_and_nothing_else_does() {
+    use std::process::{Command, Stdio};
+    // A terminal of its own, and a pager that keeps what it is given.
+    if Command::new("script").arg("--version").output().is_err() {
+        return;
+    }
+    let project = Project::bare();
+    let binary = env!("CARGO_BIN_EXE_host");
+    let on_terminal = |words: &str, pager: &str| {
+        let paged = project.path("paged");
+        if paged.exists() {
+            std::fs::remove_file(&paged).expect("it is there");
+        }
+        let ended = Command::new("script")
+            .args(["-qec", &format!("stty rows 24 cols 80; {binary} {words}"), "/dev/null"])
+            .current_dir(project.folder())
+            .env("PAGER", pager)
+            .env("TERM", "xterm")
+            .env_remove("HOST_PAGER")
+            .stdin(Stdio::null())
+            .output()
+            .expect("it ends");
+        let shown = String::from_utf8_lossy(&ended.stdout).into_owned();
+        (shown, std::fs::read_to_string(paged).ok())
+    };
+    let (_, paged) = on_terminal("functions", "tee paged");
+    assert!(paged.expect("a pager was started").contains("increment(key)"));
+    for (words, pager) in [
+        ("functions --no-pager", "tee paged"),
+        ("functions", "cat"),
+        ("functions hash::crc32", "tee paged"),
+        ("functions", "no-such-pager-anywhere"),
+    ] {
+        let (shown, paged) = on_terminal(words, pager);
+        assert_eq!(paged, None, "{words} with {pager}");
+        assert!(shown.contains("crc32("), "{words} with {pager}: {shown}");
+    }
+    // A program and its words, and no shell: nothing else is run.
+    let (shown, _) = on_terminal("functions", "cat; touch paged");
+    assert!(shown.contains("crc32(") && !project.path("paged").exists(), "{shown}");
+}

@@ -64,12 +64,21 @@ impl Default for FfmpegOptions {
     }
 }
 
-/// One call of ffmpeg: one file in, one file out.
+/// One more file that a job reads, and the options for reading it.
+#[derive(Clone, Debug)]
+pub struct MoreInput<'a> {
+    pub args: Vec<String>,
+    pub path: &'a Path,
+}
+
+/// One call of ffmpeg: one file in, or several, and one file out.
 #[derive(Debug)]
 pub struct FfmpegJob<'a> {
     pub input: &'a Path,
     /// Options for reading the input.
     pub input_args: Vec<String>,
+    /// Read beside it, in this order.
+    pub more: &'a [MoreInput<'a>],
     /// Options for making the output, its format among them.
     pub output_args: Vec<String>,
     /// The folder that the output is made in.
@@ -155,13 +164,19 @@ impl FfmpegDoor {
         command.args(&job.input_args);
         restrict(&mut command, FORMATS);
         command.arg("-i").arg(&input);
+        let mut known = vec![(input.to_string_lossy().into_owned(), name(job.input))];
+        for more in job.more {
+            let input = file_argument(more.path)?;
+            command.args(&more.args);
+            restrict(&mut command, FORMATS);
+            command.arg("-i").arg(&input);
+            known.push((input.to_string_lossy().into_owned(), name(more.path)));
+        }
+        known.push((target.to_string_lossy().into_owned(), "the output".to_owned()));
         command.args(&job.output_args).arg(&target).stdout(Stdio::null());
 
         let _slot = open.jobs.take(stop).ok_or(FfmpegFault::Stopped)?;
-        let words = Words::new(vec![
-            (input.to_string_lossy().into_owned(), name(job.input)),
-            (target.to_string_lossy().into_owned(), "the output".to_owned()),
-        ]);
+        let words = Words::new(known);
         let deadline = Deadline::after(FFMPEG, job.timeout.unwrap_or(open.options.timeout));
         let mut watch = || {
             if stop() {

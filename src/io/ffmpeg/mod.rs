@@ -35,7 +35,7 @@ mod tests;
 pub mod unfinished;
 mod words;
 
-pub use door::{FfmpegDoor, FfmpegJob, FfmpegOptions, OUTPUT_BYTES_MAX};
+pub use door::{FfmpegDoor, FfmpegJob, FfmpegOptions, MoreInput, OUTPUT_BYTES_MAX};
 pub use fault::FfmpegFault;
 pub use progress::Progress;
 pub use unfinished::Unfinished;

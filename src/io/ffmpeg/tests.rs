@@ -24,6 +24,7 @@ fn job<'a>(input: &'a Path, out_dir: &'a Path) -> FfmpegJob<'a> {
     FfmpegJob {
         input,
         input_args: Vec::new(),
+        more: &[],
         output_args: args.map(str::to_owned).to_vec(),
         out_dir,
         extension: "mp4",

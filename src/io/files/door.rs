@@ -179,7 +179,10 @@ impl ProjectFiles {
         let texts = self.texts_in(folder, pattern);
         let absolute = match self.resolve(folder) {
             Ok(absolute) => absolute,
-            Err(FileFault::NotFound { .. }) if !texts.is_empty() => return Ok(texts),
+            // A folder that only texts lie in is there, whether or not the pattern fits one of them.
+            Err(FileFault::NotFound { .. }) if self.texts.keys().any(|path| lies_below(path, folder)) => {
+                return Ok(texts);
+            }
             Err(fault) => return Err(fault),
         };
         if !metadata(folder, &absolute)?.is_dir() {
@@ -391,6 +394,11 @@ fn unreadable(path: &str, source: io::Error) -> FileFault {
         path: path.to_owned(),
         source,
     }
+}
+
+/// Whether `path` names something in `folder` or below it.
+fn lies_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! May this be asked at all? Then it is handed to what carries it.
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::fault::HttpFault;
@@ -14,6 +15,27 @@ pub trait Transport: Send + Sync {
     /// Sends `request`, whose URL `reach` admits, exactly once, and waits for the whole answer within its time limit.
     /// Wherever a redirect leads is asked only if `reach` admits it.
     fn exchange(&self, reach: &Reach, request: Request) -> Result<Response, HttpFault>;
+
+    /// As [`exchange`](Transport::exchange); the body goes to `taking` if that takes it.
+    fn exchange_into(&self, reach: &Reach, request: Request, taking: &mut dyn Taking) -> Result<Response, HttpFault> {
+        let mut response = self.exchange(reach, request)?;
+        let body = std::mem::take(&mut response.body);
+        if !taking.begin(&response) {
+            response.body = body;
+        } else if taking.take(&body).is_break() {
+            tracing::debug!("an answer was not taken to its end");
+        }
+        Ok(response)
+    }
+}
+
+/// Takes an answer piece by piece, so that a large one need not be held.
+pub trait Taking {
+    /// Told status and headers; whether it takes the body. One that it leaves is collected as usual.
+    fn begin(&mut self, head: &Response) -> bool;
+
+    /// The next piece; `Break` ends the exchange.
+    fn take(&mut self, piece: &[u8]) -> ControlFlow<()>;
 }
 
 /// The way out to other hosts, or a shut door. Copies share their connections.
@@ -56,17 +78,27 @@ impl HttpDoor {
 
     /// Sends `request` once and waits for the whole answer. A status of failure is an answer, not a fault.
     pub fn send(&self, request: Request) -> Result<Response, HttpFault> {
-        let open = match &self.state {
-            State::Open(open) => open,
-            State::Shut(reason) => {
-                return Err(HttpFault::Shut {
-                    reason: reason.to_string(),
-                });
-            }
-        };
-        // What can be refused without a runtime is refused before there is one.
-        open.reach.admit(&request.url)?;
+        let open = self.open(&request)?;
         open.transport.exchange(&open.reach, request)
+    }
+
+    /// As [`send`](HttpDoor::send), with the body going to `taking` piece by piece.
+    pub fn send_into(&self, request: Request, taking: &mut dyn Taking) -> Result<Response, HttpFault> {
+        let open = self.open(&request)?;
+        open.transport.exchange_into(&open.reach, request, taking)
+    }
+
+    fn open(&self, request: &Request) -> Result<&Open, HttpFault> {
+        match &self.state {
+            State::Open(open) => {
+                // What can be refused without a runtime is refused before there is one.
+                open.reach.admit(&request.url)?;
+                Ok(open)
+            }
+            State::Shut(reason) => Err(HttpFault::Shut {
+                reason: reason.to_string(),
+            }),
+        }
     }
 }
 

@@ -41,6 +41,8 @@ pub enum HttpFault {
     Tls { origin: String, reason: String },
     #[error("{origin} did not answer in full within {limit:?}")]
     Timeout { origin: String, limit: Duration },
+    #[error("nothing came from {origin} for {limit:?}, in the middle of its answer")]
+    Stalled { origin: String, limit: Duration },
     #[error("the exchange with {origin} was cut off: {reason}")]
     Cut { origin: String, reason: String },
     #[error("the {part} of the answer from {origin} exceeds {bytes_max} bytes")]
@@ -69,6 +71,7 @@ impl HttpFault {
             HttpFault::Connect { .. } => "HTTP_CONNECT",
             HttpFault::Tls { .. } => "HTTP_TLS",
             HttpFault::Timeout { .. } => "HTTP_TIMEOUT",
+            HttpFault::Stalled { .. } => "HTTP_STALLED",
             HttpFault::Cut { .. } => "HTTP_CUT",
             HttpFault::TooLarge { .. } => "HTTP_TOO_LARGE",
             HttpFault::Redirect { .. } => "HTTP_REDIRECT",
@@ -89,6 +92,7 @@ impl HttpFault {
             | HttpFault::Tls { .. }
             | HttpFault::Shut { .. } => Sent::No,
             HttpFault::Timeout { .. }
+            | HttpFault::Stalled { .. }
             | HttpFault::Cut { .. }
             | HttpFault::TooLarge { .. }
             | HttpFault::Redirect { .. }

@@ -34,7 +34,7 @@ pub mod response;
 #[cfg(test)]
 mod tests;
 
-pub use door::{HttpDoor, Transport};
+pub use door::{HttpDoor, Taking, Transport};
 pub use fault::{HttpFault, Sent};
 pub use reach::{BadReach, Reach};
 pub use request::{Method, Request};

@@ -3,11 +3,11 @@
 //! An exchange blocks the calling thread, which must be an ordinary one, on the runtime that all doors share. Redirects
 //! are followed here rather than by reqwest, because each hop is checked like a request of its own.
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::classify::{classify, too_large};
 use super::client::{Clients, runtime};
-use super::door::Transport;
+use super::door::{Taking, Transport};
 use super::fault::HttpFault;
 use super::reach::Reach;
 use super::redirect;
@@ -25,21 +25,29 @@ pub struct Network {
 
 impl Transport for Network {
     fn exchange(&self, reach: &Reach, request: Request) -> Result<Response, HttpFault> {
-        let runtime = runtime().map_err(|error| HttpFault::Connect {
-            origin: request.origin(),
-            reason: format!("the network runtime did not start ({error})"),
-        })?;
-        runtime.block_on(self.follow(reach, request))
+        self.block_on(reach, request, None)
+    }
+
+    fn exchange_into(&self, reach: &Reach, request: Request, taking: &mut dyn Taking) -> Result<Response, HttpFault> {
+        self.block_on(reach, request, Some(taking))
     }
 }
 
 impl Network {
-    async fn follow(&self, reach: &Reach, mut request: Request) -> Result<Response, HttpFault> {
+    fn block_on(&self, reach: &Reach, request: Request, taking: Taker<'_>) -> Result<Response, HttpFault> {
+        let runtime = runtime().map_err(|error| HttpFault::Connect {
+            origin: request.origin(),
+            reason: format!("the network runtime did not start ({error})"),
+        })?;
+        runtime.block_on(self.follow(reach, request, taking))
+    }
+
+    async fn follow(&self, reach: &Reach, mut request: Request, mut taking: Taker<'_>) -> Result<Response, HttpFault> {
         let deadline = Instant::now() + request.timeout.min(TIMEOUT_MAX);
         let redirects_max = request.redirects_max;
         let mut redirects = 0;
         loop {
-            let hop = timeout_at(deadline, self.hop(reach, &mut request)).await;
+            let hop = timeout_at(deadline, self.hop(reach, &mut request, &mut taking)).await;
             let hop = hop.unwrap_or_else(|_| {
                 Err(HttpFault::Timeout {
                     origin: request.origin(),
@@ -65,7 +73,7 @@ impl Network {
     }
 
     /// Sends `request` as it is.
-    async fn hop(&self, reach: &Reach, request: &mut Request) -> Result<Hop, HttpFault> {
+    async fn hop(&self, reach: &Reach, request: &mut Request, taking: &mut Taker<'_>) -> Result<Hop, HttpFault> {
         let allowed = reach.admit(&request.url)?;
         let client = self.clients.client_for(&allowed, request.timeout)?;
         let method = match request.method {
@@ -112,7 +120,7 @@ impl Network {
             let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
             return Ok(Hop::Redirect { status, location });
         }
-        Ok(Hop::Answer(read(request, answer).await?))
+        Ok(Hop::Answer(read(request, answer, taking).await?))
     }
 }
 
@@ -122,8 +130,11 @@ enum Hop {
     Redirect { status: u16, location: String },
 }
 
+/// Who takes the body, if somebody does.
+type Taker<'t> = Option<&'t mut dyn Taking>;
+
 /// Reads the answer to its end, or to the limit.
-async fn read(request: &Request, mut answer: reqwest::Response) -> Result<Response, HttpFault> {
+async fn read(request: &Request, mut answer: reqwest::Response, taking: &mut Taker<'_>) -> Result<Response, HttpFault> {
     let bytes_max = request.response_bytes_max;
     let headers = (answer.headers().iter())
         .map(|(name, value)| {
@@ -133,21 +144,50 @@ async fn read(request: &Request, mut answer: reqwest::Response) -> Result<Respon
             )
         })
         .collect();
-    // Of a body that does not come, as with HEAD, this is 0, whatever the header says.
-    if answer.content_length().is_some_and(|bytes| bytes > bytes_max) {
-        return Err(too_large(request, "body", bytes_max));
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| classify(request, error))? {
-        if (body.len() + chunk.len()) as u64 > bytes_max {
-            return Err(too_large(request, "body", bytes_max));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Response {
+    let mut response = Response {
         status: answer.status().as_u16(),
         headers,
-        body,
+        body: Vec::new(),
         url: request.url.clone(),
-    })
+    };
+    let is_taken = taking.as_deref_mut().is_some_and(|taking| taking.begin(&response));
+    let mut taking = taking.as_deref_mut().filter(|_| is_taken);
+    // Of a body that does not come, as with HEAD, this is 0, whatever the header says.
+    if taking.is_none() && answer.content_length().is_some_and(|bytes| bytes > bytes_max) {
+        return Err(too_large(request, "body", bytes_max));
+    }
+    while let Some(piece) = piece(request, &mut answer).await? {
+        if let Some(taking) = &mut taking {
+            if taking.take(piece.as_ref()).is_break() {
+                break;
+            }
+            continue;
+        }
+        if (response.body.len() + piece.as_ref().len()) as u64 > bytes_max {
+            return Err(too_large(request, "body", bytes_max));
+        }
+        response.body.extend_from_slice(piece.as_ref());
+    }
+    Ok(response)
+}
+
+/// The next piece of the body, unless nothing comes for too long.
+async fn piece(
+    request: &Request,
+    answer: &mut reqwest::Response,
+) -> Result<Option<impl AsRef<[u8]> + use<>>, HttpFault> {
+    let next = answer.chunk();
+    let next = match request.stall {
+        None => next.await,
+        Some(limit) => match timeout(limit, next).await {
+            Ok(next) => next,
+            Err(_) => {
+                return Err(HttpFault::Stalled {
+                    origin: request.origin(),
+                    limit,
+                });
+            }
+        },
+    };
+    next.map_err(|error| classify(request, error))
 }

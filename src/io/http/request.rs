@@ -88,6 +88,8 @@ pub struct Request {
     pub timeout: Duration,
     /// How large the answer's body may be once unpacked.
     pub response_bytes_max: u64,
+    /// How long nothing may come of the answer's body before it is given up. `None`: as long as `timeout` allows.
+    pub stall: Option<Duration>,
     /// How many redirects to follow. With 0, a redirect is an answer like any other.
     pub redirects_max: u8,
 }
@@ -103,6 +105,7 @@ impl Request {
             timeout: TIMEOUT_DEFAULT,
             response_bytes_max: RESPONSE_BYTES_DEFAULT,
             redirects_max: REDIRECTS_DEFAULT,
+            stall: None,
         }
     }
 
@@ -124,6 +127,11 @@ impl Request {
 
     pub fn timeout(mut self, timeout: Duration) -> Request {
         self.timeout = timeout;
+        self
+    }
+
+    pub fn stall(mut self, stall: Duration) -> Request {
+        self.stall = Some(stall);
         self
     }
 

@@ -94,9 +94,9 @@ const RESERVED: [&str; 72] = [
     "tiktok",
     "time",
 ];
-const RESERVED_TOO: [&str; 14] = [
+const RESERVED_TOO: [&str; 16] = [
     "this", "try", "twitch", "until", "use", "var", "void", "wait", "webhook", "while", "with", "yield", "youtube",
-    "sync",
+    "sync", "list", "report",
 ];
 
 /// The section as it is written.

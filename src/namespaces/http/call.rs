@@ -5,6 +5,7 @@ use std::time::Duration;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+use super::multipart::{PARTS_MAX, Part};
 use crate::effect::Failure;
 use crate::io::http::{Method, Request};
 use crate::namespaces::options::{BadOption, Options};
@@ -45,7 +46,7 @@ pub enum BadCall {
     Url { url: String, reason: String },
     #[error("the body has {bytes} bytes; at most {BODY_BYTES_MAX} are sent")]
     TooLarge { bytes: usize },
-    #[error("the body is given twice: leave one of body, `json` and `form` out")]
+    #[error("the body is given twice: leave all but one of body, `json`, `form` and `multipart` out")]
     BodyTwice,
 }
 
@@ -70,6 +71,8 @@ pub enum Content {
     Form(Vec<(String, String)>),
     Text(String),
     Bytes(Vec<u8>),
+    /// Put together when it is sent, because it may hold files.
+    Multipart(Vec<Part>),
 }
 
 /// The header by which a server recognises a repeated request, and for how long it does.
@@ -132,7 +135,24 @@ impl Call {
             Some(other) => return Err(options.kind("form", &other, "a map").into()),
             None => None,
         };
-        let given = [Content::of(body), form, options.value("json").map(Content::Json)];
+        let parts = match options.list("multipart")? {
+            Some(parts) if parts.is_empty() || parts.len() > PARTS_MAX => {
+                let found = parts.len();
+                let reason = format!("`multipart` has {found} parts; 1 to {PARTS_MAX} are allowed");
+                return Err(options.conflict(reason).into());
+            }
+            Some(_) if call.has_header("content-type") => {
+                let reason = "the content type of `multipart` holds its boundary, which the host sets";
+                return Err(options.conflict(reason).into());
+            }
+            Some(parts) => {
+                let parts = parts.iter().map(|part| Part::read(part, options));
+                Some(Content::Multipart(parts.collect::<Result<_, _>>()?))
+            }
+            None => None,
+        };
+        let json = options.value("json").map(Content::Json);
+        let given = [Content::of(body), form, parts, json];
         let mut given = given.into_iter().flatten();
         let content = given.next().unwrap_or_default();
         if given.next().is_some() {
@@ -196,7 +216,7 @@ impl Content {
     /// As it is sent, and what to call it.
     fn bytes(&self) -> (Vec<u8>, Option<&'static str>) {
         match self {
-            Content::None => (Vec::new(), None),
+            Content::None | Content::Multipart(_) => (Vec::new(), None),
             Content::Json(value) => (value.to_json().to_string().into_bytes(), Some("application/json")),
             Content::Form(fields) => {
                 let text = Serializer::new(String::new()).extend_pairs(fields).finish();

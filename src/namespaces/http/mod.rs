@@ -9,6 +9,8 @@
 //! | --- | --- |
 //! | [`call`] | a request as a playbook asks for it: its options, checked |
 //! | [`answer`] | what a playbook gets back |
+//! | [`multipart`] | bodies of several parts, with files |
+//! | [`download`], [`fetch`] | files: resumed, checked, kept under their hash |
 //! | [`simulate`] | what it gets back when nothing leaves |
 //!
 //! Answers with a status of 400 and above are errors (`HTTP_STATUS`), unless `accept` lists them.
@@ -20,6 +22,11 @@
 
 pub mod answer;
 pub mod call;
+mod download;
+#[cfg(test)]
+mod download_tests;
+mod fetch;
+mod multipart;
 pub mod simulate;
 #[cfg(test)]
 mod tests;
@@ -28,9 +35,10 @@ use rhai::Dynamic;
 use rhai::plugin::*;
 use url::Url;
 
-use self::call::Call;
+use self::call::{Call, Content};
 use crate::effect::{Declaration, Effect, Failure, Fault, OnUnknown};
 use crate::gate::{Act, Errand, Simulation};
+use crate::io::World;
 use crate::io::http::{BadReach, HttpDoor, Method, Reach};
 use crate::io::provider::ProviderDoor;
 use crate::namespaces::fault::{self, Faults};
@@ -50,7 +58,9 @@ pub const DRY_READS: &str = "http_dry_read";
 const HOSTS: &str = "hosts";
 
 pub fn module() -> Module {
-    exported_module!(functions)
+    let mut module = exported_module!(functions);
+    fetch::add_to(&mut module);
+    module
 }
 
 /// The three providers behind `http::`.
@@ -160,7 +170,10 @@ mod functions {
     }
 
     /// Sends `body` to `url` with options: those of `get` except `follow` (a redirect is an answer), and instead of
-    /// `body` (then `()`) one of `json` (any value) or `form` (a map).
+    /// `body` (then `()`) one of `json` (any value), `form` (a map) or `multipart`: an array of up to 100 parts, each
+    /// `#{ name, value | blob | path, filename, content_type }`. `value` is text, a number, a bool or, as JSON, a map or an
+    /// array; `path` is a file of the project, or the map that a function of `media` or `http::download` returned, and
+    /// gives the part its file name and type unless they are said. All parts have up to 64 MiB together.
     ///
     /// When the answer to a write is lost, nobody can tell whether it was carried out, and the run stops for a person to
     /// decide. A server that recognises a repeated write makes that unnecessary: say so with `idempotency_key_header`
@@ -374,6 +387,14 @@ fn provider_of_read(run: &RunHandle, url: &Url) -> &'static str {
     }
 }
 
+/// The door through which requests of `provider` leave.
+fn door_of<'w>(world: &'w World, provider: &str) -> Result<&'w HttpDoor, Fault> {
+    match provider {
+        DRY_READS => Ok(&fault::door(world, DRY_READS)?.http),
+        _ => Ok(&world.http),
+    }
+}
+
 /// One call on its way.
 struct Sending {
     call: Call,
@@ -397,11 +418,12 @@ impl Act for Sending {
             errand,
             nothing_done: &[],
         };
-        let door = match self.provider {
-            DRY_READS => &fault::door(errand.world, DRY_READS)?.http,
-            _ => &*errand.world.http,
-        };
-        let request = self.call.request(self.url.clone(), errand.key).timeout(errand.timeout);
+        let door = door_of(errand.world, self.provider)?;
+        let mut request = self.call.request(self.url.clone(), errand.key).timeout(errand.timeout);
+        if let Content::Multipart(parts) = &self.call.content {
+            let (body, kind) = multipart::body(parts, errand)?;
+            request = request.body(body).header("content-type", &kind);
+        }
         let who = request.origin();
         let sent = door.send(request).map_err(|fault| faults.no_answer(&fault));
         let sent = sent.and_then(|response| match self.call.accepts(response.status) {

@@ -13,6 +13,10 @@ pub fn answer(simulation: &Simulation<'_>, method: Method, url: &str, content: &
             .iter()
             .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
             .collect(),
+        Content::Multipart(parts) => {
+            let fields = parts.iter().filter_map(|part| part.field());
+            fields.map(|(name, value)| (name, Value::from(value))).collect()
+        }
         _ => Map::new(),
     };
     if !matches!(method, Method::Get | Method::Head | Method::Delete) {

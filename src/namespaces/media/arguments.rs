@@ -20,7 +20,7 @@ const STRETCHED_SIDE_MAX: u32 = 8192;
 /// By how much the background is made smaller before it is blurred, which makes blurring it cheap.
 const BLUR_SHRINK: u32 = 8;
 /// Exact rounding, so that every machine scales to the same bytes.
-const SCALING: &str = "flags=bicubic+accurate_rnd+bitexact";
+pub(super) const SCALING: &str = "flags=bicubic+accurate_rnd+bitexact";
 
 /// What ffmpeg is told, but for the names of the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,7 +229,7 @@ fn streams() -> Vec<String> {
 }
 
 /// H.264 and AAC as every player and platform takes them.
-fn h264(args: &mut Vec<String>, encoding: &Encoding) {
+pub(super) fn h264(args: &mut Vec<String>, encoding: &Encoding) {
     let crf = encoding.crf.to_string();
     push(
         args,
@@ -249,7 +249,7 @@ fn h264(args: &mut Vec<String>, encoding: &Encoding) {
 }
 
 /// An MP4 that can be played before it is loaded whole, and that says nothing of when and by what it was made.
-fn mp4(args: &mut Vec<String>) {
+pub(super) fn mp4(args: &mut Vec<String>) {
     push(args, &["-map_metadata", "-1", "-map_chapters", "-1"]);
     push(
         args,
@@ -258,21 +258,21 @@ fn mp4(args: &mut Vec<String>) {
     push(args, &["-movflags", "+faststart", "-f", "mp4"]);
 }
 
-fn push(args: &mut Vec<String>, more: &[&str]) {
+pub(super) fn push(args: &mut Vec<String>, more: &[&str]) {
     args.extend(more.iter().map(|arg| (*arg).to_owned()));
 }
 
 /// Seconds as ffmpeg takes them, to the microsecond, which is its own grain.
-fn micros(seconds: f64) -> String {
+pub(super) fn micros(seconds: f64) -> String {
     format!("{seconds:.6}")
 }
 
-fn millis(seconds: f64) -> u64 {
+pub(super) fn millis(seconds: f64) -> u64 {
     (seconds * 1000.0).round() as u64
 }
 
 /// Seconds for people: at most three decimals, at least one.
-fn shown(seconds: f64) -> String {
+pub(super) fn shown(seconds: f64) -> String {
     let text = format!("{seconds:.3}");
     let short = text.trim_end_matches('0');
     if short.ends_with('.') {

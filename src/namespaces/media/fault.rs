@@ -23,6 +23,8 @@ pub enum MediaFault {
     Missing { name: String },
     #[error("the file has no video: {reason}")]
     NoVideo { reason: String },
+    #[error("the file has no sound; give one that has, or leave this step out")]
+    NoSound,
     #[error(transparent)]
     Ffmpeg(#[from] FfmpegFault),
     #[error(transparent)]
@@ -43,6 +45,7 @@ impl MediaFault {
             MediaFault::Changed { .. } => "MEDIA_CHANGED",
             MediaFault::Missing { .. } => "MEDIA_MISSING",
             MediaFault::NoVideo { .. } => "MEDIA_NO_VIDEO",
+            MediaFault::NoSound => "MEDIA_NO_SOUND",
             MediaFault::Ffmpeg(fault) => fault.code(),
             MediaFault::File(fault) => fault.code(),
             MediaFault::Workspace(fault) => fault.code(),

@@ -1,4 +1,4 @@
-//! `media::` — probes, cuts and reframes videos, and takes thumbnails.
+//! `media::` — probes, cuts, reframes and joins videos, takes thumbnails and sound.
 //!
 //! What is asked becomes a list of ffmpeg's arguments by pure functions, which check it against what the video has;
 //! then the door carries it out. The same work on the same file gives the same bytes. A result is kept under its hash,
@@ -12,6 +12,7 @@
 //! | [`name`] | under which name people find what was made |
 //! | [`arguments`] | what is asked for, as ffmpeg's arguments |
 //! | [`work`] | carrying it out |
+//! | [`tracks`] | sound taken out or put in, videos joined |
 //! | [`fault`] | what can go wrong |
 
 pub mod arguments;
@@ -20,6 +21,7 @@ pub mod name;
 pub mod options;
 pub mod probe;
 pub mod source;
+mod tracks;
 pub mod work;
 
 use rhai::Map;
@@ -43,7 +45,9 @@ use crate::script::{ContextExt, ScriptResult};
 use crate::value::{Map as Fields, Value};
 
 pub fn module() -> Module {
-    exported_module!(functions)
+    let mut module = exported_module!(functions);
+    tracks::add_to(&mut module);
+    module
 }
 
 static PROBE: Declaration = Declaration::read("media.probe");

@@ -223,7 +223,7 @@ fn seconds(options: &mut Options, name: &'static str) -> Result<Option<f64>, Bad
 }
 
 /// Pixels. H.264 in its usual form stores colour for squares of four pixels, so a video's sides must be even.
-fn even_side(options: &mut Options, name: &'static str) -> Result<Option<u32>, BadOption> {
+pub(super) fn even_side(options: &mut Options, name: &'static str) -> Result<Option<u32>, BadOption> {
     match options.int(name, SIDES)? {
         Some(pixels) if pixels % 2 != 0 => {
             let near = format!("an even number, such as {} or {},", pixels - 1, pixels + 1);
@@ -233,7 +233,7 @@ fn even_side(options: &mut Options, name: &'static str) -> Result<Option<u32>, B
     }
 }
 
-fn encoding(options: &mut Options) -> Result<Encoding, BadOption> {
+pub(super) fn encoding(options: &mut Options) -> Result<Encoding, BadOption> {
     let preset = options.choice("preset", &PRESETS.map(|preset| (preset, preset)))?;
     let crf = options.int("crf", CRFS)?;
     Ok(Encoding {

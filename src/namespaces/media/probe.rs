@@ -79,6 +79,30 @@ impl MediaInfo {
         })
     }
 
+    /// The same of a file that holds sound, whatever else.
+    pub fn of_sound(answer: &Json) -> Result<MediaInfo, MediaFault> {
+        let streams = answer["streams"].as_array().map_or(&[][..], Vec::as_slice);
+        let audio = streams.iter().find(|stream| stream["codec_type"] == "audio");
+        let Some(audio) = audio else {
+            return Err(MediaFault::NoSound);
+        };
+        let format = &answer["format"];
+        let rate = number(&format["bit_rate"]).filter(|rate| *rate >= 1.0);
+        Ok(MediaInfo {
+            seconds: duration(format).or_else(|| duration(audio)),
+            audio_codec: Some(text(&audio["codec_name"]).unwrap_or_else(|| "unknown".to_owned())),
+            bytes: number(&format["size"]).map_or(0, |bytes| bytes as u64),
+            bit_rate: rate.map(|rate| rate as u64),
+            format: short_format(&text(&format["format_name"]).unwrap_or_default()),
+            pixel_aspect: 1.0,
+            ..MediaInfo::default()
+        })
+    }
+
+    fn has_picture(&self) -> bool {
+        self.width > 0
+    }
+
     pub fn has_audio(&self) -> bool {
         self.audio_codec.is_some()
     }
@@ -98,8 +122,10 @@ impl MediaInfo {
             ("rotation", i64::from(self.rotation).into()),
             ("format", self.format.as_str().into()),
         ];
+        let of_pictures = ["width", "height", "fps", "video_codec", "rotation"];
         fields
             .into_iter()
+            .filter(|(name, _)| self.has_picture() || !of_pictures.contains(name))
             .map(|(name, value): (&str, Value)| (name.to_owned(), value))
             .collect()
     }

@@ -81,6 +81,7 @@ fn make(
     let job = FfmpegJob {
         input: source,
         input_args: arguments.before_input,
+        more: &[],
         output_args: arguments.after_input,
         out_dir,
         extension: arguments.extension,

@@ -47,8 +47,14 @@ pub fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
     if spread_a == 0.0 || spread_b == 0.0 {
         return None;
     }
-    // Each root on its own: the product of the two may be too small for a number.
-    Some((together / (spread_a.sqrt() * spread_b.sqrt())).clamp(-1.0, 1.0))
+    let squared = spread_a * spread_b;
+    // The product of the two may be too large or too small for a number; of each root on its own it is not.
+    let spread = if squared.is_normal() {
+        squared.sqrt()
+    } else {
+        spread_a.sqrt() * spread_b.sqrt()
+    };
+    Some((together / spread).clamp(-1.0, 1.0))
 }
 
 /// A straight line.

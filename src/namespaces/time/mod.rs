@@ -2,8 +2,20 @@
 //!
 //! Only `now` and `now_ms` are effects; within a run they never go back. All others are pure. Wherever a time is
 //! taken, it may be a text with its offset (RFC 3339 or RFC 2822) or a whole number of milliseconds since 1970 UTC.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`calendar`] | the functions that need a calendar: days, weeks, months, business days |
+//! | [`moment`] | reading, writing and shifting moments |
+//! | [`units`] | where days, weeks and months begin, and rows of them |
+//! | [`business`] | days on which people work |
+//! | [`words`] | lengths of time for people |
 
+pub mod business;
+pub mod calendar;
 pub mod moment;
+pub mod units;
+pub mod words;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -15,7 +27,9 @@ use crate::store::StoreError;
 use crate::value::Value;
 
 pub fn module() -> Module {
-    exported_module!(functions)
+    let mut module = exported_module!(functions);
+    combine_with_exported_module!(&mut module, "calendar", calendar::functions);
+    module
 }
 
 static NOW: Declaration = Declaration::local("time.now");
@@ -85,6 +99,25 @@ mod functions {
     #[rhai_fn(name = "parse", return_raw)]
     pub fn parse_in(ctx: NativeCallContext, text: &str, zone: &str) -> ScriptResult {
         let moment = moment::zone(zone).and_then(|zone| moment::read_local(text, zone));
+        ctx.check(moment.map(|moment| moment.timestamp_millis().into()))
+    }
+
+    /// Returns the milliseconds since 1970-01-01 UTC at the time that `text` names, written after a pattern.
+    ///
+    /// - `text`: up to 128 bytes.
+    /// - `zone`: an IANA zone such as `America/New_York`, where the clock shows this; not looked at when `text` has an offset
+    ///   (`%z`). What clocks show twice or never is taken as in `parse` without a pattern.
+    /// - `pattern`: as in `format`. Without a time of day it is the day's beginning.
+    ///
+    /// Errors: `TIME_INVALID` when the text is not written so, `TIME_PATTERN`, `TIME_ZONE`, `TIME_RANGE`.
+    ///
+    /// ```rhai
+    /// let begin = time::parse("21.11.2026 07:00", "Europe/Berlin", "%d.%m.%Y %H:%M");
+    /// let begin = time::in_zone(begin, "UTC"); // => "2026-11-21T06:00:00.000+00:00"
+    /// ```
+    #[rhai_fn(name = "parse", return_raw)]
+    pub fn parse_as(ctx: NativeCallContext, text: &str, zone: &str, pattern: &str) -> ScriptResult {
+        let moment = moment::zone(zone).and_then(|zone| moment::read_as(text, zone, pattern));
         ctx.check(moment.map(|moment| moment.timestamp_millis().into()))
     }
 

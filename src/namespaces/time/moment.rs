@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use chrono::format::{Item, StrftimeItems};
+use chrono::format::{Item, Parsed, StrftimeItems};
 use chrono::{
     DateTime, Datelike, Duration, MappedLocalTime, NaiveDate, NaiveDateTime, SecondsFormat, TimeZone, Utc, Weekday,
 };
@@ -34,6 +34,14 @@ pub enum TimeFault {
     Moment(String),
     #[error("{0:?} is no local time: write it like \"2026-11-21 07:00\" or \"2026-11-21\", without an offset")]
     LocalTime(String),
+    #[error("{text:?} is not written like {pattern:?}")]
+    Unlike { text: String, pattern: String },
+    #[error("{0:?} is no date: write it like \"2026-11-21\"")]
+    Date(String),
+    #[error("{0}")]
+    TooMany(String),
+    #[error("{0}")]
+    BusinessDays(String),
     #[error("{ms} ms lies outside the years 1 to 9999")]
     Range { ms: i64 },
     #[error("there is no time zone {name:?}{hint}; zones are named like \"America/New_York\"")]
@@ -48,7 +56,11 @@ impl TimeFault {
     /// The stable name of this fault.
     pub fn code(&self) -> &'static str {
         match self {
-            TimeFault::Moment(_) | TimeFault::LocalTime(_) => "TIME_INVALID",
+            TimeFault::Moment(_) | TimeFault::LocalTime(_) | TimeFault::Unlike { .. } | TimeFault::Date(_) => {
+                "TIME_INVALID"
+            }
+            TimeFault::TooMany(_) => "TIME_TOO_MANY",
+            TimeFault::BusinessDays(_) => "TIME_BUSINESS_DAYS",
             TimeFault::Range { .. } => "TIME_RANGE",
             TimeFault::Zone { .. } => "TIME_ZONE",
             TimeFault::Pattern(_) => "TIME_PATTERN",
@@ -100,6 +112,13 @@ pub fn read_local(text: &str, zone: Tz) -> Result<DateTime<Utc>, TimeFault> {
         .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
     let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
     let shown = shown.or_else(day).ok_or_else(bad)?;
+    from_local(shown, zone)
+}
+
+/// The moment when clocks in `zone` show this. What they show twice is taken for the first time; what they skip counts
+/// as if it had not been put forward yet.
+pub fn from_local(shown: NaiveDateTime, zone: Tz) -> Result<DateTime<Utc>, TimeFault> {
+    let bad = || TimeFault::LocalTime(shown.to_string());
     let moment = match zone.from_local_datetime(&shown) {
         MappedLocalTime::Single(moment) | MappedLocalTime::Ambiguous(moment, _) => moment.to_utc(),
         MappedLocalTime::None => {
@@ -109,6 +128,37 @@ pub fn read_local(text: &str, zone: Tz) -> Result<DateTime<Utc>, TimeFault> {
         }
     };
     from_ms(moment.timestamp_millis())
+}
+
+/// Reads a time after `pattern`, in the words of `strftime`: at its own offset where the pattern has one, else at
+/// `zone`; a date alone is its beginning.
+pub fn read_as(text: &str, zone: Tz, pattern: &str) -> Result<DateTime<Utc>, TimeFault> {
+    let items: Vec<Item<'_>> = StrftimeItems::new(pattern).collect();
+    if pattern.len() > TEXT_BYTES_MAX || items.contains(&Item::Error) {
+        return Err(TimeFault::Pattern(shorten(pattern)));
+    }
+    let bad = || TimeFault::Unlike {
+        text: shorten(text),
+        pattern: shorten(pattern),
+    };
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(bad());
+    }
+    let mut parsed = Parsed::new();
+    chrono::format::parse(&mut parsed, text.trim(), items.iter()).map_err(|_| bad())?;
+    if let Ok(moment) = parsed.to_datetime() {
+        return from_ms(moment.timestamp_millis());
+    }
+    let day = || parsed.to_naive_date().ok()?.and_hms_opt(0, 0, 0);
+    let shown = match parsed.to_naive_time() {
+        Ok(time) => parsed.to_naive_date().ok().map(|date| date.and_time(time)),
+        // An hour without minutes is no time, and must not be dropped in silence.
+        Err(_) if parsed.hour_div_12().is_none() && parsed.hour_mod_12().is_none() && parsed.minute().is_none() => {
+            day()
+        }
+        Err(_) => None,
+    };
+    from_local(shown.ok_or_else(bad)?, zone)
 }
 
 /// As RFC 3339 in UTC, with milliseconds: `2026-11-21T12:00:00.000Z`.
@@ -181,7 +231,7 @@ pub fn zone(name: &str) -> Result<Tz, TimeFault> {
     })
 }
 
-fn shorten(text: &str) -> String {
+pub fn shorten(text: &str) -> String {
     text.chars().take(60).collect()
 }
 

@@ -120,12 +120,38 @@ fn options(known: &Known, arg: &Expr, sheet: &mut Sheet<'_>) {
 }
 
 /// A text that is a length of time.
-fn length(name: &str, arg: &Expr, sheet: &mut Sheet<'_>) {
+pub fn length(name: &str, arg: &Expr, sheet: &mut Sheet<'_>) {
     if let Some(text) = arg.as_str()
         && let Err(error) = duration::parse(text)
     {
-        sheet.say("DURATION_INVALID", arg.span, format!("`{name}`: {error}"));
+        let said = sheet.say("DURATION_INVALID", arg.span, format!("`{name}`: {error}"));
+        if let Some(meant) = length_in_words(text) {
+            said.help(format!("did you mean {meant:?}?")).fix(
+                format!("write {meant:?}"),
+                arg.span,
+                format!("{meant:?}"),
+            );
+        }
     }
+}
+
+/// `5 minutes` and `2 hours 30 min` as we write them.
+fn length_in_words(text: &str) -> Option<String> {
+    const UNITS: [(&str, &str); 5] = [("milli", "ms"), ("sec", "s"), ("min", "m"), ("hour", "h"), ("day", "d")];
+    let mut written = String::new();
+    for word in text.split([' ', ',']).filter(|word| !word.is_empty() && *word != "and") {
+        let digits = word.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(word.len());
+        let (number, unit) = word.split_at(digits);
+        written.push_str(number);
+        if !unit.is_empty() {
+            let lower = unit.to_ascii_lowercase();
+            let ours = UNITS
+                .iter()
+                .find(|(word, short)| lower.starts_with(word) || lower == *short);
+            written.push_str(ours?.1);
+        }
+    }
+    duration::parse(&written).is_ok().then_some(written)
 }
 
 /// The name of a zone.

@@ -315,11 +315,14 @@ fn ordered(view: &View<'_>, name: &str, args: &[Expr], sheet: &mut Sheet<'_>) {
         return;
     }
     for arg in args {
+        let mut is_told = false;
         super::walk(arg, &mut |inner| {
-            if let ExprKind::Call { namespaces, name, .. } = &inner.kind
+            if !is_told
+                && let ExprKind::Call { namespaces, name, .. } = &inner.kind
                 && let [namespace] = namespaces.as_slice()
                 && is_effect(view, &namespace.text, &name.text)
             {
+                is_told = true;
                 sheet
                     .say(
                         "EFFECT_IN_ORDER",

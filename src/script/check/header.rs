@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use super::sheet::Sheet;
 use super::view::View;
-use crate::duration;
 use crate::script::error::nearest;
 use crate::script::header::{CONSTANT, KEYS, TRIGGER_KEYS};
 use crate::script::inputs::{self, InputSpec};
@@ -111,7 +110,7 @@ pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
     for entry in header.entries {
         let key = entry.key.text.as_str();
         match key {
-            "timeout" | "deadline" => length(&entry.value, key, sheet),
+            "timeout" | "deadline" => super::arguments::length(key, &entry.value, sheet),
             "uses" => providers(view, header, sheet),
             "inputs" => all_inputs(header, sheet),
             "schedule" => schedule(&entry.value, sheet),
@@ -151,14 +150,6 @@ fn unknown_key<'k>(key: &Name, message: &str, known: impl Iterator<Item = &'k st
                 .say("HEADER", key.span, message)
                 .help("`host explain HEADER` lists what a header may say");
         }
-    }
-}
-
-fn length(value: &Expr, key: &str, sheet: &mut Sheet<'_>) {
-    if let Some(text) = value.as_str()
-        && let Err(error) = duration::parse(text)
-    {
-        sheet.say("DURATION_INVALID", value.span, format!("`{key}`: {error}"));
     }
 }
 

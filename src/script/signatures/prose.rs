@@ -72,6 +72,7 @@ pub fn returns(function: &str, prose: &str) -> Kind {
     }
     match sentence {
         said if said.starts_with("whether ") => Kind::Bool,
+        said if said.starts_with("how many ") && !said.contains("fraction") => Kind::Int,
         said if said.starts_with("an array ") || said.contains(" as an array") => Kind::array(Kind::Any),
         said if said.starts_with("the text ") || said.contains(" as text in UTC:") => Kind::Text,
         _ => Kind::Any,

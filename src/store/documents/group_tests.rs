@@ -1,3 +1,5 @@
+//! Groups and joins against what is made by hand, with indexes and without.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

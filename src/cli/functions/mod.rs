@@ -1,4 +1,12 @@
 //! `host functions`: the playbook reference, out of the functions' own doc comments.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`html`] | the whole of it as one page for browsers |
+
+mod html;
+
+use std::path::PathBuf;
 
 use unicode_width::UnicodeWidthStr;
 
@@ -13,24 +21,39 @@ const SIGNATURE_COLUMNS: usize = 34;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// A function, `kv::get` or only `get`, or a namespace, `kv`; a line on each function when not given.
-    name: Option<String>,
+    /// A function, `kv::get` or only `get`, a namespace, `kv`, or words to search for; a line on each when not given.
+    words: Vec<String>,
+    /// Write the whole reference as one HTML page: to this file, or as index.html into this folder.
+    #[arg(long, value_name = "DIR|FILE", conflicts_with = "words")]
+    html: Option<PathBuf>,
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let all = functions(&app.library.language);
-    let Some(name) = args.name else {
-        list(&all, app, out);
+    if let Some(path) = args.html {
+        return html::write(&path, &all, app, out);
+    }
+    let words: Vec<&str> = args.words.iter().flat_map(|words| words.split_whitespace()).collect();
+    if words.is_empty() {
+        out.page();
+        list(&all.iter().collect::<Vec<_>>(), app, out);
+        if !out.json {
+            out.line("host functions NAME   the whole of one, with examples");
+        }
         return Ok(0);
+    }
+    let found = match words.as_slice() {
+        [name] => find(&all, name),
+        _ => Vec::new(),
     };
-    let found = find(&all, &name);
     if found.is_empty() {
-        return Err(unknown(&all, &name));
+        return search(&all, &words, app, out);
     }
     if out.json {
         out.json(&found);
         return Ok(0);
     }
+    out.page();
     let mut first = true;
     for function in found {
         if !first {
@@ -38,6 +61,30 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         }
         first = false;
         explain(function, out);
+    }
+    Ok(0)
+}
+
+/// The functions whose names or texts hold all `words`.
+fn search(all: &[Function], words: &[&str], app: &App, out: &mut Out) -> Result<u8, CliError> {
+    // A name with its namespace is meant, and misspelt.
+    let is_name = words.iter().any(|word| word.contains("::"));
+    let holds = |function: &Function| {
+        let text = format!("{} {}", function.signature, function.doc).to_lowercase();
+        words.iter().all(|word| text.contains(&word.to_lowercase()))
+    };
+    let found: Vec<&Function> = all.iter().filter(|function| !is_name && holds(function)).collect();
+    if found.is_empty() {
+        return Err(unknown(all, &words.join(" ")));
+    }
+    out.page();
+    list(&found, app, out);
+    if !out.json {
+        let count = match found.len() {
+            1 => "1 function speaks".to_owned(),
+            several => format!("{several} functions speak"),
+        };
+        out.line(format!("{count} of {}", plain(&words.join(" "))));
     }
     Ok(0)
 }
@@ -65,7 +112,7 @@ fn unknown(all: &[Function], name: &str) -> CliError {
     let near = nearest(name, names.chain(namespaces).chain(shorts.iter().map(String::as_str)));
     let error = CliError::usage(
         "UNKNOWN_FUNCTION",
-        format!("there is no function or namespace {name:?}"),
+        format!("there is no function or namespace {name:?}, and no text that speaks of it"),
     );
     match near {
         Some(near) => error.help(format!("did you mean `{near}`?")),
@@ -73,14 +120,14 @@ fn unknown(all: &[Function], name: &str) -> CliError {
     }
 }
 
-fn list(all: &[Function], app: &App, out: &mut Out) {
+fn list(all: &[&Function], app: &App, out: &mut Out) {
     if out.json {
         out.json(&all);
         return;
     }
     // In the order in which the namespaces are declared, which puts the most used first.
     for (namespace, _) in app.library.language.namespaces() {
-        let own: Vec<&Function> = all
+        let own: Vec<&&Function> = all
             .iter()
             .filter(|function| namespace_of(function) == namespace)
             .collect();
@@ -103,7 +150,6 @@ fn list(all: &[Function], app: &App, out: &mut Out) {
         }
         out.line("");
     }
-    out.line("host functions NAME   the whole of one, with examples");
 }
 
 /// The signature without its types: `get(collection, id)`.
@@ -138,7 +184,7 @@ fn explain(function: &Function, out: &mut Out) {
 }
 
 /// A doc comment with its paragraphs broken anew for `width` columns; code stays as it is.
-fn wrapped(doc: &str, width: usize) -> Vec<String> {
+pub fn wrapped(doc: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut in_code = false;
     // Where the words of the paragraph begin; `None` when the next line begins a new one.
