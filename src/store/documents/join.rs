@@ -187,7 +187,9 @@ fn by_looking(
             }
             Ok(())
         };
-        outcome = look();
+        #[expect(clippy::redundant_closure_call, reason = "`?` ends the reading of one row")]
+        let looked = look();
+        outcome = looked;
         match outcome {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
