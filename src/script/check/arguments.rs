@@ -121,13 +121,17 @@ fn options(known: &Known, arg: &Expr, sheet: &mut Sheet<'_>) {
 
 /// A text that is a length of time.
 pub fn length(name: &str, arg: &Expr, sheet: &mut Sheet<'_>) {
+    // `time::add` also goes back.
     if let Some(text) = arg.as_str()
-        && let Err(error) = duration::parse(text)
+        && let Err(error) = duration::parse(text.strip_prefix('-').filter(|_| name == "length").unwrap_or(text))
     {
         let said = sheet.say("DURATION_INVALID", arg.span, format!("`{name}`: {error}"));
         if let Some(meant) = length_in_words(text) {
-            said.help(format!("did you mean {meant:?}?"))
-                .fix(format!("write {meant:?}"), arg.span, format!("{meant:?}"));
+            said.help(format!("did you mean {meant:?}?")).fix(
+                format!("write {meant:?}"),
+                arg.span,
+                format!("{meant:?}"),
+            );
         }
     }
 }
@@ -142,7 +146,9 @@ fn length_in_words(text: &str) -> Option<String> {
         written.push_str(number);
         if !unit.is_empty() {
             let lower = unit.to_ascii_lowercase();
-            let ours = UNITS.iter().find(|(word, short)| lower.starts_with(word) || lower == *short);
+            let ours = UNITS
+                .iter()
+                .find(|(word, short)| lower.starts_with(word) || lower == *short);
             written.push_str(ours?.1);
         }
     }
