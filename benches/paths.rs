@@ -13,8 +13,11 @@ use host::gate::{How, perform};
 use host::id::StepNo;
 use host::journal::row::{Packed, decode};
 use host::journal::{Answer, Asked};
+use host::namespaces;
 use host::runs::{Order, Runner, pool};
+use host::script::check::{Project, check_text};
 use host::script::limits::Meter;
+use host::script::{Language, ScriptLimits};
 use host::store::content::ScratchContent;
 use host::store::documents::{Grouping, Indexes, group, put};
 use host::store::engine::{Engine, EngineOptions};
@@ -38,6 +41,7 @@ fn main() {
     journal(&bench);
     runs(&bench);
     collections(&bench);
+    checks(&bench);
 }
 
 /// Questions over a collection of 100,000 documents, in a file.
@@ -119,6 +123,34 @@ fn fastest(part: &mut dyn FnMut()) -> Duration {
         begun.elapsed() / calls
     };
     (0..ROUNDS).map(|_| round(part)).min().unwrap_or_default()
+}
+
+/// What an editor waits for at every keystroke, and `host check` does for each playbook.
+fn checks(bench: &Bench<'_>) {
+    let language = Arc::new(Language::new(|| namespaces::modules(&[]), ScriptLimits::default()));
+    let mut project = Project::new(language.clone(), |name| Err(format!("there is no {name}")));
+    project.writers = namespaces::writers(&[]);
+    let demo = include_str!("../playbooks/demo.rhai");
+    // The header once, and the rest until there are two thousand lines.
+    let (header, body) = demo.split_once("};\n").expect("the header ends");
+    let mut long = format!("{header}}};\n");
+    while long.lines().count() < 2000 {
+        long.push_str(body.trim_end());
+        long.push_str(";\n");
+    }
+    bench("check: what is known of the functions", &mut || {
+        black_box(Project::new(language.clone(), |name| Err(name.to_owned())));
+    });
+    bench("check: the demo", &mut || {
+        black_box(check_text(&project, "playbooks/demo.rhai", demo));
+    });
+    bench("check: a file of 2,000 lines", &mut || {
+        black_box(check_text(&project, "playbooks/long.rhai", &long));
+    });
+    let typed = &long[..long.len() / 2];
+    bench("check: the same, half typed", &mut || {
+        black_box(check_text(&project, "playbooks/long.rhai", typed));
+    });
 }
 
 fn small_map() -> Value {

@@ -170,10 +170,12 @@ pub fn render(shown: &Shown<'_>, diagnosis: Option<&Diagnosis>, color: bool, uni
 }
 
 /// The text with every character that could drive a terminal replaced by one of the same length in columns.
-pub fn visible(text: &str) -> String {
+fn visible(text: &str) -> String {
     text.chars()
         .map(|letter| {
-            if letter == '\n' || letter == '\t' || plain(&letter.to_string()).chars().count() == 1 {
+            if letter == '\r' {
+                ' '
+            } else if letter == '\n' || letter == '\t' || plain(&letter.to_string()).chars().count() == 1 {
                 letter
             } else {
                 '\u{fffd}'

@@ -17,7 +17,7 @@ pub struct Args {
 
 /// Speaks until the editor leaves.
 pub fn perform(_: Args, folder: &Path) -> Result<u8, CliError> {
-    let incoming = crate::io::stdio::incoming(|input| wire::read(input));
+    let incoming = crate::io::stdio::incoming(wire::read);
     let incoming = incoming.map_err(|error| CliError::new("NO_THREAD", error.to_string(), OTHER))?;
     let session = Session::new(folder, Arc::new(SystemClock::new()));
     let code = serve(session, &incoming, crate::io::stdio::outgoing());

@@ -9,13 +9,17 @@ use lsp_types::{
 
 use super::completing_texts;
 use super::cursor::MapRole;
+use super::diagnostics::file_of;
 use super::hover::is_caught;
 use super::knowledge::{documented_fields, parameter_name, parameters};
 use super::server::Answer;
 use super::session::View;
 use super::signature::kind_name;
 use super::words::{ERROR_FIELDS, HEADER_KEYS, INPUT_KEYS, KEYWORDS, SNIPPETS};
+use crate::script::check::summary::Summary;
+use crate::script::check::view::View as Known;
 use crate::script::reference::Function;
+use crate::script::signatures::Kind;
 use crate::script::syntax::scopes::SymbolKind;
 use crate::script::syntax::tree::Entry;
 use crate::script::syntax::{Expr, ExprKind, Node, Span, StmtKind};
@@ -256,6 +260,7 @@ fn after_dot(view: &mut View<'_>, dot: Span, offers: &mut Offers) {
             let value = source.line_at(entry.value.span.start).to_owned();
             offers.add(&entry.key.text, CompletionItemKind::FIELD, Some(value), None);
         }
+        fields_of_result(view, target, offers);
     }
     let knowledge = view.knowledge.clone();
     let own = knowledge
@@ -263,6 +268,28 @@ fn after_dot(view: &mut View<'_>, dot: Span, offers: &mut Offers) {
         .iter()
         .filter(|function| !parameters(&function.signature).is_empty());
     functions(view, own, "", CompletionItemKind::METHOD, 1, offers);
+}
+
+/// The fields of what a function returns, as its documentation tells them.
+fn fields_of_result(view: &mut View<'_>, target: &Expr, offers: &mut Offers) {
+    let project = view.session.project_of(&view.home);
+    let project = project.around(&file_of(view));
+    let source = view.source.clone();
+    let summary = Summary::of_tree(project, &source.tree);
+    let known = Known::new(project, &source.text, &source.tree, &source.scopes, &summary);
+    let Kind::Map(Some(shape)) = known.kind(target) else {
+        return;
+    };
+    for (field, kind) in &shape.fields {
+        if offers.items.iter().all(|item| item.label != *field) {
+            offers.add(
+                field,
+                CompletionItemKind::FIELD,
+                Some(format!("{} of {}", kind.name(), shape.of)),
+                None,
+            );
+        }
+    }
 }
 
 /// The fields of a map that is written out where the variable was declared.

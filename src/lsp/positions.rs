@@ -35,7 +35,7 @@ impl Positions {
         let mut marks = Vec::with_capacity(text.len() / MARK_EVERY + 1);
         let (mut at, mut units) = (0, 0);
         for mark in (0..=text.len()).step_by(MARK_EVERY) {
-            let mark = text.floor_char_boundary(mark);
+            let mark = border(text, mark);
             units += units_of(&text[at..mark]);
             at = mark;
             marks.push((at as u32, units));
@@ -57,7 +57,7 @@ impl Positions {
         match self.encoding {
             Encoding::Utf8 => {
                 let at = (u64::from(*start) + u64::from(position.character)).min(u64::from(end));
-                text.floor_char_boundary(at as usize) as u32
+                border(text, at as usize) as u32
             }
             Encoding::Utf16 => {
                 let wanted = u64::from(self.units_before(text, *start)) + u64::from(position.character);
@@ -67,7 +67,7 @@ impl Positions {
     }
 
     pub fn position(&self, text: &str, offset: u32) -> Position {
-        let offset = text.floor_char_boundary((offset.min(self.length)) as usize) as u32;
+        let offset = border(text, offset.min(self.length) as usize) as u32;
         let line = self.starts.partition_point(|start| *start <= offset) - 1;
         let start = self.starts[line];
         let character = match self.encoding {
@@ -125,6 +125,14 @@ impl Positions {
         }
         self.length
     }
+}
+
+/// The first byte of the character that the byte `at` belongs to.
+fn border(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
 }
 
 fn units_of(text: &str) -> u32 {

@@ -120,6 +120,10 @@ impl Session {
             told::DidSaveTextDocument::METHOD => {
                 self.with(params, |session, params: lsp_types::DidSaveTextDocumentParams| {
                     let saved = session.documents.saved(&params.text_document.uri, params.text);
+                    // A client that tells nothing of files may have made one by this.
+                    if !session.client.registers_watchers {
+                        session.workspace.forget();
+                    }
                     session.settle(&params.text_document.uri, saved);
                 });
             }

@@ -114,7 +114,7 @@ fn information(signature: String, doc: String, skip: usize) -> SignatureInformat
     SignatureInformation {
         parameters: Some(parameters.collect()),
         label,
-        documentation: (!doc.is_empty()).then(|| {
+        documentation: (!doc.is_empty()).then_some({
             Documentation::MarkupContent(MarkupContent {
                 kind: MarkupKind::Markdown,
                 value: doc,

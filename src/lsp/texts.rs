@@ -72,10 +72,9 @@ pub fn parameter(view: &View<'_>, offset: u32) -> Option<(String, String)> {
     let calling = view.source.calling(offset)?;
     let functions = view.knowledge.named(&calling.name);
     let named = functions.iter().find_map(|function| {
-        let found = parameters(&function.signature)
+        parameters(&function.signature)
             .get(calling.argument)
-            .map(|found| parameter_name(found).to_owned());
-        found
+            .map(|found| parameter_name(found).to_owned())
     });
     Some((calling.name, named?))
 }

@@ -117,7 +117,10 @@ fn by_indentation(text: &str, tree: &Tree) -> Option<Explained> {
                         brace,
                     );
                     explained.help = Some("its `}` should stand before this one".to_owned());
-                    explained.related = Some((token.span, "this one closes it now, though it stands further out".to_owned()));
+                    explained.related = Some((
+                        token.span,
+                        "this one closes it now, though it stands further out".to_owned(),
+                    ));
                     return Some(explained);
                 }
             }
@@ -244,6 +247,13 @@ impl Words<'_> {
             (_, "+" | "-") if next == word && self.touch(index) && index > 0 && !self.is_name(index + 2) => {
                 Some(Explained::new(both(), format!("there is no `{word}{word}`")).fix(both(), format!(" {word}= 1")))
             }
+            (_, "_") if ["for", "|", ","].contains(&self.before(index)) => Some(
+                Explained::new(
+                    span,
+                    "`_` is no name; one that begins with it says that nobody reads it",
+                )
+                .fix(span, "_one"),
+            ),
             (_, "?") if index > 0 => Some(
                 Explained::new(span, "there is no `? :`")
                     .help("write `if condition { a } else { b }`; it has a value, too"),
@@ -345,6 +355,7 @@ mod tests {
             ("fn f(a) -> int { a }", "fn f(a) { a }"),
             ("import lib from \"lib\";", "import \"lib\" as lib;"),
             ("let a = await b;", "let a = b;"),
+            ("for _ in 0..3 { 1 }", "for _one in 0..3 { 1 }"),
             ("# a comment\nlet a = 1;", "// a comment\nlet a = 1;"),
             ("let a = 1\nlet b = 2;", "let a = 1;\nlet b = 2;"),
             ("let a = [1 2];", "let a = [1, 2];"),

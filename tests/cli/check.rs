@@ -26,15 +26,37 @@ fn json_lists_every_mistake_with_its_place() {
     assert_eq!(json["ok"], false);
     assert_eq!(json["checked"].as_array().map(Vec::len), Some(4));
     let problems = json["problems"].as_array().expect("a list");
-    assert_eq!(problems.len(), 3, "{problems:?}");
+    let of_level = |level: &str| problems.iter().filter(|problem| problem["level"] == level).count();
+    assert_eq!((of_level("error"), of_level("warning")), (3, 1), "{problems:?}");
     let typo = problems
         .iter()
         .find(|problem| problem["code"] == "UNKNOWN_FUNCTION")
         .expect("the typo");
-    assert_eq!(keys(typo), ["code", "column", "file", "help", "line", "message"]);
     assert_eq!(
-        (&typo["file"], &typo["line"]),
-        (&"playbooks/typo.rhai".into(), &2.into())
+        keys(typo),
+        [
+            "code",
+            "column",
+            "end_column",
+            "end_line",
+            "file",
+            "fixes",
+            "help",
+            "level",
+            "line",
+            "message",
+            "related"
+        ]
+    );
+    assert_eq!(
+        (&typo["file"], &typo["line"], &typo["level"]),
+        (&"playbooks/typo.rhai".into(), &2.into(), &"error".into())
+    );
+    assert_eq!((&typo["column"], &typo["end_column"]), (&5.into(), &9.into()));
+    let fix = &typo["fixes"][0];
+    assert_eq!(
+        (&fix["is_safe"], &fix["edits"][0]["text"]),
+        (&true.into(), &"get".into())
     );
 }
 
@@ -81,7 +103,206 @@ fn what_uses_names_and_what_it_forgets_are_told() {
     let checked = Project::bare().file("playbooks/a.rhai", script).host(&["check"]);
     assert_eq!(checked.code, 2);
     assert!(checked.stdout.contains("did you mean \"slack\"?"), "{}", checked.stdout);
+    // The misspelt name and the missing one are one fault.
+    assert!(!checked.stdout.contains("NOT_IN_USES"), "{}", checked.stdout);
+    let script = "const PLAYBOOK = #{ title: \"Tells\" };\nslack::post(\"hello\")";
+    let project = Project::bare().file("playbooks/a.rhai", script);
+    let checked = project.host(&["check"]);
+    assert_eq!(checked.code, 2);
     assert!(checked.stdout.contains("NOT_IN_USES"), "{}", checked.stdout);
+    project.ok(&["check", "--fix"]);
+    let fixed = std::fs::read_to_string(project.path("playbooks/a.rhai")).expect("a text");
+    assert!(fixed.contains("#{ title: \"Tells\", uses: [\"slack\"] }"), "{fixed}");
+}
+
+#[test]
+fn warnings_fail_only_where_they_are_denied() {
+    let project = Project::bare().file("playbooks/a.rhai", "let unused = 1;\nkv::get(\"a\")");
+    let checked = project.host(&["check"]);
+    assert_eq!(checked.code, 0, "{}", checked.stdout);
+    assert!(
+        checked.stdout.contains("warning[UNUSED_VARIABLE]"),
+        "{}",
+        checked.stdout
+    );
+    assert_eq!(project.host(&["check", "--deny-warnings"]).code, 2);
+    project.write("host.toml", "[check]\ndeny_warnings = true\n");
+    assert_eq!(project.host(&["check"]).code, 2);
+    project.write("host.toml", "[check]\nunused = \"off\"\n");
+    assert!(project.ok(&["check"]).contains("nothing wrong"));
+    project.write("host.toml", "[check]\nUNUSED_VARIABLE = \"error\"\n");
+    assert_eq!(project.host(&["check"]).code, 2);
+    project.write("host.toml", "[check]\nunusd = \"off\"\n");
+    let refused = project.host(&["check"]);
+    assert_eq!(refused.code, 5);
+    assert!(refused.stderr.contains("did you mean `unused`?"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_comment_allows_what_is_meant_so() {
+    let text = "let unused = 1; // check: allow(UNUSED_VARIABLE) kept for later\nkv::get(\"a\")";
+    let project = Project::bare().file("playbooks/a.rhai", text);
+    assert!(project.ok(&["check"]).contains("nothing wrong"));
+    project.write("playbooks/a.rhai", "// check: allow(UNREACHABLE)\nkv::get(\"a\")");
+    let checked = project.ok(&["check"]);
+    assert!(checked.contains("UNUSED_ALLOW"), "{checked}");
+    project.ok(&["check", "--fix"]);
+    let fixed = std::fs::read_to_string(project.path("playbooks/a.rhai")).expect("a text");
+    assert_eq!(fixed, "kv::get(\"a\")");
+}
+
+#[test]
+fn fixes_keep_marks_and_ends_of_lines_and_a_second_run_finds_no_more_of_them() {
+    let text = "\u{feff}let a = kv::gett(\"a\");\r\nlet b = kv::put(\"b\", a, #{ tll: \"1h\" });\r\nb\r\n";
+    let project = Project::bare().file("playbooks/a.rhai", text);
+    let fixed = project.ok(&["check", "--fix"]);
+    assert!(fixed.contains("playbooks/a.rhai was changed:"), "{fixed}");
+    assert!(fixed.contains("line 1: write `get` (UNKNOWN_FUNCTION)"), "{fixed}");
+    let after = std::fs::read_to_string(project.path("playbooks/a.rhai")).expect("a text");
+    assert_eq!(after, text.replace("gett", "get").replace("tll", "ttl"));
+    let again = project.ok(&["check", "--fix"]);
+    assert!(!again.contains("was changed"), "{again}");
+    // A text with a mark runs, too.
+    project.ok(&["plan", "a"]);
+}
+
+#[test]
+fn one_syntax_error_is_one_finding_whatever_else_is_wrong() {
+    let project = Project::bare().file("playbooks/a.rhai", "let x = ;\nkv::gett(nothing);\nlet y = (;\n");
+    let checked = project.host(&["check"]);
+    assert!(checked.stdout.contains("1 mistake"), "{}", checked.stdout);
+}
+
+#[test]
+fn files_that_cannot_be_read_are_each_one_finding() {
+    let deep = format!("let x = {}1{};", "(".repeat(200), ")".repeat(200));
+    let long = format!("let x = \"{}\";\nx.len()", "a".repeat(300_000));
+    let project = Project::bare()
+        .file("playbooks/deep.rhai", &deep)
+        .file("playbooks/large.rhai", &"// filler\n".repeat(60_000))
+        .file("playbooks/long.rhai", &long)
+        .file("playbooks/one.rhai", "import \"two\" as two;\ntwo::f();\nfn g() { 1 }")
+        .file("playbooks/two.rhai", "import \"one\" as one;\nfn f() { one::g() }");
+    std::fs::write(project.path("playbooks/latin.rhai"), b"let x = \"caf\xe9\";\nx").expect("written");
+    std::fs::write(project.path("playbooks/wide.rhai"), b"\xff\xfel\0e\0t\0").expect("written");
+    let checked = project.host(&["check", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&checked.stdout).expect("JSON");
+    let mut said: Vec<String> = json["problems"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|problem| format!("{} {}", problem["file"], problem["code"]))
+        .collect();
+    said.sort();
+    assert_eq!(
+        said,
+        [
+            "\"playbooks/deep.rhai\" \"LIMIT_NESTING\"",
+            "\"playbooks/large.rhai\" \"SCRIPT_TOO_LARGE\"",
+            "\"playbooks/latin.rhai\" \"PLAYBOOK_UNREADABLE\"",
+            "\"playbooks/long.rhai\" \"LINE_TOO_LONG\"",
+            "\"playbooks/one.rhai\" \"IMPORT_CYCLE\"",
+            "\"playbooks/two.rhai\" \"IMPORT_CYCLE\"",
+            "\"playbooks/wide.rhai\" \"PLAYBOOK_UNREADABLE\"",
+        ],
+        "{}",
+        checked.stdout
+    );
+    let shown = project.host(&["check"]);
+    assert!(shown.stdout.len() < 20_000, "frames stay short");
+    assert!(
+        shown.stdout.contains("it is UTF-16; save it as UTF-8"),
+        "{}",
+        shown.stdout
+    );
+}
+
+#[test]
+fn a_route_belongs_to_one_playbook() {
+    let route = |path: &str| {
+        format!(
+            "const PLAYBOOK = #{{ http: #{{ method: \"GET\", path: \"{path}\" }}, inputs: #{{ id: #{{}}, key: #{{}} }} }};\n[input.id, input.key]"
+        )
+    };
+    let project = Project::bare()
+        .file("playbooks/a.rhai", &route("/clips/{id}"))
+        .file("playbooks/b.rhai", &route("/clips/{key}"))
+        .file("playbooks/c.rhai", &route("/clips"));
+    let checked = project.host(&["check"]);
+    assert_eq!(
+        checked.stdout.matches("ROUTE_CONFLICT").count(),
+        1,
+        "{}",
+        checked.stdout
+    );
+    assert!(
+        checked.stdout.contains("is the route of playbooks/a.rhai already"),
+        "{}",
+        checked.stdout
+    );
+}
+
+#[test]
+fn a_secret_is_told_and_shown_nowhere() {
+    let secret = concat!("xoxb-", "123456789012-AbCdEfGhIjKl");
+    let text = format!("let unused = 1; let token = \"{secret}\";\ntoken == 5;\ntoken");
+    let project = Project::bare().file("playbooks/a.rhai", &text);
+    for how in [&["check"][..], &["check", "--json"], &["check", "--sarif"]] {
+        let checked = project.host(how);
+        assert_eq!(checked.code, 2);
+        assert!(checked.stdout.contains("LITERAL_SECRET"), "{}", checked.stdout);
+        assert!(!checked.shown().contains("AbCdEfGhIjKl"), "{}", checked.shown());
+    }
+}
+
+#[test]
+fn sarif_has_rules_places_and_fixes() {
+    let project = broken().file("playbooks/odd name.rhai", "// ü\nlet unused = kv::gett(\"ä\");\n");
+    let checked = project.host(&["check", "--sarif"]);
+    assert_eq!(checked.code, 2);
+    let json: serde_json::Value = serde_json::from_str(&checked.stdout).expect("JSON");
+    assert_eq!(json["version"], "2.1.0");
+    assert!(
+        json["$schema"]
+            .as_str()
+            .is_some_and(|schema| schema.contains("sarif-2.1.0"))
+    );
+    let run = &json["runs"][0];
+    assert_eq!(run["columnKind"], "unicodeCodePoints");
+    let rules = run["tool"]["driver"]["rules"].as_array().expect("rules");
+    for result in run["results"].as_array().expect("results") {
+        let rule = &rules[result["ruleIndex"].as_u64().expect("an index") as usize];
+        assert_eq!(rule["id"], result["ruleId"]);
+        assert!(
+            rule["help"]["markdown"]
+                .as_str()
+                .is_some_and(|help| help.contains("## What to do")),
+            "{rule}"
+        );
+        assert!(["error", "warning", "note"].contains(&result["level"].as_str().expect("a level")));
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(
+            !place["artifactLocation"]["uri"]
+                .as_str()
+                .expect("an address")
+                .starts_with('/')
+        );
+        assert!(place["region"]["startLine"].as_u64().is_some_and(|line| line > 0));
+    }
+    let odd = run["results"]
+        .as_array()
+        .expect("results")
+        .iter()
+        .find(|result| result["ruleId"] == "UNKNOWN_FUNCTION" && result.to_string().contains("odd%20name.rhai"))
+        .expect("the one with a blank in its name");
+    let region = &odd["locations"][0]["physicalLocation"]["region"];
+    assert_eq!(
+        (&region["startLine"], &region["startColumn"], &region["endColumn"]),
+        (&2.into(), &18.into(), &22.into())
+    );
+    let replaced = &odd["fixes"][0]["artifactChanges"][0]["replacements"][0];
+    assert_eq!(replaced["insertedContent"]["text"], "get");
+    assert_eq!(replaced["deletedRegion"]["byteLength"], 4);
 }
 
 #[test]

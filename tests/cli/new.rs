@@ -12,7 +12,8 @@ fn every_template_checks_clean_and_plans_dry() {
         let said = project.ok(&["new", &name, "--template", template]);
         assert!(said.contains(&format!("+ playbooks/{name}.rhai")), "{said}");
         assert!(said.contains(&format!("host dev {name}")), "{said}");
-        project.ok(&["check", &name]);
+        let checked = project.json(&["check", &name]);
+        assert_eq!(checked["problems"], serde_json::json!([]), "{template}");
         let plan = project.json(&["plan", &name]);
         assert!(
             plan["status"] == "succeeded" || !plan["waits"].is_null(),
@@ -27,7 +28,6 @@ fn every_template_checks_clean_and_plans_dry() {
         assert_eq!(tested.code, 0, "{template}: {tested:?}");
         assert!(said.contains(&format!("host test {name}")), "{said}");
     }
-    project.ok(&["check"]);
     let listed = project.json(&["new", "--list"]);
     let names: Vec<&str> = listed
         .as_array()

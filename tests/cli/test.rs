@@ -178,7 +178,10 @@ fn coverage_names_the_lines_that_no_case_runs() {
 #[test]
 fn places_are_the_same_with_coverage_as_without() {
     let tests = "fn test_a() { let run = test::run(\"daily\"); test::equal(run.error.line, 9); }\nfn test_b() { test::run(\"daily\"); }\n";
-    let project = project(tests).file("playbooks/daily.rhai", "let a = \"é\"; [1].map(|x| x + 1); throw \"no\";");
+    let project = project(tests).file(
+        "playbooks/daily.rhai",
+        "let a = \"é\"; [1].map(|x| x + 1); throw \"no\";",
+    );
     let error = |arguments: &[&str]| {
         let tested = project.host(arguments);
         let json: serde_json::Value = serde_json::from_str(&tested.stdout).expect("JSON");
@@ -270,7 +273,11 @@ fn a_test_written_from_a_run_passes_and_fails_when_the_playbook_is_broken() {
     project.ok(&["run", "daily"]);
     project.ok(&["run", "daily"]);
     let text = from_last_run(&project);
-    for part in ["kv::put(\"last\", 1);", "test::answer(\"slack.post\", #{ ok: true, simulated: true });", "test::equal(run.effect(\"slack.post\").args, #{ text: \"again 1\" });"] {
+    for part in [
+        "kv::put(\"last\", 1);",
+        "test::answer(\"slack.post\", #{ ok: true, simulated: true });",
+        "test::equal(run.effect(\"slack.post\").args, #{ text: \"again 1\" });",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     project.write("playbooks/daily.rhai", &PLAYBOOK.replace("again", "once more"));
@@ -285,17 +292,29 @@ fn a_test_written_from_a_live_run_has_its_faults_and_none_of_its_secrets() {
     stub.on("POST", "/services/T0SECRET/hook").times(1).status(429);
     stub.on("POST", "/services/T0SECRET/hook").answer(200, "ok");
     let project = Project::bare()
-        .file("playbooks/daily.rhai", &format!("const PLAYBOOK = #{{ uses: [\"slack\"] }};\nlog::info(\"x\");\n{PLAYBOOK}"))
+        .file(
+            "playbooks/daily.rhai",
+            &format!("const PLAYBOOK = #{{ uses: [\"slack\"] }};\nlog::info(\"x\");\n{PLAYBOOK}"),
+        )
         .env("DRY_RUN", "false")
         .env("SLACK_ENABLED", "true")
         .env("SLACK_WEBHOOK_URL", &stub.url("/services/T0SECRET/hook"));
     project.ok(&["run", "daily"]);
     let text = from_last_run(&project);
-    for part in ["test::live(\"slack\");", "test::fault(#{", "status: 429", "passing: true"] {
+    for part in [
+        "test::live(\"slack\");",
+        "test::fault(#{",
+        "status: 429",
+        "passing: true",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains("T0SECRET"), "{text}");
-    assert_eq!(stub.count("POST", "/services/T0SECRET/hook"), 2, "the test sends nothing");
+    assert_eq!(
+        stub.count("POST", "/services/T0SECRET/hook"),
+        2,
+        "the test sends nothing"
+    );
 }
 
 #[test]
@@ -312,7 +331,12 @@ fn ids_chance_time_children_and_what_only_the_store_knows_are_given_from_the_rec
     project.ok(&["run", "daily"]);
     project.ok(&["run", "daily"]);
     let text = from_last_run(&project);
-    for part in ["test::id(\"", "test::answers(\"random.int\", [", "test::answer(\"playbook.", "test::answer(\"store.count\", 6)"] {
+    for part in [
+        "test::id(\"",
+        "test::answers(\"random.int\", [",
+        "test::answer(\"playbook.",
+        "test::answer(\"store.count\", 6)",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
@@ -326,7 +350,11 @@ fn what_cannot_be_reproduced_is_said_and_nothing_is_written() {
     let before = project.files();
     let refused = project.host(&["test", "--from-run", &run]);
     assert_eq!(refused.code, 2);
-    for part in ["error[TEST_NOT_REPRODUCED]", "step 2, slack.post, is asked for with other arguments", "the playbook has changed since"] {
+    for part in [
+        "error[TEST_NOT_REPRODUCED]",
+        "step 2, slack.post, is asked for with other arguments",
+        "the playbook has changed since",
+    ] {
         assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
     }
     assert_eq!(project.files(), before);
@@ -334,5 +362,8 @@ fn what_cannot_be_reproduced_is_said_and_nothing_is_written() {
     project.ok(&["test", "--from-run", &run]);
     let again = project.host(&["test", "--from-run", &run, "--json"]);
     assert_eq!(again.error_code(), "TEST_EXISTS");
-    assert_eq!(project.host(&["test", "--from-run", "01ZZ", "--json"]).error_code(), "RUN_NOT_FOUND");
+    assert_eq!(
+        project.host(&["test", "--from-run", "01ZZ", "--json"]).error_code(),
+        "RUN_NOT_FOUND"
+    );
 }

@@ -135,6 +135,11 @@ fn after_a_dot_inputs_fields_and_methods_are_offered() {
         &["code", "message", "landed"],
         &["len"],
     );
+    offers(
+        "let page = store::query(\"clips\", #{});\npage.‸\n",
+        &["documents", "next", "keys"],
+        &["kv"],
+    );
     offers("let a = [1]; a.‸", &["len", "filter", "push"], &["kv"]);
 }
 

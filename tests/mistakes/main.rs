@@ -52,7 +52,11 @@ fn with_fixes(text: &str, problems: &[Value]) -> Option<String> {
         let fix = problem["fixes"].as_array()?.first()?;
         for edit in fix["edits"].as_array().expect("a list") {
             let number = |key: &str| edit[key].as_u64().expect("a number") as usize;
-            edits.push((number("start"), number("end"), edit["text"].as_str().expect("a text").to_owned()));
+            edits.push((
+                number("start"),
+                number("end"),
+                edit["text"].as_str().expect("a text").to_owned(),
+            ));
         }
     }
     edits.sort();
@@ -129,7 +133,13 @@ fn each_mistake_is_told_as_a_person_would_hope_and_its_fix_mends_it() {
         .iter()
         .filter_map(|path| Some(format!("--- {}\n{}", path.display(), wrong_with(path, update)?)))
         .collect();
-    assert!(failed.is_empty(), "{} of {} fail\n{}", failed.len(), cases.len(), failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{} of {} fail\n{}",
+        failed.len(),
+        cases.len(),
+        failed.join("\n")
+    );
 }
 
 /// What check calls right must be read by a run, and what a run cannot read check must call an error.
@@ -153,9 +163,14 @@ fn check_and_run_agree_about_what_can_be_read() {
             "INPUT_SHADOWED",
         ];
         let json: Value = serde_json::from_str(&planned.stdout).unwrap_or_default();
-        let refused = json["error"]["code"].as_str().is_some_and(|code| UNREADABLE.contains(&code));
+        let refused = json["error"]["code"]
+            .as_str()
+            .is_some_and(|code| UNREADABLE.contains(&code));
         let errors = problems(&project, &name);
         let has_error = errors.iter().any(|problem| problem["level"] == "error");
-        assert!(!refused || has_error, "{name}: a run is refused, and check says {errors:#?}");
+        assert!(
+            !refused || has_error,
+            "{name}: a run is refused, and check says {errors:#?}"
+        );
     }
 }

@@ -3,7 +3,6 @@
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level as Title, Origin, Renderer, Snippet};
 
-use super::super::error::visible;
 use super::super::out::{Out, plain};
 use super::survey::Survey;
 use crate::script::findings::{Finding, Level};
@@ -99,7 +98,18 @@ fn fits(source: &str, start: usize) -> bool {
 /// The text as it may be shown: nothing in it drives a terminal, and no secret that was found stands in it. Every
 /// character keeps its bytes, so that places stay true.
 fn shown(text: &str, file: &str, survey: &Survey) -> String {
-    let mut shown = visible(text);
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match (letter, letter.len_utf8()) {
+            ('\n' | '\t', _) => shown.push(letter),
+            ('\r', _) => shown.push(' '),
+            _ if plain(letter.encode_utf8(&mut [0; 4])).chars().eq([letter]) => shown.push(letter),
+            (_, 1) => shown.push('?'),
+            (_, 2) => shown.push('·'),
+            (_, 3) => shown.push('\u{fffd}'),
+            _ => shown.push_str("\u{fffd}?"),
+        }
+    }
     let secrets = survey.of_file(file).filter(|finding| finding.code == "LITERAL_SECRET");
     for region in secrets.filter_map(|finding| finding.region) {
         let span = range(region.start, region.end);

@@ -39,7 +39,26 @@ fn in_language(
     if app.config.project.is_some() {
         let files: Arc<_> = app.files();
         project.prompts = Some(prompt::variables::all(&prompt::texts(&files)));
-        project.playbooks = Some(app.library.files.list().into_iter().collect());
+        let names = app.library.files.list();
+        for name in names.iter().chain(&app.library.files.tests()) {
+            // What cannot be read has a finding of its own.
+            let text = app
+                .library
+                .files
+                .playbook(name)
+                .map(|found| found.text)
+                .unwrap_or_default();
+            project.imported.extend(imports_of(&text));
+        }
+        project.playbooks = Some(names.into_iter().collect());
     }
     project
+}
+
+/// The modules that a text imports, as far as its lines show: whoever wants it exactly reads the tree.
+fn imports_of(text: &str) -> impl Iterator<Item = String> {
+    text.lines().filter_map(|line| {
+        let (name, _) = line.trim_start().strip_prefix("import \"")?.split_once('"')?;
+        Some(name.to_owned())
+    })
 }

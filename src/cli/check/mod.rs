@@ -68,9 +68,8 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         let mut answer = json!({ "ok": !fails, "checked": names, "problems": problems });
         if args.fix {
             let fixed = repaired.iter().flat_map(|file| {
-                let change = |(line, code, what): &(u32, String, String)| {
-                    json!({ "file": file.file, "line": line, "code": code, "change": what })
-                };
+                let change =
+                    |done: &repair::Done| json!({ "file": file.file, "line": done.line, "code": done.code, "change": done.what });
                 file.done.iter().map(change)
             });
             answer["fixed"] = fixed.collect();
@@ -144,8 +143,13 @@ fn show_repaired(repaired: &[repair::Repaired], out: &mut Out) {
     for file in repaired {
         let name = plain(&file.file);
         out.line(format!("{name} was changed:"));
-        for (line, code, what) in &file.done {
-            out.line(format!("  line {line}: {} ({code})", plain(what)));
+        for done in &file.done {
+            out.line(format!(
+                "  line {}: {} ({})",
+                done.line,
+                plain(&done.what),
+                plain(&done.code)
+            ));
         }
         out.line("");
     }
@@ -197,7 +201,7 @@ fn show(names: &[String], is_whole: bool, survey: &Survey, fails: bool, out: &mu
             "  host check --fix    makes {fixable} of the changes by itself"
         ));
     }
-    if let Some(first) = survey.findings.first() {
-        out.line(format!("  host explain {}    tells more", plain(&first.code)));
+    if !survey.findings.is_empty() {
+        out.line("  host explain CODE   tells more of one");
     }
 }

@@ -11,8 +11,15 @@ const ROUNDS_MAX: usize = 10;
 /// What was changed in one file.
 pub struct Repaired {
     pub file: String,
-    /// Line, code and what was done.
-    pub done: Vec<(u32, String, String)>,
+    pub done: Vec<Done>,
+}
+
+/// One fix that was made.
+pub struct Done {
+    /// Where it was found, in the text as it was then.
+    pub line: u32,
+    pub code: String,
+    pub what: String,
 }
 
 /// Makes the safe fixes of `file`. Returns `None` when there are none.
@@ -31,7 +38,7 @@ pub fn repair(app: &App, project: &Project, file: &str, text: &str) -> Result<Op
 }
 
 /// The text with its safe fixes made, and what was done.
-fn fixed(project: &Project, file: &str, text: &str) -> Option<(String, Vec<(u32, String, String)>)> {
+fn fixed(project: &Project, file: &str, text: &str) -> Option<(String, Vec<Done>)> {
     let mut now = text.to_owned();
     let mut findings = check_text(project, file, &now);
     let mut done = Vec::new();
@@ -46,9 +53,10 @@ fn fixed(project: &Project, file: &str, text: &str) -> Option<(String, Vec<(u32,
         if is_worse(&found, &findings) {
             break;
         }
-        done.extend(chosen.iter().map(|(finding, fix)| {
-            let line = finding.region.map_or(0, |region| region.line);
-            (line, finding.code.clone(), fix.title.clone())
+        done.extend(chosen.iter().map(|(finding, fix)| Done {
+            line: finding.region.map_or(0, |region| region.line),
+            code: finding.code.clone(),
+            what: fix.title.clone(),
         }));
         now = next;
         findings = found;

@@ -29,15 +29,23 @@ pub fn perform(run: &str, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let source = Source::new(recorded)?;
     let name = source.name();
     let path = app.library.files.path(&name).ok_or_else(|| {
-        CliError::usage("NO_PROJECT", "this is no project, so there is no playbooks/ for the test")
-            .help("go to the project of the run's playbook")
+        CliError::usage(
+            "NO_PROJECT",
+            "this is no project, so there is no playbooks/ for the test",
+        )
+        .help("go to the project of the run's playbook")
     })?;
     let (text, book) = settle(&source, &name, app)?;
     let snap = path.with_extension("snap");
     for (path, text) in [(&path, &text), (&snap, &book.write())] {
         let shown = path.display();
-        let written = write_new(path, text.as_bytes())
-            .map_err(|error| CliError::new("REPORT_UNWRITABLE", format!("{shown} cannot be written: {error}"), OTHER))?;
+        let written = write_new(path, text.as_bytes()).map_err(|error| {
+            CliError::new(
+                "REPORT_UNWRITABLE",
+                format!("{shown} cannot be written: {error}"),
+                OTHER,
+            )
+        })?;
         if !written {
             let message = format!("{shown} is there already, and is not written over");
             return Err(CliError::usage("TEST_EXISTS", message).help("remove it to have it written anew"));
@@ -53,7 +61,10 @@ pub fn perform(run: &str, app: &App, out: &mut Out) -> Result<u8, CliError> {
     out.line("");
     out.line(format!(
         "it passes; to undo, remove both. {}",
-        out.paint(FAINT, "What secrets were known is masked; look through it before you share it.")
+        out.paint(
+            FAINT,
+            "What secrets were known is masked; look through it before you share it."
+        )
     ));
     out.line(format!("host test {}", plain(&name)));
     Ok(0)
@@ -75,7 +86,10 @@ fn settle(source: &Source, name: &str, app: &App) -> Result<(String, Book), CliE
             return Err(not_reproduced(&differences, source, app));
         }
     }
-    Err(CliError::usage("TEST_NOT_REPRODUCED", "the test would not do what the run did"))
+    Err(CliError::usage(
+        "TEST_NOT_REPRODUCED",
+        "the test would not do what the run did",
+    ))
 }
 
 /// Plays the test as it would be written, with every snapshot accepted.
@@ -95,7 +109,10 @@ fn play(source: &Source, name: &str, text: &str, app: &App) -> Result<(Book, Vec
     };
     let results = session.run(&mut |_| ());
     let Some(result) = results.into_iter().next() else {
-        return Err(CliError::usage("TEST_NOT_REPRODUCED", "the test that was written has no case"));
+        return Err(CliError::usage(
+            "TEST_NOT_REPRODUCED",
+            "the test that was written has no case",
+        ));
     };
     let mut book = Book::default();
     for taken in &result.taken {
@@ -116,7 +133,10 @@ fn play(source: &Source, name: &str, text: &str, app: &App) -> Result<(Book, Vec
 
 fn not_reproduced(differences: &[Difference], source: &Source, app: &App) -> CliError {
     let begun = &source.recorded.begun;
-    let mut error = CliError::usage("TEST_NOT_REPRODUCED", "a test of this run would not do what the run did, so none is written");
+    let mut error = CliError::usage(
+        "TEST_NOT_REPRODUCED",
+        "a test of this run would not do what the run did, so none is written",
+    );
     for difference in differences.iter().take(NAMED_MAX) {
         error = error.note(difference.message.clone());
     }

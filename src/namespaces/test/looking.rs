@@ -1,4 +1,8 @@
 //! The fields and methods of a run: what a test looks at.
+#![expect(
+    clippy::unwrap_used,
+    reason = "Rhai's macro unwraps an argument that it has checked before"
+)]
 
 use rhai::Array;
 use rhai::plugin::*;

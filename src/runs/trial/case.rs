@@ -391,7 +391,8 @@ impl Trial for Case {
         };
         let restored = documents::restore(&mut tx, collection, document);
         let kept = restored.and_then(|()| self.ground.store.commit(tx.batch, Durability::Soon));
-        kept.map(drop).map_err(|error| Failure::new(error.code(), error.to_string()))
+        kept.map(drop)
+            .map_err(|error| Failure::new(error.code(), error.to_string()))
     }
 
     fn id(&self, id: &str) -> Result<(), Failure> {

@@ -20,7 +20,9 @@ pub fn literal(value: &Value, indent: usize) -> Option<String> {
     let inner = " ".repeat(indent + 4);
     Some(match value {
         Value::Map(map) if !is_short && !map.is_empty() => {
-            let field = |(name, value): (&String, &Value)| Some(format!("{inner}{}: {},\n", key(name), literal(value, indent + 4)?));
+            let field = |(name, value): (&String, &Value)| {
+                Some(format!("{inner}{}: {},\n", key(name), literal(value, indent + 4)?))
+            };
             let fields: String = map.iter().map(field).collect::<Option<_>>()?;
             format!("#{{\n{fields}{}}}", " ".repeat(indent))
         }
@@ -94,7 +96,9 @@ pub fn text(said: &str) -> String {
 
 fn key(name: &str) -> String {
     let is_plain = name.starts_with(|letter: char| letter.is_ascii_alphabetic())
-        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
         && !KEYWORDS.contains(&name)
         && !RESERVED.contains(&name);
     if is_plain { name.to_owned() } else { text(name) }
@@ -123,16 +127,32 @@ mod tests {
         let value = Value::from([
             ("default", Value::Int(i64::MIN)),
             ("with space", Value::Float(1e300)),
-            ("numbers", Value::List(vec![Value::Float(-0.5), Value::Float(1e-7), Value::Int(-3), Value::Float(f64::INFINITY)])),
+            (
+                "numbers",
+                Value::List(vec![
+                    Value::Float(-0.5),
+                    Value::Float(1e-7),
+                    Value::Int(-3),
+                    Value::Float(f64::INFINITY),
+                ]),
+            ),
             ("none", Value::Unit),
-            ("long", Value::List(vec![long.as_str().into(), Value::from([("a", Value::Bool(true))])])),
-            ("deep", deep),
+            (
+                "long",
+                Value::List(vec![long.as_str().into(), Value::from([("a", Value::Bool(true))])]),
+            ),
             ("empty", Value::from([])),
         ]);
         let written = literal(&value, 4).expect("it can be written");
         let host = TestHost::default();
-        assert_eq!(host.run(&format!("fn f() {{ {written} }} f()")).value(), &value, "{written}");
+        assert_eq!(
+            host.run(&format!("fn f() {{ {written} }} f()")).value(),
+            &value,
+            "{written}"
+        );
         assert!(written.lines().count() > 8, "{written}");
+        let written = literal(&deep, 4).expect("it can be written");
+        assert_eq!(host.run(&format!("fn f() {{ {written} }} f()")).value(), &deep, "{written}");
         assert_eq!(literal(&Value::List(vec![Value::Blob(vec![1])]), 0), None);
     }
 }

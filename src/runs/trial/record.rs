@@ -46,9 +46,17 @@ impl Source {
             let message = "the run has no end on record: it is still running, or its host was stopped";
             Failure::new("RUN_UNFINISHED", message)
         })?;
-        let steps: Vec<Step> = recorded.steps.values().filter(|step| step.answer.is_some()).cloned().collect();
+        let steps: Vec<Step> = recorded
+            .steps
+            .values()
+            .filter(|step| step.answer.is_some())
+            .cloned()
+            .collect();
         if steps.len() > EFFECTS_MAX {
-            let message = format!("the run has {} effects, and a test is written of {EFFECTS_MAX} at most", steps.len());
+            let message = format!(
+                "the run has {} effects, and a test is written of {EFFECTS_MAX} at most",
+                steps.len()
+            );
             return Err(Failure::new("TEST_TOO_LARGE", message));
         }
         Ok(Source {
@@ -103,7 +111,11 @@ impl Source {
         lines.say("test::snapshot(run);".to_owned());
         lines.0.push_str("}\n");
         if lines.0.len() > BYTES_MAX {
-            let message = format!("the test would have {} KiB, and at most {} KiB are written", lines.0.len() >> 10, BYTES_MAX >> 10);
+            let message = format!(
+                "the test would have {} KiB, and at most {} KiB are written",
+                lines.0.len() >> 10,
+                BYTES_MAX >> 10
+            );
             return Err(Failure::new("TEST_TOO_LARGE", message));
         }
         Ok(lines.0)
@@ -113,7 +125,13 @@ impl Source {
     pub fn case(&self) -> String {
         let begun = &self.recorded.begun;
         let word = begun.playbook.rsplit('/').next().unwrap_or_default();
-        let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '_' };
+        let plain = |letter: char| {
+            if letter.is_ascii_alphanumeric() {
+                letter.to_ascii_lowercase()
+            } else {
+                '_'
+            }
+        };
         let word: String = word.chars().map(plain).collect();
         let date: String = moment(begun.at_ms).chars().take(10).map(plain).collect();
         format!("test_{word}_does_what_it_did_on_{date}")
@@ -150,8 +168,16 @@ impl Source {
         if decisions.is_empty() {
             return;
         }
-        let is_given = |name: &&str| !decisions.iter().any(|decision| decision.contains(name) && decision.contains("missing"));
-        let given: Vec<String> = SIGNAL_NAMES.iter().filter(|name| is_given(name)).map(|name| text(name)).collect();
+        let is_given = |name: &&str| {
+            !decisions
+                .iter()
+                .any(|decision| decision.contains(name) && decision.contains("missing"))
+        };
+        let given: Vec<String> = SIGNAL_NAMES
+            .iter()
+            .filter(|name| is_given(name))
+            .map(|name| text(name))
+            .collect();
         match given.len() {
             0 => {}
             3 => lines.say("test::approve();".to_owned()),
@@ -258,7 +284,10 @@ impl Source {
         }
         match (&self.outcome.status, &self.outcome.error) {
             (Status::Succeeded, _) => {
-                lines.say(format!("test::equal(run.value, {});", written(&self.outcome.value, "the result")?));
+                lines.say(format!(
+                    "test::equal(run.value, {});",
+                    written(&self.outcome.value, "the result")?
+                ));
             }
             (_, Some(error)) => lines.say(format!("test::failed(run, {});", text(&error.failure.code))),
             (status, None) => lines.say(format!("test::equal(run.status, {});", text(status.code()))),
@@ -274,7 +303,10 @@ impl Source {
         for then in self.answers() {
             let (step, name) = (then.asked.step, &then.asked.name);
             let Some(now) = now.next() else {
-                found.push(Difference::new(then, format!("step {step}, {name}, is not asked for any more")));
+                found.push(Difference::new(
+                    then,
+                    format!("step {step}, {name}, is not asked for any more"),
+                ));
                 break;
             };
             if now.asked.name != *name {
@@ -283,11 +315,17 @@ impl Source {
                 break;
             }
             if now.asked.args != then.asked.args {
-                found.push(Difference::new(then, format!("step {step}, {name}, is asked for with other arguments")));
+                found.push(Difference::new(
+                    then,
+                    format!("step {step}, {name}, is asked for with other arguments"),
+                ));
             }
             let code = |answer: &Answer| answer.error.as_ref().map(|error| error.code.clone());
             if !now.value.means(&then.value) || code(now) != code(then) {
-                found.push(Difference::new(then, format!("step {step}, {name}, is answered otherwise")));
+                found.push(Difference::new(
+                    then,
+                    format!("step {step}, {name}, is answered otherwise"),
+                ));
             }
         }
         if let Some(more) = now.next() {
@@ -297,7 +335,10 @@ impl Source {
         let (then, now) = (&self.outcome, &inner.outcome);
         if then.status != now.status || code(then) != code(now) || !now.value.means(&then.value) {
             let message = format!("it ended as {}, and now it {}", then.status, played.ending());
-            found.push(Difference { name: String::new(), message });
+            found.push(Difference {
+                name: String::new(),
+                message,
+            });
         }
         found
     }
@@ -420,7 +461,9 @@ fn holds_text(value: &Value, wanted: &str) -> bool {
     match value {
         Value::Text(said) => said.contains(wanted),
         Value::List(items) => items.iter().any(|item| holds_text(item, wanted)),
-        Value::Map(map) => map.iter().any(|(name, value)| name.contains(wanted) || holds_text(value, wanted)),
+        Value::Map(map) => map
+            .iter()
+            .any(|(name, value)| name.contains(wanted) || holds_text(value, wanted)),
         _ => false,
     }
 }

@@ -1,42 +1,12 @@
-//! Calls: functions that there are not, too many or too few arguments, and fields that a known map has not.
+//! Calls: functions that there are not, and too many or too few arguments.
 
+use super::elsewhere::ELSEWHERE;
 use super::sheet::{Sheet, listed};
 use super::view::View;
 use crate::script::error::nearest;
 use crate::script::signatures::Kind;
 use crate::script::syntax::scopes::SymbolKind;
 use crate::script::syntax::{Expr, ExprKind, Name, Node, Span};
-
-/// Names of other languages for what ours calls otherwise.
-const ELSEWHERE: [(&str, &str); 27] = [
-    ("length", "len"),
-    ("size", "len"),
-    ("count", "len"),
-    ("append", "push"),
-    ("add", "push"),
-    ("concat", "+"),
-    ("toString", "to_string"),
-    ("str", "to_string"),
-    ("toUpperCase", "to_upper"),
-    ("upper", "to_upper"),
-    ("toLowerCase", "to_lower"),
-    ("lower", "to_lower"),
-    ("includes", "contains"),
-    ("has", "contains"),
-    ("indexOf", "index_of"),
-    ("substring", "sub_string"),
-    ("substr", "sub_string"),
-    ("startsWith", "starts_with"),
-    ("endsWith", "ends_with"),
-    ("parseInt", "parse_int"),
-    ("parseFloat", "parse_float"),
-    ("int", "to_int"),
-    ("float", "to_float"),
-    ("strip", "trim"),
-    ("isEmpty", "is_empty"),
-    ("any", "some"),
-    ("every", "all"),
-];
 
 /// What can be said against every call and every field.
 pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
@@ -54,10 +24,10 @@ pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
                 _ => {}
             },
             ExprKind::Method { target, name, args, .. } => method(view, target, name, args, sheet),
-            ExprKind::Field { target, name, .. } => field(view, target, name, sheet),
+            ExprKind::Field { target, name, .. } => super::fields::check(view, target, name, sheet),
             ExprKind::Index { target, index, .. } => {
                 if let Some(key) = index.as_str() {
-                    key_of(view, target, key, index.span, sheet);
+                    super::fields::key(view, target, key, index.span, sheet);
                 }
             }
             ExprKind::Path { namespaces, .. } => {
@@ -207,7 +177,10 @@ fn unknown_function(view: &View<'_>, namespace: &Name, name: &Name, sheet: &mut 
 
 fn imported(view: &View<'_>, module: &str, alias: &Name, name: &Name, args: usize, sheet: &mut Sheet<'_>) {
     // What is wrong with the module itself is told there, and at its import.
-    if view.symbol(alias.span).is_some_and(|(_, import)| sheet.is_said_within(import.declared)) {
+    if view
+        .symbol(alias.span)
+        .is_some_and(|(_, import)| sheet.is_said_within(import.declared))
+    {
         return;
     }
     let Ok(summary) = view.project.module(module) else {
@@ -428,86 +401,4 @@ fn unknown_method(view: &View<'_>, name: &Name, sheet: &mut Sheet<'_>) {
             ));
         }
     }
-}
-
-fn field(view: &View<'_>, target: &Expr, name: &Name, sheet: &mut Sheet<'_>) {
-    match view.kind(target) {
-        Kind::Map(_) => key_of(view, target, &name.text, name.span, sheet),
-        kind @ (Kind::Text | Kind::Array(_)) if !view.project.signatures.is_property(&name.text) => {
-            let what = kind.name();
-            let message = format!("{what} has no property `{}`", name.text);
-            let ours = ELSEWHERE
-                .iter()
-                .find(|(other, ours)| *other == name.text && *ours == "len");
-            let is_function = view
-                .project
-                .signatures
-                .own(&name.text)
-                .is_some_and(|takes| takes.contains(&1));
-            match (ours, is_function) {
-                (Some((_, ours)), _) => sheet
-                    .say(
-                        "UNKNOWN_FIELD",
-                        name.span,
-                        format!("{message}; did you mean `{ours}()`?"),
-                    )
-                    .fix(format!("write `{ours}()`"), name.span, format!("{ours}()")),
-                (None, true) => sheet
-                    .say(
-                        "UNKNOWN_FIELD",
-                        name.span,
-                        format!("{message}; did you mean `{}()`?", name.text),
-                    )
-                    .fix(
-                        format!("write `{}()`", name.text),
-                        name.span,
-                        format!("{}()", name.text),
-                    ),
-                (None, false) if matches!(kind, Kind::Array(_)) => sheet
-                    .say("UNKNOWN_FIELD", name.span, message)
-                    .help("it belongs to the items: take one by its number, `list[0]`, or each with `for`"),
-                (None, false) => sheet.say("UNKNOWN_FIELD", name.span, message),
-            };
-        }
-        _ => {}
-    }
-}
-
-/// A field of a map whose fields are all known: another is always `()`, which is hardly meant.
-fn key_of(view: &View<'_>, target: &Expr, key: &str, span: Span, sheet: &mut Sheet<'_>) {
-    let Kind::Map(Some(shape)) = view.kind(target) else {
-        return;
-    };
-    if shape.has(key) || view.project.signatures.is_property(key) || is_written(view, span) {
-        return;
-    }
-    let near = nearest(key, shape.fields.keys().chain(shape.also.iter()).map(String::as_str));
-    let what = match shape.of.as_str() {
-        "" => "this map".to_owned(),
-        function => format!("what `{function}` returns"),
-    };
-    let message = format!("{what} has no `{key}`, so it is always ()");
-    match near {
-        Some(near) => {
-            let new = match view.of(span).starts_with('"') {
-                true => format!("{near:?}"),
-                false => near.to_owned(),
-            };
-            sheet
-                .say("UNKNOWN_FIELD", span, format!("{message}; did you mean `{near}`?"))
-                .proposal(format!("write `{near}`"), span, new);
-        }
-        None => {
-            let fields: Vec<String> = shape.fields.keys().map(|field| format!("`{field}`")).collect();
-            let said = sheet.say("UNKNOWN_FIELD", span, message);
-            if !fields.is_empty() {
-                said.help(format!("it has {}", listed(&fields)));
-            }
-        }
-    }
-}
-
-/// Whether the field at `span` is given a value here: then it comes to be.
-fn is_written(view: &View<'_>, span: Span) -> bool {
-    view.written.contains(&span.start)
 }

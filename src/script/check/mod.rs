@@ -17,13 +17,15 @@
 //! | --- | --- |
 //! | [`project`], [`summary`] | what is known of everything around a text |
 //! | [`view`] | what is known of the text: names, and kinds of values |
-//! | [`names`], [`calls`], [`arguments`] | what is named, called, and given |
+//! | [`names`], [`calls`], [`fields`], [`arguments`] | what is named, called, and given |
 //! | [`header`], [`routes`], [`uses`], [`imports`], [`prompts`], [`playbooks`] | what the text says of itself and wants of others |
 //! | [`flow`] | what never runs, does nothing, or hides errors |
 //! | [`secrets`], [`provenance`] | what leaves the house |
 
 pub mod arguments;
 pub mod calls;
+mod elsewhere;
+pub mod fields;
 pub mod flow;
 pub mod header;
 pub mod imports;

@@ -182,7 +182,9 @@ pub fn unused(view: &View<'_>, sheet: &mut Sheet<'_>) {
             }
             SymbolKind::Function { params, is_private } => {
                 let is_cleanup = name == CLEANUP && params == 1;
-                if (is_private || view.summary.is_playbook) && !is_cleanup {
+                let is_case = sheet.file.ends_with("_test.rhai") && name.starts_with("test_");
+                let is_own = view.summary.is_playbook && !is_imported(view, sheet.file);
+                if (is_private || is_own) && !is_cleanup && !is_case {
                     sheet
                         .say("UNUSED_FUNCTION", symbol.name.span, format!("nobody calls `{name}`"))
                         .proposal("take it away", whole_lines(view.text, symbol.declared), "");
@@ -192,6 +194,16 @@ pub fn unused(view: &View<'_>, sheet: &mut Sheet<'_>) {
             _ => {}
         }
     }
+}
+
+/// Whether others import this file, and may call its functions.
+fn is_imported(view: &View<'_>, file: &str) -> bool {
+    own_name(file).is_some_and(|name| view.project.imported.contains(name))
+}
+
+/// The name by which a file is imported.
+fn own_name(file: &str) -> Option<&str> {
+    file.strip_prefix("playbooks/")?.strip_suffix(".rhai")
 }
 
 fn unused_variable(symbol: &Symbol, is_written: bool, at: usize, view: &View<'_>, sheet: &mut Sheet<'_>) {
@@ -441,9 +453,7 @@ pub fn whole_lines(text: &str, span: Span) -> Span {
 
 /// Imports that lead nowhere, to themselves, or are computed.
 pub fn imports(view: &View<'_>, file: &str, sheet: &mut Sheet<'_>) {
-    let own = file
-        .strip_prefix("playbooks/")
-        .and_then(|file| file.strip_suffix(".rhai"));
+    let own = own_name(file);
     for stmt in &view.tree.root.stmts {
         let StmtKind::Import { source, .. } = &stmt.kind else {
             continue;

@@ -34,6 +34,8 @@ pub struct Project {
     pub publishers: BTreeSet<String>,
     /// The names of all playbooks and modules; `None` where nobody knows them.
     pub playbooks: Option<BTreeSet<String>>,
+    /// The modules that anything imports.
+    pub imported: BTreeSet<String>,
     /// The same around files of tests, which can call more.
     pub tests: Option<Box<Project>>,
     find: Box<Find>,
@@ -68,6 +70,7 @@ impl Project {
             writers: BTreeMap::new(),
             publishers: BTreeSet::new(),
             playbooks: None,
+            imported: BTreeSet::new(),
             tests: None,
             find: Box::new(find),
             summaries: Mutex::default(),

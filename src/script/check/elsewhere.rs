@@ -1,0 +1,32 @@
+//! What other languages call the functions of ours.
+
+/// Names of other languages for what ours calls otherwise.
+pub const ELSEWHERE: [(&str, &str); 27] = [
+    ("length", "len"),
+    ("size", "len"),
+    ("count", "len"),
+    ("append", "push"),
+    ("add", "push"),
+    ("concat", "+"),
+    ("toString", "to_string"),
+    ("str", "to_string"),
+    ("toUpperCase", "to_upper"),
+    ("upper", "to_upper"),
+    ("toLowerCase", "to_lower"),
+    ("lower", "to_lower"),
+    ("includes", "contains"),
+    ("has", "contains"),
+    ("indexOf", "index_of"),
+    ("substring", "sub_string"),
+    ("substr", "sub_string"),
+    ("startsWith", "starts_with"),
+    ("endsWith", "ends_with"),
+    ("parseInt", "parse_int"),
+    ("parseFloat", "parse_float"),
+    ("int", "to_int"),
+    ("float", "to_float"),
+    ("strip", "trim"),
+    ("isEmpty", "is_empty"),
+    ("any", "some"),
+    ("every", "all"),
+];
