@@ -157,7 +157,7 @@ mod functions {
     ///
     /// - `collection`: 1 to 64 letters, digits, `_` or `-`.
     ///
-    /// Errors, in the loop: those of `query`.
+    /// Errors: in the loop, those of `query`.
     ///
     /// ```rhai
     /// store::put("clips", "a", #{ seconds: 40 });
@@ -177,7 +177,7 @@ mod functions {
     /// - `options`: `where` and `order_by`, as in `query`; `limit`, how many are read at a time, from 1 to 10,000, and
     ///   100 when nothing is said; `cursor`, where to begin.
     ///
-    /// Errors, in the loop: those of `query`.
+    /// Errors: in the loop, those of `query`.
     ///
     /// ```rhai
     /// store::put("clips", "a", #{ state: "new" });
@@ -200,7 +200,7 @@ mod functions {
     /// - `collection`: 1 to 64 letters, digits, `_` or `-`.
     /// - `options`: as in `each`; `#{}` for all documents, 100 at a time.
     ///
-    /// Errors, in the loop: those of `query`.
+    /// Errors: in the loop, those of `query`.
     ///
     /// ```rhai
     /// for n in 0..5 { store::put("clips", `clip-${n}`, #{ n: n }); }

@@ -121,8 +121,9 @@ fn options(known: &Known, arg: &Expr, sheet: &mut Sheet<'_>) {
 
 /// A text that is a length of time.
 pub fn length(name: &str, arg: &Expr, sheet: &mut Sheet<'_>) {
+    // `time::add` also goes back.
     if let Some(text) = arg.as_str()
-        && let Err(error) = duration::parse(text)
+        && let Err(error) = duration::parse(text.strip_prefix('-').filter(|_| name == "length").unwrap_or(text))
     {
         let said = sheet.say("DURATION_INVALID", arg.span, format!("`{name}`: {error}"));
         if let Some(meant) = length_in_words(text) {
