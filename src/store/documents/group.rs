@@ -389,7 +389,6 @@ fn group_all(tx: &mut Tx<'_>, collection: &str, groups: &mut Groups<'_>) -> Resu
             spare = emptied(cells);
             Ok(())
         };
-        #[expect(clippy::redundant_closure_call, reason = "`?` ends the reading of one row")]
         let added = add();
         outcome = added;
         match outcome {

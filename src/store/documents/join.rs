@@ -187,7 +187,6 @@ fn by_looking(
             }
             Ok(())
         };
-        #[expect(clippy::redundant_closure_call, reason = "`?` ends the reading of one row")]
         let looked = look();
         outcome = looked;
         match outcome {
