@@ -91,7 +91,7 @@ fn a_file_that_is_no_good_script_leaves_the_run_as_it_was() {
     let broken = project.host(&["resume", &id, "--with", "broken.rhai"]);
     assert_eq!((broken.code, &*broken.stdout), (2, ""), "{broken:?}");
     assert!(
-        broken.stderr.contains("broken.rhai:1:9") && broken.stderr.contains("let x = ;"),
+        broken.stderr.contains("broken.rhai:1:8") && broken.stderr.contains("let x = ;"),
         "{broken:?}"
     );
     let none = project.host(&["resume", &id, "--with", "none.rhai", "--json"]);

@@ -214,7 +214,7 @@ fn bad_questions_are_refused_with_the_way_out() {
     let broken = project.host(&["replay", &run, "--with", "broken.rhai"]);
     assert_eq!(broken.code, 2, "{broken:?}");
     assert!(
-        broken.stderr.contains("broken.rhai:1:9") && broken.stderr.contains("let a = ;"),
+        broken.stderr.contains("broken.rhai:1:8") && broken.stderr.contains("let a = ;"),
         "{broken:?}"
     );
     project.write("huge.rhai", &"// words\n".repeat(100_000));

@@ -1,12 +1,10 @@
-//! A real editor: Neovim 0.7 or later, which is not on every machine. `cargo test --test lsp editor -- --ignored`;
-//! `HOST_TEST_NVIM` names another binary than `nvim`.
+//! A real editor: Neovim 0.7 or later, which `make test` installs. `HOST_TEST_NVIM` names another binary than `nvim`.
 
 use std::process::Command;
 
 use tempfile::TempDir;
 
 #[test]
-#[ignore = "needs Neovim"]
 fn neovim_shows_findings_completes_hovers_renames_and_formats() {
     let nvim = std::env::var_os("HOST_TEST_NVIM").unwrap_or_else(|| "nvim".into());
     let folder = TempDir::new().expect("a temporary folder");

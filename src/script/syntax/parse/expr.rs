@@ -2,7 +2,7 @@
 
 use super::Parser;
 use crate::script::syntax::token::{self, TokenKind};
-use crate::script::syntax::tree::{Arm, Block, Entry, Expr, ExprKind, Name, Span, Stmt, StmtKind, TemplatePart};
+use crate::script::syntax::tree::{Block, Entry, Expr, ExprKind, Name, Span, TemplatePart};
 
 /// How strongly an operator between two values binds, as in Rhai.
 fn strength(op: &str) -> Option<u8> {
@@ -27,7 +27,7 @@ fn strength(op: &str) -> Option<u8> {
 const HEIGHT_MAX: u32 = 500;
 
 /// Stronger than `|`, which stands between the patterns of a `switch`.
-const PATTERN: u8 = 31;
+pub(super) const PATTERN: u8 = 31;
 
 impl Parser<'_> {
     pub(super) fn expr(&mut self) -> Expr {
@@ -65,7 +65,7 @@ impl Parser<'_> {
         }
     }
 
-    fn binary(&mut self, weakest: u8) -> Expr {
+    pub(super) fn binary(&mut self, weakest: u8) -> Expr {
         let (mut left, mut height) = self.measured(Parser::unary);
         while height < HEIGHT_MAX {
             let Some(op) = self.token().map(|token| self.text_of(token)) else {
@@ -226,7 +226,7 @@ impl Parser<'_> {
         }
     }
 
-    fn arguments(&mut self) -> (Vec<Expr>, Span) {
+    pub(super) fn arguments(&mut self) -> (Vec<Expr>, Span) {
         let open = self.take();
         let args = self.list(")");
         let close = self.close(")", open);
@@ -405,31 +405,6 @@ impl Parser<'_> {
         }
     }
 
-    /// `throw …` where a value stands: as a block of its own.
-    fn one_statement(&mut self) -> Expr {
-        let word = self.take();
-        let value = self.begins_expression().then(|| self.assignment(false));
-        let span = word.to(self.behind());
-        let kind = match word.of(self.text) {
-            "return" => StmtKind::Return(value),
-            "throw" => StmtKind::Throw(value),
-            "break" => StmtKind::Break(value),
-            _ => StmtKind::Continue,
-        };
-        let stmt = Stmt {
-            span,
-            kind,
-            has_semicolon: false,
-        };
-        Expr {
-            span,
-            kind: ExprKind::Block(Block {
-                span,
-                stmts: vec![stmt],
-            }),
-        }
-    }
-
     fn entries(&mut self, open: Span) -> Vec<Entry> {
         let mut entries = Vec::new();
         while self.token().is_some() && !self.sees("}") && !self.is_beyond() {
@@ -470,157 +445,6 @@ impl Parser<'_> {
                 Name { text, span: token.span }
             }
             _ => self.name("key"),
-        }
-    }
-
-    fn keyword(&mut self, word: &str) -> ExprKind {
-        match word {
-            "true" | "false" => {
-                let is_true = word == "true";
-                self.take();
-                ExprKind::Bool(is_true)
-            }
-            "this" => {
-                self.take();
-                ExprKind::This
-            }
-            "if" => self.conditional(),
-            "switch" => self.switch(),
-            "while" => {
-                self.take();
-                let condition = Box::new(self.assignment(false));
-                let body = self.block();
-                ExprKind::While { condition, body }
-            }
-            "loop" => {
-                self.take();
-                ExprKind::Loop(self.block())
-            }
-            "do" => {
-                self.take();
-                let body = self.block();
-                let is_until = self.sees("until");
-                match is_until {
-                    true => self.take(),
-                    false => self.expect("while"),
-                };
-                let condition = Box::new(self.expr());
-                ExprKind::Do {
-                    body,
-                    is_until,
-                    condition,
-                }
-            }
-            "for" => self.counted(),
-            "try" => {
-                self.take();
-                let body = self.block();
-                self.expect("catch");
-                let error = self.takes("(").map(|open| {
-                    let name = self.name("name for the error");
-                    self.close(")", open);
-                    name
-                });
-                let handler = self.block();
-                ExprKind::Try { body, error, handler }
-            }
-            "return" | "throw" | "break" | "continue" => self.one_statement().kind,
-            "is_shared" => {
-                let name = Name {
-                    text: word.to_owned(),
-                    span: self.take(),
-                };
-                if !self.sees("(") {
-                    return ExprKind::Name(name.text);
-                }
-                let (args, args_span) = self.arguments();
-                ExprKind::Call {
-                    namespaces: Vec::new(),
-                    name,
-                    args,
-                    args_span,
-                }
-            }
-            reserved => {
-                let message = format!("`{reserved}` is a word that the language keeps for itself");
-                let name = reserved.to_owned();
-                let span = self.take();
-                self.problem(span, message, None);
-                ExprKind::Name(name)
-            }
-        }
-    }
-
-    fn conditional(&mut self) -> ExprKind {
-        self.take();
-        let condition = Box::new(self.assignment(false));
-        let then = self.block();
-        let otherwise = self.takes("else").map(|_| {
-            if self.sees("if") {
-                return Box::new(self.nested(Parser::primary));
-            }
-            let body = self.block();
-            Box::new(Expr {
-                span: body.span,
-                kind: ExprKind::Block(body),
-            })
-        });
-        ExprKind::If {
-            condition,
-            then,
-            otherwise,
-        }
-    }
-
-    fn switch(&mut self) -> ExprKind {
-        self.take();
-        let value = Box::new(self.expr());
-        let Some(open) = self.takes("{") else {
-            self.expect("{");
-            return ExprKind::Switch {
-                value,
-                arms: Vec::new(),
-            };
-        };
-        let mut arms = Vec::new();
-        while self.token().is_some() && !self.sees("}") {
-            let before = self.at;
-            let mut patterns = vec![self.binary(PATTERN)];
-            while self.takes("|").is_some() {
-                patterns.push(self.binary(PATTERN));
-            }
-            let guard = self.takes("if").map(|_| self.expr());
-            self.expect("=>");
-            let body = self.assignment(true);
-            self.takes(",");
-            arms.push(Arm { patterns, guard, body });
-            if self.at == before || self.begins_statement() {
-                break;
-            }
-        }
-        self.close("}", open);
-        ExprKind::Switch { value, arms }
-    }
-
-    fn counted(&mut self) -> ExprKind {
-        self.take();
-        let (name, counter) = match self.takes("(") {
-            Some(open) => {
-                let name = self.name("variable's name");
-                let counter = self.takes(",").map(|_| self.name("counter's name"));
-                self.close(")", open);
-                (name, counter)
-            }
-            None => (self.name("variable's name"), None),
-        };
-        self.expect("in");
-        let over = Box::new(self.expr());
-        let body = self.block();
-        ExprKind::For {
-            name,
-            counter,
-            over,
-            body,
         }
     }
 }

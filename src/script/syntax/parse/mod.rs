@@ -5,6 +5,7 @@
 
 mod expr;
 mod stmt;
+mod word;
 
 use super::token::{Token, TokenKind, tokens};
 use super::tree::{Block, Name, Problem, Span, Tree};
