@@ -61,7 +61,8 @@ impl World {
         }
         // What begins with what it puts stands for itself.
         let begins_empty = example.lines().next().is_some_and(|line| line.contains("store::put("));
-        let asks_the_store = example.contains("store::") || example.contains("kv::") || example.contains("json::pretty");
+        let asks_the_store =
+            example.contains("store::") || example.contains("kv::") || example.contains("json::pretty");
         if asks_the_store && !begins_empty {
             host.run(BEFORE).value();
         }
