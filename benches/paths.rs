@@ -43,6 +43,50 @@ fn main() {
     collections(&bench);
     checks(&bench);
     whole_collections(&bench);
+    editor(&bench);
+}
+
+/// What a person who types in a script of 2,000 lines waits for.
+fn editor(bench: &Bench<'_>) {
+    let uri = "file:///nowhere/long.rhai";
+    let step = |at: usize| {
+        format!(
+            "fn step_{at}(item, factor) {{\n    let seen = kv::get(`seen/${{item.id}}`) ?? 0;\n    if seen > {at} {{ return seen * factor; }}\n    \
+             store::put(\"clips\", item.id, #{{ score: seen }});\n    seen\n}}\nlet v_{at} = step_{at}(#{{ id: \"a\" }}, {at});\nlog::info(`${{v_{at}}}`);\n"
+        )
+    };
+    let text: String = (0..250).map(step).collect::<String>() + "kv::get(\"a\");\n";
+    let clock = std::sync::Arc::new(host::io::clock::SystemClock::new());
+    let mut session = host::lsp::session::Session::new(std::path::Path::new("/nowhere"), clock);
+    session
+        .initialize(serde_json::json!({ "capabilities": {} }))
+        .expect("it is greeted");
+    let mut tell = {
+        let mut version = 0;
+        move |session: &mut host::lsp::session::Session, method: &str, what: &str, with: serde_json::Value| {
+            version += 1;
+            let mut params = serde_json::json!({ "textDocument": { "uri": uri, "version": version, "languageId": "rhai", "text": text } });
+            params[what] = with;
+            session.notified(lsp_server::Notification::new(method.to_owned(), params));
+        }
+    };
+    tell(&mut session, "textDocument/didOpen", "nothing", serde_json::Value::Null);
+    let at = serde_json::json!({ "line": 2000, "character": 5 });
+    let edit = serde_json::json!([{ "range": { "start": at, "end": at }, "text": "" }]);
+    let place = serde_json::json!({ "textDocument": { "uri": uri }, "position": at });
+    bench("editor: an edit and completion", &mut || {
+        tell(&mut session, "textDocument/didChange", "contentChanges", edit.clone());
+        black_box(
+            session
+                .request("textDocument/completion", place.clone())
+                .expect("an answer"),
+        );
+    });
+    let address = uri.parse().expect("an address");
+    bench("editor: an edit and its diagnostics", &mut || {
+        tell(&mut session, "textDocument/didChange", "contentChanges", edit.clone());
+        black_box(host::lsp::diagnostics::of(&mut session, &address));
+    });
 }
 
 /// Questions over a collection of 100,000 documents, in a file.

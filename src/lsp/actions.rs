@@ -68,10 +68,6 @@ fn overlaps(one: Range, other: Range) -> bool {
     one.start <= other.end && other.start <= one.end
 }
 
-#[expect(
-    clippy::mutable_key_type,
-    reason = "the protocol's map is keyed by addresses, which nothing changes"
-)]
 fn edit_of<'e>(source: &Source, edits: impl Iterator<Item = &'e Edit>) -> WorkspaceEdit {
     let is_crlf = source.text.contains("\r\n");
     let edits = edits.map(|edit| {

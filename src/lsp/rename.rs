@@ -29,10 +29,6 @@ pub fn prepare(view: &mut View<'_>, position: Position) -> Answer<PrepareRenameR
     Ok(PrepareRenameResponse::Range(view.source.range(*span)))
 }
 
-#[expect(
-    clippy::mutable_key_type,
-    reason = "the protocol's map is keyed by addresses, which nothing changes"
-)]
 pub fn rename(view: &mut View<'_>, position: Position, name: &str) -> Answer<WorkspaceEdit> {
     let offset = view.source.offset(position);
     let thing = renamable(view, offset)?;

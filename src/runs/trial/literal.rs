@@ -152,7 +152,11 @@ mod tests {
         );
         assert!(written.lines().count() > 8, "{written}");
         let written = literal(&deep, 4).expect("it can be written");
-        assert_eq!(host.run(&format!("fn f() {{ {written} }} f()")).value(), &deep, "{written}");
+        assert_eq!(
+            host.run(&format!("fn f() {{ {written} }} f()")).value(),
+            &deep,
+            "{written}"
+        );
         assert_eq!(literal(&Value::List(vec![Value::Blob(vec![1])]), 0), None);
     }
 }

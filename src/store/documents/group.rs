@@ -291,7 +291,7 @@ impl Groups<'_> {
             rows.push(row);
         }
         if let Some((name, descending)) = &self.asked.order {
-            let order = |row: &Map| row.get(name).map(|value| value.clone());
+            let order = |row: &Map| row.get(name).cloned();
             let compare = |a: &Option<Value>, b: &Option<Value>| match (a, b) {
                 (Some(a), Some(b)) => Cell::of(a).compare(&Cell::of(b)),
                 _ => a.is_some().cmp(&b.is_some()),
@@ -389,7 +389,8 @@ fn group_all(tx: &mut Tx<'_>, collection: &str, groups: &mut Groups<'_>) -> Resu
             spare = emptied(cells);
             Ok(())
         };
-        outcome = add();
+        let added = add();
+        outcome = added;
         match outcome {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),

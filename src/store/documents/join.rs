@@ -187,7 +187,8 @@ fn by_looking(
             }
             Ok(())
         };
-        outcome = look();
+        let looked = look();
+        outcome = looked;
         match outcome {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
