@@ -42,6 +42,7 @@ fn main() {
     runs(&bench);
     collections(&bench);
     checks(&bench);
+    whole_collections(&bench);
     editor(&bench);
 }
 
@@ -159,10 +160,17 @@ type Bench<'a> = dyn Fn(&str, &mut dyn FnMut()) + 'a;
 fn fastest(part: &mut dyn FnMut()) -> Duration {
     let round = |part: &mut dyn FnMut()| {
         let begun = Instant::now();
-        let mut calls = 0;
+        part();
+        let mut calls = 1;
         while begun.elapsed() < ROUND {
-            (0..16).for_each(|_| part());
-            calls += 16;
+            // What takes long on its own needs no company to be measured.
+            let batch = if begun.elapsed() > ROUND / 50 * (calls + 1) {
+                1
+            } else {
+                16
+            };
+            (0..batch).for_each(|_| part());
+            calls += batch;
         }
         begun.elapsed() / calls
     };
@@ -194,6 +202,55 @@ fn checks(bench: &Bench<'_>) {
     let typed = &long[..long.len() / 2];
     bench("check: the same, half typed", &mut || {
         black_box(check_text(&project, "playbooks/long.rhai", typed));
+    });
+}
+
+/// The library's work on 100,000 rows: what a script must not loop over.
+fn whole_collections(bench: &Bench<'_>) {
+    use host::namespaces::file::parse::{CsvOptions, csv_to_value};
+    use host::namespaces::stats::{describe, series};
+    use host::namespaces::{csv, text};
+    const ROWS: i64 = 100_000;
+    let numbers: Vec<f64> = (0..ROWS).map(|row| ((row * 7919) % 10_007) as f64).collect();
+    let row = |row: i64| {
+        Value::from([
+            ("id", row.into()),
+            ("title", format!("Three habits, part {row}").into()),
+            ("views", (row * 7919 % 10_007).into()),
+        ])
+    };
+    let rows = Value::List((0..ROWS).map(row).collect());
+    let written = csv::written(&rows, &csv::Form::default()).expect("rows");
+    let captions: Vec<String> = (0..ROWS)
+        .map(|row| format!("Three habits – für dich! #AI #part{row}"))
+        .collect();
+    let each = |work: &dyn Fn(&str) -> usize| captions.iter().map(|caption| work(caption)).sum::<usize>();
+    bench("whole: percentiles of 100,000", &mut || {
+        let sorted = describe::sorted(numbers.clone());
+        black_box((describe::percentile(&sorted, 50.0), describe::percentile(&sorted, 90.0)));
+    });
+    bench("whole: stddev of 100,000", &mut || {
+        black_box(describe::stddev(&numbers));
+    });
+    bench("whole: moving average of 100,000", &mut || {
+        black_box(series::moving_average(&numbers, 7));
+    });
+    bench("whole: csv read, 100,000 rows", &mut || {
+        black_box(csv_to_value(&written, CsvOptions::default()).expect("rows"));
+    });
+    bench("whole: csv written, 100,000 rows", &mut || {
+        black_box(csv::written(&rows, &csv::Form::default()).expect("rows"));
+    });
+    bench("whole: slugs of 100,000 captions", &mut || {
+        black_box(each(&|caption| text::shape::slug(caption, 80, "-").len()));
+    });
+    bench("whole: hashtags of 100,000 captions", &mut || {
+        black_box(each(&|caption| text::find::hashtags(caption).count()));
+    });
+    bench("whole: 100,000 captions cut", &mut || {
+        black_box(each(&|caption| {
+            text::shape::truncate(caption, 20, &text::shape::Cut::default()).len()
+        }));
     });
 }
 
