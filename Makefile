@@ -33,4 +33,4 @@ deps:
 	@sh .ci/deps ffmpeg ffprobe cc make cargo
 
 test-deps: deps
-	@sh .ci/deps strace nvim
+	@sh .ci/deps strace nvim zsh fish man

@@ -26,10 +26,6 @@ fn candidates(project: &Project, words: &[&str]) -> Vec<String> {
     answer.stdout.lines().map(value).collect()
 }
 
-fn is_installed(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok()
-}
-
 #[test]
 fn runs_playbooks_prompts_and_incidents_of_the_project_are_offered() {
     let project = project();
@@ -117,17 +113,13 @@ fn each_shell_loads_its_script_and_completes_with_it() {
                 fn=$(complete -p host | sed 's/.*-F \\([^ ]*\\).*/\\1/'); $fn host da run; echo \"${COMPREPLY[*]}\"";
     let said = run("bash", bash);
     assert_eq!(said.stdout.trim(), "daily/publish", "{said:?}");
-    if is_installed("fish") {
-        let fish = "source completions.fish; complete -C 'host run da'";
-        let said = run("fish", fish);
-        assert!(said.stdout.contains("daily/publish"), "{said:?}");
-    }
-    if is_installed("zsh") {
-        let zsh = "autoload -U compinit; compinit -u -D; source completions.zsh; print -r -- $_comps[host]";
-        let said = run("zsh", zsh);
-        assert!(!said.stdout.trim().is_empty(), "{said:?}");
-        assert!(!said.stderr.contains("parse error"), "{said:?}");
-    }
+    let fish = "source completions.fish; complete -C 'host run da'";
+    let said = run("fish", fish);
+    assert!(said.stdout.contains("daily/publish"), "{said:?}");
+    let zsh = "autoload -U compinit; compinit -u -D; source completions.zsh; print -r -- $_comps[host]";
+    let said = run("zsh", zsh);
+    assert!(!said.stdout.trim().is_empty(), "{said:?}");
+    assert!(!said.stderr.contains("parse error"), "{said:?}");
 }
 
 #[test]
@@ -147,12 +139,10 @@ fn there_is_a_manual_page_for_each_command_that_programs_can_read() {
         let text = std::fs::read_to_string(project.path("pages").join(page)).expect("a page");
         assert!(text.contains(".SH NAME"), "{page}: {text}");
     }
-    if is_installed("man") {
-        let mut command = Command::new("man");
-        let shown = answer(command.args(["-P", "cat", "-l"]).arg(project.path("pages/host-run.1")));
-        assert!(
-            shown.stdout.contains("host-run") && shown.stdout.contains("NAME"),
-            "{shown:?}"
-        );
-    }
+    let mut command = Command::new("man");
+    let shown = answer(command.args(["-P", "cat", "-l"]).arg(project.path("pages/host-run.1")));
+    assert!(
+        shown.stdout.contains("host-run") && shown.stdout.contains("NAME"),
+        "{shown:?}"
+    );
 }
