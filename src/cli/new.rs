@@ -15,6 +15,7 @@ use super::out::{FAINT, GOOD, Out, STRONG};
 use crate::app::App;
 use crate::io::fresh::write_new;
 use crate::script::error::nearest;
+use crate::script::format;
 
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/cli/templates");
 
@@ -197,7 +198,9 @@ fn files(template: &Template, name: &str) -> Vec<(String, String)> {
             "playbook_test.rhai" => format!("playbooks/{name}_test.rhai"),
             prompt => format!("prompts/{name}/{prompt}"),
         };
-        files.push((path, text));
+        // A name may be longer or shorter than the word that stands for it.
+        let styled = path.ends_with(".rhai").then(|| format::format(&text).ok()).flatten();
+        files.push((path, styled.unwrap_or(text)));
     }
     files.sort();
     files

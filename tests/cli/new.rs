@@ -14,6 +14,7 @@ fn every_template_checks_clean_and_plans_dry() {
         assert!(said.contains(&format!("host dev {name}")), "{said}");
         let checked = project.json(&["check", &name]);
         assert_eq!(checked["problems"], serde_json::json!([]), "{template}");
+        assert_eq!(project.host(&["fmt", "--check", &name]).code, 0, "{template}");
         let plan = project.json(&["plan", &name]);
         assert!(
             plan["status"] == "succeeded" || !plan["waits"].is_null(),

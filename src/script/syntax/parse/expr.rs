@@ -393,15 +393,9 @@ impl Parser<'_> {
     }
 
     fn closure(&mut self, params: Vec<Name>) -> ExprKind {
-        let words = ["return", "throw", "break", "continue"];
-        let body = if words.iter().any(|word| self.sees(word)) {
-            self.one_statement()
-        } else {
-            self.assignment(false)
-        };
         ExprKind::Closure {
             params,
-            body: Box::new(body),
+            body: Box::new(self.closure_body()),
         }
     }
 

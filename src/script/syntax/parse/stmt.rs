@@ -96,7 +96,7 @@ impl Parser<'_> {
         }
     }
 
-    fn statement_kind(&mut self) -> StmtKind {
+    pub(super) fn statement_kind(&mut self) -> StmtKind {
         let word = match self.token() {
             Some(token) if matches!(token.kind, TokenKind::Keyword | TokenKind::Symbol) => self.text_of(token),
             _ => return StmtKind::Expr(self.assignment(true)),

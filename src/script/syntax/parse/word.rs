@@ -2,7 +2,7 @@
 
 use super::Parser;
 use super::expr::PATTERN;
-use crate::script::syntax::tree::{Arm, Block, Expr, ExprKind, Name, Stmt, StmtKind};
+use crate::script::syntax::tree::{Arm, Block, Expr, ExprKind, Name, Span, Stmt, StmtKind};
 
 impl Parser<'_> {
     pub(super) fn keyword(&mut self, word: &str) -> ExprKind {
@@ -156,17 +156,29 @@ impl Parser<'_> {
         }
     }
 
-    /// `throw …` where a value stands: as a block of its own.
-    pub(super) fn one_statement(&mut self) -> Expr {
-        let word = self.take();
-        let value = self.begins_expression().then(|| self.assignment(false));
-        let span = word.to(self.behind());
-        let kind = match word.of(self.text) {
-            "return" => StmtKind::Return(value),
-            "throw" => StmtKind::Throw(value),
-            "break" => StmtKind::Break(value),
-            _ => StmtKind::Continue,
-        };
+    /// Any statement may follow the parameters, also none.
+    pub(super) fn closure_body(&mut self) -> Expr {
+        const WORDS: &[&str] = &[
+            "return", "throw", "break", "continue", "let", "const", "import", "export",
+        ];
+        if self.token().is_none() || self.sees(";") {
+            self.takes(";");
+            return Expr {
+                span: self.behind(),
+                kind: ExprKind::Unit,
+            };
+        }
+        if !WORDS.iter().any(|word| self.sees(word)) || self.begins_statement() {
+            return self.assignment(true);
+        }
+        let start = self.span();
+        let kind = self.statement_kind();
+        self.whole_block(start, kind)
+    }
+
+    /// A block that is one statement.
+    fn whole_block(&mut self, start: Span, kind: StmtKind) -> Expr {
+        let span = start.to(self.behind());
         let stmt = Stmt {
             span,
             kind,
@@ -179,5 +191,18 @@ impl Parser<'_> {
                 stmts: vec![stmt],
             }),
         }
+    }
+
+    /// `throw …` where a value stands: as a block of its own.
+    pub(super) fn one_statement(&mut self) -> Expr {
+        let word = self.take();
+        let value = self.begins_expression().then(|| self.assignment(false));
+        let kind = match word.of(self.text) {
+            "return" => StmtKind::Return(value),
+            "throw" => StmtKind::Throw(value),
+            "break" => StmtKind::Break(value),
+            _ => StmtKind::Continue,
+        };
+        self.whole_block(word, kind)
     }
 }
