@@ -1,9 +1,9 @@
 //! Playbooks that a playbook runs: whether they are there, and are given what they want.
 
 use super::sheet::{Sheet, listed};
-use super::view::View;
+use super::view::{View, named_call};
 use crate::script::error::nearest;
-use crate::script::syntax::{Expr, ExprKind, Node};
+use crate::script::syntax::{Expr, ExprKind};
 
 const STARTERS: [&str; 3] = ["run", "start", "map"];
 
@@ -12,24 +12,19 @@ pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
         return;
     };
     view.tree.walk(&mut |node| {
-        if let Node::Expr(expr) = node
-            && let ExprKind::Call {
-                namespaces, name, args, ..
-            } = &expr.kind
-            && namespaces.first().is_some_and(|first| first.text == "playbook")
-            && STARTERS.contains(&name.text.as_str())
-            && let Some(first) = args.first()
-            && let Some(playbook) = first.as_str()
+        if let Some((name, args, playbook)) = named_call(node, "playbook")
+            && STARTERS.contains(&name)
         {
+            let first = &args[0];
             let bare = playbook.strip_suffix(".rhai").unwrap_or(playbook);
             if known.contains(bare) {
                 match &args.get(1).map(|inputs| &inputs.bare().kind) {
-                    Some(ExprKind::Array(each)) if name.text == "map" => {
+                    Some(ExprKind::Array(each)) if name == "map" => {
                         for inputs in each {
                             self::inputs(view, bare, inputs, sheet);
                         }
                     }
-                    Some(_) if name.text != "map" => self::inputs(view, bare, &args[1], sheet),
+                    Some(_) if name != "map" => self::inputs(view, bare, &args[1], sheet),
                     _ => {}
                 }
             } else {

@@ -2,10 +2,10 @@
 
 use super::project::Prompt;
 use super::sheet::{Sheet, listed};
-use super::view::View;
+use super::view::{View, named_call};
 use crate::script::error::nearest;
 use crate::script::syntax::tree::Entry;
-use crate::script::syntax::{Expr, ExprKind, Node, Span};
+use crate::script::syntax::{Expr, Span};
 
 const ENDINGS: [&str; 3] = [".md", ".txt", ".j2"];
 
@@ -15,15 +15,8 @@ pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
         return;
     };
     view.tree.walk(&mut |node| {
-        if let Node::Expr(expr) = node
-            && let ExprKind::Call {
-                namespaces, name, args, ..
-            } = &expr.kind
-            && namespaces.first().is_some_and(|first| first.text == "prompt")
-            && name.text == "render"
-            && let Some(first) = args.first()
-            && let Some(prompt) = first.as_str()
-        {
+        if let Some(("render", args, prompt)) = named_call(node, "prompt") {
+            let first = &args[0];
             let bare = ENDINGS
                 .iter()
                 .find_map(|ending| prompt.strip_suffix(ending))

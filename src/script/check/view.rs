@@ -335,3 +335,17 @@ pub fn root(expr: &Expr) -> Option<Span> {
         _ => None,
     }
 }
+
+/// A call of a function of `namespace` whose first argument is written out: its name, its arguments, and that text.
+pub fn named_call<'t>(node: Node<'t>, namespace: &str) -> Option<(&'t str, &'t [Expr], &'t str)> {
+    let Node::Expr(expr) = node else { return None };
+    let ExprKind::Call {
+        namespaces, name, args, ..
+    } = &expr.kind
+    else {
+        return None;
+    };
+    let is_of_it = namespaces.first().is_some_and(|first| first.text == namespace);
+    let first = args.first().filter(|_| is_of_it)?;
+    Some((&name.text, args, first.as_str()?))
+}
