@@ -14,6 +14,7 @@
 //! On disk a journal is a row of rows: `journal/<run>/<number of its first entry>`, each holding a format version and
 //! every entry that reached the store in that batch. A reader that finds a gap between rows refuses the journal.
 
+pub mod cause;
 pub mod entry;
 pub mod event;
 pub mod incident;
@@ -26,6 +27,7 @@ pub mod row;
 pub mod run;
 pub mod writer;
 
+pub use cause::Cause;
 pub use entry::{Answer, Asked, Attempt, Begun, Entry, Intent, Parent};
 pub use incident::Incident;
 pub use life::{Awaited, Lease, Owner, Suspended, Wake};

@@ -8,11 +8,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::JournalError;
-use super::entry::{Begun, Parent};
+use super::entry::{self, Begun, Entry, Parent};
 use super::life::Lease;
 use crate::effect::{Failure, Place};
 use crate::id::{ContentHash, RunId, StepNo};
-use crate::store::{Store, keys};
+use crate::store::{Batch, Precondition, Store, keys};
 use crate::value::{ENCODED_DEPTH_MAX, Value};
 
 /// The version of the form in which a record is written.
@@ -140,6 +140,15 @@ impl RunRecord {
             lease: None,
             waits: None,
         }
+    }
+
+    /// Fills `batch` with a run that is ready to begin, on the condition that there is none of its id.
+    pub fn create(batch: &mut Batch, begun: Begun) {
+        let run = begun.run;
+        batch.require(keys::run(run), Precondition::Absent);
+        batch.put(keys::run(run), RunRecord::queued(&begun).encode());
+        batch.put(keys::journal(run, 0), entry::encode(&[Entry::Begun(Box::new(begun))]));
+        batch.put(keys::open(run), Vec::new());
     }
 
     /// The record as its row holds it: a version byte and MessagePack.

@@ -221,6 +221,7 @@ impl Playbooks for Library {
                 run: birth.parent.run,
                 step: birth.step,
             }),
+            cause: None,
             retry_of: None,
             by: birth.parent.by.clone(),
         };

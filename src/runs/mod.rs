@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`runner`] | starts a script on a thread of its own and writes down how it ended |
+//! | [`creation`] | runs that a trigger starts |
 //! | [`resume`] | goes on with a run where its journal ends |
 //! | [`conductor`] | keeps runs moving until all are at rest |
 //! | [`resolve`] | what people decide: resolve, cancel, retry |
@@ -26,6 +27,7 @@
 pub mod backtest;
 pub mod bundle;
 pub mod conductor;
+pub mod creation;
 pub mod diff;
 pub mod edit;
 pub mod judge;

@@ -82,6 +82,7 @@ impl Runner {
             trigger: order.trigger.clone(),
             epoch: 1,
             parent: None,
+            cause: None,
             retry_of: order.retry_of,
             by: order.by.clone(),
         };

@@ -87,6 +87,7 @@ fn known() -> Vec<Entry> {
             trigger: "by hand".to_owned(),
             epoch: 1,
             parent: None,
+            cause: None,
             retry_of: None,
             by: None,
         })),
@@ -427,6 +428,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                     run: RunId::from_bytes(run),
                     step: epoch,
                 }),
+                cause: None,
                 retry_of: live.then_some(RunId::from_bytes(run)),
                 by: live.then(String::new),
             }))

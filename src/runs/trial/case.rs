@@ -204,6 +204,7 @@ impl Case {
             trigger: "test".to_owned(),
             epoch: 1,
             parent: None,
+            cause: None,
             retry_of: None,
             by: None,
         }

@@ -1,0 +1,12 @@
+//! `host serve`: a host that runs by itself for months.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`edition`] | the playbooks, prompts and settings that new runs get, as one set |
+//! | [`settings`] | `[serve]` in host.toml |
+
+pub mod edition;
+pub mod settings;
+
+pub use edition::{Edition, Live};
+pub use settings::Settings;
