@@ -82,10 +82,10 @@ impl Runner {
         run: RunId,
         how: &Resume,
     ) -> Result<(RunHandle, Arc<Script>), ResumeError> {
-        RunRecord::get(&*self.gate.ground.store, run)?;
+        let record = free(&self.gate, run)?;
         let recorded = Recorded::load(&self.gate.ground, run)?;
         let script = library.pinned(&*self.gate.ground.store, &recorded.begun)?;
-        let handle = self.take_over_with(library, run, how, None, &script)?;
+        let handle = self.go_on_from(library, (record, recorded), how, None, &script)?;
         Ok((handle, script))
     }
 
@@ -98,10 +98,23 @@ impl Runner {
         edit: Option<Edit>,
         script: &Script,
     ) -> Result<RunHandle, ResumeError> {
+        let record = free(&self.gate, run)?;
+        let recorded = Recorded::load(&self.gate.ground, run)?;
+        self.go_on_from(library, (record, recorded), how, edit, script)
+    }
+
+    /// Takes a run over as it was just read.
+    fn go_on_from(
+        &self,
+        library: &Library,
+        (record, recorded): (RunRecord, Recorded),
+        how: &Resume,
+        edit: Option<Edit>,
+        script: &Script,
+    ) -> Result<RunHandle, ResumeError> {
         let gate = &self.gate;
         let store = &*gate.ground.store;
-        let record = free(gate, run)?;
-        let recorded = Recorded::load(&gate.ground, run)?;
+        let run = record.run;
         let how_on = Resumption {
             by: how.by.clone(),
             reopens: match edit {
