@@ -3,9 +3,11 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`edition`] | the playbooks, prompts and settings that new runs get, as one set |
+//! | [`escalation`] | incidents that nobody solves in time |
 //! | [`settings`] | `[serve]` in host.toml |
 
 pub mod edition;
+pub mod escalation;
 pub mod settings;
 
 pub use edition::{Edition, Live};
