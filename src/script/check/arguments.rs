@@ -4,6 +4,7 @@ use super::sheet::Sheet;
 use super::view::View;
 use crate::duration;
 use crate::script::error::nearest;
+use crate::script::schedule::zones;
 use crate::script::signatures::{Kind, Known, Signature};
 use crate::script::syntax::{Expr, ExprKind, Span};
 
@@ -157,20 +158,11 @@ fn length_in_words(text: &str) -> Option<String> {
 
 /// The name of a zone.
 pub fn zone(name: &str, span: Span, sheet: &mut Sheet<'_>) {
-    if name.parse::<chrono_tz::Tz>().is_ok() {
+    let Err(near) = zones::parse(name) else {
         return;
-    }
-    let zones = || chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
-    let same = zones().find(|zone| zone.eq_ignore_ascii_case(name));
-    // `Berlin` and `New York` are cities of a zone.
-    let city = name.replace(' ', "_");
-    let of_city = zones().find(|zone| {
-        zone.rsplit('/')
-            .next()
-            .is_some_and(|last| last.eq_ignore_ascii_case(&city))
-    });
+    };
     let said = sheet.say("TIME_ZONE", span, format!("{name:?} is no zone"));
-    match same.or(of_city).or_else(|| nearest(name, zones())) {
+    match near {
         Some(near) => {
             said.help(format!("did you mean {near:?}?"))
                 .fix(format!("write {near:?}"), span, format!("{near:?}"))

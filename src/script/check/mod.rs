@@ -101,7 +101,16 @@ pub fn check_text(project: &Project, file: &str, text: &str) -> Vec<Finding> {
 }
 
 fn is_about_names(diagnosis: &Diagnosis) -> bool {
-    const ABOUT: [&str; 4] = ["UNKNOWN_VARIABLE", "UNKNOWN_NAMESPACE", "HEADER", "INPUT_SHADOWED"];
+    const ABOUT: [&str; 7] = [
+        "UNKNOWN_VARIABLE",
+        "UNKNOWN_NAMESPACE",
+        "HEADER",
+        "INPUT_SHADOWED",
+        // In the header as well.
+        "SCHEDULE_INVALID",
+        "TIME_ZONE",
+        "DURATION_INVALID",
+    ];
     ABOUT.contains(&diagnosis.code.as_str())
 }
 
