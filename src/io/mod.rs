@@ -21,6 +21,7 @@ pub mod scratch;
 pub mod scripts;
 pub mod secrets;
 pub mod signals;
+pub mod socket;
 pub mod stdio;
 pub mod watch;
 pub mod whole;
