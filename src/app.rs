@@ -239,6 +239,16 @@ impl App {
         named.map(|name| name.chars().take(100).collect())
     }
 
+    /// A runner of this host's settings on `ground`, in the process that `before` is a gate of.
+    pub fn runner_after(&self, ground: Ground, before: Option<&Gate>) -> Result<Runner, ConfigError> {
+        let mut runner = self.runner_on(ground, self.world()?)?;
+        if let Some(before) = before {
+            let gate = Arc::into_inner(runner.gate).expect("nobody else has it yet");
+            runner.gate = Arc::new(gate.in_process_of(before));
+        }
+        Ok(runner)
+    }
+
     fn runner_on(&self, ground: Ground, world: World) -> Result<Runner, ConfigError> {
         let mut gate = Gate::new(ground, world, self.masks.clone(), self.policies()?);
         gate.playbooks = Arc::new(self.library.clone());

@@ -337,6 +337,12 @@ impl Tape {
         Ok(record)
     }
 
+    /// Lets go of a run that its process cannot end: what waits of it is on disk when this returns.
+    pub fn park(&mut self, gate: &Gate) -> Result<RunRecord, StoreError> {
+        self.writer.flush(&gate.ground, Durability::Now)?;
+        Ok(self.record(Status::Running, None, None))
+    }
+
     /// The record of a run that is suspended, as it was written last.
     pub fn suspended_record(&self, waits: &Waits) -> RunRecord {
         let mut record = self.record(Status::Suspended, None, None);

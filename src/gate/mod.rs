@@ -74,6 +74,7 @@ pub use waiting::{Look, Waiting};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::io::World;
 use crate::journal::Owner;
@@ -89,6 +90,8 @@ pub struct Gate {
     pub owner: Owner,
     /// Runs that can go on.
     pub ready: Arc<Ready>,
+    /// Set to let go of every run of this process where it stands, to be gone on with by another.
+    pub parks: Arc<AtomicBool>,
     /// Where runs that start others get playbooks from.
     pub playbooks: Arc<dyn Playbooks>,
     /// In a test: what stands in for the outside.
@@ -117,8 +120,19 @@ impl Gate {
             masks,
             policies,
             ready: Arc::default(),
+            parks: Arc::default(),
             playbooks: Arc::new(ready::NoPlaybooks),
             stage: None,
+        }
+    }
+
+    /// The same, for runs of the process that `other` is a gate of, which has other settings.
+    pub fn in_process_of(self, other: &Gate) -> Gate {
+        Gate {
+            owner: other.owner.clone(),
+            ready: other.ready.clone(),
+            parks: other.parks.clone(),
+            ..self
         }
     }
 
@@ -131,6 +145,7 @@ impl Gate {
             policies: self.policies.clone(),
             owner: self.owner.clone(),
             ready: Arc::default(),
+            parks: Arc::default(),
             playbooks: Arc::new(ready::NoPlaybooks),
             stage: None,
         }

@@ -234,7 +234,7 @@ impl Playbooks for Library {
 }
 
 /// The texts of `script` that the store does not hold yet.
-pub(super) fn unknown_versions(store: &dyn Store, script: &Script) -> Result<Batch, StoreError> {
+pub fn unknown_versions(store: &dyn Store, script: &Script) -> Result<Batch, StoreError> {
     let mut batch = Batch::new();
     for text in script.texts() {
         let key = keys::version(&text.hash);
