@@ -41,7 +41,7 @@ pub fn check(view: &View<'_>, known: &Known, ways: &[&Signature], args: &[Expr],
     for (param, arg) in way.params.iter().zip(args) {
         let is_text = matches!(param.kind, Kind::Text);
         if is_text && LENGTHS.contains(&param.name.as_str()) {
-            length(&param.name, arg, sheet);
+            length(&param.name, arg, known.goes_back, sheet);
         }
         if is_text
             && param.name == "zone"
@@ -95,7 +95,7 @@ fn options(known: &Known, arg: &Expr, sheet: &mut Sheet<'_>) {
     for entry in entries {
         let name = entry.key.text.as_str();
         if LENGTHS.contains(&name) && known.may_have_option(name) {
-            length(name, &entry.value, sheet);
+            length(name, &entry.value, false, sheet);
         }
         if name.is_empty() || known.may_have_option(name) {
             continue;
@@ -120,12 +120,21 @@ fn options(known: &Known, arg: &Expr, sheet: &mut Sheet<'_>) {
     }
 }
 
-/// A text that is a length of time.
-pub fn length(name: &str, arg: &Expr, sheet: &mut Sheet<'_>) {
-    // `time::add` also goes back.
-    if let Some(text) = arg.as_str()
-        && let Err(error) = duration::parse(text.strip_prefix('-').filter(|_| name == "length").unwrap_or(text))
-    {
+/// A text that is a length of time, with a minus before it only where `goes_back`.
+pub fn length(name: &str, arg: &Expr, goes_back: bool, sheet: &mut Sheet<'_>) {
+    let Some(text) = arg.as_str() else { return };
+    let unsigned = text.trim().strip_prefix('-');
+    if let Err(error) = duration::parse(unsigned.filter(|_| goes_back).unwrap_or(text)) {
+        if unsigned.is_some_and(|length| duration::parse(length).is_ok()) {
+            let message = format!("`{name}`: {text:?} lies in the past, and only lengths of time from 0 on are taken");
+            let meant = unsigned.unwrap_or_default().trim();
+            sheet.say("DURATION_INVALID", arg.span, message).proposal(
+                format!("write {meant:?}"),
+                arg.span,
+                format!("{meant:?}"),
+            );
+            return;
+        }
         let said = sheet.say("DURATION_INVALID", arg.span, format!("`{name}`: {error}"));
         if let Some(meant) = length_in_words(text) {
             said.help(format!("did you mean {meant:?}?")).fix(

@@ -110,7 +110,7 @@ pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
     for entry in header.entries {
         let key = entry.key.text.as_str();
         match key {
-            "timeout" | "deadline" => super::arguments::length(key, &entry.value, sheet),
+            "timeout" | "deadline" => super::arguments::length(key, &entry.value, false, sheet),
             "uses" => providers(view, header, sheet),
             "inputs" => all_inputs(header, sheet),
             "http" => super::routes::check(header, &entry.value, sheet),

@@ -55,6 +55,9 @@ use sheet::Sheet;
 use summary::Summary;
 use view::View;
 
+/// Findings of one text that are told; more than this nobody reads.
+const SHOWN_MAX: usize = 200;
+
 /// Everything that can be said against `text` without running it.
 pub fn check_text(project: &Project, file: &str, text: &str) -> Vec<Finding> {
     let project = project.around(file);
@@ -196,6 +199,13 @@ fn settle(project: &Project, tree: &syntax::Tree, sheet: Sheet<'_>) -> Vec<Findi
     findings.retain(|finding| finding.level != Level::Off);
     findings.sort_by(Finding::order);
     findings.dedup_by(|later, earlier| (later.region, &later.message) == (earlier.region, &earlier.message));
+    let left_out = left_out + findings.len().saturating_sub(SHOWN_MAX);
+    if findings.len() > SHOWN_MAX {
+        // The worst are those that must be seen.
+        findings.sort_by_key(|finding| finding.level);
+        findings.truncate(SHOWN_MAX);
+        findings.sort_by(Finding::order);
+    }
     if left_out > 0
         && let Some(last) = findings.last_mut()
     {
