@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`runner`] | starts a script on a thread of its own and writes down how it ended |
 //! | [`creation`] | runs that a trigger starts |
+//! | [`reopening`] | runs that are tried again |
 //! | [`resume`] | goes on with a run where its journal ends |
 //! | [`conductor`] | keeps runs moving: until all are at rest, or as long as a host lives |
 //! | [`resolve`] | what people decide: resolve, cancel, retry |
@@ -37,6 +38,7 @@ pub mod plan;
 pub mod pool;
 pub mod recovery;
 pub mod replan;
+pub mod reopening;
 pub mod replay;
 pub mod resolve;
 pub mod resume;

@@ -152,7 +152,7 @@ pub(super) fn free(gate: &Gate, run: RunId) -> Result<RunRecord, ResumeError> {
 }
 
 /// What of the run's end is taken back, if it has one; or why it cannot go on.
-fn reopens(record: &RunRecord, recorded: &Recorded) -> Result<Option<Option<StepNo>>, ResumeError> {
+pub(super) fn reopens(record: &RunRecord, recorded: &Recorded) -> Result<Option<Option<StepNo>>, ResumeError> {
     let run = record.run;
     let Some(end) = &recorded.ended else {
         return Ok(None);
@@ -165,9 +165,7 @@ fn reopens(record: &RunRecord, recorded: &Recorded) -> Result<Option<Option<Step
     match (&end.error, status) {
         (_, Status::NeedsAttention | Status::Cancelled) => Ok(Some(None)),
         (Some(error), Status::Failed) => match error.step {
-            Some(step) if !NOT_MENDED_BY_TIME.contains(&error.failure.code.as_str()) => Ok(Some(Some(step))),
-            // The disk was full, or broken: nothing of the run itself is wrong.
-            None if error.failure.code.starts_with("STORE_") => Ok(Some(None)),
+            step if error.is_mended_by_time() => Ok(Some(step)),
             // It ends the same unless the limit was raised.
             None if error.failure.code.starts_with("LIMIT_") && error.failure.code != "LIMIT_DEADLINE" => {
                 Ok(Some(None))
@@ -180,6 +178,3 @@ fn reopens(record: &RunRecord, recorded: &Recorded) -> Result<Option<Option<Step
         _ => Err(ResumeError::Over { run, status }),
     }
 }
-
-/// Ends of runs that come with a step, and come again however often it is asked.
-const NOT_MENDED_BY_TIME: [&str; 2] = ["NONDETERMINISM", "NOT_RECORDED"];
