@@ -15,6 +15,7 @@
 //! | [`order`] | values as bytes that sort as they do |
 //! | [`tx`] | what a local effect's closure reads and fills |
 //! | [`documents`], [`kv`], [`queue`], [`metrics`] | what playbooks keep |
+//! | [`ticks`] | what is planned of schedules, what became of it, and what is paused |
 
 pub mod batch;
 pub mod content;
@@ -32,6 +33,7 @@ pub mod overlay;
 mod pending;
 pub mod queue;
 mod row;
+pub mod ticks;
 pub mod tx;
 mod writer;
 

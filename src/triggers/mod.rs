@@ -1,6 +1,11 @@
 //! What starts runs by itself. Each trigger looks at the store and at what is live now, and creates the runs that are due,
 //! each in one batch with the row that says so: so none is started twice, however the host ends.
 
+pub mod overlap;
+pub mod ticks;
+
+pub use ticks::Ticks;
+
 use crate::id::RunId;
 use crate::serve::Edition;
 use crate::store::StoreError;
