@@ -3,8 +3,10 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`edition`] | the playbooks, prompts and settings that new runs get, as one set |
+//! | [`desk`] | the local socket, through which other commands reach the store and its runs |
 //! | [`settings`] | `[serve]` in host.toml |
 
+pub mod desk;
 pub mod edition;
 pub mod settings;
 
