@@ -108,6 +108,11 @@ impl App {
 
     pub fn with(config: Config) -> Result<App, AppError> {
         let declared = declared(&config)?;
+        config
+            .file
+            .escalation
+            .check()
+            .map_err(|(key, reason)| ConfigError::Value { key, reason })?;
         let mut providers = namespaces::providers();
         providers.extend(declared.iter().map(DeclaredProvider::spec));
         let named = providers.iter().flat_map(ProviderSpec::all_secrets);
@@ -201,6 +206,16 @@ impl App {
             .into_iter()
             .find_map(|name| self.config.env.get(name));
         named.map(|name| name.chars().take(100).collect())
+    }
+
+    /// A runner of this host's settings on `ground`, in the process that `before` is a gate of.
+    pub fn runner_after(&self, ground: Ground, before: Option<&Gate>) -> Result<Runner, ConfigError> {
+        let mut runner = self.runner_on(ground, self.world()?)?;
+        if let Some(before) = before {
+            let gate = Arc::into_inner(runner.gate).expect("nobody else has it yet");
+            runner.gate = Arc::new(gate.in_process_of(before));
+        }
+        Ok(runner)
     }
 
     fn runner_on(&self, ground: Ground, world: World) -> Result<Runner, ConfigError> {

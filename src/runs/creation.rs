@@ -6,7 +6,7 @@ use crate::effect::{Failure, RunMode};
 use crate::gate::Gate;
 use crate::id::{ContentHash, RunId};
 use crate::journal::{Begun, Cause, RunRecord};
-use crate::script::{API_VERSION, Header, inputs};
+use crate::script::{API_VERSION, Header, Script, inputs};
 use crate::store::Batch;
 use crate::value::Map;
 
@@ -18,6 +18,18 @@ pub struct Pinned {
     pub version: ContentHash,
     pub modules: BTreeMap<String, ContentHash>,
     pub header: Header,
+}
+
+impl Pinned {
+    pub fn of(script: &Script) -> Pinned {
+        Pinned {
+            playbook: script.name.clone(),
+            file: script.source.file.clone(),
+            version: script.source.hash,
+            modules: script.module_hashes(),
+            header: script.header.clone(),
+        }
+    }
 }
 
 /// A run to be created.

@@ -192,6 +192,7 @@ pub fn whatif(
         policies: gate.policies.clone(),
         owner: gate.owner.clone(),
         ready: Arc::default(),
+        parks: Arc::default(),
         playbooks: Arc::new(library.clone()),
         stage: None,
     });

@@ -5,9 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::app::{App, AppError};
 use crate::effect::RunMode;
+use crate::io::scripts::is_test;
 use crate::runs::Runner;
 use crate::runs::creation::Pinned;
+use crate::runs::library::{LibraryError, unknown_versions};
 use crate::script::triggers::Triggers;
+use crate::store::tx::Ground;
+use crate::store::{Durability, StoreError};
 
 /// What is live.
 pub struct Edition {
@@ -27,10 +31,59 @@ pub struct Listed {
     pub triggers: Triggers,
 }
 
+/// A playbook that does not compile.
+#[derive(Debug)]
+pub struct Broken {
+    pub playbook: String,
+    pub error: LibraryError,
+}
+
 impl Edition {
+    /// What lies on the disk now, after `before`, and what of it does not compile. Every playbook is compiled once, and
+    /// only what it is pinned to is kept. The texts are in the store when this returns.
+    pub fn load(app: Arc<App>, ground: &Ground, before: Option<&Edition>) -> Result<(Edition, Vec<Broken>), AppError> {
+        let runner = app.runner_after(ground.clone(), before.map(|edition| &*edition.runner.gate))?;
+        let mut playbooks = BTreeMap::new();
+        let mut broken = Vec::new();
+        for name in app.library.files.list().into_iter().filter(|name| !is_test(name)) {
+            match Listed::load(&app, ground, &name) {
+                Ok(listed) => {
+                    playbooks.insert(name, Arc::new(listed));
+                }
+                Err(LibraryError::Store(error)) => return Err(error.into()),
+                Err(error) => broken.push(Broken { playbook: name, error }),
+            }
+        }
+        let edition = Edition {
+            number: before.map_or(1, |edition| edition.number + 1),
+            app,
+            runner,
+            playbooks,
+        };
+        Ok((edition, broken))
+    }
+
     /// The mode of a run of `playbook` that begins now.
     pub fn mode(&self, playbook: &Listed) -> Result<RunMode, AppError> {
         self.app.mode(&playbook.pinned.header.uses)
+    }
+}
+
+impl Listed {
+    fn load(app: &App, ground: &Ground, name: &str) -> Result<Listed, LibraryError> {
+        let script = app.library.playbook(name)?;
+        let keep = || -> Result<(), StoreError> {
+            let texts = unknown_versions(&*ground.store, &script)?;
+            if !texts.is_empty() {
+                ground.store.commit(texts, Durability::Soon)?;
+            }
+            Ok(())
+        };
+        keep()?;
+        Ok(Listed {
+            pinned: Pinned::of(&script),
+            triggers: Triggers::default(),
+        })
     }
 }
 
