@@ -35,6 +35,7 @@ mod resume;
 mod retry;
 mod run;
 mod runs;
+mod served;
 mod show;
 mod store;
 mod test;
