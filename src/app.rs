@@ -38,6 +38,7 @@ pub const STORE_FILE: &str = "store.redb";
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// A configured host. Nothing is opened yet.
+#[derive(Clone)]
 pub struct App {
     pub config: Config,
     pub library: Library,
@@ -304,7 +305,11 @@ impl App {
     pub fn files(&self) -> Arc<ProjectFiles> {
         let mut folders = self.config.file.files.folders.clone();
         folders.push("prompts".to_owned());
-        Arc::new(ProjectFiles::new(self.config.root.clone(), folders))
+        let files = ProjectFiles::new(self.config.root.clone(), folders);
+        Arc::new(match self.library.files.pins() {
+            Some(pins) => files.with_prompts(pins.clone()),
+            None => files,
+        })
     }
 
     fn world(&self) -> Result<World, ConfigError> {

@@ -3,10 +3,20 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`edition`] | the playbooks, prompts and settings that new runs get, as one set |
+//! | [`draft`] | such a set in the making |
+//! | [`reload`], [`guard`] | what is saved goes live, judged against recent runs where that is wanted |
+//! | [`refusal`] | why a save is not taken |
+//! | [`versions`] | what went live, and what did not, as rows |
 //! | [`settings`] | `[serve]` in host.toml |
 
+mod draft;
 pub mod edition;
+mod guard;
+mod refusal;
+pub mod reload;
 pub mod settings;
+pub mod versions;
 
 pub use edition::{Edition, Live};
+pub use reload::{Reloader, Reloading};
 pub use settings::Settings;
