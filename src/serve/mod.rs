@@ -7,6 +7,7 @@
 //! | [`reload`], [`guard`] | what is saved goes live, judged against recent runs where that is wanted |
 //! | [`refusal`] | why a save is not taken |
 //! | [`versions`] | what went live, and what did not, as rows |
+//! | [`rollback`] | going back to a version |
 //! | [`settings`] | `[serve]` in host.toml |
 
 mod draft;
@@ -14,6 +15,7 @@ pub mod edition;
 mod guard;
 mod refusal;
 pub mod reload;
+pub mod rollback;
 pub mod settings;
 pub mod versions;
 
