@@ -37,6 +37,7 @@ use crate::value::Value;
 pub const STORE_FILE: &str = "store.redb";
 
 /// A configured host. Nothing is opened yet.
+#[derive(Clone)]
 pub struct App {
     pub config: Config,
     pub library: Library,
@@ -235,7 +236,11 @@ impl App {
     pub fn files(&self) -> Arc<ProjectFiles> {
         let mut folders = self.config.file.files.folders.clone();
         folders.push("prompts".to_owned());
-        Arc::new(ProjectFiles::new(self.config.root.clone(), folders))
+        let files = ProjectFiles::new(self.config.root.clone(), folders);
+        Arc::new(match self.library.files.pins() {
+            Some(pins) => files.with_prompts(pins.clone()),
+            None => files,
+        })
     }
 
     fn world(&self) -> Result<World, ConfigError> {
