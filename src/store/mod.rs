@@ -15,6 +15,7 @@
 //! | [`order`] | values as bytes that sort as they do |
 //! | [`tx`] | what a local effect's closure reads and fills |
 //! | [`documents`], [`kv`], [`queue`], [`metrics`] | what playbooks keep |
+//! | [`metrics_copy`] | a metric carried over to another realm |
 
 pub mod batch;
 pub mod content;
@@ -26,6 +27,7 @@ pub mod kv;
 pub mod large;
 mod layered;
 pub mod metrics;
+pub mod metrics_copy;
 mod open;
 pub mod order;
 pub mod overlay;

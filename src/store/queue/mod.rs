@@ -9,7 +9,9 @@
 //! | [`job`] | a job as it is stored, and the rules of its life: pure |
 //! | [`push`], [`take`], [`settle`] | functions over a transaction, as in [`kv`](super::kv) |
 //! | [`look`] | what is in a queue |
+//! | [`copy`] | a queue carried over to another realm |
 
+pub mod copy;
 pub mod job;
 pub mod look;
 pub mod push;
