@@ -141,7 +141,7 @@ enum Command {
     Functions(functions::Args),
     /// Explain an error by its code.
     Explain(explain::Args),
-    /// Look at and change documents.
+    /// Look at, change and copy documents.
     Store(store::Args),
     /// Look at and change key-value pairs.
     Kv(kv::Args),
