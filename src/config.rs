@@ -32,6 +32,10 @@ pub struct FileConfig {
     /// How much each lint of `host check` weighs.
     pub check: crate::script::findings::Settings,
     pub collections: BTreeMap<String, CollectionConfig>,
+    /// How `host serve` goes about it.
+    pub serve: crate::serve::Settings,
+    /// To whom an incident goes when nobody solves it in time.
+    pub escalation: crate::journal::incident::Ladder,
     /// People by name, with the roles that questions of runs may demand.
     pub people: BTreeMap<String, Vec<String>>,
     pub providers: BTreeMap<String, toml::Table>,

@@ -5,7 +5,7 @@
 //!
 //! | floor | modules |
 //! | --- | --- |
-//! | edges | [`cli`], [`lsp`], [`app`], [`config`] |
+//! | edges | [`cli`], [`lsp`], [`serve`], [`triggers`], [`app`], [`config`] |
 //! | runs | [`runs`], [`report`] |
 //! | namespaces | [`namespaces`] |
 //! | script | [`script`] |
@@ -28,9 +28,11 @@ pub mod namespaces;
 pub mod report;
 pub mod runs;
 pub mod script;
+pub mod serve;
 pub mod store;
 #[doc(hidden)]
 pub mod testing;
+pub mod triggers;
 pub mod value;
 
 /// Counts memory by thread, which is how a run is held to its share.

@@ -148,6 +148,10 @@ impl Sending<'_> {
                     }
                     match self.once(tape, &mut answer, attempt)? {
                         Ok(value) => return Ok(finish(gate, tape, answer, Ok(value))),
+                        // It may have been given up for that alone, and nothing landed.
+                        Err(_) if effect.declaration.class != Class::Write && gate.parks.load(Ordering::Relaxed) => {
+                            return Err(tape.stop(Halt::Parked));
+                        }
                         Err(attempted) => attempted,
                     }
                 }
@@ -365,6 +369,8 @@ pub(super) fn with_errand<T>(
         cost_usd: None,
         kept: Batch::new(),
         stop: &stop,
+        // A write under way is waited for: nobody would know what became of it.
+        parks: (effect.declaration.class != Class::Write).then_some(&*gate.parks),
     };
     let result = carry(&mut errand);
     *kept = Kept {
@@ -400,9 +406,9 @@ fn pause(
     if pause <= WAIT_MAX || tape.is_cleaning_up {
         // A write in doubt is settled before the run stops, by the caller.
         return match wait(gate, tape, asked.step, pause, why) {
-            false => Ok(()),
-            true if in_doubt => Err(Stop::Halted(Halt::Cancelled)),
-            true => Err(tape.stop(Halt::Cancelled)),
+            None => Ok(()),
+            Some(Halt::Cancelled) if in_doubt => Err(Stop::Halted(Halt::Cancelled)),
+            Some(halt) => Err(tape.stop(halt)),
         };
     }
     let wake = Wake {
@@ -412,8 +418,8 @@ fn pause(
     Err(tape.suspend_for(gate, asked.clone(), wake))
 }
 
-/// Waits on this thread; returns whether the run is to stop meanwhile.
-pub(super) fn wait(gate: &Gate, tape: &Tape, step: u32, pause: Duration, why: String) -> bool {
+/// Waits on this thread; returns why the run is to stop meanwhile, if so.
+pub(super) fn wait(gate: &Gate, tape: &Tape, step: u32, pause: Duration, why: String) -> Option<Halt> {
     if !pause.is_zero() {
         tape.observer().notice(Notice::Waiting {
             step,
@@ -422,12 +428,12 @@ pub(super) fn wait(gate: &Gate, tape: &Tape, step: u32, pause: Duration, why: St
         });
     }
     let mut left = pause;
-    while !left.is_zero() && !tape.stop.load(Ordering::Relaxed) {
+    while !left.is_zero() && tape.asked_to_stop(gate).is_none() {
         let slice = left.min(SEEN_WITHIN);
         gate.world.clock.sleep(slice);
         left -= slice;
     }
-    tape.stop.load(Ordering::Relaxed)
+    tape.asked_to_stop(gate)
 }
 
 /// The same for every attempt of a step, and for no other step of any run.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::attempts::{self, SEND_WITHIN};
 use super::errand::{Act, Sighting};
-use super::stop::Stop;
+use super::stop::{Halt, Stop};
 use super::tape::Tape;
 use super::{Gate, panic};
 use crate::effect::{Effect, Failure, OnUnknown};
@@ -79,9 +79,12 @@ pub(super) fn settle(
             left.clamp(Duration::from_millis(1), ASK_EVERY)
         };
         let why = format!("whether {} landed ({failure})", effect.name());
-        if attempts::wait(gate, tape, intent.asked.step, pause, why) {
+        match attempts::wait(gate, tape, intent.asked.step, pause, why) {
+            None => {}
+            // Whoever goes on with it asks again.
+            Some(Halt::Parked) => return Err(tape.stop(Halt::Parked)),
             // The run is to stop; nobody knows, and nothing is given up.
-            return Ok(Settled::Open);
+            Some(_) => return Ok(Settled::Open),
         }
     }
     Ok(match declaration.on_unknown {

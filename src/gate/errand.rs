@@ -87,6 +87,7 @@ pub struct Errand<'a> {
     pub(super) cost_usd: Option<f64>,
     pub(super) kept: Batch,
     pub(super) stop: &'a AtomicBool,
+    pub(super) parks: Option<&'a AtomicBool>,
 }
 
 impl Errand<'_> {
@@ -101,7 +102,8 @@ impl Errand<'_> {
 
     /// Whether to give up: the run is being stopped.
     pub fn is_halted(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
+        let is_set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        is_set(self.stop) || self.parks.is_some_and(is_set)
     }
 
     /// Records what this attempt cost.

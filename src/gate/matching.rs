@@ -201,6 +201,7 @@ mod tests {
             epoch: 1,
             by: None,
             parent: None,
+            cause: None,
             retry_of: None,
         };
         let answer = |asked: &Asked| {

@@ -6,6 +6,7 @@
 //! | [`tape`] | what has this run asked before, and what was the answer? |
 //! | [`aligned`], [`matching`] | in a what-if, which recorded answer is this one's? |
 //! | [`course`] | how does a run begin, go on and end? |
+//! | [`aftermath`] | what does its end mean for others? |
 //! | [`waiting`] | has come what the run waits for? |
 //! | [`poll`] | has it a value by now? |
 //! | [`ready`] | which runs can go on? |
@@ -24,6 +25,7 @@
 //! | [`mask`] | which parts of an outcome must nobody see? |
 //! | [`panic`] | what if carrying it out fails in a way that nobody thought of? |
 
+mod aftermath;
 pub mod aligned;
 pub mod attempts;
 pub mod backoff;
@@ -74,6 +76,7 @@ pub use waiting::{Look, Waiting};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::io::World;
 use crate::journal::Owner;
@@ -89,6 +92,8 @@ pub struct Gate {
     pub owner: Owner,
     /// Runs that can go on.
     pub ready: Arc<Ready>,
+    /// Set to let go of every run of this process where it stands, to be gone on with by another.
+    pub parks: Arc<AtomicBool>,
     /// Where runs that start others get playbooks from.
     pub playbooks: Arc<dyn Playbooks>,
     /// In a test: what stands in for the outside.
@@ -117,8 +122,19 @@ impl Gate {
             masks,
             policies,
             ready: Arc::default(),
+            parks: Arc::default(),
             playbooks: Arc::new(ready::NoPlaybooks),
             stage: None,
+        }
+    }
+
+    /// The same, for runs of the process that `other` is a gate of, which has other settings.
+    pub fn in_process_of(self, other: &Gate) -> Gate {
+        Gate {
+            owner: other.owner.clone(),
+            ready: other.ready.clone(),
+            parks: other.parks.clone(),
+            ..self
         }
     }
 
@@ -131,6 +147,7 @@ impl Gate {
             policies: self.policies.clone(),
             owner: self.owner.clone(),
             ready: Arc::default(),
+            parks: Arc::default(),
             playbooks: Arc::new(ready::NoPlaybooks),
             stage: None,
         }

@@ -66,7 +66,7 @@ pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) 
     };
 
     // 2. The run's mode, fixed when it was created.
-    let verdict = governance::decide(gate, effect);
+    let verdict = governance::decide(gate, &tape.mode, effect);
     if let Some(why) = mode::why_simulated(&tape.mode, effect) {
         let answer = simulate(
             gate,
@@ -111,7 +111,7 @@ pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) 
     // 5. Attempts, each with its own intent; 6. the outcome.
     let answer = attempts::run(gate, tape, effect, asked, act, verdict);
     let given = answer.and_then(|answer| tape.conclude(gate, answer));
-    if let Err(Stop::Halted(Halt::Suspended(_))) = given {
+    if let Err(Stop::Halted(Halt::Suspended(_) | Halt::Parked)) = given {
         // It goes on with its claim.
         return given;
     }

@@ -32,6 +32,8 @@ pub enum Halt {
     Refused(Failure),
     /// Somebody cancelled the run.
     Cancelled,
+    /// This process is to end: the run is let go where it stands, and another goes on with it as after a crash.
+    Parked,
     /// The run waits; its thread is needed elsewhere.
     Suspended(Waits),
     /// In a replay: the run was stopped here by what its journal does not hold, such as the clock or a person.
@@ -45,6 +47,7 @@ impl Halt {
             Halt::InDoubt { .. } => Status::NeedsAttention,
             Halt::Cancelled => Status::Cancelled,
             Halt::Suspended(_) => Status::Suspended,
+            Halt::Parked => Status::Running,
             Halt::Recorded { status, .. } => *status,
             _ => Status::Failed,
         }
@@ -58,7 +61,7 @@ impl Halt {
             }
             Halt::Recorded { error, .. } => error.step,
             Halt::Suspended(waits) => Some(waits.step),
-            Halt::Store(_) | Halt::Limit(_) | Halt::Refused(_) | Halt::Cancelled => None,
+            Halt::Store(_) | Halt::Limit(_) | Halt::Refused(_) | Halt::Cancelled | Halt::Parked => None,
         }
     }
 
@@ -77,6 +80,10 @@ impl Halt {
                 failure.clone()
             }
             Halt::Cancelled => Failure::new("CANCELLED", "the run was cancelled"),
+            Halt::Parked => Failure::new(
+                "PARKED",
+                "the host is being stopped, and goes on with the run at its next start",
+            ),
             Halt::Suspended(waits) => Failure::new("SUSPENDED", format!("the run waits for {}", waits.what)),
             Halt::Recorded { error, .. } => error.failure.clone(),
         }
@@ -86,7 +93,12 @@ impl Halt {
     pub fn is_on_tape(&self) -> bool {
         match self {
             Halt::Nondeterminism { .. } | Halt::NotRecorded { .. } | Halt::InDoubt { .. } | Halt::Suspended(_) => true,
-            Halt::Store(_) | Halt::Limit(_) | Halt::Refused(_) | Halt::Cancelled | Halt::Recorded { .. } => false,
+            Halt::Store(_)
+            | Halt::Limit(_)
+            | Halt::Refused(_)
+            | Halt::Cancelled
+            | Halt::Parked
+            | Halt::Recorded { .. } => false,
         }
     }
 }

@@ -179,6 +179,14 @@ impl Tape {
         self.operations.clone()
     }
 
+    /// Why the run is to stop, if somebody outside wants it to. Whoever replays is not of the process that ends.
+    pub(super) fn asked_to_stop(&self, gate: &Gate) -> Option<Halt> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Some(Halt::Cancelled);
+        }
+        gate.parks.load(Ordering::Relaxed).then_some(Halt::Parked)
+    }
+
     /// The number of the step asked for last.
     pub fn step(&self) -> StepNo {
         self.step
@@ -224,8 +232,8 @@ impl Tape {
         if let Some(halt) = &self.halted {
             return Err(Stop::Halted(halt.clone()));
         }
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(self.stop(Halt::Cancelled));
+        if let Some(halt) = self.asked_to_stop(gate) {
+            return Err(self.stop(halt));
         }
         if let Some(limit) = self.passed_deadline(gate) {
             return Err(self.stop(Halt::Limit(limit)));

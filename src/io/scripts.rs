@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::pinned::{PLAYBOOKS, PinnedFiles};
+
 /// The longest script that is read at all.
 const BYTES_MAX: u64 = 1 << 20;
 
@@ -18,6 +20,8 @@ pub struct ScriptFiles {
     playbooks: Option<PathBuf>,
     /// Texts that stand for what lies on the disk, by name below `playbooks/`.
     instead: Arc<BTreeMap<String, String>>,
+    /// As they were at one moment, in place of what lies on the disk.
+    pinned: Option<PinnedFiles>,
 }
 
 /// How the names of test files end.
@@ -60,6 +64,15 @@ impl ScriptFault {
             ScriptFault::NoProject => "IMPORT_NO_PROJECT",
         }
     }
+
+    /// The script, as people name it.
+    pub fn file(&self) -> &str {
+        match self {
+            ScriptFault::NotFound { name, .. } | ScriptFault::Outside { name } => name,
+            ScriptFault::Unreadable { file, .. } => file,
+            ScriptFault::NoProject => "",
+        }
+    }
 }
 
 impl ScriptFiles {
@@ -67,7 +80,21 @@ impl ScriptFiles {
         ScriptFiles {
             playbooks,
             instead: Arc::default(),
+            pinned: None,
         }
+    }
+
+    /// The same names, answered from `pinned` alone: nothing is read from the disk any more.
+    pub fn pinned(&self, pinned: PinnedFiles) -> ScriptFiles {
+        ScriptFiles {
+            pinned: Some(pinned),
+            ..self.clone()
+        }
+    }
+
+    /// What these names are answered from, if it is not the disk.
+    pub fn pins(&self) -> Option<&PinnedFiles> {
+        self.pinned.as_ref()
     }
 
     /// The same, with `text` in the place of the script called `name`.
@@ -101,6 +128,13 @@ impl ScriptFiles {
         if let Some(found) = self.given(stem) {
             return Ok(found);
         }
+        if let Some(pinned) = &self.pinned {
+            let not_found = || ScriptFault::NotFound {
+                name: name.to_owned(),
+                hint: self.hint(stem),
+            };
+            return from_pinned(pinned, stem).unwrap_or_else(|| Err(not_found()));
+        }
         if let Some(folder) = &self.playbooks
             && is_plain(stem)
         {
@@ -119,6 +153,20 @@ impl ScriptFiles {
         })
     }
 
+    /// The same by a name that [`list`](Self::list) has just told: if it is gone it cannot be read, and is not unknown.
+    pub fn listed(&self, name: &str) -> Result<Found, ScriptFault> {
+        self.playbook(name).map_err(|fault| match fault {
+            ScriptFault::NotFound { .. } => ScriptFault::Unreadable {
+                file: format!("playbooks/{name}.rhai"),
+                reason: match is_plain(name) {
+                    true => "it is gone, or a link that leads to no file".to_owned(),
+                    false => "its name has a `:` or `\\` in it, or is too long: rename it".to_owned(),
+                },
+            },
+            other => other,
+        })
+    }
+
     /// A module by the name in its import.
     pub fn module(&self, name: &str) -> Result<Found, ScriptFault> {
         let folder = self.playbooks.as_ref().ok_or(ScriptFault::NoProject)?;
@@ -128,6 +176,16 @@ impl ScriptFiles {
         }
         if let Some(found) = self.given(name) {
             return Ok(found);
+        }
+        if let Some(pinned) = &self.pinned {
+            if pinned.get(&file_of(name)).is_some_and(|file| file.is_outside) {
+                return Err(outside());
+            }
+            let not_found = || ScriptFault::NotFound {
+                name: name.to_owned(),
+                hint: self.hint(name),
+            };
+            return from_pinned(pinned, name).unwrap_or_else(|| Err(not_found()));
         }
         let path = folder.join(format!("{name}.rhai"));
         if !path.is_file() {
@@ -176,7 +234,10 @@ impl ScriptFiles {
 
     fn all(&self) -> Vec<String> {
         let mut names: Vec<String> = self.instead.keys().cloned().collect();
-        if let Some(folder) = &self.playbooks {
+        if let Some(pinned) = &self.pinned {
+            let stems = pinned.below(PLAYBOOKS).filter_map(|(path, _)| name_of_file(path));
+            names.extend(stems.map(str::to_owned));
+        } else if let Some(folder) = &self.playbooks {
             collect(folder, "", DEPTH_MAX, &mut names);
         }
         names.sort();
@@ -214,6 +275,29 @@ impl ScriptFiles {
     }
 }
 
+/// The name of the script in `file`, if it is one.
+pub fn name_of_file(file: &str) -> Option<&str> {
+    file.strip_prefix(PLAYBOOKS)?.strip_suffix(".rhai")
+}
+
+/// The file of the script called `name`.
+pub fn file_of(name: &str) -> String {
+    format!("{PLAYBOOKS}{name}.rhai")
+}
+
+fn from_pinned(pinned: &PinnedFiles, name: &str) -> Option<Result<Found, ScriptFault>> {
+    let file = file_of(name);
+    let found = match pinned.text(&file)? {
+        Ok(text) => Ok(Found {
+            name: name.to_owned(),
+            file,
+            text,
+        }),
+        Err(reason) => Err(ScriptFault::Unreadable { file, reason }),
+    };
+    Some(found)
+}
+
 /// Only names below the folder: no root, no `..`, no hidden files.
 fn is_plain(name: &str) -> bool {
     let word = |word: &str| !word.is_empty() && !word.starts_with('.') && !word.contains(['\\', '\0', ':']);
@@ -234,15 +318,20 @@ fn read(path: &Path, name: String, file: String) -> Result<Found, ScriptFault> {
         )));
     }
     let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let text = decode(bytes).map_err(unreadable)?;
+    Ok(Found { name, file, text })
+}
+
+/// What a file holds as text, or why it is none.
+pub(super) fn decode(bytes: Vec<u8>) -> Result<String, String> {
     if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] = bytes.as_slice() {
-        return Err(unreadable("it is UTF-16; save it as UTF-8".to_owned()));
+        return Err("it is UTF-16; save it as UTF-8".to_owned());
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
-        unreadable(format!("it is not UTF-8 text at line {line}; save it as UTF-8"))
-    })?;
-    Ok(Found { name, file, text })
+        format!("it is not UTF-8 text at line {line}; save it as UTF-8")
+    })
 }
 
 /// A text of at most `bytes_max` bytes that somebody names on the command line.

@@ -30,10 +30,21 @@ pub struct Watcher {
 impl Watcher {
     /// Watches `folders`; those with `true` with all below them. What is not there is passed over.
     pub fn new(folders: &[(PathBuf, bool)]) -> Result<Watcher, String> {
+        Watcher::of(folders, |_| true)
+    }
+
+    /// The same, and tells of those changes only whose path `matters`.
+    pub fn of(
+        folders: &[(PathBuf, bool)],
+        matters: impl Fn(&Path) -> bool + Send + 'static,
+    ) -> Result<Watcher, String> {
         let (sender, events) = channel();
         let told = move |event: notify::Result<notify::Event>| {
             // Reading is no change. An error may mean that some were missed, so it counts as one.
-            let is_change = event.map_or(true, |event| !matches!(event.kind, EventKind::Access(_)));
+            let is_change = event.map_or(true, |event| {
+                let is_some = event.paths.is_empty() || event.paths.iter().any(|path| matters(path));
+                is_some && !matches!(event.kind, EventKind::Access(_))
+            });
             if is_change {
                 // Nobody listens any more: the watch is about to end.
                 sender.send(()).unwrap_or_default();

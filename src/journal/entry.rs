@@ -76,6 +76,9 @@ pub struct Begun {
     /// The person who started it, or started the run that did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// What it answers to, when a trigger started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<super::Cause>,
 }
 
 impl Begun {

@@ -8,11 +8,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::JournalError;
-use super::entry::{Begun, Parent};
+use super::entry::{self, Begun, Entry, Parent};
 use super::life::Lease;
 use crate::effect::{Failure, Place};
 use crate::id::{ContentHash, RunId, StepNo};
-use crate::store::{Store, keys};
+use crate::store::{Batch, Precondition, Store, keys};
 use crate::value::{ENCODED_DEPTH_MAX, Value};
 
 /// The version of the form in which a record is written.
@@ -72,6 +72,21 @@ pub struct RunError {
     /// The effect that failed, when one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<crate::id::StepNo>,
+}
+
+/// Ends of runs that come with a step, and come again however often it is asked.
+const NOT_MENDED_BY_TIME: [&str; 2] = ["NONDETERMINISM", "NOT_RECORDED"];
+
+impl RunError {
+    /// Whether the run may end otherwise when it is gone on with as it is.
+    pub fn is_mended_by_time(&self) -> bool {
+        let code = self.failure.code.as_str();
+        match self.step {
+            Some(_) => !NOT_MENDED_BY_TIME.contains(&code),
+            // The disk was full, or broken: nothing of the run itself is wrong.
+            None => code.starts_with("STORE_"),
+        }
+    }
 }
 
 /// What came of a run.
@@ -140,6 +155,15 @@ impl RunRecord {
             lease: None,
             waits: None,
         }
+    }
+
+    /// Fills `batch` with a run that is ready to begin, on the condition that there is none of its id.
+    pub fn create(batch: &mut Batch, begun: Begun) {
+        let run = begun.run;
+        batch.require(keys::run(run), Precondition::Absent);
+        batch.put(keys::run(run), RunRecord::queued(&begun).encode());
+        batch.put(keys::journal(run, 0), entry::encode(&[Entry::Begun(Box::new(begun))]));
+        batch.put(keys::open(run), Vec::new());
     }
 
     /// The record as its row holds it: a version byte and MessagePack.

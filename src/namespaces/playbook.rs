@@ -10,9 +10,9 @@ use crate::effect::{Declaration, Effect, Failure};
 use crate::gate::waiting::Watch;
 use crate::gate::{Birth, Look, Stop, Waiting};
 use crate::id::{RunId, StepNo};
-use crate::journal::{Awaited, Entry, Outcome, Recorded, RunRecord, Status, Wake, entry};
+use crate::journal::{Awaited, Outcome, Recorded, RunRecord, Status, Wake};
 use crate::script::{ContextExt, ScriptResult};
-use crate::store::{Precondition, keys};
+use crate::store::keys;
 use crate::value::Value;
 
 pub fn module() -> Module {
@@ -277,16 +277,9 @@ fn create(watch: &mut Watch<'_>, child: RunId, playbook: &str, input: &Value) ->
         at_ms: watch.tx.now_ms,
     };
     let born = watch.playbooks.born(&birth).map_err(Stop::Failed)?;
-    let record = RunRecord::queued(&born.begun);
     let batch = &mut watch.tx.batch;
     batch.append(born.versions);
-    batch.require(keys::run(child), Precondition::Absent);
-    batch.put(keys::run(child), record.encode());
-    batch.put(
-        keys::journal(child, 0),
-        entry::encode(&[Entry::Begun(Box::new(born.begun))]),
-    );
-    batch.put(keys::open(child), Vec::new());
+    RunRecord::create(batch, born.begun);
     batch.put(keys::child(watch.begun.run, child), Vec::new());
     watch.created.push(child);
     Ok(())

@@ -25,9 +25,9 @@ pub(super) fn outcome(run: &RunHandle, result: &Result<Dynamic, Box<EvalAltResul
             error: Some(error),
         };
     }
-    if let Some(Halt::Suspended(_)) = halt {
+    if let Some(halt @ (Halt::Suspended(_) | Halt::Parked)) = &halt {
         return Outcome {
-            status: Status::Suspended,
+            status: halt.status(),
             value: Value::Unit,
             error: None,
         };

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::effect::{Failure, RunMode};
 use crate::gate::{Birth, Born, Playbooks};
 use crate::id::ContentHash;
@@ -15,8 +17,10 @@ use crate::script::{API_VERSION, Diagnosis, Language, Script, inputs};
 use crate::store::{Batch, Store, StoreError, keys};
 use crate::value::{Map, Value};
 
-/// How many compiled scripts are kept for the runs that are pinned to them.
-const PINNED_MAX: usize = 64;
+/// How many compiled scripts are kept for the runs that are pinned to them, at most twice over,
+const PINNED_MAX: usize = 512;
+/// and how large their texts may be together; compiled, they take some twenty times as much.
+const PINNED_BYTES_MAX: usize = 1 << 20;
 
 /// Finds and compiles playbooks.
 #[derive(Clone)]
@@ -25,8 +29,56 @@ pub struct Library {
     pub language: Arc<Language>,
     /// That of tests, made when it is first asked for.
     tests: Arc<OnceLock<Arc<Language>>>,
-    /// By all that a script is pinned to.
-    pinned: Arc<Mutex<BTreeMap<ContentHash, Arc<Script>>>>,
+    pinned: Arc<Mutex<Kept>>,
+}
+
+/// Compiled scripts by all that they are pinned to. Those that nobody asked for while the younger became too many go.
+#[derive(Default)]
+struct Kept {
+    younger: BTreeMap<ContentHash, Arc<Script>>,
+    younger_bytes: usize,
+    older: BTreeMap<ContentHash, Arc<Script>>,
+}
+
+impl Kept {
+    fn get(&mut self, pins: &ContentHash) -> Option<Arc<Script>> {
+        if let Some(script) = self.younger.get(pins) {
+            return Some(script.clone());
+        }
+        let script = self.older.remove(pins)?;
+        self.put(*pins, script.clone());
+        Some(script)
+    }
+
+    fn put(&mut self, pins: ContentHash, script: Arc<Script>) {
+        let bytes: usize = script.texts().map(|text| text.text.len()).sum();
+        if self.younger.len() >= PINNED_MAX || self.younger_bytes + bytes > PINNED_BYTES_MAX {
+            self.older = std::mem::take(&mut self.younger);
+            self.younger_bytes = 0;
+        }
+        self.younger_bytes += bytes;
+        self.younger.insert(pins, script);
+    }
+}
+
+/// What names a script exactly, for whoever has the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pins {
+    pub playbook: String,
+    pub file: String,
+    pub version: ContentHash,
+    pub modules: BTreeMap<String, ContentHash>,
+}
+
+impl Pins {
+    pub fn of(script: &Script) -> Pins {
+        Pins {
+            playbook: script.name.clone(),
+            file: script.source.file.clone(),
+            version: script.source.hash,
+            modules: script.module_hashes(),
+        }
+    }
 }
 
 /// Why there is no script to run.
@@ -156,21 +208,33 @@ impl Library {
 
     /// The script exactly as the run that `begun` describes had it.
     pub fn pinned(&self, store: &dyn Store, begun: &Begun) -> Result<Arc<Script>, LibraryError> {
+        let pins = Pins {
+            playbook: begun.playbook.clone(),
+            file: begun.file.clone(),
+            version: begun.version,
+            modules: begun.modules.clone(),
+        };
+        self.of_pins(store, &pins)
+    }
+
+    /// The script that `begun` names; its texts are in the store.
+    pub fn of_pins(&self, store: &dyn Store, begun: &Pins) -> Result<Arc<Script>, LibraryError> {
         let pins = ContentHash::of(format!("{} {} {:?}", begun.playbook, begun.version, begun.modules).as_bytes());
         let kept = || self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(script) = kept().get(&pins) {
-            return Ok(script.clone());
+            return Ok(script);
         }
         let script = self.compile_pinned(store, begun)?;
-        let mut kept = kept();
-        if kept.len() >= PINNED_MAX {
-            kept.clear();
-        }
-        kept.insert(pins, script.clone());
+        kept().put(pins, script.clone());
         Ok(script)
     }
 
-    fn compile_pinned(&self, store: &dyn Store, begun: &Begun) -> Result<Arc<Script>, LibraryError> {
+    /// Lets go of the scripts that are kept for runs: nothing has moved for a while.
+    pub fn forget_pinned(&self) {
+        *self.pinned.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
+    }
+
+    fn compile_pinned(&self, store: &dyn Store, begun: &Pins) -> Result<Arc<Script>, LibraryError> {
         let source = version(store, &begun.file, begun.version)?;
         let find = |module: &str| {
             let hash = begun
@@ -221,6 +285,7 @@ impl Playbooks for Library {
                 run: birth.parent.run,
                 step: birth.step,
             }),
+            cause: None,
             retry_of: None,
             by: birth.parent.by.clone(),
         };
@@ -233,7 +298,7 @@ impl Playbooks for Library {
 }
 
 /// The texts of `script` that the store does not hold yet.
-pub(super) fn unknown_versions(store: &dyn Store, script: &Script) -> Result<Batch, StoreError> {
+pub fn unknown_versions(store: &dyn Store, script: &Script) -> Result<Batch, StoreError> {
     let mut batch = Batch::new();
     for text in script.texts() {
         let key = keys::version(&text.hash);

@@ -47,7 +47,7 @@ pub struct Order {
     pub observer: Arc<dyn Observer>,
 }
 
-/// A run that is at rest, over or suspended, and on disk.
+/// A run that is at rest, over, suspended or parked, and on disk.
 #[derive(Clone, Debug)]
 pub struct Finished {
     pub record: RunRecord,
@@ -82,6 +82,7 @@ impl Runner {
             trigger: order.trigger.clone(),
             epoch: 1,
             parent: None,
+            cause: None,
             retry_of: order.retry_of,
             by: order.by.clone(),
         };
@@ -108,8 +109,24 @@ impl Runner {
             let record = run.tape().suspended_record(&waits);
             return Ok(Finished { record, outcome });
         }
+        if halted == Some(Halt::Parked) {
+            return self.park(run, outcome);
+        }
         let (outcome, cleanup_error) = self.clean_up(run, script, outcome);
+        if run.tape().halted() == Some(&Halt::Parked) {
+            return self.park(run, outcome);
+        }
         let record = run.tape().end_run(&self.gate, &outcome, cleanup_error)?;
+        Ok(Finished { record, outcome })
+    }
+
+    fn park(&self, run: &RunHandle, outcome: Outcome) -> Result<Finished, StoreError> {
+        let record = run.tape().park(&self.gate)?;
+        let outcome = Outcome {
+            status: record.status,
+            error: None,
+            ..outcome
+        };
         Ok(Finished { record, outcome })
     }
 
@@ -217,6 +234,7 @@ impl Runner {
         let spent = Duration::from_millis(tape.active_ms(&self.gate));
         let clock = self.gate.world.clock.clone();
         let meter = Meter::start(limits, active, spent, clock, tape.stop_flag(), tape.operations());
+        let meter = meter.parked_by(self.gate.parks.clone());
         match (part, tape.recorded_end()) {
             (Part::Cleanup(_), _) => meter.allow(CLEANUP_TIME, CLEANUP_OPERATIONS),
             (Part::Playbook | Part::Case(_), Some(end)) => meter.replaying(&end),

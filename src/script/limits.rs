@@ -157,6 +157,8 @@ fn held_bytes() -> u64 {
 pub struct Meter {
     /// Set when the run must stop; once set, no operation of the script follows.
     stop: Arc<AtomicBool>,
+    /// Set when this process lets go of all runs.
+    parks: Option<Arc<AtomicBool>>,
     /// The operations that were let through.
     operations: Arc<AtomicU64>,
     operations_max: u64,
@@ -183,6 +185,7 @@ impl Meter {
     ) -> Meter {
         Meter {
             stop,
+            parks: None,
             operations,
             operations_max: limits.operations,
             memory_bytes_max: limits.memory_mib << 20,
@@ -192,6 +195,12 @@ impl Meter {
             clock,
             recorded: None,
         }
+    }
+
+    /// The same, which also lets go of the run when `parks` is set.
+    pub fn parked_by(mut self, parks: Arc<AtomicBool>) -> Meter {
+        self.parks = Some(parks);
+        self
     }
 
     /// The same for what follows a script, for at most `active`, with operations of its own.
@@ -241,7 +250,11 @@ impl Meter {
             );
             return Err(Halt::Limit(Failure::new("LIMIT_MEMORY", message)));
         }
-        if operations.is_multiple_of(CLOCK_EVERY) && self.deadline.is_some_and(|end| self.clock.monotonic() > end) {
+        let now_and_then = operations.is_multiple_of(CLOCK_EVERY);
+        if now_and_then && self.parks.as_ref().is_some_and(|parks| parks.load(Ordering::Relaxed)) {
+            return Err(Halt::Parked);
+        }
+        if now_and_then && self.deadline.is_some_and(|end| self.clock.monotonic() > end) {
             let message = format!(
                 "the run has been at work for {} s, its time limit",
                 self.active.as_secs()

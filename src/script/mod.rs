@@ -18,6 +18,7 @@
 //! | [`mistake`] | what was probably meant where a script cannot be read |
 //! | [`signatures`] | what can be called, with what, and what comes of it |
 //! | [`schedule`] | what a header's schedule means |
+//! | [`triggers`] | what a header says starts its playbook |
 //! | [`syntax`] | the text as a tree, also while it is being typed |
 //! | [`format`] | the one style of scripts |
 //! | [`coverage`] | which lines of scripts were run |
@@ -42,6 +43,7 @@ mod sorting;
 pub mod source;
 pub mod syntax;
 mod texts;
+pub mod triggers;
 pub mod value;
 
 pub use context::{ContextExt, RunHandle, ScriptResult};

@@ -20,18 +20,25 @@
 //! | kv | realm, key |
 //! | queue | realm, kind of row, name of the queue, and what the row is about (see [`QueueRow`]) |
 //! | metric | realm, kind of row, name of the metric, and what the row is about (see [`MetricRow`]) |
-//! | meta, event, waiter, limiter, circuit, claim | names |
+//! | schedule | playbook, schedule |
+//! | tick | playbook, schedule, Unix milliseconds for which it is planned |
+//! | due | Unix milliseconds, playbook, schedule |
+//! | meta, event, waiter, limiter, circuit, claim, pause, cursor, seen, overlap, edition | names |
 //!
 //! The byte 0 belongs to the engine itself and is refused to everybody else.
 
 mod queues;
 mod runs;
+mod space;
+mod ticks;
 
 use std::fmt;
 use std::ops::Bound;
 
 pub use self::queues::*;
 pub use self::runs::*;
+pub use self::space::Space;
+pub use self::ticks::*;
 use super::KeyRange;
 use super::order::{read_delimited, write_delimited, write_open};
 use crate::id::{ContentHash, IncidentId, RunId};
@@ -66,90 +73,6 @@ impl fmt::Display for Realm {
             Realm::Live => "live",
             Realm::Dry => "dry",
         })
-    }
-}
-
-/// A body of keys with one layout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Space {
-    /// What the store knows about itself: declared indexes, counters of layouts.
-    Meta,
-    Run,
-    Journal,
-    /// Contents of scripts and prompts by their hash.
-    Version,
-    /// Runs that have a thread or wait for one.
-    Open,
-    /// When suspended runs wake.
-    Wake,
-    /// Runs that other runs started.
-    Child,
-    /// What runs ask people.
-    Question,
-    /// Events that came.
-    Event,
-    /// Runs that wait for events.
-    Waiter,
-    Incident,
-    /// Which incidents hold a run.
-    Pin,
-    Document,
-    Index,
-    Kv,
-    /// Work that waits for somebody.
-    Queue,
-    /// Counters, gauges and histograms.
-    Metric,
-    /// State of rate limits.
-    Limiter,
-    /// State of circuit breakers.
-    Circuit,
-    /// Idempotency, single flight and duplicate claims.
-    Claim,
-}
-
-impl Space {
-    const ALL: [(Space, u8, &'static str); 20] = [
-        (Space::Meta, 0x01, "meta"),
-        (Space::Run, 0x10, "run"),
-        (Space::Journal, 0x11, "journal"),
-        (Space::Version, 0x12, "version"),
-        (Space::Open, 0x13, "open run"),
-        (Space::Wake, 0x14, "wake"),
-        (Space::Child, 0x15, "child"),
-        (Space::Question, 0x16, "question"),
-        (Space::Event, 0x17, "event"),
-        (Space::Waiter, 0x18, "waiter"),
-        (Space::Incident, 0x19, "incident"),
-        (Space::Pin, 0x1A, "pin"),
-        (Space::Document, 0x20, "document"),
-        (Space::Index, 0x21, "index"),
-        (Space::Kv, 0x22, "kv"),
-        (Space::Queue, 0x23, "queue"),
-        (Space::Metric, 0x24, "metric"),
-        (Space::Limiter, 0x30, "limiter"),
-        (Space::Circuit, 0x31, "circuit"),
-        (Space::Claim, 0x32, "claim"),
-    ];
-
-    fn byte(self) -> u8 {
-        Space::entry(|entry| entry.0 == self)
-            .expect("every space is in the list")
-            .1
-    }
-
-    fn entry(is_it: impl Fn(&&(Space, u8, &'static str)) -> bool) -> Option<&'static (Space, u8, &'static str)> {
-        Space::ALL.iter().find(is_it)
-    }
-}
-
-impl fmt::Display for Space {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(
-            Space::entry(|entry| entry.0 == *self)
-                .expect("every space is in the list")
-                .2,
-        )
     }
 }
 
@@ -264,7 +187,7 @@ pub fn kv_prefix(realm: Realm, prefix: &str) -> Vec<u8> {
     key
 }
 
-/// A row of a space whose keys are names: meta, event, waiter, limiter, circuit, claim.
+/// A row of a space whose keys are names.
 pub fn named(space: Space, names: &[&str]) -> Vec<u8> {
     names.iter().fold(Parts::of(space), |parts, name| parts.text(name)).0
 }
@@ -333,6 +256,20 @@ pub enum Place {
         metric: String,
         row: MetricRow,
     },
+    Schedule {
+        playbook: String,
+        schedule: String,
+    },
+    Tick {
+        playbook: String,
+        schedule: String,
+        planned_ms: i64,
+    },
+    Due {
+        due_ms: i64,
+        playbook: String,
+        schedule: String,
+    },
     Named {
         space: Space,
         names: Vec<String>,
@@ -370,6 +307,11 @@ impl fmt::Display for Place {
             Place::Kv { realm, key } => write!(f, "kv {} ({realm})", key.escape_debug()),
             Place::Queue { realm, queue, row } => write!(f, "{row} of queue {} ({realm})", queue.escape_debug()),
             Place::Metric { realm, metric, row } => write!(f, "{row} of metric {} ({realm})", metric.escape_debug()),
+            Place::Schedule { playbook, schedule } => write!(f, "schedule {schedule} of {}", playbook.escape_debug()),
+            Place::Tick {
+                playbook, planned_ms, ..
+            } => write!(f, "tick of {} planned for {planned_ms}", playbook.escape_debug()),
+            Place::Due { playbook, due_ms, .. } => write!(f, "tick of {} due at {due_ms}", playbook.escape_debug()),
             Place::Named { space, names } => write!(f, "{space} {}", names.join("/").escape_debug()),
         }
     }
@@ -428,7 +370,18 @@ pub fn parse(key: &[u8]) -> Option<Place> {
         },
         Space::Queue => read_queue(rest)?,
         Space::Metric => read_metric(rest)?,
-        space @ (Space::Meta | Space::Event | Space::Waiter | Space::Limiter | Space::Circuit | Space::Claim) => {
+        space @ (Space::Schedule | Space::Tick | Space::Due) => ticks::read(space, rest)?,
+        space @ (Space::Meta
+        | Space::Event
+        | Space::Waiter
+        | Space::Limiter
+        | Space::Circuit
+        | Space::Claim
+        | Space::Pause
+        | Space::Cursor
+        | Space::Seen
+        | Space::Overlap
+        | Space::Edition) => {
             let mut names = Vec::new();
             while !rest.is_empty() {
                 names.push(read_text(rest)?);

@@ -11,6 +11,7 @@ use std::time::UNIX_EPOCH;
 use super::fault::FileFault;
 use super::list::{self, FileInfo};
 use crate::id::ContentHash;
+use crate::io::pinned::{PinnedFile, PinnedFiles, is_prompt};
 
 /// The most bytes of a text, JSON or CSV file that are read.
 pub const TEXT_BYTES_MAX: u64 = 16 << 20;
@@ -29,6 +30,8 @@ pub struct ProjectFiles {
     folders: Vec<String>,
     /// Texts in memory, by path: instead of what lies on the disk, or behind a door that is shut.
     texts: Arc<BTreeMap<String, String>>,
+    /// Prompts as they were at one moment, in place of those on the disk.
+    pinned: Option<PinnedFiles>,
 }
 
 /// A regular file below a declared folder: proof that [`ProjectFiles::open`] has looked.
@@ -57,6 +60,7 @@ impl ProjectFiles {
             root: Some(root),
             folders,
             texts: Arc::default(),
+            pinned: None,
         }
     }
 
@@ -66,6 +70,7 @@ impl ProjectFiles {
             root: None,
             folders: Vec::new(),
             texts: Arc::default(),
+            pinned: None,
         }
     }
 
@@ -85,10 +90,36 @@ impl ProjectFiles {
         }
     }
 
+    /// The same door, with the prompts of `pinned` and no others.
+    pub fn with_prompts(&self, pinned: PinnedFiles) -> ProjectFiles {
+        ProjectFiles {
+            pinned: Some(pinned),
+            ..self.clone()
+        }
+    }
+
+    /// What the pinned prompts say of `path`, where it is for them to say.
+    fn prompt(&self, path: &str) -> Option<Option<&PinnedFile>> {
+        let pinned = self.pinned.as_ref().filter(|_| is_prompt(path))?;
+        Some(pinned.get(path))
+    }
+
     /// Checks that `path` names a regular file below a declared folder.
     pub fn open(&self, path: &str) -> Result<CheckedPath, FileFault> {
         if self.texts.contains_key(path) || self.root.is_none() && !self.texts.is_empty() {
             return self.open_text(path);
+        }
+        if let Some(prompt) = self.prompt(path) {
+            check_text(path)?;
+            let not_found = || FileFault::NotFound {
+                path: path.to_owned(),
+                near: self.near_prompts(path),
+            };
+            prompt.ok_or_else(not_found)?;
+            return Ok(CheckedPath {
+                asked: path.to_owned(),
+                absolute: PathBuf::from(path),
+            });
         }
         let absolute = self.resolve(path)?;
         let about = metadata(path, &absolute)?;
@@ -105,6 +136,13 @@ impl ProjectFiles {
             asked: path.to_owned(),
             absolute,
         })
+    }
+
+    fn near_prompts(&self, path: &str) -> Vec<String> {
+        let (folder, _) = path.rsplit_once('/').unwrap_or_default();
+        let pinned = self.pinned.iter().flat_map(|pinned| pinned.below(folder));
+        let near = pinned.filter(|(known, _)| strsim::damerau_levenshtein(known, path) <= 3);
+        near.take(3).map(|(known, _)| known.to_owned()).collect()
     }
 
     fn open_text(&self, path: &str) -> Result<CheckedPath, FileFault> {
@@ -125,6 +163,14 @@ impl ProjectFiles {
     pub fn read_bytes(&self, path: &CheckedPath, bytes_max: u64) -> Result<Vec<u8>, FileFault> {
         if let Some(text) = self.texts.get(&path.asked) {
             return Ok(text.as_bytes().to_vec());
+        }
+        if let Some(text) = self.pinned.as_ref().filter(|_| is_prompt(&path.asked)) {
+            let text = text.text(&path.asked).unwrap_or_else(|| Err("it is gone".to_owned()));
+            let text = text.map_err(|reason| unreadable(&path.asked, io::Error::other(reason)))?;
+            return match text.len() as u64 <= bytes_max {
+                true => Ok(text.into_bytes()),
+                false => Err(too_large(&path.asked, text.len() as u64, bytes_max)),
+            };
         }
         let (file, bytes) = self.reopen(path, bytes_max)?;
         let mut content = Vec::with_capacity(bytes as usize);
@@ -156,6 +202,9 @@ impl ProjectFiles {
         if let Some(text) = self.texts.get(&path.asked) {
             return Ok(ContentHash::of(text.as_bytes()));
         }
+        if let Some(Some(prompt)) = self.prompt(&path.asked) {
+            return Ok(prompt.hash);
+        }
         let (file, _) = self.reopen(path, MEDIA_BYTES_MAX)?;
         let hashed = ContentHash::read(file.take(MEDIA_BYTES_MAX));
         let (hash, _) = hashed.map_err(|error| unreadable(&path.asked, error))?;
@@ -167,6 +216,9 @@ impl ProjectFiles {
         let checked = self.open(path)?;
         if let Some(text) = self.texts.get(path) {
             return Ok(text_info(path, text));
+        }
+        if let Some(Some(prompt)) = self.prompt(path) {
+            return Ok(pinned_info(path, prompt));
         }
         Ok(file_info(path.to_owned(), &metadata(path, &checked.absolute)?))
     }
@@ -180,7 +232,9 @@ impl ProjectFiles {
         let absolute = match self.resolve(folder) {
             Ok(absolute) => absolute,
             // A folder that only texts lie in is there, whether or not the pattern fits one of them.
-            Err(FileFault::NotFound { .. }) if self.texts.keys().any(|path| lies_below(path, folder)) => {
+            Err(FileFault::NotFound { .. })
+                if !texts.is_empty() || self.texts.keys().any(|path| lies_below(path, folder)) =>
+            {
                 return Ok(texts);
             }
             Err(fault) => return Err(fault),
@@ -193,7 +247,7 @@ impl ProjectFiles {
         let mut files = texts;
         for name in list::names(folder, &absolute, pattern)? {
             let path = format!("{folder}/{name}");
-            if self.texts.contains_key(&path) {
+            if self.texts.contains_key(&path) || self.prompt(&path).is_some() {
                 continue;
             }
             // Whatever could not be opened is no file of the project: a folder, a pipe, a link that leads out.
@@ -209,7 +263,18 @@ impl ProjectFiles {
             let name = path.strip_prefix(folder)?.strip_prefix('/')?;
             (!name.contains('/') && list::fits(pattern, name)).then(|| text_info(path, text))
         };
-        self.texts.iter().filter_map(fits).collect()
+        let prompts = self
+            .pinned
+            .iter()
+            .flat_map(|pinned| pinned.below(folder))
+            .filter(|(path, _)| {
+                let name = path.strip_prefix(folder).and_then(|name| name.strip_prefix('/'));
+                name.is_some_and(|name| !name.contains('/') && list::fits(pattern, name))
+                    && !self.texts.contains_key(*path)
+            });
+        let prompts = prompts.filter(|(path, _)| is_prompt(path));
+        let prompts = prompts.map(|(path, prompt)| pinned_info(path, prompt));
+        self.texts.iter().filter_map(fits).chain(prompts).collect()
     }
 
     /// The regular files in `folder` and in the folders within it, by path; hidden ones are left out.
@@ -217,13 +282,24 @@ impl ProjectFiles {
         let (mut files, mut waiting) = (Vec::new(), vec![folder.to_owned()]);
         // Links may lead round in circles, so every real folder is entered once.
         let mut entered = BTreeSet::new();
+        let prompts = self.pinned.iter().flat_map(|pinned| pinned.below(folder));
+        let prompts = prompts.filter(|(path, _)| is_prompt(path) && lies_below(path, folder));
+        files.extend(prompts.map(|(path, prompt)| pinned_info(path, prompt)));
+        let has_prompts = !files.is_empty();
         while let Some(folder) = waiting.pop() {
-            let absolute = self.resolve(&folder)?;
+            let absolute = match self.resolve(&folder) {
+                // Its prompts are pinned, and the folder has gone.
+                Err(FileFault::NotFound { .. }) if has_prompts => continue,
+                resolved => resolved?,
+            };
             if !entered.insert(absolute.clone()) {
                 continue;
             }
             for name in list::names(&folder, &absolute, "*")? {
                 let path = format!("{folder}/{name}");
+                if self.prompt(&path).is_some() {
+                    continue;
+                }
                 match self.info(&path) {
                     Ok(_) if files.len() == list::LISTED_MAX => return Err(list::too_many_files(&folder)),
                     Ok(file) => files.push(file),
@@ -356,6 +432,14 @@ fn text_info(path: &str, text: &str) -> FileInfo {
         path: path.to_owned(),
         bytes: text.len() as u64,
         modified_ms: 0,
+    }
+}
+
+fn pinned_info(path: &str, file: &PinnedFile) -> FileInfo {
+    FileInfo {
+        path: path.to_owned(),
+        bytes: file.bytes,
+        modified_ms: file.modified_ms,
     }
 }
 

@@ -27,6 +27,7 @@ use super::reading::Reading;
 use crate::effect::{Declaration, Effect, Failure};
 use crate::gate::Errand;
 use crate::io::files::{FileFault, ProjectFiles};
+use crate::io::pinned::PROMPT_ENDINGS as ENDINGS;
 use crate::script::source::Text;
 use crate::script::{ContextExt, Diagnosis, ScriptResult};
 use crate::value::Value;
@@ -39,9 +40,6 @@ static RENDER: Declaration = Declaration::read("prompt.render").recomputed();
 
 /// Where prompts lie.
 const FOLDER: &str = "prompts";
-
-/// How the names of their files end, in the order in which they are looked for.
-const ENDINGS: [&str; 3] = [".md", ".txt", ".j2"];
 
 /// The longest name.
 const NAME_BYTES_MAX: usize = 200;
@@ -112,16 +110,17 @@ pub fn check_all(files: &Arc<ProjectFiles>) -> Vec<Diagnosis> {
         Err(FileFault::NotFound { .. } | FileFault::Outside { .. } | FileFault::Shut) => return Vec::new(),
         Err(fault) => return vec![Diagnosis::new(fault.code(), fault.to_string(), Text::new(FOLDER, ""))],
     };
-    let find = finder(files);
     let prompts = found
         .iter()
         .filter(|file| ENDINGS.iter().any(|ending| file.path.ends_with(ending)));
-    let check = |path: &str| -> Result<(), Diagnosis> {
-        let nameless = Text::new(path, "");
-        let text = read(files, path).map_err(|fault| fault.diagnosis(&nameless))?;
-        template::check(&text, &find).map_err(|fault| fault.diagnosis(&text))
-    };
-    prompts.filter_map(|file| check(&file.path).err()).collect()
+    prompts.filter_map(|file| check(files, &file.path).err()).collect()
+}
+
+/// What can be said against the prompt in the file `path` without rendering it.
+pub fn check(files: &Arc<ProjectFiles>, path: &str) -> Result<(), Diagnosis> {
+    let nameless = Text::new(path, "");
+    let text = read(files, path).map_err(|fault| fault.diagnosis(&nameless))?;
+    template::check(&text, &finder(files)).map_err(|fault| fault.diagnosis(&text))
 }
 
 /// The texts of the project's prompts by name, as they are now. What cannot be read is left out.

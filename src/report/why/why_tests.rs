@@ -22,6 +22,7 @@ fn begun() -> Begun {
         epoch: 1,
         by: Default::default(),
         parent: None,
+        cause: None,
         retry_of: None,
     }
 }

@@ -185,6 +185,7 @@ impl Case {
             live: true,
             providers: self.setting.providers.iter().map(mode).collect(),
             uses: header.uses.clone(),
+            unsigned: Vec::new(),
         }
     }
 
@@ -204,6 +205,7 @@ impl Case {
             trigger: "test".to_owned(),
             epoch: 1,
             parent: None,
+            cause: None,
             retry_of: None,
             by: None,
         }

@@ -1,0 +1,52 @@
+//! What starts runs by itself. Each trigger looks at the store and at what is live now, and creates the runs that are due,
+//! each in one batch with the row that says so: so none is started twice, however the host ends.
+//!
+//! | module | what starts a run |
+//! | --- | --- |
+//! | [`jobs`] | a job of a queue |
+
+pub mod jobs;
+mod modes;
+pub mod pauses;
+#[cfg(test)]
+mod test_edition;
+
+pub mod overlap;
+pub mod ticks;
+
+pub use ticks::Ticks;
+
+use crate::id::RunId;
+use crate::serve::Edition;
+use crate::store::StoreError;
+
+/// Something that starts runs.
+pub trait Trigger: Send {
+    /// For logs and figures: `ticks`, `queues`.
+    fn name(&self) -> &'static str;
+
+    /// Creates runs that are due at `now_ms`, `room` at most. Those of `edition` are live now.
+    fn turn(&mut self, edition: &Edition, now_ms: i64, room: usize) -> Result<Turn, StoreError>;
+}
+
+/// What came of a turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// On disk as queued, or to be gone on with; in the order in which they are to begin.
+    pub runs: Vec<Started>,
+    /// Runs to be cancelled.
+    pub cancel: Vec<RunId>,
+    /// When to ask again at the latest, in Unix milliseconds; before, if the store changes or a run ends.
+    pub next_ms: Option<i64>,
+    /// Whether more was due than there was room for.
+    pub has_more: bool,
+}
+
+/// A run that wants a thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    pub run: RunId,
+    pub playbook: String,
+    /// It was ended by an error before, and is to be reopened: the next attempt at a job.
+    pub reopen: bool,
+}
