@@ -26,6 +26,8 @@ mod kv;
 mod lsp;
 mod man;
 mod new;
+mod next;
+mod pause;
 mod plan;
 mod providers;
 mod repl;
@@ -39,6 +41,7 @@ mod served;
 mod show;
 mod store;
 mod test;
+mod ticks;
 mod versions;
 mod whatif;
 mod why;
@@ -111,6 +114,12 @@ enum Command {
     Dev(dev::Args),
     /// Try out lines of a playbook; nothing is sent, nothing is kept.
     Repl(repl::Args),
+    /// Show when schedules fire next.
+    Next(next::Args),
+    /// Show what was planned of schedules, and what became of it.
+    Ticks(ticks::Args),
+    /// Start nothing by itself any more: a playbook, or everything.
+    Pause(pause::Args),
     /// List runs, newest first.
     Runs(runs::Args),
     /// Show what a run did, step by step.
@@ -125,7 +134,7 @@ enum Command {
     Backtest(backtest::Args),
     /// List what the host ran and what it refused, compare, go back, and decide on what is held.
     Versions(versions::Args),
-    /// Go on with runs that were cut off, or whose wait is over.
+    /// Go on with runs that were cut off, or whose wait is over; or with what is paused.
     Resume(resume::Args),
     /// Say what became of a write that is in doubt.
     Resolve(resolve::Args),
@@ -219,6 +228,9 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Test(args) => test::perform(args, &app, out),
         Command::Run(args) => run::perform(args, &app, out),
         Command::Plan(args) => plan::perform(args, &app, out),
+        Command::Next(args) => next::perform(args, &app, out),
+        Command::Ticks(args) => ticks::perform(args, &app, out),
+        Command::Pause(args) => pause::perform(args, &app, out),
         Command::Runs(args) => runs::perform(args, &app, out),
         Command::Show(args) => show::perform(args, &app, out),
         Command::Why(args) => why::perform(args, &app, out),

@@ -3,15 +3,17 @@
 //!
 //! | module | what starts a run |
 //! | --- | --- |
+//! | [`ticks`] | the tick of a schedule |
 //! | [`jobs`] | a job of a queue |
+//!
+//! [`overlap`] tells whether an earlier run stands in the way, [`pauses`] what starts nothing.
 
 pub mod jobs;
 mod modes;
+pub mod overlap;
 pub mod pauses;
 #[cfg(test)]
 mod test_edition;
-
-pub mod overlap;
 pub mod ticks;
 
 pub use ticks::Ticks;
