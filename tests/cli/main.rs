@@ -28,6 +28,7 @@ mod one_fault;
 mod plan;
 mod project;
 mod providers;
+mod queue;
 mod repl;
 mod resolve;
 mod resume;
