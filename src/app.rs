@@ -108,6 +108,11 @@ impl App {
 
     pub fn with(config: Config) -> Result<App, AppError> {
         let declared = declared(&config)?;
+        config
+            .file
+            .escalation
+            .check()
+            .map_err(|(key, reason)| ConfigError::Value { key, reason })?;
         let mut providers = namespaces::providers();
         providers.extend(declared.iter().map(DeclaredProvider::spec));
         let named = providers.iter().flat_map(ProviderSpec::all_secrets);

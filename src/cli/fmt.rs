@@ -7,7 +7,7 @@ use super::check::all;
 use super::error::{CliError, OTHER, Shown, USAGE, render};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, plain};
 use crate::app::App;
-use crate::io::scripts::Found;
+use crate::io::scripts::{Found, ScriptFault};
 use crate::script::Diagnosis;
 use crate::script::error::place_at;
 use crate::script::format::{Unformatted, format};
@@ -39,17 +39,26 @@ enum Fate {
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
-    let names = match args.files.is_empty() {
+    let is_whole = args.files.is_empty();
+    let names = match is_whole {
         true => all(app)?,
         false => args.files,
     };
-    let mut files = Vec::new();
+    let (mut files, mut unread) = (Vec::new(), Vec::new());
     for name in &names {
-        let found = app
-            .library
-            .files
-            .playbook(name)
-            .map_err(|fault| CliError::usage(fault.code(), fault.to_string()))?;
+        let found = match is_whole {
+            true => app.library.files.listed(name),
+            false => app.library.files.playbook(name),
+        };
+        let found = match found {
+            Ok(found) => found,
+            // One that cannot be read does not keep the others from being formatted.
+            Err(fault @ ScriptFault::Unreadable { .. }) => {
+                unread.push(fault);
+                continue;
+            }
+            Err(fault) => return Err(CliError::usage(fault.code(), fault.to_string())),
+        };
         let fate = match format(&found.text) {
             Ok(text) if text == found.text => Fate::Fine,
             Ok(text) => Fate::Changes(text),
@@ -78,24 +87,39 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let left_alone = files
         .iter()
         .filter(|(_, fate)| matches!(fate, Fate::LeftAlone(_)))
-        .count();
+        .count()
+        + unread.len();
     if out.json {
         let of = |wanted: fn(&Fate) -> bool| {
             let files = files.iter().filter(|(_, fate)| wanted(fate));
             files.map(|(found, _)| found.file.as_str()).collect::<Vec<_>>()
         };
+        let mut left: Vec<&str> = of(|fate| matches!(fate, Fate::LeftAlone(_)));
+        left.extend(unread.iter().map(ScriptFault::file));
         out.json(&json!({
             "ok": left_alone == 0 && (changed == 0 || !is_dry),
-            "files": files.len(),
+            "files": names.len(),
             "written": !is_dry,
             "changed": of(|fate| matches!(fate, Fate::Changes(_))),
-            "left_alone": of(|fate| matches!(fate, Fate::LeftAlone(_))),
+            "left_alone": left,
         }));
     } else {
         for (found, fate) in &files {
             show(found, fate, args.diff, is_dry, out);
         }
-        conclude(files.len(), changed, left_alone, is_dry, out);
+        for fault in &unread {
+            let message = fault.to_string();
+            let shown = Shown {
+                code: fault.code(),
+                message: &message,
+                notes: &[],
+                help: None,
+            };
+            let rendered = render(&shown, None, out.has_color(), out.unicode);
+            out.line(rendered);
+            out.line("");
+        }
+        conclude(names.len(), changed, left_alone, is_dry, out);
     }
     Ok(if left_alone > 0 || (args.check && changed > 0) {
         USAGE

@@ -36,10 +36,15 @@ struct Template {
     plan_words: &'static str,
 }
 
-const TEMPLATES_IN_ORDER: [Template; 6] = [
+const TEMPLATES_IN_ORDER: [Template; 7] = [
     Template {
         name: "empty",
         about: "a header, one input and one effect",
+        plan_words: "",
+    },
+    Template {
+        name: "schedule",
+        about: "a schedule: starts every minute, and counts",
         plan_words: "",
     },
     Template {

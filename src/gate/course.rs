@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Gate;
+use super::aftermath::{self, Aftermath};
 use super::aligned::clock_reading;
 use super::carried::Carried;
 use super::matching::Sites;
@@ -21,8 +22,8 @@ use crate::journal::{Begun, Entry, Outcome, Owner, Recorded, RunError, RunRecord
 use crate::store::{Batch, Durability, StoreError, keys};
 use crate::value::Value;
 
-/// How often a run's end is written anew because somebody else was quicker at its incident.
-const INCIDENT_TRIES_MAX: u32 = 16;
+/// How often a run's end is written anew because somebody else was quicker at its incident or its job.
+const CONFLICTS_MAX: u32 = 64;
 
 /// How a run goes on.
 #[derive(Clone, Debug, Default)]
@@ -308,15 +309,21 @@ impl Tape {
         }
         let ended_ms = Some(self.begun.unix_ms(ended.at_ms));
         let record = self.record(outcome.status, outcome.error.clone(), ended_ms);
-        let opened_by = match record.status {
-            Status::NeedsAttention => Some(OpenedBy::InDoubt),
-            Status::Failed if self.incident_on_failure => Some(OpenedBy::Rule),
-            _ => None,
-        };
         let ended = Entry::Ended(ended);
-        let mut tries_left = INCIDENT_TRIES_MAX;
+        let mut tries_left = CONFLICTS_MAX;
         loop {
-            let mut batch = Batch::new();
+            let Aftermath {
+                mut batch,
+                is_tried_again,
+            } = aftermath::of(gate, &self.begun, &record)?;
+            let opened_by = match record.status {
+                Status::NeedsAttention => Some(OpenedBy::InDoubt),
+                // It is not known yet whether it fails.
+                Status::Failed if is_tried_again => None,
+                Status::Failed if self.incident_on_failure => Some(OpenedBy::Rule),
+                _ => None,
+            };
+            let may_conflict = opened_by.is_some() || !batch.preconditions.is_empty();
             if let Some(parent) = self.begun.parent {
                 // Whether it waits for this run or for another: it looks when it is woken.
                 batch.put(keys::wake(0, parent.run), Vec::new());
@@ -326,8 +333,8 @@ impl Tape {
             }
             tries_left -= 1;
             match self.writer.end(&gate.ground, &ended, &record, batch) {
-                // Somebody wrote to the incident in between. Where it was the journal, it will be again.
-                Err(StoreError::Conflict { .. }) if opened_by.is_some() && tries_left > 0 => {}
+                // Somebody wrote to the incident or the job in between. Where it was the journal, it will be again.
+                Err(StoreError::Conflict { .. }) if may_conflict && tries_left > 0 => {}
                 written => break written?,
             }
         }

@@ -6,6 +6,7 @@
 //! | [`tape`] | what has this run asked before, and what was the answer? |
 //! | [`aligned`], [`matching`] | in a what-if, which recorded answer is this one's? |
 //! | [`course`] | how does a run begin, go on and end? |
+//! | [`aftermath`] | what does its end mean for others? |
 //! | [`waiting`] | has come what the run waits for? |
 //! | [`poll`] | has it a value by now? |
 //! | [`ready`] | which runs can go on? |
@@ -24,6 +25,7 @@
 //! | [`mask`] | which parts of an outcome must nobody see? |
 //! | [`panic`] | what if carrying it out fails in a way that nobody thought of? |
 
+mod aftermath;
 pub mod aligned;
 pub mod attempts;
 pub mod backoff;

@@ -23,6 +23,7 @@ pub mod scratch;
 pub mod scripts;
 pub mod secrets;
 pub mod signals;
+pub mod socket;
 pub mod stdio;
 pub mod survey;
 pub mod watch;

@@ -64,6 +64,15 @@ impl ScriptFault {
             ScriptFault::NoProject => "IMPORT_NO_PROJECT",
         }
     }
+
+    /// The script, as people name it.
+    pub fn file(&self) -> &str {
+        match self {
+            ScriptFault::NotFound { name, .. } | ScriptFault::Outside { name } => name,
+            ScriptFault::Unreadable { file, .. } => file,
+            ScriptFault::NoProject => "",
+        }
+    }
 }
 
 impl ScriptFiles {
@@ -141,6 +150,20 @@ impl ScriptFiles {
         Err(ScriptFault::NotFound {
             name: name.to_owned(),
             hint: self.hint(stem),
+        })
+    }
+
+    /// The same by a name that [`list`](Self::list) has just told: if it is gone it cannot be read, and is not unknown.
+    pub fn listed(&self, name: &str) -> Result<Found, ScriptFault> {
+        self.playbook(name).map_err(|fault| match fault {
+            ScriptFault::NotFound { .. } => ScriptFault::Unreadable {
+                file: format!("playbooks/{name}.rhai"),
+                reason: match is_plain(name) {
+                    true => "it is gone, or a link that leads to no file".to_owned(),
+                    false => "its name has a `:` or `\\` in it, or is too long: rename it".to_owned(),
+                },
+            },
+            other => other,
         })
     }
 

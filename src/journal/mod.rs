@@ -8,6 +8,7 @@
 //! | [`reader`] | a recorded journal, as it answers and as people read it |
 //! | [`life`] | entries about the run itself: owners, waits, decisions |
 //! | [`event`], [`question`] | what runs wait for from outside |
+//! | [`follow`] | playbooks that are started by the ends of others |
 //! | [`run`] | the one row per run that lists it: status, mode, outcome |
 //! | [`edition`] | what the host ran, and what it refused to run |
 //! | [`incident`] | runs that are held, with what people found out about them |
@@ -19,6 +20,7 @@ pub mod cause;
 pub mod edition;
 pub mod entry;
 pub mod event;
+pub mod follow;
 pub mod incident;
 #[cfg(test)]
 mod incident_tests;

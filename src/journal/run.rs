@@ -74,6 +74,21 @@ pub struct RunError {
     pub step: Option<crate::id::StepNo>,
 }
 
+/// Ends of runs that come with a step, and come again however often it is asked.
+const NOT_MENDED_BY_TIME: [&str; 2] = ["NONDETERMINISM", "NOT_RECORDED"];
+
+impl RunError {
+    /// Whether the run may end otherwise when it is gone on with as it is.
+    pub fn is_mended_by_time(&self) -> bool {
+        let code = self.failure.code.as_str();
+        match self.step {
+            Some(_) => !NOT_MENDED_BY_TIME.contains(&code),
+            // The disk was full, or broken: nothing of the run itself is wrong.
+            None => code.starts_with("STORE_"),
+        }
+    }
+}
+
 /// What came of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {

@@ -36,20 +36,47 @@ pub const HEADER_KEYS: &[(&str, &str, &str)] = &[
         "\"${1:0 7 * * *}\"",
     ),
     (
+        "every",
+        "How long from one start to the next: `\"15m\"`.",
+        "\"${1:15m}\"",
+    ),
+    (
         "timezone",
         "The zone that `schedule` is meant in: `\"America/New_York\"`.",
         "\"${1:UTC}\"",
     ),
     (
         "missed",
-        "What to do about starts that were missed: `\"latest\"`, `\"all\"` or `\"skip\"`.",
-        "\"${1|latest,all,skip|}\"",
+        "What to do about starts that were missed: catch up `\"latest\"`, `\"all\"` or `\"none\"` of them.",
+        "\"${1|latest,all,none|}\"",
     ),
     (
-        "overlap",
-        "What to do when the run before is not over: `\"skip\"`, `\"queue\"` or `\"allow\"`.",
-        "\"${1|skip,queue,allow|}\"",
+        "horizon",
+        "How far back missed starts are caught up: `\"24h\"`.",
+        "\"${1:24h}\"",
     ),
+    ("jitter", "Spreads starts over so long: `\"5m\"`.", "\"${1:5m}\""),
+    (
+        "overlap",
+        "What to do when the run before is not over: `\"skip\"`, `\"queue\"`, `\"allow\"` or `\"cancel_previous\"`.",
+        "\"${1|skip,queue,allow,cancel_previous|}\"",
+    ),
+    (
+        "concurrency",
+        "How many of its runs may be at work at the same time.",
+        "${1:1}",
+    ),
+    (
+        "files",
+        "Files whose arrival starts it: `\"inbox/*.mp4\"`.",
+        "\"${1:inbox/*.mp4}\"",
+    ),
+    (
+        "after",
+        "The playbook after whose success it starts: `\"daily/fetch\"`.",
+        "\"$1\"",
+    ),
+    ("startup", "Whether it starts with the host.", "true"),
     (
         "http",
         "The route that starts it: `#{ method: \"POST\", path: \"/clips\" }`.",

@@ -3,6 +3,9 @@
 //! A job that is taken is leased: done, failed or, when nobody says what came of it until its lease ends, due again.
 //! Each function is one batch with its journal entry, so a run that crashes after taking a job still holds it when it
 //! goes on, and a replay neither takes nor gives back anything.
+//!
+//! These functions are for playbooks that take jobs by themselves. One whose header names a queue is given each job as a
+//! run of its own; see [`triggers::jobs`](crate::triggers::jobs).
 
 use rhai::Map;
 use rhai::plugin::*;
@@ -43,6 +46,9 @@ const LIST_DEFAULT: i64 = 100;
 #[export_module]
 mod functions {
     /// Puts a job into a queue; returns `#{ id, is_new }`.
+    ///
+    /// It waits until a run takes it with `queue::take`, or until `host serve` starts a run of the playbook whose header says
+    /// `queue: #{ name: … }`: then a map gives that run's inputs, and anything else its input `payload`.
     ///
     /// - `queue`: 1 to 64 letters, digits, `_`, `-` or `.`. A queue is made by its first job, and holds up to 1,000,000.
     /// - `payload`: plain data, up to 1 MiB.
@@ -231,8 +237,8 @@ mod functions {
 
     /// Returns jobs of a queue in the order of their turns, the dead ones last, without taking any.
     ///
-    /// Each is a map as from `take`, with `state` (`"ready"`, `"delayed"`, `"leased"`, `"dead"`) and `reason`, why it was
-    /// given back last.
+    /// Each is a map as from `take`, with `state` (`"ready"`, `"delayed"`, `"leased"`, `"held"` by a run, `"dead"`) and
+    /// `reason`, why it was given back last. Those that runs hold come first.
     ///
     /// - `queue`: 1 to 64 letters, digits, `_`, `-` or `.`.
     /// - `options`: `state`, to list those of one state alone; `limit`, from 1 to 1,000, and 100 when nothing is said.
@@ -246,7 +252,7 @@ mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn list(ctx: NativeCallContext, queue: &str, options: Map) -> ScriptResult {
-        let states = [State::Ready, State::Delayed, State::Leased, State::Dead].map(|state| (state.as_str(), state));
+        let states = State::ALL.map(|state| (state.as_str(), state));
         let mut options = ctx.check(Options::new("queue::list", &options))?;
         let state = ctx.check(options.choice("state", &states))?;
         let limit = ctx.check(options.int("limit", 1..=queue::look::LIST_MAX as i64))?;
@@ -265,8 +271,9 @@ mod functions {
         })
     }
 
-    /// Returns how many jobs a queue holds: `#{ ready, later, dead, waits_ms }`. `later` are delayed or leased, and
-    /// `waits_ms` is how many milliseconds the job has been due that has been due longest.
+    /// Returns how many jobs a queue holds: `#{ ready, later, held, dead, waits_ms }`. `later` are delayed or leased, `held`
+    /// are done by runs of a playbook that consumes the queue, and `waits_ms` is how many milliseconds the job has been due
+    /// that has been due longest.
     ///
     /// - `queue`: 1 to 64 letters, digits, `_`, `-` or `.`. One that was never used holds none.
     ///
@@ -284,6 +291,7 @@ mod functions {
             Ok(Value::from([
                 ("ready", number(stats.ready)),
                 ("later", number(stats.later)),
+                ("held", number(stats.held)),
                 ("dead", number(stats.dead)),
                 ("waits_ms", number(stats.waits_ms)),
             ]))
@@ -309,7 +317,8 @@ mod functions {
         })
     }
 
-    /// Brings a dead job back, as if it had never been tried; returns whether there was such a dead job.
+    /// Brings a dead job back, to be tried as often as at first; returns whether there was such a dead job. Where a run did
+    /// it, that run goes on if it can, and what it has done is not done again.
     ///
     /// - `queue`: 1 to 64 letters, digits, `_`, `-` or `.`.
     /// - `id`: as `list` gave it.

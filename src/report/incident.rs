@@ -62,6 +62,14 @@ fn in_words(what: &Happened) -> String {
         Happened::Noted { text } => text.clone(),
         Happened::Closed { reason } if reason.is_empty() => "closed".to_owned(),
         Happened::Closed { reason } => format!("closed: {reason}"),
+        Happened::Assigned { owner, eta_ms: None } => format!("{owner} has it in hand"),
+        Happened::Assigned {
+            owner,
+            eta_ms: Some(eta_ms),
+        } => format!("{owner} has it in hand, to be solved by {}", timestamp(*eta_ms, 0)),
+        Happened::Escalated { from, to, why } if why.is_empty() => format!("escalated from {from} to {to}"),
+        Happened::Escalated { from, to, why } => format!("escalated from {from} to {to}: {why}"),
+        Happened::Procedure { playbook, run } => format!("ran {playbook} to solve it: run {}", run.short()),
         Happened::Again { run, why } => format!("run {} ended so again: {why}", run.short()),
     }
 }
@@ -73,6 +81,9 @@ pub fn incident_json(incident: &Incident, runs: &[RunRecord]) -> Json {
         "title": incident.title,
         "state": incident.state.as_str(),
         "opened_by": incident.opened_by.code(),
+        "owner": incident.duty.owner,
+        "level": incident.duty.level.to_string(),
+        "eta": incident.duty.eta_ms.map(|eta_ms| timestamp(eta_ms, 0)),
         "opened": timestamp(incident.opened_ms, 0),
         "closed": incident.closed_ms().map(|closed| timestamp(closed, 0)),
         "run_ids": incident.runs.iter().map(RunId::to_string).collect::<Vec<_>>(),

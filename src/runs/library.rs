@@ -15,8 +15,10 @@ use crate::script::{API_VERSION, Diagnosis, Language, Script, inputs};
 use crate::store::{Batch, Store, StoreError, keys};
 use crate::value::{Map, Value};
 
-/// How many compiled scripts are kept for the runs that are pinned to them.
-const PINNED_MAX: usize = 64;
+/// How many compiled scripts are kept for the runs that are pinned to them, at most twice over,
+const PINNED_MAX: usize = 512;
+/// and how large their texts may be together; compiled, they take some twenty times as much.
+const PINNED_BYTES_MAX: usize = 1 << 20;
 
 /// Finds and compiles playbooks.
 #[derive(Clone)]
@@ -25,8 +27,36 @@ pub struct Library {
     pub language: Arc<Language>,
     /// That of tests, made when it is first asked for.
     tests: Arc<OnceLock<Arc<Language>>>,
-    /// By all that a script is pinned to.
-    pinned: Arc<Mutex<BTreeMap<ContentHash, Arc<Script>>>>,
+    pinned: Arc<Mutex<Kept>>,
+}
+
+/// Compiled scripts by all that they are pinned to. Those that nobody asked for while the younger became too many go.
+#[derive(Default)]
+struct Kept {
+    younger: BTreeMap<ContentHash, Arc<Script>>,
+    younger_bytes: usize,
+    older: BTreeMap<ContentHash, Arc<Script>>,
+}
+
+impl Kept {
+    fn get(&mut self, pins: &ContentHash) -> Option<Arc<Script>> {
+        if let Some(script) = self.younger.get(pins) {
+            return Some(script.clone());
+        }
+        let script = self.older.remove(pins)?;
+        self.put(*pins, script.clone());
+        Some(script)
+    }
+
+    fn put(&mut self, pins: ContentHash, script: Arc<Script>) {
+        let bytes: usize = script.texts().map(|text| text.text.len()).sum();
+        if self.younger.len() >= PINNED_MAX || self.younger_bytes + bytes > PINNED_BYTES_MAX {
+            self.older = std::mem::take(&mut self.younger);
+            self.younger_bytes = 0;
+        }
+        self.younger_bytes += bytes;
+        self.younger.insert(pins, script);
+    }
 }
 
 /// Why there is no script to run.
@@ -159,15 +189,16 @@ impl Library {
         let pins = ContentHash::of(format!("{} {} {:?}", begun.playbook, begun.version, begun.modules).as_bytes());
         let kept = || self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(script) = kept().get(&pins) {
-            return Ok(script.clone());
+            return Ok(script);
         }
         let script = self.compile_pinned(store, begun)?;
-        let mut kept = kept();
-        if kept.len() >= PINNED_MAX {
-            kept.clear();
-        }
-        kept.insert(pins, script.clone());
+        kept().put(pins, script.clone());
         Ok(script)
+    }
+
+    /// Lets go of the scripts that are kept for runs: nothing has moved for a while.
+    pub fn forget_pinned(&self) {
+        *self.pinned.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
     }
 
     fn compile_pinned(&self, store: &dyn Store, begun: &Begun) -> Result<Arc<Script>, LibraryError> {

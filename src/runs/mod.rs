@@ -4,8 +4,9 @@
 //! | --- | --- |
 //! | [`runner`] | starts a script on a thread of its own and writes down how it ended |
 //! | [`creation`] | runs that a trigger starts |
+//! | [`reopening`] | runs that are tried again |
 //! | [`resume`] | goes on with a run where its journal ends |
-//! | [`conductor`] | keeps runs moving until all are at rest |
+//! | [`conductor`] | keeps runs moving: until all are at rest, or as long as a host lives |
 //! | [`resolve`] | what people decide: resolve, cancel, retry |
 //! | [`edit`] | goes on with a run with another script |
 //! | [`recovery`] | which runs are not over |
@@ -37,6 +38,7 @@ pub mod plan;
 pub mod pool;
 pub mod recovery;
 pub mod replan;
+pub mod reopening;
 pub mod replay;
 pub mod resolve;
 pub mod resume;
@@ -50,7 +52,7 @@ mod whatif_tests;
 #[cfg(test)]
 mod whatif_wait_tests;
 
-pub use conductor::{Conductor, Driven, Task};
+pub use conductor::{AtRest, Conductor, Crew, Driven, Offer, Shift, Task, What};
 pub use diff::{Diff, Landing, Verdict};
 pub use library::Library;
 pub use plan::Plan;

@@ -82,10 +82,10 @@ impl Runner {
         run: RunId,
         how: &Resume,
     ) -> Result<(RunHandle, Arc<Script>), ResumeError> {
-        RunRecord::get(&*self.gate.ground.store, run)?;
+        let record = free(&self.gate, run)?;
         let recorded = Recorded::load(&self.gate.ground, run)?;
         let script = library.pinned(&*self.gate.ground.store, &recorded.begun)?;
-        let handle = self.take_over_with(library, run, how, None, &script)?;
+        let handle = self.go_on_from(library, (record, recorded), how, None, &script)?;
         Ok((handle, script))
     }
 
@@ -98,10 +98,23 @@ impl Runner {
         edit: Option<Edit>,
         script: &Script,
     ) -> Result<RunHandle, ResumeError> {
+        let record = free(&self.gate, run)?;
+        let recorded = Recorded::load(&self.gate.ground, run)?;
+        self.go_on_from(library, (record, recorded), how, edit, script)
+    }
+
+    /// Takes a run over as it was just read.
+    fn go_on_from(
+        &self,
+        library: &Library,
+        (record, recorded): (RunRecord, Recorded),
+        how: &Resume,
+        edit: Option<Edit>,
+        script: &Script,
+    ) -> Result<RunHandle, ResumeError> {
         let gate = &self.gate;
         let store = &*gate.ground.store;
-        let record = free(gate, run)?;
-        let recorded = Recorded::load(&gate.ground, run)?;
+        let run = record.run;
         let how_on = Resumption {
             by: how.by.clone(),
             reopens: match edit {
@@ -139,7 +152,7 @@ pub(super) fn free(gate: &Gate, run: RunId) -> Result<RunRecord, ResumeError> {
 }
 
 /// What of the run's end is taken back, if it has one; or why it cannot go on.
-fn reopens(record: &RunRecord, recorded: &Recorded) -> Result<Option<Option<StepNo>>, ResumeError> {
+pub(super) fn reopens(record: &RunRecord, recorded: &Recorded) -> Result<Option<Option<StepNo>>, ResumeError> {
     let run = record.run;
     let Some(end) = &recorded.ended else {
         return Ok(None);
@@ -152,9 +165,7 @@ fn reopens(record: &RunRecord, recorded: &Recorded) -> Result<Option<Option<Step
     match (&end.error, status) {
         (_, Status::NeedsAttention | Status::Cancelled) => Ok(Some(None)),
         (Some(error), Status::Failed) => match error.step {
-            Some(step) if !NOT_MENDED_BY_TIME.contains(&error.failure.code.as_str()) => Ok(Some(Some(step))),
-            // The disk was full, or broken: nothing of the run itself is wrong.
-            None if error.failure.code.starts_with("STORE_") => Ok(Some(None)),
+            step if error.is_mended_by_time() => Ok(Some(step)),
             // It ends the same unless the limit was raised.
             None if error.failure.code.starts_with("LIMIT_") && error.failure.code != "LIMIT_DEADLINE" => {
                 Ok(Some(None))
@@ -167,6 +178,3 @@ fn reopens(record: &RunRecord, recorded: &Recorded) -> Result<Option<Option<Step
         _ => Err(ResumeError::Over { run, status }),
     }
 }
-
-/// Ends of runs that come with a step, and come again however often it is asked.
-const NOT_MENDED_BY_TIME: [&str; 2] = ["NONDETERMINISM", "NOT_RECORDED"];

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rhai::{AST, Expr, Stmt};
+use rhai::{AST, Expr, Position, Stmt};
 
 use super::error::{Diagnosis, nearest, place_of};
 use super::inputs::InputSpec;
 use super::source::Text;
+use super::triggers::{self, Step, Triggers};
 use super::value::from_dynamic;
 use crate::value::{Map, Value};
 
@@ -18,8 +19,22 @@ use crate::value::{Map, Value};
 pub(super) const CONSTANT: &str = "PLAYBOOK";
 
 /// Keys that say what starts a playbook. They are kept for whoever serves triggers; a run by hand needs none.
-pub const TRIGGER_KEYS: [&str; 8] = [
-    "schedule", "timezone", "missed", "overlap", "http", "webhook", "queue", "event",
+pub const TRIGGER_KEYS: [&str; 15] = [
+    "schedule",
+    "every",
+    "timezone",
+    "missed",
+    "horizon",
+    "jitter",
+    "overlap",
+    "concurrency",
+    "queue",
+    "event",
+    "files",
+    "after",
+    "startup",
+    "http",
+    "webhook",
 ];
 pub const KEYS: [&str; 7] = [
     "title",
@@ -45,6 +60,8 @@ pub struct Header {
     pub incident_on_failure: bool,
     /// How long after its beginning a run must be over, waits included.
     pub deadline: Option<Duration>,
+    /// What starts it by itself.
+    pub starts: Triggers,
     /// What starts it, as written.
     pub triggers: Map,
     /// All of it, as written.
@@ -88,7 +105,18 @@ impl Header {
                 return fail(message, position);
             }
         }
-        Ok(header)
+        let (starts, complaints) = triggers::read(&header.triggers, Some(&header.inputs));
+        match complaints.into_iter().find(|complaint| complaint.is_fatal) {
+            Some(complaint) => {
+                let position = position_of(expression, &complaint.path, complaint.is_about_key);
+                let diagnosis = Diagnosis::new(complaint.code, complaint.message, text.clone());
+                Err(Diagnosis {
+                    help: complaint.help,
+                    ..diagnosis.at(place_of(position, None))
+                })
+            }
+            None => Ok(Header { starts, ..header }),
+        }
     }
 
     fn set(&mut self, key: &str, value: Value) -> Result<(), String> {
@@ -144,6 +172,26 @@ impl Header {
         }
         Ok(())
     }
+}
+
+/// Where the value lies to which `path` leads, or its key; as near as it can be told.
+fn position_of(expression: &Expr, path: &[Step], is_about_key: bool) -> Position {
+    let (mut at, mut key) = (expression, expression.position());
+    for step in path {
+        let found = match (at, step) {
+            (Expr::Map(fields, _), Step::Key(name)) => {
+                let field = fields.0.iter().find(|(key, _)| key.as_str() == name);
+                field.map(|(key, value)| (value, key.pos))
+            }
+            (Expr::Array(items, _), Step::Index(index)) => items.get(*index).map(|item| (item, item.position())),
+            _ => None,
+        };
+        let Some(found) = found else {
+            break;
+        };
+        (at, key) = found;
+    }
+    if is_about_key { key } else { at.position() }
 }
 
 fn find(ast: &AST) -> Option<&Expr> {

@@ -8,10 +8,12 @@
 //! | [`refusal`] | why a save is not taken |
 //! | [`versions`] | what went live, and what did not, as rows |
 //! | [`rollback`] | going back to a version |
+//! | [`escalation`] | incidents that nobody solves in time |
 //! | [`settings`] | `[serve]` in host.toml |
 
 mod draft;
 pub mod edition;
+pub mod escalation;
 mod guard;
 mod refusal;
 pub mod reload;

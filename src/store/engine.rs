@@ -258,7 +258,7 @@ impl Store for Engine {
     }
 }
 
-fn check_limits(batch: &Batch) -> Result<(), StoreError> {
+pub(super) fn check_limits(batch: &Batch) -> Result<(), StoreError> {
     let puts = batch.puts.iter().map(|(key, _)| key);
     let checked = batch.preconditions.iter().map(|(key, _)| key);
     for key in puts.chain(&batch.deletes).chain(checked) {

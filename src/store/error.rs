@@ -77,6 +77,25 @@ pub enum StoreError {
     #[error("{reason}")]
     Refused { code: &'static str, reason: String },
 
+    #[error("the server that holds the store did not answer: {reason}; nothing was changed")]
+    ServerLost { reason: String },
+
+    /// The one answer that leaves something open.
+    #[error(
+        "the server that holds the store was lost while it committed ({reason}): the change may have happened or not"
+    )]
+    CommitUnknown { reason: String },
+
+    #[error("the server that holds the store refuses this command: {reason}")]
+    ServerRefused { reason: String },
+
+    #[error("a server (process {pid}) holds the store {}; `{command}` needs it alone", .path.display())]
+    Served {
+        path: PathBuf,
+        pid: u32,
+        command: &'static str,
+    },
+
     #[error("{key:?} holds {value}, and adding {by} would go beyond 64 bits")]
     Overflow { key: String, value: i64, by: i64 },
 }
@@ -101,6 +120,10 @@ impl StoreError {
             StoreError::StaleVersion { .. } => "STORE_STALE_VERSION",
             StoreError::NotANumber { .. } => "STORE_NOT_A_NUMBER",
             StoreError::Overflow { .. } => "STORE_OVERFLOW",
+            StoreError::ServerLost { .. } => "STORE_SERVER_LOST",
+            StoreError::CommitUnknown { .. } => "STORE_COMMIT_UNKNOWN",
+            StoreError::ServerRefused { .. } => "STORE_SERVER_REFUSED",
+            StoreError::Served { .. } => "STORE_SERVED",
             StoreError::Refused { code, .. } => code,
         }
     }

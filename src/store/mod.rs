@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | [`batch`] | puts, deletes and preconditions that succeed or fail together |
 //! | [`engine`] | redb, with commits gathered in memory and one thread that takes them to the disk |
+//! | [`remote`] | the store of a server, through its local socket |
 //! | [`overlay`] | a copy-on-write view, for `plan`, `replay` and tests |
 //! | [`content`] | large values as files named by their hash |
 //! | [`large`] | a value in a row, or in a content file that the row names |
@@ -31,6 +32,7 @@ pub mod order;
 pub mod overlay;
 mod pending;
 pub mod queue;
+pub mod remote;
 mod row;
 pub mod tx;
 mod writer;

@@ -1,4 +1,4 @@
-//! The engine and the overlay against a plain map.
+//! The engine, the overlay and the store of a server against a plain map.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
@@ -10,6 +10,8 @@ use proptest::prelude::*;
 
 use super::engine::{Engine, EngineOptions};
 use super::overlay::Overlay;
+use super::remote::RemoteStore;
+use super::remote::remote_tests::serve;
 use super::test_disk::TestDisk;
 use super::{Batch, CommitNo, Durability, KeyRange, Precondition, Row, Store};
 
@@ -180,6 +182,17 @@ proptest! {
             done.store(true, Ordering::Relaxed);
             result
         })?;
+    }
+
+    #[test]
+    fn the_store_of_a_server_behaves_as_a_map(steps in proptest::collection::vec(step(), 1..40)) {
+        let folder = tempfile::TempDir::new().unwrap();
+        let serving = serve(folder.path(), Arc::new(Engine::in_memory().unwrap()), 1);
+        let remote = RemoteStore::connect(folder.path()).unwrap().unwrap();
+        let result = Model::default().run(&remote, steps);
+        drop(remote);
+        serving.join().unwrap();
+        result?;
     }
 
     #[test]

@@ -1,5 +1,15 @@
 //! What starts runs by itself. Each trigger looks at the store and at what is live now, and creates the runs that are due,
 //! each in one batch with the row that says so: so none is started twice, however the host ends.
+//!
+//! | module | what starts a run |
+//! | --- | --- |
+//! | [`jobs`] | a job of a queue |
+
+pub mod jobs;
+mod modes;
+pub mod pauses;
+#[cfg(test)]
+mod test_edition;
 
 use crate::id::RunId;
 use crate::serve::Edition;

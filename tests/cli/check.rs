@@ -1,5 +1,7 @@
 //! `host check`
 
+use serde_json::json;
+
 use crate::project::{Project, keys};
 
 fn broken() -> Project {
@@ -303,6 +305,173 @@ fn sarif_has_rules_places_and_fixes() {
     let replaced = &odd["fixes"][0]["artifactChanges"][0]["replacements"][0];
     assert_eq!(replaced["insertedContent"]["text"], "get");
     assert_eq!(replaced["deletedRegion"]["byteLength"], 4);
+}
+
+/// The objects of the standard that are written here, as OASIS describes them in SARIF 2.1.0, sections 3.13 to 3.58: names,
+/// kinds and bounds. What it allows and nobody writes is left out, so that something new is looked at first.
+fn sarif_standard() -> serde_json::Value {
+    fn object(required: &[&str], properties: serde_json::Value) -> serde_json::Value {
+        json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false })
+    }
+    let positive = json!({ "type": "integer", "minimum": 1 });
+    let from_zero = json!({ "type": "integer", "minimum": 0 });
+    let level = json!({ "enum": ["none", "note", "warning", "error"] });
+    let text = json!({ "type": "string", "minLength": 1 });
+    let message = object(&["text"], json!({ "text": text, "markdown": text }));
+    let artifact = object(
+        &["uri"],
+        json!({ "uri": { "type": "string", "format": "uri-reference", "minLength": 1 } }),
+    );
+    let region = json!({
+        "startLine": positive, "startColumn": positive, "endLine": positive, "endColumn": positive,
+        "byteOffset": from_zero, "byteLength": from_zero,
+    });
+    let location = object(
+        &["physicalLocation"],
+        json!({
+            "physicalLocation": object(
+                &["artifactLocation"],
+                json!({ "artifactLocation": artifact, "region": object(&["startLine"], region.clone()) }),
+            ),
+            "message": message,
+        }),
+    );
+    let replacement = object(
+        &["deletedRegion"],
+        json!({
+            "deletedRegion": object(&["byteOffset", "byteLength"], region),
+            "insertedContent": object(&["text"], json!({ "text": { "type": "string" } })),
+        }),
+    );
+    let change = object(
+        &["artifactLocation", "replacements"],
+        json!({
+            "artifactLocation": artifact,
+            "replacements": { "type": "array", "minItems": 1, "items": replacement },
+        }),
+    );
+    let fix = object(
+        &["artifactChanges"],
+        json!({
+            "description": message,
+            "artifactChanges": { "type": "array", "minItems": 1, "uniqueItems": true, "items": change },
+        }),
+    );
+    let result = object(
+        &["message", "ruleId", "ruleIndex", "level", "locations"],
+        json!({
+            "ruleId": text, "ruleIndex": from_zero, "level": level, "message": message,
+            "locations": { "type": "array", "minItems": 1, "items": location },
+            "relatedLocations": { "type": "array", "minItems": 1, "uniqueItems": true, "items": location },
+            "fixes": { "type": "array", "minItems": 1, "uniqueItems": true, "items": fix },
+        }),
+    );
+    let rule = object(
+        &["id"],
+        json!({
+            "id": text, "shortDescription": message, "help": message,
+            "defaultConfiguration": object(&["level"], json!({ "level": level })),
+        }),
+    );
+    let version = "^(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)\\.(0|[1-9][0-9]*)$";
+    let driver = object(
+        &["name"],
+        json!({
+            "name": text,
+            "semanticVersion": { "type": "string", "pattern": version },
+            "rules": { "type": "array", "uniqueItems": true, "items": rule },
+        }),
+    );
+    let run = object(
+        &["tool", "results"],
+        json!({
+            "tool": object(&["driver"], json!({ "driver": driver })),
+            "columnKind": { "enum": ["utf16CodeUnits", "unicodeCodePoints"] },
+            "results": { "type": "array", "items": result },
+        }),
+    );
+    object(
+        &["version", "runs"],
+        json!({
+            "$schema": { "type": "string", "format": "uri" },
+            "version": { "const": "2.1.0" },
+            "runs": { "type": "array", "minItems": 1, "maxItems": 1, "items": run },
+        }),
+    )
+}
+
+#[test]
+fn sarif_is_as_the_standard_wants_it_for_every_kind_of_mistake() {
+    let standard = jsonschema::options()
+        .should_validate_formats(true)
+        .build(&sarif_standard())
+        .expect("a schema");
+    let project = broken().file("playbooks/latin.rhai", "let a = 1;");
+    std::fs::write(project.path("playbooks/latin.rhai"), b"\xe4").expect("a file");
+    let mistakes = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mistakes");
+    for file in [
+        "prompts/daily/caption.md",
+        "playbooks/daily.rhai",
+        "playbooks/lib/words.rhai",
+    ] {
+        let text = std::fs::read_to_string(mistakes.join("project").join(file)).expect("a text");
+        project.write(file, &text);
+    }
+    for entry in std::fs::read_dir(mistakes).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|ending| ending == "rhai") {
+            let name = format!("playbooks/a b {}", path.file_name().expect("a name").to_string_lossy());
+            project.write(&name, &std::fs::read_to_string(&path).expect("a text"));
+        }
+    }
+    let checked = project.host(&["check", "--sarif", "--hints"]);
+    let log: serde_json::Value = serde_json::from_str(&checked.stdout).expect("JSON");
+    let wrong: Vec<String> = (standard.iter_errors(&log))
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert_eq!(wrong, Vec::<String>::new());
+    let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().map_or(0, Vec::len);
+    assert!(rules > 30, "{rules} kinds of mistakes");
+    // A path of the command line may begin with what an address would take for its scheme.
+    std::fs::write(project.path("c:d.rhai"), "kv::gett(1)").expect("a file");
+    let checked = project.host(&["check", "--sarif", "c:d.rhai"]);
+    assert!(checked.stdout.contains("\"c%3Ad.rhai\""), "{}", checked.stdout);
+    // The description itself can refuse.
+    let mut bad = log.clone();
+    bad["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] = 0.into();
+    assert!(!standard.is_valid(&bad));
+    let mut bad = log;
+    bad["runs"][0]["results"][0]["severity"] = "error".into();
+    assert!(!standard.is_valid(&bad));
+}
+
+/// The list of a folder is old as soon as it is read. A link that leads nowhere is like a file that has just gone.
+#[test]
+#[cfg(unix)]
+fn one_that_has_gone_meanwhile_does_not_hide_what_is_wrong_with_the_others() {
+    let project = broken();
+    std::os::unix::fs::symlink("nowhere", project.path("playbooks/gone.rhai")).expect("a link");
+    let checked = project.host(&["check"]);
+    assert_eq!(checked.code, 2);
+    let gone = "playbooks/gone.rhai cannot be read: it is gone, or a link that leads to no file";
+    assert!(checked.stdout.contains("PLAYBOOK_UNREADABLE"), "{}", checked.stdout);
+    assert!(checked.stdout.contains("it is gone, or a link"), "{}", checked.stdout);
+    assert!(checked.stdout.contains("UNKNOWN_FUNCTION"), "{}", checked.stdout);
+    let project = Project::bare().file("playbooks/a.rhai", "let   x = 1;\nx\n");
+    std::os::unix::fs::symlink("nowhere", project.path("playbooks/gone.rhai")).expect("a link");
+    let formatted = project.host(&["fmt"]);
+    assert_eq!(formatted.code, 2);
+    assert!(formatted.stdout.contains(gone), "{}", formatted.stdout);
+    let now = std::fs::read_to_string(project.path("playbooks/a.rhai")).expect("it is there");
+    assert_eq!(now, "let x = 1;\nx\n");
+    project.write("playbooks/c:d.rhai", "1 + 1\n");
+    let formatted = project.host(&["fmt"]);
+    assert!(formatted.stdout.contains("its name has a `:`"), "{}", formatted.stdout);
+    // A person who names it has misspelt it.
+    assert_eq!(
+        project.host(&["fmt", "gone", "--json"]).error_code(),
+        "PLAYBOOK_NOT_FOUND"
+    );
 }
 
 #[test]

@@ -300,3 +300,67 @@ fn a_file_that_is_no_good_bundle_is_refused_with_a_code() {
         assert_eq!((answer.code, answer.error_code()), (2, code.to_owned()), "{file}");
     }
 }
+
+#[test]
+fn an_incident_is_taken_in_hand_and_raised_and_all_of_it_is_told() {
+    let project = Project::bare()
+        .file(
+            "host.toml",
+            "[escalation.L1]\ntitle = \"on call\"\npeople = [\"ada\", \"ben\"]\nwithin = \"30m\"\n\
+             [escalation.L2]\ntitle = \"automation owner\"\npeople = [\"cleo\"]\n",
+        )
+        .file(
+            "playbooks/ruled.rhai",
+            "const PLAYBOOK = #{ on_failure: \"incident\" };\nthrow #{ code: \"NO\", message: \"no\" };",
+        )
+        .env("USER", "ada");
+    let id = format!("I-{}", run(&project, "ruled"));
+    let shown = project.host(&["incident", "show", &id]).stdout;
+    assert!(
+        shown.contains("L1 on call: nobody has it in hand; ask ada, ben; rises by itself on 2"),
+        "{shown}"
+    );
+
+    let taken = project.host(&["incident", "assign", &id, "ben", "--eta", "2h"]);
+    assert_eq!(taken.code, 0, "{taken:?}");
+    assert!(taken.stdout.contains("ben has I-"), "{taken:?}");
+    let raised = project.host(&["incident", "escalate", &id, "--why", "the template is wrong"]);
+    assert!(
+        raised.stdout.contains("is at L2 now, automation owner: cleo"),
+        "{raised:?}"
+    );
+    let found = &listed(&project)[0];
+    assert_eq!(
+        (found["level"].as_str(), found["owner"].as_str()),
+        (Some("L2"), None),
+        "whoever comes takes it"
+    );
+    let shown = project.host(&["incident", "show", &id]).stdout;
+    assert!(shown.contains("ben has it in hand, to be solved by 2"), "{shown}");
+    assert!(
+        shown.contains("escalated from L1 to L2: the template is wrong"),
+        "{shown}"
+    );
+
+    let again = project.host(&["incident", "escalate", &id, "--to", "l2"]);
+    assert_eq!(again.code, 2, "{again:?}");
+    assert!(again.stderr.contains("is at L2 already"), "{again:?}");
+    for (eta, said) in [
+        ("soon", "--eta is \"soon\""),
+        ("2020-01-01T00:00:00Z", "has passed: 2020-01-01 00:00 UTC"),
+    ] {
+        let refused = project.host(&["incident", "assign", &id, "ben", "--eta", eta]);
+        assert_eq!(refused.code, 2, "{refused:?}");
+        assert!(refused.stderr.contains(said), "{refused:?}");
+    }
+    let level = project.host(&["incident", "escalate", &id, "--to", "L4"]);
+    assert!(level.stderr.contains("there are L1, L2 and L3"), "{level:?}");
+}
+
+#[test]
+fn a_ladder_that_says_no_length_of_time_is_refused_with_its_key() {
+    let project = Project::bare().file("host.toml", "[escalation.L2]\nwithin = \"soon\"\n");
+    let refused = project.host(&["incident", "list"]);
+    assert_eq!(refused.code, 5, "{refused:?}");
+    assert!(refused.stderr.contains("[escalation] L2 within"), "{refused:?}");
+}

@@ -2,7 +2,7 @@
 
 use crate::project::Project;
 
-const TEMPLATES: [&str; 6] = ["empty", "publish", "ingest", "video", "webhook", "report"];
+const TEMPLATES: [&str; 7] = ["empty", "schedule", "publish", "ingest", "video", "webhook", "report"];
 
 #[test]
 fn every_template_checks_clean_and_plans_dry() {

@@ -84,7 +84,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
 
 fn look(app: &App, project: &Project, names: &[String], is_whole: bool, out: &Out) -> Result<Survey, CliError> {
     let busy = Busy::new(out, "checking");
-    let mut survey = survey::survey(app, project, names, &busy)?;
+    let mut survey = survey::survey(app, project, names, is_whole, &busy)?;
     // Prompts belong to the project, not to one playbook.
     if is_whole {
         survey::add_prompts(app, &mut survey);

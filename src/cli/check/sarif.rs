@@ -16,6 +16,8 @@ const NOT_IN_PATH: &AsciiSet = &CONTROLS
     .add(b'"')
     .add(b'#')
     .add(b'%')
+    // It would end a scheme.
+    .add(b':')
     .add(b'<')
     .add(b'>')
     .add(b'?')

@@ -37,12 +37,17 @@ impl Survey {
     }
 }
 
-/// Checks the playbooks called `names`, and with them what they import.
-pub fn survey(app: &App, project: &Project, names: &[String], busy: &Busy) -> Result<Survey, CliError> {
+/// Checks the playbooks called `names`, and with them what they import. Where the names are `listed` and not a person's,
+/// one that has gone meanwhile is told beside what is wrong with the others.
+pub fn survey(app: &App, project: &Project, names: &[String], listed: bool, busy: &Busy) -> Result<Survey, CliError> {
     let mut survey = Survey::default();
     let mut open: Vec<Found> = Vec::new();
     for name in names {
-        match app.library.files.playbook(name) {
+        let found = match listed {
+            true => app.library.files.listed(name),
+            false => app.library.files.playbook(name),
+        };
+        match found {
             Ok(found) => open.push(found),
             Err(ScriptFault::Unreadable { file, reason }) => {
                 survey.findings.push(Finding::new("PLAYBOOK_UNREADABLE", file, reason));

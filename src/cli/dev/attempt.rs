@@ -106,7 +106,13 @@ impl Session {
     fn planned(&mut self, since: Duration) -> Result<Attempt, CliError> {
         let playbook = self.args.playbook().unwrap_or_default();
         let busy = Busy::new(&Out::new(true, ColorChoice::Never), "checking");
-        let checked = survey(&self.app, &known::project(&self.app), &[playbook.to_owned()], &busy)?;
+        let checked = survey(
+            &self.app,
+            &known::project(&self.app),
+            &[playbook.to_owned()],
+            false,
+            &busy,
+        )?;
         if checked.findings.iter().any(is_mistake) {
             return Ok(Attempt::Mistaken(checked));
         }

@@ -1,5 +1,6 @@
 //! `host incident`: runs that are held, with what people found out about them.
 
+mod duty;
 mod export;
 mod show;
 
@@ -58,6 +59,23 @@ enum Command {
     },
     /// Write down what you found out.
     Note { incident: String, text: String },
+    /// Give an incident into somebody's hands.
+    Assign {
+        incident: String,
+        #[arg(value_name = "NAME")]
+        owner: String,
+        /// When it shall be solved: 2h from now, or a time with its zone. Then it rises by itself.
+        #[arg(long)]
+        eta: Option<String>,
+    },
+    /// Raise an incident by one level, or to the one that is named.
+    Escalate {
+        incident: String,
+        #[arg(long, value_name = "LEVEL")]
+        to: Option<incident::Level>,
+        #[arg(long, default_value = "")]
+        why: String,
+    },
     /// Close an incident. It goes on holding its runs.
     Close {
         incident: String,
@@ -87,6 +105,8 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             let changed = change(app, &incident, |_, incident| incident.note(&text, &by(app), now(app)))?;
             told(&changed, &format!("noted in {}", changed.id.short()), None, out)
         }
+        Command::Assign { incident, owner, eta } => duty::assign(&incident, &owner, eta.as_deref(), app, out),
+        Command::Escalate { incident, to, why } => duty::escalate(&incident, to, &why, app, out),
         Command::Close { incident, reason } => {
             let reason = app.masks.mask_text(reason);
             let changed = change(app, &incident, |_, incident| {
@@ -123,7 +143,12 @@ fn list(all: bool, app: &App, out: &mut Out) -> Result<u8, CliError> {
     } else {
         let now_ms = now(app);
         let rows: Vec<Vec<String>> = found.iter().map(|incident| row(incident, now_ms, out)).collect();
-        out.table(&["incident", "state", "opened", "runs", "notes", "about"], &rows);
+        out.table(
+            &[
+                "incident", "state", "level", "owner", "opened", "runs", "notes", "about",
+            ],
+            &rows,
+        );
     }
     if !all && closed > 0 {
         let more = out.paint(FAINT, &format!("{closed} closed: --all lists them"));
@@ -140,6 +165,13 @@ fn row(incident: &Incident, now_ms: i64, out: &Out) -> Vec<String> {
     vec![
         incident.id.short(),
         state,
+        incident.duty.level.to_string(),
+        incident
+            .duty
+            .owner
+            .as_deref()
+            .map(|owner| excerpt(owner, 16))
+            .unwrap_or_default(),
         ago(incident.opened_ms, now_ms),
         incident.runs.len().to_string(),
         incident.notes().count().to_string(),

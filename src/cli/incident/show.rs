@@ -30,7 +30,7 @@ fn shown(incident: &Incident, runs: &[RunRecord], bundle: Option<&str>, app: &Ap
         return;
     }
     let now_ms = app.clock.unix_ms();
-    head(incident, now_ms, out);
+    head(incident, now_ms, app, out);
     table(incident, runs, now_ms, out);
     history(incident, runs, out);
     next(incident, runs, bundle, out);
@@ -49,7 +49,7 @@ pub(super) fn runs_of(store: &dyn Store, incident: &Incident) -> Result<Vec<RunR
     Ok(found)
 }
 
-fn head(incident: &Incident, now_ms: i64, out: &mut Out) {
+fn head(incident: &Incident, now_ms: i64, app: &App, out: &mut Out) {
     let style = if incident.state == State::Open { BAD } else { GOOD };
     let title = out.paint(STRONG, &plain(&incident.title));
     let state = out.paint(style, incident.state.as_str());
@@ -61,6 +61,9 @@ fn head(incident: &Incident, now_ms: i64, out: &mut Out) {
         ago(incident.opened_ms, now_ms),
         incident.opened_by
     ));
+    if incident.state == State::Open {
+        out.line(super::duty::line(incident, app));
+    }
 }
 
 fn table(incident: &Incident, runs: &[RunRecord], now_ms: i64, out: &mut Out) {
@@ -134,6 +137,15 @@ fn next(incident: &Incident, runs: &[RunRecord], bundle: Option<&str>, out: &mut
         out.line(format!("why       host why {}", record.run.short()));
     }
     out.line(format!("write     host incident note {id} \"what you found out\""));
+    if incident.state == State::Open {
+        match incident.duty.owner {
+            None => out.line(format!("take      host incident assign {id} NAME --eta 2h")),
+            Some(_) => out.line(format!(
+                "escalate  host incident escalate {id} --why \"what is needed\""
+            )),
+        }
+        out.line(format!("solve     host incident run {id} PROCEDURE"));
+    }
     out.line(format!("export    host incident export {id} {id}.bundle"));
     if incident.state == State::Open {
         out.line(format!(

@@ -140,6 +140,8 @@ impl FfmpegDoor {
         let mut command = command(&find(FFPROBE, &open.options.ffprobe, &open.options)?);
         command.args(["-hide_banner", "-loglevel", "error"]);
         command.args(["-print_format", "json", "-show_format", "-show_streams"]);
+        // What a decoder is told of each stream, as a hash to compare.
+        command.args(["-show_data_hash", "sha256"]);
         restrict(&mut command, formats);
         command.arg("-i").arg(file_argument(path)?).stdout(Stdio::piped());
         let _slot = open.probes.take(&|| false);

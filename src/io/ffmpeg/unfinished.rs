@@ -1,7 +1,7 @@
 //! A file being written under a temporary name.
 #![expect(clippy::disallowed_methods, reason = "this is the door to ffmpeg")]
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +51,15 @@ impl Unfinished {
         &self.part
     }
 
+    /// Puts this behind `before`, and returns both as one.
+    pub fn put_behind(self, before: Unfinished) -> Result<Unfinished, FfmpegFault> {
+        let append = || {
+            let mut whole = OpenOptions::new().append(true).open(&before.part)?;
+            io::copy(&mut File::open(&self.part)?, &mut whole)
+        };
+        append().map(|_| before).map_err(FfmpegFault::output)
+    }
+
     /// Gives the file its name, and returns it.
     pub fn finish(self) -> Result<PathBuf, FfmpegFault> {
         fs::rename(&self.part, &self.whole).map_err(FfmpegFault::output)?;
@@ -78,6 +87,22 @@ mod tests {
         let whole = Unfinished::reserve(dir.path(), "mp4").unwrap().finish().unwrap();
         assert!(whole.extension().is_some_and(|extension| extension == "mp4"));
         assert_eq!(count(), 1);
+    }
+
+    #[test]
+    fn two_become_one_and_nothing_of_them_is_left_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = |text: &str| {
+            let unfinished = Unfinished::reserve(dir.path(), "ts").unwrap();
+            fs::write(unfinished.path(), text).unwrap();
+            unfinished
+        };
+        let whole = made("two").put_behind(made("one ")).unwrap();
+        let whole = made(" three").put_behind(whole).unwrap();
+        assert_eq!(fs::read_to_string(whole.path()).unwrap(), "one two three");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        drop(whole);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -147,7 +147,7 @@ fn without_video(audio: Option<&Json>, streams: usize) -> String {
 }
 
 /// A finite number, whether written as one or as a text.
-fn number(json: &Json) -> Option<f64> {
+pub(super) fn number(json: &Json) -> Option<f64> {
     let number = match json {
         Json::String(text) => text.trim().parse().ok()?,
         other => other.as_f64()?,

@@ -92,7 +92,7 @@ fn make(
     Ok(ffmpeg.run(job, progress, stop)?)
 }
 
-fn finish(output: Unfinished, info: MediaInfo) -> Result<Finished, MediaFault> {
+pub(super) fn finish(output: Unfinished, info: MediaInfo) -> Result<Finished, MediaFault> {
     Ok(Finished {
         path: output.finish()?,
         info,

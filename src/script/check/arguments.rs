@@ -4,6 +4,7 @@ use super::sheet::Sheet;
 use super::view::View;
 use crate::duration;
 use crate::script::error::nearest;
+use crate::script::schedule::zones;
 use crate::script::signatures::{Kind, Known, Signature};
 use crate::script::syntax::{Expr, ExprKind, Span};
 
@@ -40,7 +41,7 @@ pub fn check(view: &View<'_>, known: &Known, ways: &[&Signature], args: &[Expr],
     for (param, arg) in way.params.iter().zip(args) {
         let is_text = matches!(param.kind, Kind::Text);
         if is_text && LENGTHS.contains(&param.name.as_str()) {
-            length(&param.name, arg, sheet);
+            length(&param.name, arg, known.goes_back, sheet);
         }
         if is_text
             && param.name == "zone"
@@ -94,7 +95,7 @@ fn options(known: &Known, arg: &Expr, sheet: &mut Sheet<'_>) {
     for entry in entries {
         let name = entry.key.text.as_str();
         if LENGTHS.contains(&name) && known.may_have_option(name) {
-            length(name, &entry.value, sheet);
+            length(name, &entry.value, false, sheet);
         }
         if name.is_empty() || known.may_have_option(name) {
             continue;
@@ -119,12 +120,21 @@ fn options(known: &Known, arg: &Expr, sheet: &mut Sheet<'_>) {
     }
 }
 
-/// A text that is a length of time.
-pub fn length(name: &str, arg: &Expr, sheet: &mut Sheet<'_>) {
-    // `time::add` also goes back.
-    if let Some(text) = arg.as_str()
-        && let Err(error) = duration::parse(text.strip_prefix('-').filter(|_| name == "length").unwrap_or(text))
-    {
+/// A text that is a length of time, with a minus before it only where `goes_back`.
+pub fn length(name: &str, arg: &Expr, goes_back: bool, sheet: &mut Sheet<'_>) {
+    let Some(text) = arg.as_str() else { return };
+    let unsigned = text.trim().strip_prefix('-');
+    if let Err(error) = duration::parse(unsigned.filter(|_| goes_back).unwrap_or(text)) {
+        if unsigned.is_some_and(|length| duration::parse(length).is_ok()) {
+            let message = format!("`{name}`: {text:?} lies in the past, and only lengths of time from 0 on are taken");
+            let meant = unsigned.unwrap_or_default().trim();
+            sheet.say("DURATION_INVALID", arg.span, message).proposal(
+                format!("write {meant:?}"),
+                arg.span,
+                format!("{meant:?}"),
+            );
+            return;
+        }
         let said = sheet.say("DURATION_INVALID", arg.span, format!("`{name}`: {error}"));
         if let Some(meant) = length_in_words(text) {
             said.help(format!("did you mean {meant:?}?")).fix(
@@ -157,20 +167,11 @@ fn length_in_words(text: &str) -> Option<String> {
 
 /// The name of a zone.
 pub fn zone(name: &str, span: Span, sheet: &mut Sheet<'_>) {
-    if name.parse::<chrono_tz::Tz>().is_ok() {
+    let Err(near) = zones::parse(name) else {
         return;
-    }
-    let zones = || chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
-    let same = zones().find(|zone| zone.eq_ignore_ascii_case(name));
-    // `Berlin` and `New York` are cities of a zone.
-    let city = name.replace(' ', "_");
-    let of_city = zones().find(|zone| {
-        zone.rsplit('/')
-            .next()
-            .is_some_and(|last| last.eq_ignore_ascii_case(&city))
-    });
+    };
     let said = sheet.say("TIME_ZONE", span, format!("{name:?} is no zone"));
-    match same.or(of_city).or_else(|| nearest(name, zones())) {
+    match near {
         Some(near) => {
             said.help(format!("did you mean {near:?}?"))
                 .fix(format!("write {near:?}"), span, format!("{near:?}"))

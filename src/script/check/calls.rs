@@ -12,6 +12,9 @@ use crate::script::syntax::{Expr, ExprKind, Name, Node, Span};
 pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
     view.tree.walk(&mut |node| {
         let Node::Expr(expr) = node else { return true };
+        if sheet.is_closed() {
+            return false;
+        }
         match &expr.kind {
             ExprKind::Call {
                 namespaces,

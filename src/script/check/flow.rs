@@ -128,7 +128,7 @@ fn discarded(view: &View<'_>, stmt: &Stmt, sheet: &mut Sheet<'_>) {
         ExprKind::Binary { op, .. } if !["&&", "||", "??"].contains(&op.text.as_str()) => {
             sheet.say("NO_EFFECT", expr.span, "this computes a value, and nobody takes it");
         }
-        ExprKind::Name(name) if view.scopes.symbols.iter().any(|symbol| symbol.name.text == *name) => {
+        ExprKind::Name(name) if view.declared.contains(name.as_str()) => {
             let said = sheet.say(
                 "NO_EFFECT",
                 expr.span,

@@ -10,9 +10,9 @@ use super::view::View;
 use crate::script::error::nearest;
 use crate::script::header::{CONSTANT, KEYS, TRIGGER_KEYS};
 use crate::script::inputs::{self, InputSpec};
-use crate::script::schedule::Schedule;
 use crate::script::syntax::tree::Entry;
 use crate::script::syntax::{Expr, ExprKind, Name, Span, StmtKind, Tree};
+use crate::script::triggers::{self, Complaint, Step};
 use crate::value::{Map, Value};
 
 /// The header of a text.
@@ -110,15 +110,9 @@ pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
     for entry in header.entries {
         let key = entry.key.text.as_str();
         match key {
-            "timeout" | "deadline" => super::arguments::length(key, &entry.value, sheet),
+            "timeout" | "deadline" => super::arguments::length(key, &entry.value, false, sheet),
             "uses" => providers(view, header, sheet),
             "inputs" => all_inputs(header, sheet),
-            "schedule" => schedule(&entry.value, sheet),
-            "timezone" => {
-                if let Some(name) = entry.value.as_str() {
-                    super::arguments::zone(name, entry.value.span, sheet);
-                }
-            }
             "http" => super::routes::check(header, &entry.value, sheet),
             key if KEYS.contains(&key) || TRIGGER_KEYS.contains(&key) => {}
             _ => {
@@ -127,15 +121,7 @@ pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
             }
         }
     }
-    if let (Some(zone), None) = (header.get("timezone"), header.get("schedule")) {
-        sheet
-            .say(
-                "SCHEDULE_INVALID",
-                zone.key.span,
-                "`timezone` says where a schedule's clock stands, and there is no `schedule`",
-            )
-            .help("add `schedule: \"0 7 * * *\"`, or take `timezone` away");
-    }
+    triggers(header, sheet);
 }
 
 fn unknown_key<'k>(key: &Name, message: &str, known: impl Iterator<Item = &'k str>, sheet: &mut Sheet<'_>) {
@@ -252,27 +238,59 @@ fn wrong_type(input: &str, word: &str, span: Span, sheet: &mut Sheet<'_>) {
     }
 }
 
-fn schedule(value: &Expr, sheet: &mut Sheet<'_>) {
-    let Some(text) = value.as_str() else {
-        return;
+/// What is wrong with what starts the playbook.
+fn triggers(header: &HeaderView<'_>, sheet: &mut Sheet<'_>) {
+    let keys = || {
+        header
+            .entries
+            .iter()
+            .filter(|entry| TRIGGER_KEYS.contains(&entry.key.text.as_str()))
     };
-    match Schedule::parse(text) {
-        Err(error) => {
-            sheet
-                .say("SCHEDULE_INVALID", value.span, error.to_string())
-                .help("for instance \"0 7 * * mon-fri\": at 07:00 from Monday to Friday");
+    let written = keys().filter_map(|entry| Some((entry.key.text.clone(), literal(&entry.value)?)));
+    let inputs = header.inputs().map(|input| {
+        let spec = InputSpec::read(&input.name.text, &literal(input.value)?).ok()?;
+        Some((input.name.text.clone(), spec))
+    });
+    let inputs: Option<BTreeMap<String, InputSpec>> = inputs.collect();
+    let (_, complaints) = triggers::read(&written.collect(), inputs.as_ref());
+    for complaint in complaints {
+        let span = place_of(header, &complaint);
+        let said = sheet
+            .say(complaint.code, span, complaint.message)
+            .help_if(complaint.help);
+        if let Some(text) = complaint.fix {
+            said.fix(format!("write {text}"), span, text);
         }
-        Ok(schedule) if !schedule.ever_fires() => {
-            sheet
-                .say(
-                    "SCHEDULE_NEVER",
-                    value.span,
-                    format!("{text:?} never fires: none of its months has such a day"),
-                )
-                .help("for the end of each month take \"0 7 1 * *\", the first of the next");
-        }
-        Ok(_) => {}
     }
+}
+
+fn place_of(header: &HeaderView<'_>, complaint: &Complaint) -> Span {
+    let (mut entries, mut items): (&[Entry], &[Expr]) = (header.entries, &[]);
+    let mut span = header.span;
+    for (depth, step) in complaint.path.iter().enumerate() {
+        let is_last = depth + 1 == complaint.path.len();
+        let (value, key) = match step {
+            Step::Key(name) => match entries.iter().find(|entry| entry.key.text == *name) {
+                Some(entry) => (&entry.value, entry.key.span),
+                None => return span,
+            },
+            Step::Index(index) => match items.get(*index) {
+                Some(item) => (item, item.span),
+                None => return span,
+            },
+        };
+        span = if is_last && complaint.is_about_key {
+            key
+        } else {
+            value.span
+        };
+        entries = value.as_map().unwrap_or_default();
+        items = match &value.bare().kind {
+            ExprKind::Array(items) => items,
+            _ => &[],
+        };
+    }
+    span
 }
 
 /// The value of an expression that is written out; `None` when it must be computed.

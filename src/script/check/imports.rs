@@ -1,5 +1,7 @@
 //! Imports: modules that are not there, cannot be read, or import each other in a circle.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::sheet::Sheet;
 use super::view::View;
 use crate::script::error::nearest;
@@ -29,7 +31,7 @@ pub fn check(view: &View<'_>, own: Option<&str>, source: &Expr, sheet: &mut Shee
     };
     let Some(own) = own else { return };
     let mut path = vec![own.to_owned(), name.to_owned()];
-    if name == own || leads_back(view, &summary.imports, own, &mut path) {
+    if name == own || leads_back(view, &summary.imports, own, &mut path, &mut BTreeSet::new()) {
         path.push(own.to_owned());
         path.dedup();
         let circle = path.join(" → ");
@@ -50,9 +52,10 @@ pub fn check(view: &View<'_>, own: Option<&str>, source: &Expr, sheet: &mut Shee
 
 fn leads_back(
     view: &View<'_>,
-    imports: &std::collections::BTreeMap<String, String>,
+    imports: &BTreeMap<String, String>,
     own: &str,
     path: &mut Vec<String>,
+    seen: &mut BTreeSet<String>,
 ) -> bool {
     if path.len() > DEPTH_MAX {
         return false;
@@ -61,12 +64,13 @@ fn leads_back(
         if module == own {
             return true;
         }
-        if path.contains(module) {
+        // One that does not lead back by one way leads back by none.
+        if !seen.insert(module.clone()) {
             continue;
         }
         path.push(module.clone());
         if let Ok(summary) = view.project.module(module)
-            && leads_back(view, &summary.imports, own, path)
+            && leads_back(view, &summary.imports, own, path, seen)
         {
             return true;
         }

@@ -55,6 +55,9 @@ use sheet::Sheet;
 use summary::Summary;
 use view::View;
 
+/// Findings of one text that are told; more than this nobody reads.
+const SHOWN_MAX: usize = 200;
+
 /// Everything that can be said against `text` without running it.
 pub fn check_text(project: &Project, file: &str, text: &str) -> Vec<Finding> {
     let project = project.around(file);
@@ -101,7 +104,16 @@ pub fn check_text(project: &Project, file: &str, text: &str) -> Vec<Finding> {
 }
 
 fn is_about_names(diagnosis: &Diagnosis) -> bool {
-    const ABOUT: [&str; 4] = ["UNKNOWN_VARIABLE", "UNKNOWN_NAMESPACE", "HEADER", "INPUT_SHADOWED"];
+    const ABOUT: [&str; 7] = [
+        "UNKNOWN_VARIABLE",
+        "UNKNOWN_NAMESPACE",
+        "HEADER",
+        "INPUT_SHADOWED",
+        // In the header as well.
+        "SCHEDULE_INVALID",
+        "TIME_ZONE",
+        "DURATION_INVALID",
+    ];
     ABOUT.contains(&diagnosis.code.as_str())
 }
 
@@ -187,6 +199,13 @@ fn settle(project: &Project, tree: &syntax::Tree, sheet: Sheet<'_>) -> Vec<Findi
     findings.retain(|finding| finding.level != Level::Off);
     findings.sort_by(Finding::order);
     findings.dedup_by(|later, earlier| (later.region, &later.message) == (earlier.region, &earlier.message));
+    let left_out = left_out + findings.len().saturating_sub(SHOWN_MAX);
+    if findings.len() > SHOWN_MAX {
+        // The worst are those that must be seen.
+        findings.sort_by_key(|finding| finding.level);
+        findings.truncate(SHOWN_MAX);
+        findings.sort_by(Finding::order);
+    }
     if left_out > 0
         && let Some(last) = findings.last_mut()
     {

@@ -1,6 +1,6 @@
 //! Names: what is used and not declared, declared and not used, or hidden by another.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::sheet::Sheet;
 use super::view::View;
@@ -9,6 +9,9 @@ use crate::script::header::CONSTANT;
 use crate::script::source::{CLEANUP, INPUT};
 use crate::script::syntax::scopes::{Reference, Symbol, SymbolKind, Wanted};
 use crate::script::syntax::{Expr, ExprKind, Node, Span, StmtKind};
+
+/// Variables of one name that are looked through for the one that is hidden.
+const NAMESAKES_MAX: usize = 100;
 
 /// Variables that nobody declared. Only asked for when Rhai has found one: so that both always agree.
 pub fn undefined(view: &View<'_>, sheet: &mut Sheet<'_>) {
@@ -20,6 +23,9 @@ pub fn undefined(view: &View<'_>, sheet: &mut Sheet<'_>) {
         }
         let around = view.function_around(reference.name.span.start);
         let within = around.map_or(0, |function| function.declared.start);
+        if sheet.is_closed() {
+            return;
+        }
         // One fault, one finding: where it is used first.
         if told.insert((name, within)) {
             undefined_variable(view, reference, around, sheet);
@@ -168,6 +174,9 @@ pub fn unused(view: &View<'_>, sheet: &mut Sheet<'_>) {
         if read.contains(&at) || name.starts_with('_') || named.contains(name) {
             continue;
         }
+        if sheet.is_full() {
+            return;
+        }
         match symbol.kind {
             SymbolKind::Variable | SymbolKind::Constant => {
                 if symbol.is_exported || (symbol.is_global && (name == CONSTANT || !view.summary.is_playbook)) {
@@ -286,20 +295,21 @@ fn named_otherwise<'v>(view: &View<'v>) -> BTreeSet<&'v str> {
 
 /// Variables in inner blocks that hide outer ones: what is written to them never reaches the outer.
 pub fn shadowed(view: &View<'_>, sheet: &mut Sheet<'_>) {
-    for (at, symbol) in view.scopes.symbols.iter().enumerate() {
+    let mut named: BTreeMap<&str, Vec<&Symbol>> = BTreeMap::new();
+    for symbol in view.scopes.symbols.iter().filter(|symbol| is_variable(symbol)) {
         let name = symbol.name.text.as_str();
-        if !matches!(symbol.kind, SymbolKind::Variable | SymbolKind::Constant) || name.starts_with('_') {
-            continue;
-        }
-        let earlier = view.scopes.symbols[..at].iter().rev();
-        let mut outer = earlier.filter(|outer| {
-            outer.name.text == name
-                && is_variable(outer)
-                && outer.within == symbol.within
+        let earlier = named.entry(name).or_default();
+        let mut outer = earlier.iter().rev().take(NAMESAKES_MAX).filter(|outer| {
+            outer.within == symbol.within
                 && outer.holds.contains(symbol.name.span)
                 && outer.holds.end > symbol.holds.end
         });
-        let Some(outer) = outer.next() else { continue };
+        let outer = outer.next().copied();
+        earlier.push(symbol);
+        let is_own = matches!(symbol.kind, SymbolKind::Variable | SymbolKind::Constant) && !name.starts_with('_');
+        let Some(outer) = outer.filter(|_| is_own) else {
+            continue;
+        };
         let region = sheet.region(outer.name.span);
         let line = region.line;
         let keyword = view.of(symbol.declared);

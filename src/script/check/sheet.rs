@@ -1,10 +1,10 @@
 //! Where the checks of one text write down what they find.
 
-use crate::script::findings::{Edit, Finding, Fix, Region, Related};
+use crate::script::findings::{Edit, Finding, Fix, Level, Region, Related};
 use crate::script::syntax::{Lines, Span};
 
-/// Findings of one text; more than this nobody reads.
-const FINDINGS_MAX: usize = 200;
+/// Findings of one text that are kept until comments and settings have had their say.
+const FINDINGS_MAX: usize = 1000;
 
 /// What is found in one text.
 pub struct Sheet<'t> {
@@ -12,7 +12,10 @@ pub struct Sheet<'t> {
     pub text: &'t str,
     pub lines: Lines,
     pub findings: Vec<Finding>,
+    errors: usize,
     left_out: usize,
+    /// Where what is too much is written, and not read.
+    spilled: Finding,
 }
 
 impl<'t> Sheet<'t> {
@@ -22,7 +25,9 @@ impl<'t> Sheet<'t> {
             text,
             lines: Lines::of(text),
             findings: Vec::new(),
+            errors: 0,
             left_out: 0,
+            spilled: Finding::new("", "", ""),
         }
     }
 
@@ -36,28 +41,44 @@ impl<'t> Sheet<'t> {
         self.add(finding)
     }
 
+    /// When there are too many, the first are kept, and of errors at least the last: one must never go unseen.
     pub fn add(&mut self, finding: Finding) -> Said<'_> {
-        if self.findings.len() >= FINDINGS_MAX {
-            self.left_out += 1;
-            // It is written over by the next one: nobody sees it.
+        let is_error = finding.level == Level::Error;
+        let is_full = self.is_full();
+        self.left_out += usize::from(is_full);
+        let finding = if !is_full {
+            self.errors += usize::from(is_error);
+            self.findings.push(finding);
+            self.findings.last_mut()
+        } else if is_error && self.errors == 0 {
+            self.errors = 1;
             self.findings.pop();
-        }
-        self.findings.push(finding);
+            self.findings.push(finding);
+            self.findings.last_mut()
+        } else {
+            self.spilled = finding;
+            None
+        };
         Said {
             file: self.file,
-            finding: self.findings.last_mut().expect("it was just written"),
+            finding: finding.unwrap_or(&mut self.spilled),
         }
+    }
+
+    /// Whether nothing more is taken in but a first error.
+    pub fn is_full(&self) -> bool {
+        self.findings.len() >= FINDINGS_MAX
+    }
+
+    /// Whether nothing more is taken in at all, so that looking on is in vain.
+    pub fn is_closed(&self) -> bool {
+        self.is_full() && self.errors > 0
     }
 
     /// Whether something is said about a place within `span`.
     pub fn is_said_within(&self, span: Span) -> bool {
         let mut regions = self.findings.iter().filter_map(|finding| finding.region);
         regions.any(|region| span.contains(region.span()))
-    }
-
-    pub fn has_error(&self) -> bool {
-        use crate::script::findings::Level;
-        self.findings.iter().any(|finding| finding.level == Level::Error)
     }
 
     /// How many findings were too many.

@@ -229,3 +229,97 @@ fn every_option_that_a_function_takes_is_known() {
     }
     assert!(seen >= 10, "{seen} options were found");
 }
+
+#[test]
+fn lengths_of_time_go_back_only_where_the_function_says_so() {
+    for future in [
+        "run::sleep(\"-5m\")",
+        "run::poll(\"-1s\", \"1m\", || ())",
+        "kv::put(\"a\", 1, #{ ttl: \" -1h\" })",
+        "const PLAYBOOK = #{ timeout: \"-5m\" };\ntime::now()",
+    ] {
+        assert_eq!(codes(future), ["DURATION_INVALID"], "{future}");
+    }
+    assert_eq!(codes("time::add(time::now(), \"-5m\")"), Vec::<String>::new());
+    assert_eq!(codes("time::add(time::now(), \"--5m\")"), ["DURATION_INVALID"]);
+    let project = project();
+    let told = &check_text(&project, "playbooks/a.rhai", "run::sleep(\"-5m\")")[0];
+    assert_eq!(told.fixes[0].title, "write \"5m\"");
+    assert!(!told.fixes[0].is_safe, "what was meant is for a person to say");
+}
+
+#[test]
+fn an_error_is_told_however_many_warnings_stand_around_it() {
+    let warnings = "1;\n".repeat(2500);
+    let text = format!("{warnings}[1].sort(|a, b| kv::get(\"a\"));\n{warnings}");
+    let project = project();
+    let findings = check_text(&project, "playbooks/a.rhai", &text);
+    let errors: Vec<&str> = (findings.iter().filter(|finding| finding.level == Level::Error))
+        .map(|finding| finding.code.as_str())
+        .collect();
+    assert_eq!((errors, findings.len()), (vec!["EFFECT_IN_ORDER"], SHOWN_MAX));
+    let last = findings.last().and_then(|finding| finding.help.as_deref());
+    assert!(
+        last.is_some_and(|help| help.ends_with("more are not shown")),
+        "{last:?}"
+    );
+}
+
+#[test]
+fn what_comments_allow_takes_no_room_from_the_rest() {
+    let allowed = "// check: allow(NO_EFFECT)\n1;\n".repeat(SHOWN_MAX + 50);
+    assert_eq!(
+        said(&project(), &format!("{allowed}2;\nkv::get(\"a\")")),
+        [format!(
+            "{}: NO_EFFECT this value stands here alone, and does nothing",
+            2 * (SHOWN_MAX + 50) + 1
+        )]
+    );
+}
+
+/// Thirty floors of modules, of which each imports both of the next: a thousand million ways from top to bottom.
+#[test]
+fn modules_are_followed_once_however_many_ways_lead_to_them() {
+    let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = asked.clone();
+    let language = Arc::new(Language::new(|| namespaces::modules(&[]), ScriptLimits::default()));
+    let project = Project::new(language, move |name: &str| {
+        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let floor: usize = name[1..].parse().map_err(|_| "no floor".to_owned())?;
+        let next = match floor {
+            29 => String::new(),
+            _ => ["a", "b"]
+                .map(|side| format!("import \"{side}{}\" as {side};\n", floor + 1))
+                .concat(),
+        };
+        Ok(Text::new(
+            format!("playbooks/{name}.rhai"),
+            format!("{next}// {name}\nfn f() {{ 1 }}\n"),
+        ))
+    });
+    assert_eq!(said(&project, "import \"a0\" as top;\ntop::f()"), Vec::<String>::new());
+    let asked = asked.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(asked < 1000, "modules were asked for {asked} times");
+}
+
+/// Somebody deletes, or renames, a module at whatever moment of the check.
+#[test]
+fn a_module_that_disappears_while_it_is_read_is_one_finding_at_most() {
+    for left in 0..12 {
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let language = Arc::new(Language::new(|| namespaces::modules(&[]), ScriptLimits::default()));
+        let project = Project::new(language, move |name: &str| {
+            match asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < left {
+                true => Ok(Text::new("playbooks/lib.rhai", "fn tell(text) { log::info(text) }")),
+                false => Err(format!("there is no playbook {name:?}")),
+            }
+        });
+        let text = "import \"lib\" as lib;\nlib::tell(\"a\");\nlib::tell(\"b\");";
+        let told = said(&project, text);
+        let gone = "1: IMPORT_NOT_FOUND there is no playbook \"lib\"";
+        match left {
+            0 => assert_eq!(told, [gone]),
+            _ => assert!(told.is_empty() || told == [gone], "after {left}: {told:?}"),
+        }
+    }
+}

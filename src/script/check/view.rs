@@ -22,8 +22,12 @@ pub struct View<'p> {
     references: BTreeMap<u32, usize>,
     /// What is known of each variable's value.
     kinds: Vec<Kind>,
-    /// Variables that are given another value, or changed, after they were declared.
+    /// Variables that are given another value after they were declared.
+    assigned: BTreeSet<usize>,
+    /// Those, and variables of which a part is changed.
     pub changed: BTreeSet<usize>,
+    /// The names of everything that is declared.
+    pub declared: BTreeSet<&'p str>,
     /// The names of all keys in this text's own maps.
     pub keys: BTreeSet<&'p str>,
     /// What each variable is declared with.
@@ -54,7 +58,9 @@ impl<'p> View<'p> {
             header: HeaderView::of(tree),
             references: references.collect(),
             kinds: vec![Kind::Any; scopes.symbols.len()],
+            assigned: BTreeSet::new(),
             changed: BTreeSet::new(),
+            declared: scopes.symbols.iter().map(|symbol| symbol.name.text.as_str()).collect(),
             keys: BTreeSet::new(),
             values: BTreeMap::new(),
             written: BTreeSet::new(),
@@ -101,9 +107,10 @@ impl<'p> View<'p> {
     fn find_changes(&mut self) {
         for reference in &self.scopes.references {
             if let (true, Some(symbol)) = (reference.is_write, reference.symbol) {
-                self.changed.insert(symbol);
+                self.assigned.insert(symbol);
             }
         }
+        self.changed = self.assigned.clone();
         let mut roots: Vec<Span> = Vec::new();
         let mut keys = BTreeSet::new();
         let mut written = BTreeSet::new();
@@ -181,7 +188,7 @@ impl<'p> View<'p> {
         }
         values.sort_by_key(|(symbol, _)| self.scopes.symbols[*symbol].name.span);
         for (symbol, source) in values {
-            let is_assigned = self.scopes.uses_of(symbol).any(|reference| reference.is_write);
+            let is_assigned = self.assigned.contains(&symbol);
             let kind = match source {
                 _ if is_assigned => Kind::Any,
                 Source::Value(value) => self.kind(value),

@@ -39,6 +39,8 @@ pub struct Known {
     pub returns: Kind,
     /// The options it describes, for a choice.
     pub options: BTreeSet<String>,
+    /// It takes lengths of time that go back, as its description says.
+    pub goes_back: bool,
     /// Every word of its description: what is not even among them is no option.
     words: BTreeSet<String>,
 }
@@ -86,6 +88,7 @@ impl Signatures {
                     ways: Vec::new(),
                     returns: Kind::Any,
                     options: BTreeSet::new(),
+                    goes_back: false,
                     words: BTreeSet::new(),
                 });
             known.ways.push(Signature {
@@ -108,6 +111,7 @@ impl Signatures {
             let namespace = name.rsplit_once("::").map_or("", |(namespace, _)| namespace);
             let described = described_with(docs, namespace, doc);
             known.words = prose::words(&described);
+            known.goes_back = prose::goes_back(doc);
             let params: BTreeSet<&str> = known
                 .ways
                 .iter()

@@ -79,6 +79,11 @@ pub fn returns(function: &str, prose: &str) -> Kind {
     }
 }
 
+/// Whether the lengths of time that it describes may have a minus before them.
+pub fn goes_back(prose: &str) -> bool {
+    prose.contains("with `-` before it")
+}
+
 /// The function of the same namespace whose result this one's is like: "returns what it is, as `probe` does".
 pub fn returns_as(prose: &str) -> Option<&str> {
     let sentence = sentence(prose)?;

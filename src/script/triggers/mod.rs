@@ -1,8 +1,25 @@
 //! What a header says starts its playbook, read and checked once: typed, and free of clocks.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`read`] | from the header's keys, with everything that is wrong with them |
+//! | [`complaint`] | what is wrong, and where in the header |
+
+pub mod complaint;
+mod elements;
+pub mod read;
+mod schedules;
+
+#[cfg(test)]
+mod read_tests;
 
 use std::time::Duration;
 
-use crate::script::schedule::Schedule;
+pub use complaint::{Complaint, Step};
+pub use read::read;
+
+use crate::script::schedule::next::Shift;
+use crate::script::schedule::{Planned, Schedule};
 use crate::value::Map;
 
 /// All that starts a playbook beside people. HTTP and webhooks are kept as written in the header.
@@ -43,6 +60,25 @@ pub enum When {
     Cron(Schedule),
     /// So much after the last planned one, counted from when the schedule was first seen.
     Every(Duration),
+}
+
+impl Scheduled {
+    /// The first tick after `after_ms`. One that counts lengths of time counts them from `anchor_ms`, the last planned tick
+    /// or when it was first seen.
+    pub fn next_after(&self, after_ms: i64, anchor_ms: i64) -> Option<Planned> {
+        match &self.when {
+            When::Cron(schedule) => schedule.next_after(after_ms, self.zone),
+            When::Every(every) => {
+                let every_ms = i64::try_from(every.as_millis()).ok()?.max(1);
+                let passed = after_ms.checked_sub(anchor_ms)?.div_euclid(every_ms).max(0);
+                let at_ms = passed.checked_add(1)?.checked_mul(every_ms)?.checked_add(anchor_ms)?;
+                Some(Planned {
+                    at_ms,
+                    shift: Shift::None,
+                })
+            }
+        }
+    }
 }
 
 /// What becomes of ticks that passed while nobody could start them.

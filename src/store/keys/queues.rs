@@ -12,6 +12,8 @@ const JOB: u8 = 2;
 const DUE: u8 = 3;
 const DEAD: u8 = 4;
 const DEDUPE: u8 = 5;
+const HELD: u8 = 6;
+const LEFT: u8 = 7;
 
 const SERIES: u8 = 2;
 const POINT: u8 = 3;
@@ -35,6 +37,10 @@ pub enum QueueRow {
     },
     /// The key by which a second job like it is recognised.
     Dedupe(String),
+    /// A job in the hands of a run.
+    Held(u64),
+    /// How many jobs have left, of those whose number is this one's modulo the number of such rows.
+    Left(u8),
 }
 
 /// What a row of a metric is about.
@@ -59,6 +65,8 @@ impl fmt::Display for QueueRow {
             QueueRow::Due { job, .. } => write!(f, "turn of job {job}"),
             QueueRow::Dead { job, .. } => write!(f, "end of job {job}"),
             QueueRow::Dedupe(key) => write!(f, "key {}", key.escape_debug()),
+            QueueRow::Held(job) => write!(f, "hold of job {job}"),
+            QueueRow::Left(part) => write!(f, "part {part} of the tally"),
         }
     }
 }
@@ -89,6 +97,8 @@ pub fn queue(realm: Realm, queue: &str, row: &QueueRow) -> Vec<u8> {
             .raw(&job.to_be_bytes()),
         QueueRow::Dead { died_ms, job } => of(DEAD).raw(&died_ms.to_be_bytes()).raw(&job.to_be_bytes()),
         QueueRow::Dedupe(key) => of(DEDUPE).text(key),
+        QueueRow::Held(job) => of(HELD).raw(&job.to_be_bytes()),
+        QueueRow::Left(part) => of(LEFT).raw(&[*part]),
     }
     .0
 }
@@ -110,6 +120,16 @@ pub fn queue_turns(realm: Realm, queue: &str, priority: Option<u8>) -> KeyRange 
 /// The dead jobs of a queue, those that died first coming first.
 pub fn queue_dead(realm: Realm, queue: &str) -> KeyRange {
     prefix_range(of(Space::Queue, realm, DEAD, queue).0)
+}
+
+/// The jobs of a queue that are in the hands of runs.
+pub fn queue_held(realm: Realm, queue: &str) -> KeyRange {
+    prefix_range(of(Space::Queue, realm, HELD, queue).0)
+}
+
+/// All of [`QueueRow::Left`] of a queue.
+pub fn queue_left(realm: Realm, queue: &str) -> KeyRange {
+    prefix_range(of(Space::Queue, realm, LEFT, queue).0)
 }
 
 /// A row of a metric.
@@ -156,6 +176,8 @@ pub(super) fn read_queue(rest: &mut &[u8]) -> Option<Place> {
             job: u64::from_be_bytes(read_array(rest)?),
         },
         DEDUPE => QueueRow::Dedupe(read_text(rest)?),
+        HELD => QueueRow::Held(u64::from_be_bytes(read_array(rest)?)),
+        LEFT => QueueRow::Left(u8::from_be_bytes(read_array(rest)?)),
         _ => return None,
     };
     Some(Place::Queue { realm, queue, row })
@@ -200,6 +222,7 @@ mod tests {
             let rows = [
                 QueueRow::Head, QueueRow::Job(n), QueueRow::Due { priority: byte, due_ms: n, job: n },
                 QueueRow::Dead { died_ms: n, job: n }, QueueRow::Dedupe(text.clone()),
+                QueueRow::Held(n), QueueRow::Left(byte),
             ];
             for row in rows {
                 let key = queue(Realm::Dry, &name, &row);

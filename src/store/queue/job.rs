@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::RunId;
 use crate::store::keys::QueueRow;
 
 /// The greatest priority; the smallest is 0.
@@ -66,6 +67,25 @@ pub struct Job {
     /// Why it was given back last, or why it is dead.
     pub reason: Option<String>,
     pub died_ms: Option<u64>,
+    /// The run that does it, or did last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// Whether it is in the hands of that run: as long as the run is not over, however long that is.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub held: bool,
+    /// How many runs were made for it. One, unless it was brought back and its run could not go on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub runs: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What can be said of a job at a moment.
@@ -73,16 +93,22 @@ pub struct Job {
 pub enum State {
     Ready,
     Delayed,
+    /// In the hands of somebody who took it, until his lease ends.
     Leased,
+    /// In the hands of a run, until that is over.
+    Held,
     Dead,
 }
 
 impl State {
+    pub const ALL: [State; 5] = [State::Ready, State::Delayed, State::Leased, State::Held, State::Dead];
+
     pub fn as_str(self) -> &'static str {
         match self {
             State::Ready => "ready",
             State::Delayed => "delayed",
             State::Leased => "leased",
+            State::Held => "held",
             State::Dead => "dead",
         }
     }
@@ -103,12 +129,16 @@ impl Job {
             leased: false,
             reason: None,
             died_ms: None,
+            run: None,
+            held: false,
+            runs: 0,
         }
     }
 
     pub fn state(&self, now_ms: u64) -> State {
         match () {
             () if self.died_ms.is_some() => State::Dead,
+            () if self.held => State::Held,
             () if self.due_ms <= now_ms => State::Ready,
             () if self.leased => State::Leased,
             () => State::Delayed,
@@ -119,6 +149,7 @@ impl Job {
     pub(super) fn turn(&self, number: u64) -> QueueRow {
         match self.died_ms {
             Some(died_ms) => QueueRow::Dead { died_ms, job: number },
+            None if self.held => QueueRow::Held(number),
             None => QueueRow::Due {
                 priority: self.priority,
                 due_ms: self.due_ms,
@@ -141,6 +172,29 @@ impl Job {
         }
     }
 
+    /// In the hands of `run`, which is to do it, since `now_ms`.
+    pub(super) fn given_to(&self, run: RunId, now_ms: u64) -> Job {
+        Job {
+            leased: false,
+            held: true,
+            attempts: self.attempts + 1,
+            due_ms: now_ms,
+            runs: self.runs + u32::from(self.run != Some(run)),
+            run: Some(run),
+            ..self.clone()
+        }
+    }
+
+    /// In the hands of its run again, which somebody else has made go on.
+    pub(super) fn rejoined(&self) -> Job {
+        Job {
+            leased: false,
+            held: true,
+            died_ms: None,
+            ..self.clone()
+        }
+    }
+
     /// Given back: to be tried again after its backoff or `after_ms`, or dead when it has been tried as often as it may.
     pub(super) fn failed(&self, reason: String, after_ms: Option<u64>, is_final: bool, now_ms: u64) -> Job {
         if is_final || self.attempts >= self.attempts_max {
@@ -148,6 +202,7 @@ impl Job {
         }
         Job {
             leased: false,
+            held: false,
             due_ms: now_ms.saturating_add(after_ms.unwrap_or_else(|| self.backoff())),
             reason: Some(reason),
             ..self.clone()
@@ -165,9 +220,10 @@ impl Job {
         }
     }
 
-    fn dead(&self, reason: String, now_ms: u64) -> Job {
+    pub(super) fn dead(&self, reason: String, now_ms: u64) -> Job {
         Job {
             leased: false,
+            held: false,
             reason: Some(reason),
             died_ms: Some(now_ms),
             ..self.clone()

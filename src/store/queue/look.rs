@@ -3,7 +3,7 @@
 use super::job::State;
 use super::push::now;
 use super::take::{Taken, payload};
-use super::{check_queue, head, job, refused};
+use super::{check_queue, job, refused};
 use crate::store::keys::{self, Place, QueueRow};
 use crate::store::large::damaged;
 use crate::store::{KeyRange, StoreError, Tx};
@@ -23,6 +23,8 @@ pub struct Stats {
     pub ready: u64,
     /// Delayed or leased: their turn comes later.
     pub later: u64,
+    /// In the hands of runs.
+    pub held: u64,
     pub dead: u64,
     /// How long the job has been due that has been due longest.
     pub waits_ms: u64,
@@ -33,7 +35,8 @@ pub fn stats(tx: &mut Tx<'_>, queue: &str) -> Result<Stats, StoreError> {
     check_queue(queue)?;
     let now_ms = now(tx);
     let mut stats = Stats {
-        dead: head(tx, queue)?.0.dead,
+        held: count(tx, keys::queue_held(tx.realm, queue))?,
+        dead: count(tx, keys::queue_dead(tx.realm, queue))?,
         ..Stats::default()
     };
     let range = keys::queue_turns(tx.realm, queue, None);
@@ -55,14 +58,28 @@ pub fn stats(tx: &mut Tx<'_>, queue: &str) -> Result<Stats, StoreError> {
     Ok(stats)
 }
 
-/// The first jobs of `queue`, of one state alone if there is one: in the order of their turns, dead ones last.
+fn count(tx: &mut Tx<'_>, range: KeyRange) -> Result<u64, StoreError> {
+    let mut rows = 0;
+    tx.visit(range, &mut |_, _, _| {
+        rows += 1;
+        std::ops::ControlFlow::Continue(())
+    })?;
+    Ok(rows)
+}
+
+/// The first jobs of `queue`, of one state alone if there is one: first those that runs hold, then the others in the order
+/// of their turns, dead ones last.
 pub fn list(tx: &mut Tx<'_>, queue: &str, state: Option<State>, limit: usize) -> Result<Vec<Taken>, StoreError> {
     check_queue(queue)?;
     if !(1..=LIST_MAX).contains(&limit) {
         return Err(refused(format!("the limit is {limit}; 1 to {LIST_MAX} are allowed")));
     }
     let mut jobs = Vec::new();
-    if state != Some(State::Dead) {
+    if state.is_none_or(|state| state == State::Held) {
+        let range = keys::queue_held(tx.realm, queue);
+        collect(tx, queue, range, state, limit, &mut jobs)?;
+    }
+    if !matches!(state, Some(State::Dead | State::Held)) {
         let range = keys::queue_turns(tx.realm, queue, None);
         collect(tx, queue, range, state, limit, &mut jobs)?;
     }
@@ -87,7 +104,7 @@ fn collect(
     tx.visit(range, &mut |key, _, _| {
         numbers.push(match keys::parse(key) {
             Some(Place::Queue {
-                row: QueueRow::Due { job, .. } | QueueRow::Dead { job, .. },
+                row: QueueRow::Due { job, .. } | QueueRow::Dead { job, .. } | QueueRow::Held(job),
                 ..
             }) => Ok(job),
             _ => Err(damaged(keys::describe(key), "its key is unknown")),

@@ -2,19 +2,29 @@
 //!
 //! A job that is taken is leased: it stays in the queue, due again when its lease ends, so one whose taker was lost comes
 //! back by itself and none is ever in two hands that both may say it is done. One index carries it all: a *turn* holds a
-//! job's priority and when it is due, whether it is new, delayed, held back after a failure, or leased.
+//! job's priority and when it is due, whether it is new, delayed, held back after a failure, or leased. A job that a run
+//! of a consuming playbook does has no turn: it is held until that run is over, and the run's end says what becomes of it.
+//!
+//! Only pushing writes the head row, for the next number. Whoever ends a job adds to one of some tallies of those that
+//! left, so that many can be ended at the same time; how full a queue is, is counted when it may have become full.
 //!
 //! | module | what it is |
 //! | --- | --- |
 //! | [`job`] | a job as it is stored, and the rules of its life: pure |
 //! | [`push`], [`take`], [`settle`] | functions over a transaction, as in [`kv`](super::kv) |
+//! | [`hold`] | jobs that runs do |
+//! | [`turns`] | whose turn it is |
+//! | [`tally`] | how many jobs there are |
 //! | [`look`] | what is in a queue |
 
+pub mod hold;
 pub mod job;
 pub mod look;
 pub mod push;
 pub mod settle;
 pub mod take;
+mod tally;
+mod turns;
 
 #[cfg(test)]
 mod model_tests;
@@ -25,7 +35,7 @@ pub use push::{Pushed, push};
 pub use settle::{Failed, done, extend, fail, remove, requeue};
 pub use take::{Taken, take};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::keys::{self, QueueRow};
 use super::large::damaged;
@@ -36,16 +46,6 @@ pub const QUEUE_BYTES_MAX: usize = 64;
 
 /// The most jobs in a queue, dead ones included.
 pub const JOBS_MAX: u64 = 1_000_000;
-
-/// The counters of a queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Head {
-    /// The number of the next job.
-    next: u64,
-    /// Jobs that may be taken now or later.
-    live: u64,
-    dead: u64,
-}
 
 fn refused(reason: String) -> StoreError {
     StoreError::Refused {
@@ -65,23 +65,6 @@ fn check_queue(name: &str) -> Result<(), StoreError> {
     )))
 }
 
-/// The counters of `queue`, and their row for [`put_head`].
-fn head(tx: &mut Tx<'_>, queue: &str) -> Result<(Head, Option<Row>), StoreError> {
-    let key = keys::queue(tx.realm, queue, &QueueRow::Head);
-    let row = tx.get(&key)?;
-    let head = match &row {
-        Some(row) => read(&key, row)?,
-        None => Head::default(),
-    };
-    Ok((head, row))
-}
-
-fn put_head(tx: &mut Tx<'_>, queue: &str, head: &Head, before: Option<&Row>) {
-    let key = keys::queue(tx.realm, queue, &QueueRow::Head);
-    tx.unchanged(&key, before);
-    tx.batch.put(key, write(head));
-}
-
 fn write(row: &impl Serialize) -> Vec<u8> {
     rmp_serde::to_vec_named(row).expect("it is plain data")
 }
@@ -95,6 +78,12 @@ fn job(tx: &mut Tx<'_>, queue: &str, number: u64) -> Result<Option<(Job, Row)>, 
     let key = keys::queue(tx.realm, queue, &QueueRow::Job(number));
     let Some(row) = tx.get(&key)? else { return Ok(None) };
     Ok(Some((read(&key, &row)?, row)))
+}
+
+/// The job `number`, of which a turn says that it is there.
+fn existing(tx: &mut Tx<'_>, queue: &str, number: u64) -> Result<(Job, Row), StoreError> {
+    let what = || format!("job {number} of queue {queue}");
+    job(tx, queue, number)?.ok_or_else(|| damaged(what(), "it has a turn and is not there"))
 }
 
 /// Puts `job` in place of `before`, with its turn.

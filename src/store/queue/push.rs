@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::job::{Job, Wanted};
-use super::{JOBS_MAX, check_queue, head, put_head, put_job, read, refused, write};
+use super::tally::next_number;
+use super::{check_queue, put_job, read, refused, write};
 use crate::store::keys::{self, QueueRow};
 use crate::store::large::store_bytes;
 use crate::store::{StoreError, Tx};
@@ -55,20 +56,10 @@ pub fn push(tx: &mut Tx<'_>, queue: &str, payload: &Value, wanted: &Wanted) -> R
         }
         tx.unchanged(&at, row.as_ref());
     }
-    let (mut counters, head_row) = head(tx, queue)?;
-    if counters.live + counters.dead >= JOBS_MAX {
-        return Err(StoreError::Refused {
-            code: "QUEUE_FULL",
-            reason: format!("the queue {queue:?} holds {JOBS_MAX} jobs; take some, or remove dead ones"),
-        });
-    }
     let bytes = payload.to_bytes();
     StoreError::check_size("the job", bytes.len(), PAYLOAD_BYTES_MAX)?;
     let held = store_bytes(&*tx.ground.content, &mut tx.batch, &bytes)?;
-    let number = counters.next;
-    counters.next += 1;
-    counters.live += 1;
-    put_head(tx, queue, &counters, head_row.as_ref());
+    let number = next_number(tx, queue)?;
     put_job(tx, queue, number, None, Some(&Job::new(wanted, held, now_ms)));
     if let Some(key) = &wanted.key {
         hold(tx, queue, key, number, None);

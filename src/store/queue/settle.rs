@@ -2,7 +2,7 @@
 
 use super::job::{Job, State};
 use super::push::{hold, now, release};
-use super::{JOBS_MAX, check_queue, head, job, put_head, put_job, refused};
+use super::{check_queue, job, put_job, refused, tally};
 use crate::store::keys::{self, QueueRow};
 use crate::store::{Row, StoreError, Tx};
 
@@ -42,10 +42,6 @@ pub fn fail(
     if failed.died_ms.is_none() {
         return Ok(Failed::Again { due_ms: failed.due_ms });
     }
-    let (mut counters, head_row) = head(tx, queue)?;
-    counters.live = counters.live.saturating_sub(1);
-    counters.dead += 1;
-    put_head(tx, queue, &counters, head_row.as_ref());
     Ok(Failed::Dead)
 }
 
@@ -71,7 +67,8 @@ pub fn remove(tx: &mut Tx<'_>, queue: &str, number: u64) -> Result<bool, StoreEr
     Ok(true)
 }
 
-/// Brings a dead job back, as if it had never been tried; returns whether there was such a dead job.
+/// Brings a dead job back, to be tried as often as at first; returns whether there was such a dead job. Where a run did
+/// it, that run goes on if it can.
 pub fn requeue(tx: &mut Tx<'_>, queue: &str, number: u64) -> Result<bool, StoreError> {
     check_queue(queue)?;
     let Some((before, row)) = job(tx, queue, number)?.filter(|(job, _)| job.died_ms.is_some()) else {
@@ -82,10 +79,6 @@ pub fn requeue(tx: &mut Tx<'_>, queue: &str, number: u64) -> Result<bool, StoreE
     if let Some(key) = &revived.key {
         hold(tx, queue, key, number, None);
     }
-    let (mut counters, head_row) = head(tx, queue)?;
-    counters.dead = counters.dead.saturating_sub(1);
-    counters.live = (counters.live + 1).min(JOBS_MAX);
-    put_head(tx, queue, &counters, head_row.as_ref());
     Ok(true)
 }
 
@@ -108,26 +101,21 @@ fn held(tx: &mut Tx<'_>, queue: &str, number: u64, attempt: u32) -> Result<(Job,
         State::Leased if found.attempts == attempt => Ok((found, row)),
         State::Leased => Err(lost("somebody else has taken it since".to_owned())),
         State::Dead => Err(lost("it is dead".to_owned())),
+        State::Held => Err(lost("a run does it".to_owned())),
         State::Delayed => Err(lost("it was given back".to_owned())),
         State::Ready => Err(lost("its lease has ended".to_owned())),
     }
 }
 
-fn replace(tx: &mut Tx<'_>, queue: &str, number: u64, before: &Job, row: &Row, after: &Job) {
+pub(super) fn replace(tx: &mut Tx<'_>, queue: &str, number: u64, before: &Job, row: &Row, after: &Job) {
     let key = keys::queue(tx.realm, queue, &QueueRow::Job(number));
     tx.unchanged(&key, Some(row));
     put_job(tx, queue, number, Some(before), Some(after));
 }
 
-fn leave(tx: &mut Tx<'_>, queue: &str, number: u64, before: &Job, row: &Row) -> Result<(), StoreError> {
+pub(super) fn leave(tx: &mut Tx<'_>, queue: &str, number: u64, before: &Job, row: &Row) -> Result<(), StoreError> {
     let key = keys::queue(tx.realm, queue, &QueueRow::Job(number));
     tx.unchanged(&key, Some(row));
     put_job(tx, queue, number, Some(before), None);
-    let (mut counters, head_row) = head(tx, queue)?;
-    match before.died_ms {
-        Some(_) => counters.dead = counters.dead.saturating_sub(1),
-        None => counters.live = counters.live.saturating_sub(1),
-    }
-    put_head(tx, queue, &counters, head_row.as_ref());
-    Ok(())
+    tally::leave(tx, queue, number)
 }

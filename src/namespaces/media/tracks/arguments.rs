@@ -107,11 +107,26 @@ pub struct ConcatOptions {
     pub fps: Option<f64>,
     pub loudness: Option<f64>,
     pub encoding: Encoding,
+    /// Whether the videos are joined as they are; `None`: where that is possible.
+    pub copy: Option<bool>,
+    /// The option because of which they must be encoded, whatever they are.
+    pub encodes: Option<&'static str>,
 }
 
 impl ConcatOptions {
     pub fn read(options: &mut Options) -> Result<ConcatOptions, BadOption> {
+        let given = options.to_value();
+        let is_given = |name: &&str| given.get(name).is_some_and(|value| !value.is_unit());
+        let encodes = ["crf", "preset", "width", "height", "fit", "fps", "loudness"];
+        let encodes = encodes.into_iter().find(is_given);
+        let copy = options.bool("copy")?;
+        if let (Some(true), Some(name)) = (copy, encodes) {
+            let reason = format!("`copy` joins the videos as they are, and `{name}` needs them encoded; leave one out");
+            return Err(options.conflict(reason));
+        }
         Ok(ConcatOptions {
+            copy,
+            encodes: encodes.or((copy == Some(false)).then_some("copy")),
             width: super::super::options::even_side(options, "width")?,
             height: super::super::options::even_side(options, "height")?,
             crop: options

@@ -1,6 +1,7 @@
 //! Functions of `media::` that work on more than one stream or file: sound taken out or put in, videos joined.
 
 mod arguments;
+mod copying;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +11,8 @@ use rhai::plugin::*;
 use rhai::{Array, Map};
 
 use self::arguments::{ConcatOptions, ExtractOptions, JOINED_MAX, ReplaceOptions};
+use self::copying::Plan;
+use super::arguments::Arguments;
 use super::name::OutputName;
 use super::probe::MediaInfo;
 use super::source::{Opened, Source};
@@ -17,12 +20,12 @@ use super::work::{self, Finished, OnProgress};
 use super::{MediaFault, described, keep};
 use crate::effect::{Declaration, Effect};
 use crate::gate::Errand;
-use crate::io::ffmpeg::{FfmpegDoor, FfmpegJob, MoreInput, OUTPUT_BYTES_MAX, Progress};
+use crate::io::ffmpeg::{FfmpegDoor, FfmpegJob, MoreInput, OUTPUT_BYTES_MAX, Progress, Unfinished};
 use crate::io::workspace::Workspace;
 use crate::namespaces::options::{BadOption, Options};
 use crate::namespaces::reading::Reading;
 use crate::script::{ContextExt, ScriptResult};
-use crate::value::Value;
+use crate::value::{Map as Fields, Value};
 
 pub(super) fn add_to(module: &mut Module) {
     combine_with_exported_module!(module, "tracks", functions);
@@ -64,7 +67,7 @@ mod functions {
             let arguments = arguments::extract(&info, options)?;
             let path = work.make(&opened[0].path, &[], arguments)?;
             let info = MediaInfo::of_sound(&work.ffmpeg.probe(&path)?)?;
-            Ok(Finished { path, info })
+            Ok((Finished { path, info }, Fields::new()))
         })
     }
 
@@ -106,14 +109,16 @@ mod functions {
                 args: before_sound,
                 path: &opened[1].path,
             }];
-            work.video(&opened[0].path, &more, arguments)
+            Ok((work.video(&opened[0].path, &more, arguments)?, Fields::new()))
         })
     }
 
     /// Puts videos one after another, as MP4 with H.264 and AAC; returns what it is, as `cut` does, with
-    /// `source_sha256` of the first.
+    /// `source_sha256` of the first and `copied`: whether they were joined as they are.
     ///
-    /// All are brought to one size, rate and sound: those of the first, unless something else is asked for. A video
+    /// Videos of one form (MP4, H.264 and AAC in the same size, rate and coding, as `cut` and `reframe` make them with the
+    /// same options) are joined as they are where no option below but `copy` and `name` is given: quick and without loss.
+    /// Others are encoded, in one size, rate and sound: those of the first, unless something else is asked for. A video
     /// without sound is silent among those that have some.
     ///
     /// - `sources`: 2 to 30 paths or media maps, 6 hours together.
@@ -123,6 +128,7 @@ mod functions {
     ///     cuts off what stands over.
     ///   - `fps`: pictures a second, from 1 to 60; the first video's when nothing is said.
     ///   - `loudness`: brings all of it to so many LUFS, from -30 to -5.
+    ///   - `copy`: true refuses videos that cannot be joined as they are, and says why; false encodes always.
     ///   - `crf`, `preset`, `name`: as in `cut`.
     ///
     /// Errors: those of `cut`.
@@ -131,6 +137,8 @@ mod functions {
     /// let intro = media::cut("inbox/clip.mp4", #{ length: 0.5, preset: "ultrafast" });
     /// let whole = media::concat([intro, "inbox/clip.mp4"], #{ preset: "ultrafast", name: "whole" });
     /// whole.name // => "whole.mp4"
+    /// let parts = media::concat(["inbox/clip.mp4", "inbox/clip.mp4"], #{});
+    /// parts.copied // => true
     /// ```
     #[rhai_fn(return_raw)]
     pub fn concat(ctx: NativeCallContext, sources: Array, options: Map) -> ScriptResult {
@@ -143,14 +151,29 @@ mod functions {
         let read = |options: &mut Options| Ok((ConcatOptions::read(options)?, "-joined".to_owned()));
         let order = Order::read(&ctx, "media::concat", sources, &options, read, |_| "mp4")?;
         order.perform(&ctx, &CONCAT, |work, opened, options| {
-            let probe = |opened: &Opened| work::probe(work.ffmpeg, &opened.path);
-            let infos = opened.iter().map(probe).collect::<Result<Vec<_>, _>>()?;
+            let probe = |opened: &Opened| work.ffmpeg.probe(&opened.path);
+            let answers = opened.iter().map(probe).collect::<Result<Vec<_>, _>>()?;
+            let infos = answers.iter().map(MediaInfo::from_probe);
+            let infos = infos.collect::<Result<Vec<_>, _>>()?;
             let arguments = arguments::concat(&infos, options)?;
+            let how = |copied: bool| Fields::from([("copied".to_owned(), copied.into())]);
+            let hindrance = match Plan::new(&answers, &infos, options) {
+                Ok(plan) => match copying::copy(work, opened, &plan)? {
+                    Some(finished) => return Ok((finished, how(true))),
+                    None => "what they hold is not what they say".to_owned(),
+                },
+                Err(hindrance) => hindrance,
+            };
+            if options.copy == Some(true) {
+                let message = format!("the videos cannot be joined as they are: {hindrance}; leave `copy` out");
+                return Err(MediaFault::option(message));
+            }
             let more = opened[1..].iter().map(|opened| MoreInput {
                 args: Vec::new(),
                 path: &opened.path,
             });
-            work.video(&opened[0].path, &more.collect::<Vec<_>>(), arguments)
+            let finished = work.video(&opened[0].path, &more.collect::<Vec<_>>(), arguments)?;
+            Ok((finished, how(false)))
         })
     }
 }
@@ -198,7 +221,7 @@ impl<O> Order<O> {
         &self,
         ctx: &NativeCallContext<'_>,
         declaration: &Declaration,
-        work: impl Fn(&mut Work<'_, '_>, &[Opened], &O) -> Result<Finished, MediaFault>,
+        work: impl Fn(&mut Work<'_, '_>, &[Opened], &O) -> Result<(Finished, Fields), MediaFault>,
     ) -> ScriptResult {
         let sources: Vec<Value> = self.sources.iter().map(Source::to_value).collect();
         let args = [("sources", sources.into()), ("options", self.given.clone())];
@@ -213,7 +236,7 @@ impl<O> Order<O> {
                 progress: told,
                 stop: &|| errand.is_halted(),
             };
-            let finished = work(&mut work_on, &opened, &self.options)?;
+            let (finished, more) = work(&mut work_on, &opened, &self.options)?;
             let kept = keep(errand, &workspace, &finished, &self.name);
             if kept.is_err() {
                 workspace.discard(&finished.path);
@@ -221,6 +244,7 @@ impl<O> Order<O> {
             let (name, sha256) = kept?;
             let mut fields = described(&finished.info, &name, sha256);
             fields.insert("source_sha256".to_owned(), opened[0].sha256.to_string().into());
+            fields.extend(more);
             Ok(fields.into())
         };
         ctx.outside(Effect::new(declaration, args), &Reading(make))
@@ -236,35 +260,44 @@ struct Work<'w, 'p> {
 }
 
 impl Work<'_, '_> {
-    fn make(
-        &mut self,
-        first: &Path,
-        more: &[MoreInput<'_>],
-        arguments: super::arguments::Arguments,
-    ) -> Result<PathBuf, MediaFault> {
-        let job = FfmpegJob {
-            input: first,
-            input_args: arguments.before_input,
-            more,
-            output_args: arguments.after_input,
-            out_dir: self.folder,
-            extension: arguments.extension,
-            timeout: None,
-            duration_hint_ms: arguments.duration_ms,
-            output_bytes_max: OUTPUT_BYTES_MAX,
-        };
+    fn make(&mut self, first: &Path, more: &[MoreInput<'_>], arguments: Arguments) -> Result<PathBuf, MediaFault> {
+        let job = job(self.folder, first, more, arguments);
         Ok(self.ffmpeg.run(job, self.progress, self.stop)?.finish()?)
     }
 
     /// As [`make`](Work::make), for what has a picture.
-    fn video(
-        &mut self,
-        first: &Path,
-        more: &[MoreInput<'_>],
-        arguments: super::arguments::Arguments,
-    ) -> Result<Finished, MediaFault> {
+    fn video(&mut self, first: &Path, more: &[MoreInput<'_>], arguments: Arguments) -> Result<Finished, MediaFault> {
         let path = self.make(first, more, arguments)?;
         let info = work::probe(self.ffmpeg, &path)?;
         Ok(Finished { path, info })
+    }
+
+    /// As [`make`](Work::make), for what may yet come to nothing.
+    fn attempt(&mut self, source: &Path, arguments: Arguments) -> Result<Unfinished, MediaFault> {
+        let job = job(self.folder, source, &[], arguments);
+        Ok(self.ffmpeg.run(job, self.progress, self.stop)?)
+    }
+
+    /// A step on the way to something else, of which nobody is told, of at most `bytes_max`.
+    fn step(&self, source: &Path, arguments: Arguments, bytes_max: u64) -> Result<Unfinished, MediaFault> {
+        let job = FfmpegJob {
+            output_bytes_max: bytes_max,
+            ..job(self.folder, source, &[], arguments)
+        };
+        Ok(self.ffmpeg.run(job, &mut |_| (), self.stop)?)
+    }
+}
+
+fn job<'a>(folder: &'a Path, first: &'a Path, more: &'a [MoreInput<'a>], arguments: Arguments) -> FfmpegJob<'a> {
+    FfmpegJob {
+        input: first,
+        input_args: arguments.before_input,
+        more,
+        output_args: arguments.after_input,
+        out_dir: folder,
+        extension: arguments.extension,
+        timeout: None,
+        duration_hint_ms: arguments.duration_ms,
+        output_bytes_max: OUTPUT_BYTES_MAX,
     }
 }

@@ -1,23 +1,24 @@
-//! What a header's `schedule` means: a crontab(5) line in a zone.
+//! Reads a crontab(5) line: for each field the numbers that fit.
 //!
 //! Five fields (minute, hour, day of month, month, day of week), or six with seconds before them. Names of months and days
-//! are known, Monday is 1, Sunday 0 or 7, and a day fits when *either* day field does where both are restricted. Pure: it
-//! reads no clock.
+//! are known, Monday is 1, Sunday 0 or 7.
 
 use crate::script::error::nearest;
 
-/// A schedule: for each field the numbers that fit, as bits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Schedule {
+/// A crontab line: for each field the numbers that fit, as bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Line {
     pub seconds: u64,
     pub minutes: u64,
     pub hours: u64,
     pub days: u64,
     pub months: u64,
     pub weekdays: u64,
-    /// Whether the day fields say anything: a field that is `*` does not restrict.
+    /// Whether each day field restricts by itself: one that begins with `*` narrows the other.
     pub is_by_day: bool,
     pub is_by_weekday: bool,
+    /// Whether neither minute nor hour begins with `*`: such a line means times of the clock, others follow real time.
+    pub is_fixed: bool,
 }
 
 /// Why a text is no schedule.
@@ -35,8 +36,8 @@ pub enum BadSchedule {
         wanted: String,
         hint: String,
     },
-    #[error("{name:?} is no word for a schedule; known are {known}")]
-    Word { name: String, known: String },
+    #[error("{name:?} is no word for a schedule; {meant}")]
+    Word { name: String, meant: String },
 }
 
 struct Field {
@@ -74,30 +75,22 @@ const WEEKDAY: Field = Field {
 };
 
 /// Words for schedules that people write often.
-const WORDS: [(&str, &str); 6] = [
+const WORDS: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
     ("@daily", "0 0 * * *"),
     ("@midnight", "0 0 * * *"),
     ("@weekly", "0 0 * * 0"),
     ("@monthly", "0 0 1 * *"),
     ("@yearly", "0 0 1 1 *"),
+    ("@annually", "0 0 1 1 *"),
 ];
 
-impl Schedule {
-    /// Reads a crontab(5) line.
-    pub fn parse(text: &str) -> Result<Schedule, BadSchedule> {
+impl Line {
+    pub fn read(text: &str) -> Result<Line, BadSchedule> {
         let text = text.trim();
-        let text = match text.starts_with('@') {
-            true => {
-                let word = WORDS.iter().find(|(word, _)| *word == text);
-                word.map(|(_, meaning)| *meaning).ok_or_else(|| BadSchedule::Word {
-                    name: text.chars().take(40).collect(),
-                    known: WORDS.map(|(word, _)| word).join(", "),
-                })?
-            }
-            false => text,
-        };
-        let parts: Vec<&str> = text.split_whitespace().collect();
+        let text = if text.starts_with('@') { meaning(text)? } else { text };
+        // One more than any line has: a text of any length costs no more.
+        let parts: Vec<&str> = text.split_whitespace().take(FIELDS_COUNTED).collect();
         let (seconds, parts) = match parts.as_slice() {
             [second, rest @ ..] if rest.len() == 5 => (SECOND.read(second)?, rest),
             rest if rest.len() == 5 => (1, rest),
@@ -109,7 +102,7 @@ impl Schedule {
             }
         };
         let weekdays = WEEKDAY.read(parts[4])?;
-        Ok(Schedule {
+        Ok(Line {
             seconds,
             minutes: MINUTE.read(parts[0])?,
             hours: HOUR.read(parts[1])?,
@@ -119,13 +112,14 @@ impl Schedule {
             weekdays: (weekdays | weekdays >> 7) & 0x7f,
             is_by_day: !parts[2].starts_with('*'),
             is_by_weekday: !parts[4].starts_with('*'),
+            is_fixed: !parts[0].starts_with('*') && !parts[1].starts_with('*'),
         })
     }
 
     /// Whether there is a day in any year on which it fires. `30 2 31 2 *` never does.
     pub fn ever_fires(&self) -> bool {
-        if self.is_by_weekday {
-            // Either field suffices, or only the weekday counts; every month has every weekday.
+        if self.is_by_day && self.is_by_weekday {
+            // Either field suffices, and every month has every weekday.
             return true;
         }
         const DAYS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
@@ -133,6 +127,26 @@ impl Schedule {
         let mut days = months.map(|month| DAYS[month as usize - 1]);
         days.any(|days| (1..=days).any(|day| self.days & (1 << day) != 0))
     }
+}
+
+const FIELDS_COUNTED: usize = 20;
+
+/// What a word such as `@daily` stands for.
+fn meaning(text: &str) -> Result<&'static str, BadSchedule> {
+    let lower = text.to_ascii_lowercase();
+    if let Some((_, meaning)) = WORDS.iter().find(|(word, _)| *word == lower) {
+        return Ok(meaning);
+    }
+    let word = lower.split_whitespace().next().unwrap_or_default();
+    let words = || WORDS.iter().map(|(word, _)| *word);
+    let meant = match (word, nearest(word, words())) {
+        ("@reboot", _) => "for a run at each start of the host write `startup: true` instead".to_owned(),
+        ("@every", _) => "write `every: \"15m\"` instead".to_owned(),
+        (_, Some(near)) => format!("did you mean {near:?}?"),
+        (_, None) => format!("known are {}", words().collect::<Vec<_>>().join(", ")),
+    };
+    let name = text.chars().take(40).collect();
+    Err(BadSchedule::Word { name, meant })
 }
 
 impl Field {
@@ -170,7 +184,10 @@ impl Field {
             high
         };
         if low > high {
-            let wanted = format!("a range goes from the smaller to the greater, such as {high}-{low}");
+            let wanted = format!(
+                "a range goes from the smaller to the greater; over the end it is {low}-{},{}-{high}",
+                self.high, self.low
+            );
             return Err(self.bad(part, wanted));
         }
         Ok((low..=high).step_by(step as usize).fold(0, |bits, at| bits | 1 << at))
@@ -199,12 +216,20 @@ impl Field {
     }
 
     fn bad(&self, given: &str, wanted: String) -> BadSchedule {
+        let given: String = given.chars().take(40).collect();
         let near = nearest(&given.to_ascii_lowercase(), self.names.iter().copied());
+        let hint = match (given.as_str(), near) {
+            ("?", _) => "; write `*` for any".to_owned(),
+            ("24", _) if self.name == HOUR.name => "; midnight is 0".to_owned(),
+            ("60", _) if self.high == 59 => "; the full one is 0".to_owned(),
+            (_, Some(near)) => format!("; did you mean {near:?}?"),
+            (_, None) => String::new(),
+        };
         BadSchedule::Field {
             field: self.name,
-            given: given.chars().take(40).collect(),
+            given,
             wanted,
-            hint: near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default(),
+            hint,
         }
     }
 }
@@ -219,24 +244,25 @@ mod tests {
 
     #[test]
     fn fields_are_read_as_crontab_means_them() {
-        let schedule = Schedule::parse("*/15 9-17 1,15 jan-mar MON-fri").unwrap();
+        let schedule = Line::read("*/15 9-17 1,15 jan-mar MON-fri").unwrap();
         assert_eq!(schedule.minutes, bits(&[0, 15, 30, 45]));
         assert_eq!(schedule.hours, bits(&[9, 10, 11, 12, 13, 14, 15, 16, 17]));
         assert_eq!(schedule.days, bits(&[1, 15]));
         assert_eq!(schedule.months, bits(&[1, 2, 3]));
         assert_eq!(schedule.weekdays, bits(&[1, 2, 3, 4, 5]));
         assert_eq!(schedule.seconds, 1, "on the minute");
-        assert_eq!(Schedule::parse("30 0 7 * * *").unwrap().seconds, bits(&[30]));
+        assert_eq!(Line::read("30 0 7 * * *").unwrap().seconds, bits(&[30]));
         for sunday in ["0 0 * * 0", "0 0 * * 7", "0 0 * * sun", "@weekly"] {
-            assert_eq!(Schedule::parse(sunday).unwrap().weekdays, 1, "{sunday}");
+            assert_eq!(Line::read(sunday).unwrap().weekdays, 1, "{sunday}");
         }
-        assert_eq!(Schedule::parse("0 0 * * fri-sun").unwrap().weekdays, bits(&[5, 6, 0]));
-        assert_eq!(Schedule::parse("5/20 0 * * *").unwrap().minutes, bits(&[5, 25, 45]));
+        assert_eq!(Line::read("0 0 * * fri-sun").unwrap().weekdays, bits(&[5, 6, 0]));
+        assert_eq!(Line::read("@ANNUALLY").unwrap(), Line::read("0 0 1 1 *").unwrap());
+        assert_eq!(Line::read("5/20 0 * * *").unwrap().minutes, bits(&[5, 25, 45]));
     }
 
     #[test]
     fn what_is_no_schedule_is_told_with_the_field_and_what_fits() {
-        let said = |text: &str| Schedule::parse(text).unwrap_err().to_string();
+        let said = |text: &str| Line::read(text).unwrap_err().to_string();
         assert_eq!(said("0 25 * * *"), "\"25\" is no hour: from 0 to 23");
         assert_eq!(
             said("0 7 * * mno"),
@@ -244,16 +270,23 @@ mod tests {
         );
         assert!(said("0 7 * *").contains("has 4 fields; a schedule has five"));
         assert!(said("").contains("has 0 fields"));
-        assert!(said("17-9 * * * *").contains("such as 9-17"));
+        assert!(said("17-9 * * * *").contains("over the end it is 17-59,0-9"));
         assert!(said("*/0 * * * *").contains("the step after `/`"));
-        assert!(said("@dayly").contains("known are @hourly"));
+        assert!(said("@dayly").contains("did you mean \"@daily\"?"));
+        assert!(said("@hour").contains("known are @hourly"), "{}", said("@hour"));
+        assert!(said("@reboot").contains("`startup: true`"));
+        assert!(said("@every 5m").contains("`every: \"15m\"`"));
+        assert!(said("0 24 * * *").contains("midnight is 0"));
+        assert!(said("60 * * * *").contains("the full one is 0"));
+        assert!(said("0 7 ? * mon").contains("write `*` for any"));
+        assert!(said(&"* ".repeat(1_000_000)).len() < 300);
         assert!(said("+5 * * * *").contains("is no minute"));
         assert!(said("1,,2 * * * *").contains("\"\" is no minute"));
     }
 
     #[test]
     fn a_day_that_no_month_has_never_comes() {
-        let fires = |text: &str| Schedule::parse(text).unwrap().ever_fires();
+        let fires = |text: &str| Line::read(text).unwrap().ever_fires();
         assert!(!fires("30 2 31 2 *"));
         assert!(!fires("0 0 31 4,6,9,11 *"));
         assert!(fires("0 0 29 2 *"), "in leap years");

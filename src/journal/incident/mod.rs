@@ -8,13 +8,17 @@
 //! A run that ends with a write in doubt, or fails under a playbook that says so, opens an incident in the batch of
 //! its end ([`open_in`]). That one bears the run's own letters, so a run that is resumed and ends so again finds it.
 
+mod duty;
+mod opening;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::run::RunRecord;
-use super::{JournalError, Status};
+pub use self::duty::{Duty, Ladder, Level, Overdue, Rung};
+pub use self::opening::{note_in, open_in};
+use super::JournalError;
 use crate::id::{IncidentId, RunId};
 use crate::store::{Batch, CommitNo, Precondition, Store, StoreError, keys};
 use crate::value::ENCODED_DEPTH_MAX;
@@ -88,6 +92,22 @@ pub enum Happened {
         run: RunId,
         why: String,
     },
+    /// Somebody has it in hand now.
+    Assigned {
+        owner: String,
+        /// When that person expects it to be solved, in Unix milliseconds.
+        eta_ms: Option<i64>,
+    },
+    Escalated {
+        from: Level,
+        to: Level,
+        why: String,
+    },
+    /// A playbook was run to solve it.
+    Procedure {
+        playbook: String,
+        run: RunId,
+    },
 }
 
 /// Runs that are held, and their story.
@@ -99,6 +119,9 @@ pub struct Incident {
     pub opened_by: OpenedBy,
     pub opened_ms: i64,
     pub runs: BTreeSet<RunId>,
+    /// Who has it in hand, and how high it has risen.
+    #[serde(default)]
+    pub duty: Duty,
     /// Oldest first; the first is always that it was opened.
     pub events: Vec<Event>,
 }
@@ -130,6 +153,10 @@ pub enum IncidentError {
     NotPinned { id: IncidentId, run: RunId },
     #[error("incident {} is closed already", .0.short())]
     Closed(IncidentId),
+    #[error("incident {} is at {level} already{}", .id.short(), if *.level == Level::HIGHEST { ", and there is none above" } else { "" })]
+    Level { id: IncidentId, level: Level },
+    #[error("the time at which it shall be solved has passed: {0}")]
+    EtaPassed(String),
 }
 
 impl IncidentError {
@@ -145,6 +172,8 @@ impl IncidentError {
             IncidentError::Empty(_) => "INCIDENT_EMPTY",
             IncidentError::NotPinned { .. } => "INCIDENT_NOT_PINNED",
             IncidentError::Closed(_) => "INCIDENT_CLOSED",
+            IncidentError::Level { .. } => "INCIDENT_LEVEL",
+            IncidentError::EtaPassed(_) => "INCIDENT_ETA_PASSED",
         }
     }
 }
@@ -208,6 +237,7 @@ impl Incident {
             opened_by,
             opened_ms: at_ms,
             runs: BTreeSet::new(),
+            duty: Duty::since(at_ms),
             events: Vec::new(),
         };
         let why = opened_by.to_string();
@@ -402,92 +432,6 @@ fn write_in(batch: &mut Batch, before: Option<&Stored>, after: &Incident) {
     }
     for run in held.difference(&after.runs) {
         batch.delete(keys::pin(*run, after.id));
-    }
-}
-
-/// Adds to the batch of a run's end what opens its incident, or writes on in the one that it has.
-///
-/// An incident that cannot be read keeps no run from ending: it is left as it is, and the log says so.
-pub fn open_in(batch: &mut Batch, store: &dyn Store, ended: &RunRecord, opened_by: OpenedBy) -> Result<(), StoreError> {
-    let at_ms = ended.ended_ms.unwrap_or(ended.begun_ms);
-    let changed = match existing(store, ended.run) {
-        Ok(Some(before)) => again(&before.incident, ended, at_ms).map(|after| (Some(before), after)),
-        Ok(None) => first(ended, opened_by, at_ms).map(|after| (None, after)),
-        Err(error) => Err(error),
-    };
-    match changed {
-        Ok((before, after)) => write_in(batch, before.as_ref(), &after),
-        Err(IncidentError::Store(error)) => return Err(error),
-        Err(error) => tracing::warn!(run = %ended.run, %error, "the run's incident could not be written"),
-    }
-    Ok(())
-}
-
-/// Adds to `batch` a note in the incident of `run`, where there is one that can be read and has room.
-pub fn note_in(
-    batch: &mut Batch,
-    store: &dyn Store,
-    run: RunId,
-    (text, by, at_ms): (&str, &str, i64),
-) -> Result<(), StoreError> {
-    let noted = existing(store, run).and_then(|before| {
-        let Some(before) = before else { return Ok(None) };
-        let mut after = before.incident.clone();
-        after.note(text, by, at_ms)?;
-        Ok(Some((before, after)))
-    });
-    match noted {
-        Ok(Some((before, after))) => write_in(batch, Some(&before), &after),
-        Ok(None) => {}
-        Err(IncidentError::Store(error)) => return Err(error),
-        Err(error) => tracing::warn!(%run, %error, "the run's incident could not be written"),
-    }
-    Ok(())
-}
-
-/// The incident of `run`: its own, or else an open one that somebody has put it into.
-fn existing(store: &dyn Store, run: RunId) -> Result<Option<Stored>, IncidentError> {
-    if let Some(own) = load(store, IncidentId::of_run(run))? {
-        return Ok(Some(own));
-    }
-    for id in of_run(store, run)? {
-        match load(store, id)? {
-            Some(stored) if stored.incident.state == State::Open => return Ok(Some(stored)),
-            _ => {}
-        }
-    }
-    Ok(None)
-}
-
-fn first(ended: &RunRecord, opened_by: OpenedBy, at_ms: i64) -> Result<Incident, IncidentError> {
-    let title: String = format!("{}: {}", ended.playbook, why(ended))
-        .chars()
-        .take(TITLE_CHARS_MAX)
-        .collect();
-    let mut incident = Incident::open(IncidentId::of_run(ended.run), &title, opened_by, HOST, at_ms)?;
-    incident.pin(&[ended.run], HOST, at_ms)?;
-    Ok(incident)
-}
-
-fn again(before: &Incident, ended: &RunRecord, at_ms: i64) -> Result<Incident, IncidentError> {
-    let mut after = before.clone();
-    after.state = State::Open;
-    after.runs.insert(ended.run);
-    let (run, why) = (ended.run, why(ended));
-    after.happened(Happened::Again { run, why }, HOST, at_ms)?;
-    Ok(after)
-}
-
-/// `HTTP_TIMEOUT at step 9`, `step 9 is in doubt (HTTP_TIMEOUT)`.
-fn why(ended: &RunRecord) -> String {
-    let Some(error) = &ended.error else {
-        return ended.status.to_string();
-    };
-    let code = &error.failure.code;
-    match error.step {
-        Some(step) if ended.status == Status::NeedsAttention => format!("step {step} is in doubt ({code})"),
-        Some(step) => format!("{code} at step {step}"),
-        None => code.clone(),
     }
 }
 

@@ -3,6 +3,12 @@
 //! A run that is suspended is taken up again when its time comes or when somebody says that it is ready; runs that a
 //! run starts are taken up as they are created. What waits longer than the conductor's patience, or for somebody
 //! outside, is left as it is, on disk.
+//!
+//! [`Conductor`] drives runs until they are at rest, [`Crew`] for as long as a host lives.
+
+mod crew;
+mod hand;
+mod lanes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,16 +16,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub use crew::{AtRest, Crew, Shift};
+use hand::Hand;
+pub use lanes::{Offer, What};
+
 use super::library::Library;
 use super::pool::{self, Started};
-use super::recovery;
-use super::resume::{Resume, ResumeError};
+use super::resume::ResumeError;
 use super::runner::{Finished, Runner};
 use crate::effect::Failure;
 use crate::gate::Observer;
 use crate::gate::panic::words_of;
 use crate::id::RunId;
-use crate::journal::{RunRecord, Status};
+use crate::journal::Status;
 use crate::script::{RunHandle, Script};
 
 /// Runs that have a thread at the same time.
@@ -246,35 +255,25 @@ impl Conductor {
 
     /// Hands a cancellation down: what is at work is stopped, the rest ended where it stands.
     fn cancel_children(&self, run: RunId, state: &Mutex<State>) {
-        let how = Resume {
-            by: self.by.clone(),
-            observer: (self.observe)(run),
-        };
-        let children = recovery::children(&*self.runner.gate.ground.store, run).unwrap_or_default();
-        for child in children {
+        self.hand(run).cancel_children(run, |child| {
             if let Some(Some(flag)) = lock(state).active.get(&child) {
                 flag.store(true, Ordering::Relaxed);
             }
-        }
-        if let Err(error) = self.runner.cancel_children(&self.library, run, &how) {
-            tracing::warn!(%run, %error, "not all runs that it started are cancelled");
+        });
+    }
+
+    fn hand(&self, run: RunId) -> Hand<'_> {
+        Hand {
+            runner: &self.runner,
+            library: &self.library,
+            by: &self.by,
+            observer: (self.observe)(run),
         }
     }
 
-    /// Goes on with `run`. One that is over is reopened only for a caller who named it: a child of it may end, or an
-    /// event come, long after it failed or was cancelled.
+    /// Goes on with `run`.
     fn resume(&self, run: RunId, is_named: bool, state: &Mutex<State>) -> Result<Finished, ResumeError> {
-        let how = Resume {
-            by: self.by.clone(),
-            observer: (self.observe)(run),
-        };
-        if !is_named {
-            let status = RunRecord::get(&*self.runner.gate.ground.store, run)?.status;
-            if status.is_over() {
-                return Err(ResumeError::Over { run, status });
-            }
-        }
-        let (handle, script) = self.runner.take_over(&self.library, run, &how)?;
+        let (handle, script) = self.hand(run).take_up(run, is_named)?;
         lock(state).active.insert(run, Some(handle.stop_flag()));
         Ok(self.runner.finish(&handle, &script)?)
     }

@@ -1,0 +1,246 @@
+//! Keeps runs moving for as long as a host lives: a bounded number of threads, playbooks in turn.
+//!
+//! A thread takes the next run when the last one has come to rest, so nobody has to be told in between; there are
+//! threads only while there is work. What came of a run is told once and not kept. Without threads, whoever owns the
+//! crew takes its [steps](Crew::step): for tests in which a seed decides everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::hand::Hand;
+use super::lanes::{Lanes, Offer, What};
+use crate::effect::Failure;
+use crate::gate::panic::words_of;
+use crate::gate::{Observer, Ready};
+use crate::id::RunId;
+use crate::journal::Status;
+use crate::runs::library::Library;
+use crate::runs::pool;
+use crate::runs::resume::ResumeError;
+use crate::runs::runner::{Finished, Runner};
+
+/// A thread that worked longer than this at one run leaves its place to another, and its stack to the system.
+const WORN_AFTER: Duration = Duration::from_millis(50);
+
+/// What runs go on with now.
+#[derive(Clone)]
+pub struct Shift {
+    pub runner: Runner,
+    pub library: Library,
+}
+
+/// A run that has come to rest, or could not be taken up.
+pub struct AtRest {
+    pub run: RunId,
+    pub playbook: String,
+    pub outcome: Result<Finished, ResumeError>,
+}
+
+/// Drives runs for as long as a host lives.
+pub struct Crew {
+    /// Runs that have a thread at the same time; 0: whoever owns the crew takes its steps.
+    pub threads_max: usize,
+    /// Said of every run that is taken up.
+    pub by: String,
+    pub shift: Box<dyn Fn() -> Shift + Send + Sync>,
+    /// Who watches a run.
+    pub observe: Box<dyn Fn(RunId) -> Arc<dyn Observer> + Send + Sync>,
+    /// Told of every run that comes to rest, on the run's thread.
+    pub on_rest: Box<dyn Fn(&AtRest) + Send + Sync>,
+    /// Stirred when a run has come to rest.
+    pub ready: Arc<Ready>,
+    state: Mutex<State>,
+    rested: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    lanes: Lanes,
+    threads: usize,
+    /// Nothing more is begun.
+    is_closed: bool,
+    /// The earliest moment at which one wants to go on that came to rest since this was asked last.
+    wakes_ms: Option<i64>,
+}
+
+impl Crew {
+    pub fn new(threads_max: usize, ready: Arc<Ready>, shift: impl Fn() -> Shift + Send + Sync + 'static) -> Crew {
+        Crew {
+            threads_max,
+            by: "the host".to_owned(),
+            shift: Box::new(shift),
+            observe: Box::new(|_| Arc::new(crate::gate::Silent)),
+            on_rest: Box::new(|_| ()),
+            ready,
+            state: Mutex::default(),
+            rested: Condvar::new(),
+        }
+    }
+
+    /// Gives runs a thread as soon as there is one. One that has a thread is looked at again when it comes to rest.
+    pub fn offer(self: &Arc<Self>, offers: impl IntoIterator<Item = Offer>) {
+        let mut now = self.lock();
+        for offer in offers {
+            now.lanes.push(offer);
+        }
+        self.staff(now);
+    }
+
+    /// Runs of one playbook that may be at work at once.
+    pub fn set_limits(self: &Arc<Self>, limits: BTreeMap<String, usize>) {
+        let mut now = self.lock();
+        now.lanes.set_limits(limits);
+        self.staff(now);
+    }
+
+    /// Takes one step, on this thread; `false` when there is nothing to do.
+    pub fn step(&self) -> bool {
+        let next = {
+            let mut now = self.lock();
+            if now.is_closed { None } else { now.lanes.next() }
+        };
+        let Some(offer) = next else { return false };
+        self.carry(offer);
+        true
+    }
+
+    /// Runs that wait for a thread and are not kept back by their own playbook.
+    pub fn open(&self) -> usize {
+        self.lock().lanes.open()
+    }
+
+    pub fn waiting(&self) -> usize {
+        self.lock().lanes.waiting()
+    }
+
+    pub fn at_work(&self) -> usize {
+        self.lock().lanes.at_work()
+    }
+
+    pub fn runs_at_work(&self) -> BTreeSet<RunId> {
+        self.lock().lanes.runs_at_work()
+    }
+
+    /// The earliest moment at which one wants to go on that came to rest since this was asked last.
+    pub fn take_wake(&self) -> Option<i64> {
+        self.lock().wakes_ms.take()
+    }
+
+    /// From here on nothing is begun; what is at work goes on.
+    pub fn close(&self) {
+        self.lock().is_closed = true;
+    }
+
+    /// Waits until nothing is at work; `false` when that took longer than `patience`.
+    pub fn wait(&self, patience: Duration) -> bool {
+        let now = self.lock();
+        let waits = |now: &mut State| now.lanes.at_work() > 0 || now.threads > 0;
+        let waited = self.rested.wait_timeout_while(now, patience, waits);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// As many threads as there is work for.
+    fn staff(self: &Arc<Self>, mut now: MutexGuard<'_, State>) {
+        if now.is_closed {
+            return;
+        }
+        let free = self.threads_max.saturating_sub(now.threads);
+        let wanted = free.min(now.lanes.open());
+        now.threads += wanted;
+        drop(now);
+        for _ in 0..wanted {
+            self.hire();
+        }
+    }
+
+    fn hire(self: &Arc<Self>) {
+        let crew = self.clone();
+        let stack_bytes = (self.shift)().runner.language.limits.stack_bytes();
+        if let Err(lost) = pool::start(stack_bytes, move || crew.work()) {
+            // Those that are there go on; the next offer tries again.
+            self.lock().threads -= 1;
+            tracing::error!(error = %lost, code = lost.code(), "no thread for runs that wait");
+        }
+    }
+
+    fn work(self: Arc<Self>) {
+        let clock = (self.shift)().runner.gate.world.clock.clone();
+        loop {
+            let next = {
+                let mut now = self.lock();
+                let next = if now.is_closed { None } else { now.lanes.next() };
+                if next.is_none() {
+                    now.threads -= 1;
+                }
+                next
+            };
+            let Some(offer) = next else {
+                self.rested.notify_all();
+                return;
+            };
+            let begun = clock.monotonic();
+            self.carry(offer);
+            if clock.monotonic().saturating_sub(begun) > WORN_AFTER {
+                self.hire();
+                return;
+            }
+        }
+    }
+
+    fn carry(&self, offer: Offer) {
+        let Offer { run, playbook, what } = offer;
+        let carried = catch_unwind(AssertUnwindSafe(|| self.go_on(run, what)));
+        let outcome = carried
+            .unwrap_or_else(|panic| Err(ResumeError::Refused(Failure::new("PANIC", words_of(&*panic)))));
+        let at_rest = AtRest { run, playbook, outcome };
+        (self.on_rest)(&at_rest);
+        let record = at_rest.outcome.as_ref().ok().map(|finished| &finished.record);
+        let waits = record.filter(|record| record.status == Status::Suspended);
+        let mut now = self.lock();
+        let again = now.lanes.rests(run);
+        if let Some(record) = waits {
+            let until_ms = record.waits.as_ref().and_then(|waits| waits.until_ms);
+            now.wakes_ms = now.wakes_ms.into_iter().chain(until_ms).min();
+            if again {
+                now.lanes.push(Offer {
+                    run,
+                    playbook: at_rest.playbook.clone(),
+                    what: What::GoOn,
+                });
+            }
+        }
+        drop(now);
+        self.rested.notify_all();
+        self.ready.stir();
+    }
+
+    fn go_on(&self, run: RunId, what: What) -> Result<Finished, ResumeError> {
+        let Shift { runner, library } = (self.shift)();
+        let hand = Hand {
+            runner: &runner,
+            library: &library,
+            by: &self.by,
+            observer: (self.observe)(run),
+        };
+        let finished = match what {
+            What::Cancel => runner.cancel(&library, run, &hand.how())?,
+            What::GoOn | What::Reopen => {
+                let (handle, script) = hand.take_up(run, what == What::Reopen)?;
+                self.lock().lanes.has_flag(run, handle.stop_flag());
+                runner.finish(&handle, &script)?
+            }
+        };
+        if finished.record.status == Status::Cancelled {
+            hand.cancel_children(run, |child| {
+                self.lock().lanes.stop(child);
+            });
+        }
+        Ok(finished)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

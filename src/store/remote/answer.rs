@@ -1,0 +1,114 @@
+//! The server's side: answers to questions about rows.
+
+use std::ops::ControlFlow;
+
+use super::wire::{Ask, Bytes, Reply, decode, encode};
+use crate::io::socket::{FRAME_BYTES_MAX, Line, SocketError};
+use crate::store::{Batch, CommitNo, Durability, KeyRange, Precondition, Store, StoreError};
+
+/// Bytes of rows in one answer, beyond which the rest has to be asked for.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// Rows of one answer that come against the order of keys.
+const REVERSE_ROWS: usize = 256;
+
+/// The keys that a commit has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    pub put: Vec<Vec<u8>>,
+    pub deleted: Vec<Vec<u8>>,
+}
+
+/// Answers what comes over `line` until the other side hangs up. `on_commit` is told of what was committed.
+pub fn attend(line: &Line, store: &dyn Store, on_commit: &dyn Fn(&Written)) -> Result<(), SocketError> {
+    while let Some(frame) = line.receive(FRAME_BYTES_MAX, None)? {
+        let asked = decode(&frame).map_err(SocketError::Failed)?;
+        drop(frame);
+        line.send(&encode(&answer(store, asked, on_commit)))?;
+    }
+    Ok(())
+}
+
+pub fn answer(store: &dyn Store, asked: Ask, on_commit: &dyn Fn(&Written)) -> Reply {
+    let answered = match asked {
+        Ask::Get(key) => store
+            .get(&key.0)
+            .map(|row| Reply::Row(row.map(|row| (Bytes(row.value), row.version.0)))),
+        Ask::Scan {
+            low,
+            high,
+            limit,
+            reverse,
+        } => {
+            let range = (low.map(|key| key.0), high.map(|key| key.0));
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            match reverse {
+                true => backwards(store, range, limit),
+                false => forwards(store, range, limit),
+            }
+        }
+        Ask::Commit {
+            puts,
+            deletes,
+            preconditions,
+            now,
+        } => {
+            let precondition = |version: Option<u64>| {
+                version.map_or(Precondition::Absent, |number| Precondition::At(CommitNo(number)))
+            };
+            // Put together by hand: `put` looks at all that is there already.
+            let batch = Batch {
+                puts: puts.into_iter().map(|(key, value)| (key.0, value.0)).collect(),
+                deletes: deletes.into_iter().map(|key| key.0).collect(),
+                preconditions: preconditions
+                    .into_iter()
+                    .map(|(key, version)| (key.0, precondition(version)))
+                    .collect(),
+                contents: Vec::new(),
+            };
+            let written = Written {
+                put: batch.puts.iter().map(|(key, _)| key.clone()).collect(),
+                deleted: batch.deletes.clone(),
+            };
+            let durability = if now { Durability::Now } else { Durability::Soon };
+            store.commit(batch, durability).map(|CommitNo(number)| {
+                on_commit(&written);
+                Reply::Done(number)
+            })
+        }
+        Ask::WaitDurable(commit) => store.wait_durable(CommitNo(commit)).map(|()| Reply::Done(commit)),
+        Ask::Stats => Ok(store.stats().into()),
+    };
+    answered.unwrap_or_else(|error| Reply::Failed(error.into()))
+}
+
+fn forwards(store: &dyn Store, range: KeyRange, limit: usize) -> Result<Reply, StoreError> {
+    let (mut rows, mut bytes, mut more) = (Vec::new(), 0, false);
+    if limit > 0 {
+        store.visit(range, &mut |key, value, version| {
+            rows.push((Bytes(key.to_vec()), Bytes(value.to_vec()), version.0));
+            bytes += key.len() + value.len();
+            more = bytes >= PAGE_BYTES;
+            match more || rows.len() == limit {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        })?;
+    }
+    Ok(Reply::Rows { rows, more })
+}
+
+fn backwards(store: &dyn Store, range: KeyRange, limit: usize) -> Result<Reply, StoreError> {
+    let found = store.scan(range, limit.min(REVERSE_ROWS), true)?;
+    let mut more = found.len() == REVERSE_ROWS;
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    for (key, row) in found {
+        if bytes >= PAGE_BYTES {
+            more = true;
+            break;
+        }
+        bytes += key.len() + row.value.len();
+        rows.push((Bytes(key), Bytes(row.value), row.version.0));
+    }
+    Ok(Reply::Rows { rows, more })
+}
