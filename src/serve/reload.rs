@@ -326,7 +326,7 @@ impl Reloader {
         let files = PinnedFiles::new(self.ground.store.clone(), files);
         let judged = match self.verdict(&files, secrets, by) {
             Ok(()) => Ok(()),
-            Err(Refusal::Faults(faults)) => self.refuse(&files, &faults),
+            Err(Refusal::Faults(faults)) => self.refuse(&files, &faults, by),
             Err(Refusal::Store(error)) => Err(error),
         };
         match judged {
@@ -407,9 +407,9 @@ impl Reloader {
         Ok(())
     }
 
-    fn refuse(&mut self, files: &PinnedFiles, faults: &[Diagnosis]) -> Result<(), VersionError> {
+    fn refuse(&mut self, files: &PinnedFiles, faults: &[Diagnosis], by: &str) -> Result<(), VersionError> {
         let hashes = hashes(files);
-        let number = versions::is_broken(&*self.ground.store, &self.news("save", &hashes), faults)?;
+        let number = versions::is_broken(&*self.ground.store, &self.news(by, &hashes), faults)?;
         let live = self.live.current().number;
         for fault in faults.iter().take(FAULTS_MAX) {
             tell(fault, &format!("the save is not taken, version {live} stays live"));

@@ -36,5 +36,6 @@ mod run;
 mod store;
 mod terminal;
 mod test;
+mod versions;
 mod whatif;
 mod why;

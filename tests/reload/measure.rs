@@ -12,12 +12,21 @@ fn save_to_live_with_a_thousand_playbooks() {
     }
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), "host.toml", "");
-    let body = "let items = [];\nfor i in 0..10 { items.push(#{ id: i, title: `item ${i}` }); }\nkv::put(\"items\", items);\n".repeat(20);
+    let body =
+        "let items = [];\nfor i in 0..10 { items.push(#{ id: i, title: `item ${i}` }); }\nkv::put(\"items\", items);\n"
+            .repeat(20);
     for number in 0..1_000 {
-        let import = if number % 4 == 0 { "import \"lib/shared\" as shared;\n" } else { "" };
-        let header = format!("const PLAYBOOK = #{{ title: \"Playbook {number}\", schedule: \"{} 7 * * *\", timezone: \"UTC\" }};\n", number % 60);
+        let import = if number % 4 == 0 {
+            "import \"lib/shared\" as shared;\n"
+        } else {
+            ""
+        };
+        let header = format!(
+            "const PLAYBOOK = #{{ title: \"Playbook {number}\", schedule: \"{} 7 * * *\", timezone: \"UTC\" }};\n",
+            number % 60
+        );
         let path = format!("playbooks/group{}/p{number}.rhai", number % 20);
-        write(folder.path(), &path, &format!("{header}{import}{}", body.replace("let items", "let items")));
+        write(folder.path(), &path, &format!("{header}{import}{}", body));
     }
     write(folder.path(), "playbooks/lib/shared.rhai", "fn one() { 1 }");
     for number in 0..100 {
@@ -25,8 +34,13 @@ fn save_to_live_with_a_thousand_playbooks() {
     }
     let begun = Instant::now();
     let project = Project::in_folder(folder);
-    println!("first start: {:?}, {} playbooks", begun.elapsed(), project.edition().playbooks.len());
+    println!(
+        "first start: {:?}, {} playbooks",
+        begun.elapsed(),
+        project.edition().playbooks.len()
+    );
     std::thread::sleep(Duration::from_secs(3));
+    println!("memory: {}", resident());
     let mut took = Vec::new();
     for number in 0..20 {
         let text = format!("// {number}\n1");
@@ -41,10 +55,18 @@ fn save_to_live_with_a_thousand_playbooks() {
     took.sort();
     println!("a playbook: median {:?}, worst {:?}", took[10], took[19]);
     for (what, path, text) in [
-        ("a module of 250 playbooks", "playbooks/lib/shared.rhai", "fn one() { 2 }"),
+        (
+            "a module of 250 playbooks",
+            "playbooks/lib/shared.rhai",
+            "fn one() { 2 }",
+        ),
         ("a prompt", "prompts/p1.md", "Tell {{ what }}."),
         ("host.toml", "host.toml", "[serve]\nguarded_runs = 5\n"),
-        ("host.toml, the language", "host.toml", "[limits]\noperations = 1000000\n"),
+        (
+            "host.toml, the language",
+            "host.toml",
+            "[limits]\noperations = 1000000\n",
+        ),
     ] {
         let before = project.edition().number;
         let begun = Instant::now();
@@ -54,4 +76,10 @@ fn save_to_live_with_a_thousand_playbooks() {
         }
         println!("{what}: {:?}", begun.elapsed());
     }
+}
+
+fn resident() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS"));
+    line.unwrap_or("unknown").to_owned()
 }

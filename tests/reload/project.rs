@@ -86,7 +86,11 @@ impl Project {
     pub fn until(&self, what: &str, wanted: impl Fn(&Project) -> bool) -> Duration {
         let begun = Instant::now();
         while !wanted(self) {
-            assert!(begun.elapsed() < LONG, "it never happened that {what}: {:?}", self.status());
+            assert!(
+                begun.elapsed() < LONG,
+                "it never happened that {what}: {:?}",
+                self.status()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
         begun.elapsed()

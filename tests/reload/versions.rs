@@ -62,7 +62,10 @@ fn one_playbook_goes_back_with_its_prompts_and_leaves_the_others() {
     project.until("it is live", |project| project.edition().number == 4);
     assert_eq!(project.run("a").outcome.value.to_string(), "\"one\"");
     assert_eq!(project.text("b").as_deref(), Some("3"));
-    assert!(matches!(go_back(&project, 1, Some("c"), false), Err(RollbackError::NoPlaybook { .. })));
+    assert!(matches!(
+        go_back(&project, 1, Some("c"), false),
+        Err(RollbackError::NoPlaybook { .. })
+    ));
 }
 
 #[test]
@@ -72,14 +75,20 @@ fn what_is_on_the_disk_alone_is_not_overwritten_unless_it_is_kept() {
     project.save("playbooks/b.rhai", "precious");
     let refused = go_back(&project, 1, None, false).unwrap_err();
     assert_eq!(refused.code(), "VERSION_UNSAVED");
-    assert_eq!(std::fs::read_to_string(project.path("playbooks/b.rhai")).unwrap(), "precious");
+    assert_eq!(
+        std::fs::read_to_string(project.path("playbooks/b.rhai")).unwrap(),
+        "precious"
+    );
     let done = go_back(&project, 1, None, true).unwrap();
     assert_eq!(done.before, Some(4));
     assert_eq!(project.states()[0], (4, State::Kept));
     assert_eq!(std::fs::read_to_string(project.path("playbooks/b.rhai")).unwrap(), "1");
     // Without a server, too: what was kept comes back.
     go_back(&project, 4, None, false).unwrap();
-    assert_eq!(std::fs::read_to_string(project.path("playbooks/b.rhai")).unwrap(), "precious");
+    assert_eq!(
+        std::fs::read_to_string(project.path("playbooks/b.rhai")).unwrap(),
+        "precious"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `host versions diff`: what a version changed, or what differs between two, line by line.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use similar::{ChangeTag, TextDiff};
 
@@ -11,6 +13,8 @@ use crate::io::pinned;
 use crate::journal::edition::{Change, Hashes, Version, changes};
 use crate::serve::rollback::parts_of;
 use crate::store::Store;
+use crate::store::overlay::Overlay;
+use crate::store::tx::Ground;
 
 /// Lines that are shown around what changes.
 const CONTEXT_LINES: usize = 3;
@@ -31,6 +35,11 @@ pub struct Args {
 
 pub fn diff(args: &Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let ground = super::reader(app)?;
+    // The texts on the disk are looked at beside those of versions, and kept nowhere.
+    let ground = Ground {
+        store: Arc::new(Overlay::over(ground.store.clone())),
+        ..ground
+    };
     let store = &*ground.store;
     let of_version = |number: u64| -> Result<(String, String, Hashes, Hashes), CliError> {
         let version = Version::get(store, number)?;
@@ -39,19 +48,27 @@ pub fn diff(args: &Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             Some(base) => Which::Number(base).files(app, &ground)?,
             None => Hashes::new(),
         };
-        let base = version.base.map_or("nothing".to_owned(), |base| format!("version {base}"));
+        let base = version
+            .base
+            .map_or("nothing".to_owned(), |base| format!("version {base}"));
         Ok((base, format!("version {number}"), before, after))
     };
     let (from, to, before, after) = match (args.a, args.b) {
-        (Some(a), Some(b)) => (a.to_string(), b.to_string(), a.files(app, &ground)?, b.files(app, &ground)?),
+        (Some(a), Some(b)) => (
+            a.to_string(),
+            b.to_string(),
+            a.files(app, &ground)?,
+            b.files(app, &ground)?,
+        ),
         (Some(Which::Number(number)), None) => of_version(number)?,
-        (Some(Which::Live), None) => {
+        (Some(Which::Live | Which::Disk), None) => {
             let (a, b) = (Which::Live, Which::Disk);
-            (a.to_string(), b.to_string(), a.files(app, &ground)?, b.files(app, &ground)?)
-        }
-        (Some(Which::Disk), None) => {
-            let (a, b) = (Which::Live, Which::Disk);
-            (a.to_string(), b.to_string(), a.files(app, &ground)?, b.files(app, &ground)?)
+            (
+                a.to_string(),
+                b.to_string(),
+                a.files(app, &ground)?,
+                b.files(app, &ground)?,
+            )
         }
         (None, _) => of_version(Version::latest(store, 1)?.first().map_or(0, |version| version.number))?,
     };
@@ -99,7 +116,9 @@ fn texts(store: &dyn Store, change: &Change) -> [String; 2] {
 
 fn unified(store: &dyn Store, change: &Change) -> String {
     let [before, after] = texts(store, change);
-    let diff = TextDiff::configure().timeout(DIFF_TIME_MAX).diff_lines(before.as_str(), &after);
+    let diff = TextDiff::configure()
+        .timeout(DIFF_TIME_MAX)
+        .diff_lines(before.as_str(), &after);
     diff.unified_diff().context_radius(CONTEXT_LINES).to_string()
 }
 
@@ -113,7 +132,9 @@ fn show(store: &dyn Store, change: &Change, out: &mut Out) {
     out.line(format!("--- {}", name(change.before, "a")));
     out.line(format!("+++ {}", name(change.after, "b")));
     let [before, after] = texts(store, change);
-    let diff = TextDiff::configure().timeout(DIFF_TIME_MAX).diff_lines(before.as_str(), &after);
+    let diff = TextDiff::configure()
+        .timeout(DIFF_TIME_MAX)
+        .diff_lines(before.as_str(), &after);
     for hunk in diff.unified_diff().context_radius(CONTEXT_LINES).iter_hunks() {
         let head = out.paint(FAINT, &hunk.header().to_string());
         out.line(head);
