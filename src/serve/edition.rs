@@ -33,7 +33,7 @@ pub struct Edition {
 }
 
 /// What the next set is compared with.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Parts {
     pub files: PinnedFiles,
     pub routes: BTreeMap<String, Route>,
@@ -83,6 +83,17 @@ impl Edition {
             error: fault.into(),
         });
         Ok((edition, broken.collect()))
+    }
+
+    /// A set that was put together by hand: it lies in no folder, and nothing is made out of it.
+    pub fn of(app: Arc<App>, runner: Runner, playbooks: BTreeMap<String, Arc<Listed>>) -> Edition {
+        Edition {
+            number: 1,
+            app,
+            runner,
+            playbooks,
+            parts: Parts::default(),
+        }
     }
 
     /// The mode of a run of `playbook` that begins now.

@@ -39,5 +39,6 @@ mod store;
 mod terminal;
 mod test;
 mod ticks;
+mod versions;
 mod whatif;
 mod why;

@@ -157,12 +157,9 @@ fn edition(track: &Track, script: &Script, concurrency: u32) -> Result<Edition, 
             ..Triggers::default()
         },
     };
-    Ok(Edition {
-        number: 1,
-        app: Arc::new(App::with(track.app.config.clone())?),
-        runner: track.runner.clone(),
-        playbooks: BTreeMap::from([("bench".to_owned(), Arc::new(listed))]),
-    })
+    let app = Arc::new(App::with(track.app.config.clone())?);
+    let playbooks = BTreeMap::from([("bench".to_owned(), Arc::new(listed))]);
+    Ok(Edition::of(app, track.runner.clone(), playbooks))
 }
 
 fn check_empty(track: &Track) -> Result<(), CliError> {
