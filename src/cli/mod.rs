@@ -35,9 +35,12 @@ mod resume;
 mod retry;
 mod run;
 mod runs;
+mod serve;
 mod show;
+mod status;
 mod store;
 mod test;
+mod today;
 mod whatif;
 mod why;
 
@@ -109,6 +112,12 @@ enum Command {
     Dev(dev::Args),
     /// Try out lines of a playbook; nothing is sent, nothing is kept.
     Repl(repl::Args),
+    /// Serve: start playbooks when they are due, and go on with what waits, until told to stop.
+    Serve(serve::Args),
+    /// Show whether a server runs, and what it is at.
+    Status(status::Args),
+    /// Show what needs somebody: what failed, was missed, is stuck or waits for an answer.
+    Today(today::Args),
     /// List runs, newest first.
     Runs(runs::Args),
     /// Show what a run did, step by step.
@@ -202,7 +211,8 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         command => command,
     };
     let app = App::new(&folder)?;
-    out.start_log(&app);
+    let is_serving = matches!(command, Command::Serve(_));
+    out.start_log(&app, is_serving);
     match command {
         Command::Init(_) | Command::Explain(_) | Command::Completions(_) | Command::Man(_) | Command::Lsp(_) => {
             unreachable!("they need no app and were handled above")
@@ -215,6 +225,9 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Test(args) => test::perform(args, &app, out),
         Command::Run(args) => run::perform(args, &app, out),
         Command::Plan(args) => plan::perform(args, &app, out),
+        Command::Serve(args) => serve::perform(args, app, out),
+        Command::Status(args) => status::perform(args, &app, out),
+        Command::Today(args) => today::perform(args, &app, out),
         Command::Runs(args) => runs::perform(args, &app, out),
         Command::Show(args) => show::perform(args, &app, out),
         Command::Why(args) => why::perform(args, &app, out),
