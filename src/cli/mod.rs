@@ -26,6 +26,8 @@ mod kv;
 mod lsp;
 mod man;
 mod new;
+mod next;
+mod pause;
 mod plan;
 mod providers;
 mod repl;
@@ -36,11 +38,14 @@ mod retry;
 mod run;
 mod runs;
 mod serve;
+mod served;
 mod show;
 mod status;
 mod store;
 mod test;
+mod ticks;
 mod today;
+mod versions;
 mod whatif;
 mod why;
 
@@ -118,6 +123,12 @@ enum Command {
     Status(status::Args),
     /// Show what needs somebody: what failed, was missed, is stuck or waits for an answer.
     Today(today::Args),
+    /// Show when schedules fire next.
+    Next(next::Args),
+    /// Show what was planned of schedules, and what became of it.
+    Ticks(ticks::Args),
+    /// Start nothing by itself any more: a playbook, or everything.
+    Pause(pause::Args),
     /// List runs, newest first.
     Runs(runs::Args),
     /// Show what a run did, step by step.
@@ -130,7 +141,9 @@ enum Command {
     Replay(replay::Args),
     /// Tell which runs of the last days an edited playbook would have changed.
     Backtest(backtest::Args),
-    /// Go on with runs that were cut off, or whose wait is over.
+    /// List what the host ran and what it refused, compare, go back, and decide on what is held.
+    Versions(versions::Args),
+    /// Go on with runs that were cut off, or whose wait is over; or with what is paused.
     Resume(resume::Args),
     /// Say what became of a write that is in doubt.
     Resolve(resolve::Args),
@@ -146,7 +159,7 @@ enum Command {
     Functions(functions::Args),
     /// Explain an error by its code.
     Explain(explain::Args),
-    /// Look at and change documents.
+    /// Look at, change and copy documents.
     Store(store::Args),
     /// Look at and change key-value pairs.
     Kv(kv::Args),
@@ -228,12 +241,16 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Serve(args) => serve::perform(args, app, out),
         Command::Status(args) => status::perform(args, &app, out),
         Command::Today(args) => today::perform(args, &app, out),
+        Command::Next(args) => next::perform(args, &app, out),
+        Command::Ticks(args) => ticks::perform(args, &app, out),
+        Command::Pause(args) => pause::perform(args, &app, out),
         Command::Runs(args) => runs::perform(args, &app, out),
         Command::Show(args) => show::perform(args, &app, out),
         Command::Why(args) => why::perform(args, &app, out),
         Command::Incident(args) => incident::perform(args, &app, out),
         Command::Replay(args) => replay::perform(args, &app, out),
         Command::Backtest(args) => backtest::perform(args, &app, out),
+        Command::Versions(args) => versions::perform(args, &app, out),
         Command::Resume(args) => resume::perform(args, &app, out),
         Command::Resolve(args) => resolve::perform(args, &app, out),
         Command::Retry(args) => retry::perform(args, &app, out),

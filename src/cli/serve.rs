@@ -15,6 +15,7 @@ use crate::id::RunId;
 use crate::journal::Status;
 use crate::runs::ResumeError;
 use crate::runs::conductor::{AtRest, Crew, Offer, What};
+use crate::serve::escalation::Escalation;
 use crate::serve::{Host, ServeError};
 
 #[derive(clap::Args)]
@@ -27,7 +28,7 @@ impl From<ServeError> for CliError {
             ServeError::App(error) => error.into(),
             ServeError::Journal(error) => error.into(),
             ServeError::Running(_) => CliError::new(code, message, STORE).help("`host status` shows what it is at"),
-            ServeError::Io(_) => CliError::new(code, message, OTHER),
+            ServeError::Desk(_) | ServeError::Io(_) => CliError::new(code, message, OTHER),
         }
     }
 }
@@ -38,9 +39,9 @@ pub fn perform(_: Args, app: App, out: &mut Out) -> Result<u8, CliError> {
         return Err(CliError::new("NO_PROJECT", message, USAGE).help("`host init` makes a project"));
     }
     let clock = app.clock.clone();
-    let host = Host::open(app, crate::triggers::all(), |crew| {
-        watch(crew);
-    })?;
+    let mut triggers = crate::triggers::all();
+    triggers.push(Box::new(Escalation::default()));
+    let host = Host::open(app, triggers, watch)?;
     greet(&host, out);
     let stop: Arc<AtomicBool> = Arc::default();
     let stopped = host.serve(&stop, &|text| tracing::info!("{text}"))?;
@@ -60,7 +61,10 @@ pub fn perform(_: Args, app: App, out: &mut Out) -> Result<u8, CliError> {
 fn greet(host: &Host, out: &mut Out) {
     let status = host.board.status();
     let root = &host.app.config.root;
-    let name = root.file_name().map_or_else(|| root.display().to_string(), |name| name.to_string_lossy().into_owned());
+    let name = root.file_name().map_or_else(
+        || root.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    );
     if out.json {
         out.json_line(&json!({
             "project": root.display().to_string(),
@@ -75,7 +79,10 @@ fn greet(host: &Host, out: &mut Out) {
     }
     let mode = match status.live {
         true => out.paint(CAREFUL, "LIVE"),
-        false => format!("{} (DRY_RUN is on: nothing leaves this machine)", out.paint(GOOD, "DRY")),
+        false => format!(
+            "{} (DRY_RUN is on: nothing leaves this machine)",
+            out.paint(GOOD, "DRY")
+        ),
     };
     let name = out.paint(STRONG, &plain(&name));
     out.line(format!("serving {name} since {}  {mode}", moment(status.since_ms)));
@@ -91,22 +98,25 @@ fn greet(host: &Host, out: &mut Out) {
     if host.taken_up > 0 {
         out.line(format!("going on with {}", runs(host.taken_up)));
     }
-    for unusable in &status.unusable {
-        let line = format!("{} starts nothing: {}", plain(&unusable.playbook), excerpt(&unusable.message, 200));
-        let line = out.paint(CAREFUL, &line);
-        out.line(line);
-    }
     let hint = "Ctrl-C stops; `host status` and `host today` say how it goes";
     let hint = out.paint(FAINT, hint);
     out.line(hint);
 }
 
 fn playbooks(count: usize) -> String {
-    if count == 1 { "1 playbook".to_owned() } else { format!("{count} playbooks") }
+    if count == 1 {
+        "1 playbook".to_owned()
+    } else {
+        format!("{count} playbooks")
+    }
 }
 
 fn runs(count: usize) -> String {
-    if count == 1 { "1 run".to_owned() } else { format!("{count} runs") }
+    if count == 1 {
+        "1 run".to_owned()
+    } else {
+        format!("{count} runs")
+    }
 }
 
 /// One line when a run gets a thread, one when it is at rest, and what its script says in between.
@@ -136,7 +146,9 @@ fn at_rest(rest: &AtRest) {
     let record = &finished.record;
     let failure = finished.outcome.error.as_ref().map(|error| &error.failure);
     let code = failure.map(|failure| failure.code.as_str()).unwrap_or_default();
-    let error = failure.map(|failure| excerpt(&failure.message, 400)).unwrap_or_default();
+    let error = failure
+        .map(|failure| excerpt(&failure.message, 400))
+        .unwrap_or_default();
     let took = for_people((record.ended_ms.unwrap_or(record.begun_ms) - record.begun_ms).max(0) as u64);
     match record.status {
         Status::Succeeded => tracing::info!(%run, %playbook, %took, effects = record.effects, "succeeded"),
@@ -162,7 +174,11 @@ impl Observer for Logged {
             return;
         };
         let (run, said) = (self.0.short(), excerpt(message, 2000));
-        let fields = if fields.is_unit() { String::new() } else { excerpt(&fields.to_string(), 2000) };
+        let fields = if fields.is_unit() {
+            String::new()
+        } else {
+            excerpt(&fields.to_string(), 2000)
+        };
         match level {
             LogLevel::Debug => tracing::debug!(%run, %said, %fields),
             LogLevel::Info => tracing::info!(%run, %said, %fields),

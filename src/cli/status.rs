@@ -4,122 +4,110 @@ use serde_json::json;
 
 use super::error::CliError;
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, ago, excerpt, moment, plain};
-use crate::app::{App, AppError};
+use crate::app::App;
 use crate::report::operation::{self, Counts};
-use crate::serve::status::{Presence, Status};
-use crate::store::StoreError;
-use crate::store::tx::Ground;
+use crate::serve::status::Status;
 
 #[derive(clap::Args)]
 pub struct Args {}
 
-/// What can be known of the server and its store.
-pub struct Known {
-    /// Of the process that has the store.
-    pub presence: Option<Presence>,
-    /// `None` when the store cannot be read while the server has it, or there is none.
-    pub ground: Option<Ground>,
-    pub status: Option<Status>,
-}
-
-impl Known {
-    pub fn of(app: &App) -> Result<Known, CliError> {
-        let presence = Presence::read(&app.config.data());
-        let ground = match (app.reader(), &presence) {
-            (Ok(ground), _) => ground,
-            // The server has it to itself, and says at least that it is there.
-            (Err(AppError::Store(StoreError::Locked { .. })), Some(_)) => None,
-            (Err(error), _) => return Err(error.into()),
-        };
-        let status = match &ground {
-            Some(ground) => Status::read(&*ground.store)?,
-            None => None,
-        };
-        Ok(Known {
-            presence,
-            ground,
-            status,
-        })
-    }
-}
-
 pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
-    let known = Known::of(app)?;
+    let ground = app.reader()?;
+    let server = app.server().map(|server| server.server().clone());
     let now_ms = app.clock.unix_ms();
-    let live = match &known.presence {
-        Some(presence) => presence.live,
-        None => !app.config.dry_run()?,
+    let Some(ground) = ground else {
+        let live = !app.config.dry_run()?;
+        if out.json {
+            out.json(&json!({ "running": false, "live": live, "server": null }));
+            return Ok(0);
+        }
+        let stopped = out.paint(STRONG, "not running");
+        out.line(format!("{stopped}  {}", mode(live, out)));
+        out.line("nothing has run yet: `host serve` begins");
+        return Ok(0);
     };
-    let counts = match &known.ground {
-        Some(ground) => Some(operation::count(&*ground.store)?),
-        None => None,
+    let store = &*ground.store;
+    let status = Status::read(store)?;
+    let live = match (&server, &status) {
+        (Some(_), Some(status)) => status.live,
+        _ => !app.config.dry_run()?,
     };
-    let next_due_ms = match &known.ground {
-        Some(ground) => operation::next_due(&*ground.store)?,
-        None => None,
-    };
+    let counts = operation::count(store)?;
+    let next_due_ms = operation::next_due(store)?;
+    let paused = operation::paused(store)?;
+    let unusable = operation::unusable_save(store)?;
     if out.json {
         out.json(&json!({
-            "running": known.presence.is_some(),
-            "pid": known.presence.as_ref().map(|presence| presence.pid),
-            "since_ms": known.presence.as_ref().map(|presence| presence.since_ms),
+            "running": server.is_some(),
+            "pid": server.as_ref().map(|server| server.pid),
+            "since_ms": server.as_ref().map(|server| server.started_ms),
             "live": live,
-            "runs": counts.as_ref().map(counts_json),
+            "runs": counts,
             "next_due_ms": next_due_ms,
-            "paused": match &known.ground {
-                Some(ground) => Some(operation::paused(&*ground.store)?),
-                None => None,
-            },
-            "server": known.status,
+            "paused": paused,
+            "save": unusable.as_ref().map(|version| json!({
+                "version": version.number,
+                "state": version.state,
+                "files": version.changes.iter().map(|change| &change.path).collect::<Vec<_>>(),
+            })),
+            "server": status,
         }));
         return Ok(0);
     }
-    let mode = match live {
-        true => out.paint(CAREFUL, "LIVE"),
-        false => out.paint(GOOD, "DRY"),
-    };
-    match &known.presence {
-        Some(presence) => {
+    let mode = mode(live, out);
+    match &server {
+        Some(server) => {
             let running = out.paint(GOOD, "running");
-            let since = ago(presence.since_ms, now_ms);
-            out.line(format!("{running}  process {}, started {since}  {mode}", presence.pid));
+            let since = ago(server.started_ms, now_ms);
+            out.line(format!("{running}  process {}, started {since}  {mode}", server.pid));
         }
         None => {
             let stopped = out.paint(STRONG, "not running");
-            let last = known.status.as_ref().map(|status| match status.ended_ms {
+            let last = status.as_ref().map(|status| match status.ended_ms {
                 Some(ended_ms) => format!(", stopped {}", ago(ended_ms, now_ms)),
                 None => ", and the last server was killed".to_owned(),
             });
             out.line(format!("{stopped}{}  {mode}", last.unwrap_or_default()));
         }
     }
-    let Some(ground) = &known.ground else {
-        let line = if known.presence.is_some() {
-            "what it is at cannot be read from here"
-        } else {
-            "nothing has run yet: `host serve` begins"
+    out.line(format!("runs     {}", in_words(&counts)));
+    if let Some(due_ms) = next_due_ms {
+        let line = match due_ms < now_ms {
+            true => format!("next     was due {}", ago(due_ms, now_ms)),
+            false => format!("next     {}", moment(due_ms)),
         };
         out.line(line);
-        return Ok(0);
-    };
-    if let Some(counts) = &counts {
-        out.line(format!("runs     {}", in_words(counts)));
     }
-    if let Some(due_ms) = next_due_ms {
-        out.line(format!("next     {}", moment(due_ms)));
-    }
-    for paused in operation::paused(&*ground.store)? {
+    for paused in paused {
         let line = out.paint(CAREFUL, &format!("paused   {}", plain(&paused)));
         out.line(line);
     }
-    if let Some(status) = &known.status {
-        server_lines(status, known.presence.is_some(), now_ms, out);
+    if let Some(version) = &unusable {
+        let files = crate::serve::versions::in_words(&version.changes);
+        let line = format!(
+            "save     version {} is {}: {}",
+            version.number,
+            version.state,
+            plain(&files)
+        );
+        let line = out.paint(BAD, &line);
+        out.line(line);
     }
-    if known.presence.is_none() {
+    if let Some(status) = &status {
+        server_lines(status, server.is_some(), now_ms, out);
+    }
+    if server.is_none() {
         let hint = out.paint(FAINT, "`host serve` starts playbooks when they are due");
         out.line(hint);
     }
     Ok(0)
+}
+
+fn mode(live: bool, out: &Out) -> String {
+    match live {
+        true => out.paint(CAREFUL, "LIVE"),
+        false => out.paint(GOOD, "DRY"),
+    }
 }
 
 fn server_lines(status: &Status, is_there: bool, now_ms: i64, out: &mut Out) {
@@ -134,12 +122,11 @@ fn server_lines(status: &Status, is_there: bool, now_ms: i64, out: &mut Out) {
         ));
     }
     for alarm in &status.alarms {
-        let line = format!("alarm    {} (since {})", excerpt(&alarm.what, 200), ago(alarm.since_ms, now_ms));
-        let line = out.paint(BAD, &line);
-        out.line(line);
-    }
-    for unusable in &status.unusable {
-        let line = format!("broken   {}: {}", plain(&unusable.playbook), excerpt(&unusable.message, 200));
+        let line = format!(
+            "alarm    {} (since {})",
+            excerpt(&alarm.what, 200),
+            ago(alarm.since_ms, now_ms)
+        );
         let line = out.paint(BAD, &line);
         out.line(line);
     }
@@ -151,16 +138,6 @@ fn server_lines(status: &Status, is_there: bool, now_ms: i64, out: &mut Out) {
             ago(problem.at_ms, now_ms)
         ));
     }
-}
-
-fn counts_json(counts: &Counts) -> serde_json::Value {
-    json!({
-        "at_work": counts.running,
-        "queued": counts.queued,
-        "waiting": counts.waiting,
-        "questions": counts.questions,
-        "jobs": counts.jobs,
-    })
 }
 
 fn in_words(counts: &Counts) -> String {

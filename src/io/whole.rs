@@ -131,12 +131,3 @@ mod tests {
         assert_eq!(head(folder.path(), 2).unwrap(), None, "a folder is no file");
     }
 }
-
-/// Removes the file at `path`, if there is one that can be removed.
-pub fn remove(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != ErrorKind::NotFound
-    {
-        tracing::debug!(%error, path = %path.display(), "a file stays");
-    }
-}

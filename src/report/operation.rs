@@ -6,14 +6,20 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 
 use crate::id::RunId;
+use crate::journal::edition::{State, Version, VersionError};
 use crate::journal::incident::{self, Incident};
-use crate::journal::question::Question;
+use crate::journal::question;
 use crate::journal::{JournalError, RunRecord, Status};
 use crate::store::keys::{self, Place, QueueRow, Space};
+use crate::store::ticks::tick::{Fate, Tick, Why};
+use crate::store::ticks::{self, ScheduleId, pause};
 use crate::store::{KeyRange, Row, Store, StoreError};
 
 /// Runs that are looked through, the latest.
 pub const RUNS_MAX: usize = 100_000;
+
+/// Ticks of a schedule that are looked at, the latest.
+const TICKS_MAX: usize = 1000;
 
 /// Rows read at a time.
 const ROWS_AT_ONCE: usize = 1024;
@@ -34,7 +40,7 @@ pub struct Counts {
 
 pub fn count(store: &dyn Store) -> Result<Counts, JournalError> {
     let mut counts = Counts {
-        questions: questions(store)?.len(),
+        questions: question::open(store, RUNS_MAX)?.len(),
         ..Counts::default()
     };
     each_run(store, i64::MIN, &mut |record| match record.status {
@@ -62,26 +68,17 @@ pub fn each_run(store: &dyn Store, since_ms: i64, see: &mut dyn FnMut(&RunRecord
             seen += 1;
             see(record);
         }
-        let Some(next) = records.last().and_then(|last| last.run.before()) else {
-            return Ok(());
-        };
-        if records.len() < ROWS_AT_ONCE {
-            return Ok(());
+        match records.last().and_then(|last| last.run.before()) {
+            Some(next) if records.len() == ROWS_AT_ONCE => before = next,
+            _ => return Ok(()),
         }
-        before = next;
     }
 }
 
-/// Questions that nobody has answered, with the runs that ask them, oldest run first.
-pub fn questions(store: &dyn Store) -> Result<Vec<(RunId, Question)>, StoreError> {
-    let mut open = Vec::new();
-    for (key, row) in rows(store, keys::questions())? {
-        let question = Question::decode(&row)?;
-        if let (Some(Place::Question { run, .. }), None) = (keys::parse(&key), &question.given) {
-            open.push((run, question));
-        }
-    }
-    Ok(open)
+/// The save that is not live, because it is broken or waits for somebody's word.
+pub fn unusable_save(store: &dyn Store) -> Result<Option<Version>, VersionError> {
+    let latest = Version::latest(store, 1)?.pop();
+    Ok(latest.filter(|version| matches!(version.state, State::Broken | State::Held)))
 }
 
 /// By queue, in either realm: how many jobs there are, and how many that nobody tries again.
@@ -115,14 +112,45 @@ pub fn next_due(store: &dyn Store) -> Result<Option<i64>, StoreError> {
     }))
 }
 
+/// A tick that should have run and did not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unrun {
+    pub id: ScheduleId,
+    pub planned_ms: i64,
+    pub tick: Tick,
+}
+
+/// Ticks planned since `since_ms` that were missed, or failed to start; of each schedule the latest that are looked at.
+pub fn unrun(store: &dyn Store, since_ms: i64, until_ms: i64) -> Result<Vec<Unrun>, StoreError> {
+    let mut found = Vec::new();
+    for id in ticks::tick::with_ticks(store, None)? {
+        for (planned_ms, tick) in ticks::tick::latest(store, &id, until_ms, TICKS_MAX)? {
+            let is_lost = match (tick.fate, &tick.why) {
+                (Fate::FailedToStart, _) => true,
+                (Fate::Skipped, Some(why)) => {
+                    matches!(why, Why::Missed | Why::Horizon | Why::TooMany { .. } | Why::Full { .. })
+                }
+                _ => false,
+            };
+            if is_lost && planned_ms >= since_ms {
+                let id = id.clone();
+                found.push(Unrun { id, planned_ms, tick });
+            }
+        }
+    }
+    found.sort_by_key(|unrun| unrun.planned_ms);
+    Ok(found)
+}
+
 /// What is paused, by name.
 pub fn paused(store: &dyn Store) -> Result<Vec<String>, StoreError> {
     let found = rows(store, keys::prefix_range(keys::named(Space::Pause, &[])))?;
     let named = found.into_iter().filter_map(|(key, _)| match keys::parse(&key) {
-        Some(Place::Named { names, .. }) => Some(match names.as_slice() {
-            [all] if all == "*" => "everything".to_owned(),
-            names => names.join(" "),
-        }),
+        Some(Place::Named { names, .. }) => match names.as_slice() {
+            [all] if all == pause::ALL => Some("everything".to_owned()),
+            [kind, _] if kind != "queue" => None,
+            names => Some(names.join(" ")),
+        },
         _ => None,
     });
     Ok(named.collect())

@@ -10,16 +10,20 @@ use std::time::Duration;
 
 use super::beat::Beat;
 use super::core::{Core, Moved};
+use super::desk::{Desk, Hands, Opening, look};
 use super::edition::{Edition, Live};
 use super::heartbeat::Heartbeat;
-use super::status::{Board, Presence, Problem, Status, Unusable};
+use super::reload::Reloader;
+use super::status::{Board, Problem, Status};
 use super::watchdog::Watchdog;
 use crate::app::{App, AppError};
 use crate::config::ConfigError;
 use crate::gate::Gate;
 use crate::io::notify;
+use crate::io::socket::SocketError;
 use crate::journal::JournalError;
 use crate::runs::conductor::{Crew, Shift};
+use crate::store::remote::Server;
 use crate::store::{Store, StoreError};
 use crate::triggers::Trigger;
 
@@ -40,13 +44,15 @@ const CLOSES_WITHIN: Duration = Duration::from_secs(2);
 pub enum ServeError {
     #[error(
         "a server runs on this store already: process {}, since {}; stop it first, or let it serve",
-        .0.pid, crate::serve::host::moment(.0.since_ms)
+        .0.pid, moment(.0.started_ms)
     )]
-    Running(Presence),
+    Running(Server),
     #[error(transparent)]
     App(#[from] AppError),
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error("the socket for other commands cannot be opened: {0}")]
+    Desk(#[from] SocketError),
     #[error("a thread or a signal handler of the server cannot be made: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -57,14 +63,18 @@ impl ServeError {
             ServeError::Running(_) => "SERVE_RUNNING",
             ServeError::App(error) => error.code(),
             ServeError::Journal(error) => error.code(),
+            ServeError::Desk(_) => "SERVE_SOCKET",
             ServeError::Io(_) => "SERVE_THREADS",
         }
     }
 }
 
-pub(super) fn moment(unix_ms: i64) -> String {
+fn moment(unix_ms: i64) -> String {
     let moment = chrono::DateTime::from_timestamp_millis(unix_ms);
-    moment.map_or_else(|| unix_ms.to_string(), |moment| moment.format("%Y-%m-%d %H:%M:%S UTC").to_string())
+    moment.map_or_else(
+        || unix_ms.to_string(),
+        |moment| moment.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+    )
 }
 
 /// A server that has its store and has not begun.
@@ -73,6 +83,7 @@ pub struct Host {
     pub live: Arc<Live>,
     pub board: Arc<Board>,
     core: Core,
+    reloader: Reloader,
     beat: Arc<Beat>,
     grace: Duration,
     heartbeat: Option<(url::Url, Duration)>,
@@ -96,44 +107,35 @@ impl Host {
     ) -> Result<Host, ServeError> {
         let app = Arc::new(app);
         let settings = app.config.file.serve.clone();
-        let grace = app.config.duration("[serve] grace", &settings.grace).map_err(AppError::from)?;
+        let grace = app
+            .config
+            .duration("[serve] grace", &settings.grace)
+            .map_err(AppError::from)?;
         let heartbeat = heartbeat(&app)?;
-        let data = app.config.data();
-        let ground = app.writer().map_err(|error| match (error, Presence::read(&data)) {
-            (AppError::Store(StoreError::Locked { .. }), Some(presence)) => ServeError::Running(presence),
-            (error, _) => error.into(),
-        })?;
-        let (edition, broken) = Edition::load(app.clone(), &ground, None)?;
+        refuse_second(&app)?;
+        let ground = match app.holder() {
+            Err(AppError::Store(StoreError::Locked { path })) => {
+                // It may just have begun to serve.
+                refuse_second(&app)?;
+                return Err(AppError::Store(StoreError::Locked { path }).into());
+            }
+            ground => ground?,
+        };
+        let store = ground.store.clone();
+        let reloader = Reloader::open(app.clone(), ground)?;
+        let live = reloader.live();
+        let edition = live.current();
         let now_ms = app.clock.unix_ms();
-        let live = !app.config.dry_run().map_err(AppError::from)?;
-        let presence = Presence {
+        let mut status = Status {
             pid: std::process::id(),
             since_ms: now_ms,
-            live,
-        };
-        if let Err(error) = presence.announce(&data) {
-            tracing::warn!(%error, "other commands cannot be told who has the store");
-        }
-        let mut status = Status {
-            pid: presence.pid,
-            since_ms: now_ms,
-            live,
+            live: !app.config.dry_run().map_err(AppError::from)?,
             threads: settings.threads,
             ..Status::default()
         };
         tell_edition(&mut status, &edition, now_ms);
-        for broken in broken {
-            let (playbook, error) = (broken.playbook, broken.error);
-            tracing::error!(%playbook, %error, code = error.code(), "a playbook that does not compile starts nothing");
-            status.unusable.push(Unusable {
-                playbook,
-                code: error.code().to_owned(),
-                message: error.to_string(),
-            });
-        }
-        let board = Arc::new(Board::new(ground.store.clone(), status));
+        let board = Arc::new(Board::new(store, status));
         let ready = edition.runner.gate.ready.clone();
-        let live = Arc::new(Live::new(edition));
         let current = live.clone();
         let shift = move || {
             let edition = current.current();
@@ -152,6 +154,7 @@ impl Host {
             live,
             board,
             core,
+            reloader,
             beat: Arc::default(),
             grace,
             heartbeat,
@@ -161,7 +164,34 @@ impl Host {
     }
 
     /// Serves until it is told to stop; returns when nothing is at work and the store is closed.
-    pub fn serve(mut self, stop: &Arc<AtomicBool>, says: &dyn Fn(&str)) -> Result<Stopped, ServeError> {
+    pub fn serve(self, stop: &Arc<AtomicBool>, says: &dyn Fn(&str)) -> Result<Stopped, ServeError> {
+        let Host { reloader, .. } = self;
+        let serving = Serving {
+            app: self.app,
+            live: self.live,
+            board: self.board,
+            core: self.core,
+            beat: self.beat,
+            grace: self.grace,
+            heartbeat: self.heartbeat,
+        };
+        serving.serve(reloader, stop, says)
+    }
+}
+
+/// A server at work.
+struct Serving {
+    app: Arc<App>,
+    live: Arc<Live>,
+    board: Arc<Board>,
+    core: Core,
+    beat: Arc<Beat>,
+    grace: Duration,
+    heartbeat: Option<(url::Url, Duration)>,
+}
+
+impl Serving {
+    fn serve(mut self, reloader: Reloader, stop: &Arc<AtomicBool>, says: &dyn Fn(&str)) -> Result<Stopped, ServeError> {
         let gate = self.live.current().runner.gate.clone();
         let ready = gate.ready.clone();
         crate::io::signals::on_stop(stop, {
@@ -169,12 +199,22 @@ impl Host {
             move || ready.stir()
         })?;
         self.beat.at(self.app.clock.monotonic());
+        let desk = self.desk(&gate)?;
         let around = self.surround(&gate)?;
+        let reloading = {
+            let (board, clock) = (self.board.clone(), self.app.clock.clone());
+            reloader.start(move |edition| {
+                board.change(|status| tell_edition(status, edition, clock.unix_ms()));
+                ready.stir();
+            })?
+        };
         drop(gate);
         notify::ready("serving");
         self.turns(stop);
         notify::stopping();
+        drop(reloading);
         let stopped = self.stop(says);
+        drop(desk);
         self.beat.end();
         for thread in around {
             // It says itself what went wrong.
@@ -184,6 +224,29 @@ impl Host {
         self.board.change(|status| status.ended_ms = Some(now_ms));
         self.close();
         Ok(stopped)
+    }
+
+    /// Lets other commands in.
+    fn desk(&self, gate: &Gate) -> Result<Desk, SocketError> {
+        let status = self.board.status();
+        let ready = gate.ready.clone();
+        Desk::open(Opening {
+            folder: self.app.config.data(),
+            store: gate.ground.store.clone(),
+            server: Server {
+                node: gate.owner.node.clone(),
+                boot: gate.owner.boot.clone(),
+                pid: status.pid,
+                started_ms: status.since_ms,
+                edition: status.edition,
+            },
+            driver: Arc::new(Hands::new(self.live.clone())),
+            on_commit: Box::new(move |written| {
+                if look::look(written, &ready) {
+                    ready.stir();
+                }
+            }),
+        })
     }
 
     /// The threads that look on.
@@ -261,18 +324,30 @@ impl Host {
     /// Lets what is at work come to an end, and then parks it.
     fn stop(&self, says: &dyn Fn(&str)) -> Stopped {
         let crew = self.core.crew();
-        let runs = |count: usize| if count == 1 { "1 run".to_owned() } else { format!("{count} runs") };
+        let runs = |count: usize| {
+            if count == 1 {
+                "1 run".to_owned()
+            } else {
+                format!("{count} runs")
+            }
+        };
         crew.close();
         let at_work = crew.at_work();
         if at_work > 0 {
             let grace = crate::duration::for_people(self.grace.as_millis() as u64);
-            says(&format!("stopping: {} may go on for {grace}; once more ends the process at once", runs(at_work)));
+            says(&format!(
+                "stopping: {} may go on for {grace}; once more ends the process at once",
+                runs(at_work)
+            ));
         }
         if crew.wait(self.grace) {
             return Stopped { parked: 0 };
         }
         let parked = crew.at_work();
-        says(&format!("parking {}: what waits for an answer to a write is waited for", runs(parked)));
+        says(&format!(
+            "parking {}: what waits for an answer to a write is waited for",
+            runs(parked)
+        ));
         self.live.current().runner.gate.parks.store(true, Ordering::Relaxed);
         while !crew.wait(LOOKS_EVERY) {
             self.beat.at(self.app.clock.monotonic());
@@ -286,7 +361,6 @@ impl Host {
         let gate = self.live.current().runner.gate.clone();
         let clock = self.app.clock.clone();
         let store: std::sync::Weak<dyn Store> = Arc::downgrade(&gate.ground.store);
-        let data = self.app.config.data();
         drop((gate, self));
         let until = clock.monotonic() + CLOSES_WITHIN;
         while store.strong_count() > 0 && clock.monotonic() < until {
@@ -295,7 +369,14 @@ impl Host {
         if store.strong_count() > 0 {
             tracing::debug!("somebody still holds the store: it is made good at the next start");
         }
-        Presence::withdraw(&data);
+    }
+}
+
+/// Fails when a server answers for this store.
+fn refuse_second(app: &App) -> Result<(), ServeError> {
+    match app.call().map_err(AppError::from)? {
+        Some(server) => Err(ServeError::Running(server.server().clone())),
+        None => Ok(()),
     }
 }
 
@@ -319,7 +400,9 @@ fn heartbeat(app: &App) -> Result<Option<(url::Url, Duration)>, ServeError> {
             reason: format!("{:?} is no URL: {error}", settings.heartbeat_url),
         })
     })?;
-    let every = app.config.duration("[serve] heartbeat_every", &settings.heartbeat_every);
+    let every = app
+        .config
+        .duration("[serve] heartbeat_every", &settings.heartbeat_every);
     let every = every.map_err(AppError::from)?.max(Duration::from_secs(1));
     Ok(Some((url, every)))
 }

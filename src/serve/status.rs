@@ -1,28 +1,18 @@
-//! What a server says of itself: a row that every command can read, and a small file that tells who has the store.
+//! What a server says of itself: a row that every command can read.
 //!
-//! The row is written when something in it changes, and at no other time. What can be read from other rows — runs at
-//! work, ticks that are due — does not stand in it.
+//! It is written when something in it changes, and at no other time. What can be read from other rows — runs at work,
+//! ticks that are due, saves that are broken — does not stand in it.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::io::whole;
 use crate::store::keys::{self, Space};
 use crate::store::{Batch, Durability, Row, Store, StoreError};
 
-/// The file in the data folder.
-const FILE: &str = "serve.json";
-
-/// The most that is read of it.
-const FILE_BYTES_MAX: u64 = 4096;
-
 /// Problems that are kept, the latest.
 const PROBLEMS_MAX: usize = 10;
-
-/// Playbooks that do not compile and are named.
-const UNUSABLE_MAX: usize = 100;
 
 /// What a server says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -40,19 +30,10 @@ pub struct Status {
     pub playbooks: usize,
     /// Those of them that something starts by itself.
     pub started_by_themselves: usize,
-    /// Playbooks that do not compile.
-    pub unusable: Vec<Unusable>,
     /// What went wrong in the host itself, the latest at the end.
     pub problems: Vec<Problem>,
     /// What the watchdog sees now.
     pub alarms: Vec<Alarm>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unusable {
-    pub playbook: String,
-    pub code: String,
-    pub message: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +58,8 @@ impl Status {
     /// Of the server that is there, or of the last one.
     pub fn read(store: &dyn Store) -> Result<Option<Status>, StoreError> {
         let read = |row: Row| {
-            rmp_serde::from_slice(&row.value).map_err(|error| StoreError::corrupt(Path::new("serve"), error.to_string()))
+            rmp_serde::from_slice(&row.value)
+                .map_err(|error| StoreError::corrupt(Path::new("serve"), error.to_string()))
         };
         store.get(&key())?.map(read).transpose()
     }
@@ -107,7 +89,6 @@ impl Board {
         let mut status = self.lock();
         let before = status.clone();
         change(&mut status);
-        status.unusable.truncate(UNUSABLE_MAX);
         let over = status.problems.len().saturating_sub(PROBLEMS_MAX);
         status.problems.drain(..over);
         if *status != before {
@@ -135,35 +116,6 @@ impl Board {
 
     fn lock(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Who has the store: for those who cannot open it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Presence {
-    pub pid: u32,
-    pub since_ms: i64,
-    pub live: bool,
-}
-
-impl Presence {
-    /// Leaves word in the data folder. The lock of the store is the truth: this only says whose it is.
-    pub fn announce(&self, data: &Path) -> std::io::Result<()> {
-        let text = serde_json::to_vec(self).expect("it is plain data");
-        whole::write(&data.join(FILE), &text, true).map(drop)
-    }
-
-    /// Of a server whose process is there; what one that was killed left behind says nothing.
-    pub fn read(data: &Path) -> Option<Presence> {
-        let bytes = whole::read(&data.join(FILE), FILE_BYTES_MAX).ok()??;
-        let presence: Presence = serde_json::from_slice(&bytes).ok()?;
-        let processes = Path::new("/proc");
-        let is_gone = processes.join("self").exists() && !processes.join(presence.pid.to_string()).exists();
-        (!is_gone).then_some(presence)
-    }
-
-    pub fn withdraw(data: &Path) {
-        whole::remove(&data.join(FILE));
     }
 }
 

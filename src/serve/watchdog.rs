@@ -78,7 +78,8 @@ impl Watchdog {
             since_ms: *since_ms,
             what: what.clone(),
         };
-        self.board.change(|status| status.alarms = self.seen.iter().map(alarm).collect());
+        self.board
+            .change(|status| status.alarms = self.seen.iter().map(alarm).collect());
     }
 
     /// One for each thing, as long as it is open.

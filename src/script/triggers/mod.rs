@@ -49,7 +49,12 @@ impl Triggers {
             startup,
             ..
         } = self;
-        !schedules.is_empty() || queue.is_some() || !events.is_empty() || files.is_some() || !after.is_empty() || *startup
+        !schedules.is_empty()
+            || queue.is_some()
+            || !events.is_empty()
+            || files.is_some()
+            || !after.is_empty()
+            || *startup
     }
 }
 
