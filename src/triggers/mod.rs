@@ -30,11 +30,17 @@ pub mod startup;
 mod test_edition;
 pub mod ticks;
 
+pub use jobs::Jobs;
 pub use ticks::Ticks;
 
 use crate::id::RunId;
 use crate::serve::Edition;
 use crate::store::StoreError;
+
+/// Every trigger of a host.
+pub fn all() -> Vec<Box<dyn Trigger>> {
+    vec![Box::new(Ticks::default()), Box::new(Jobs::default())]
+}
 
 /// Something that starts runs.
 pub trait Trigger: Send {
