@@ -5,7 +5,6 @@ mod opening;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use crate::config::{Config, ConfigError};
 use crate::effect::{Failure, ProviderMode, RunMode};

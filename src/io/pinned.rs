@@ -87,7 +87,9 @@ impl PinnedFiles {
 
     /// The files whose paths begin with `prefix`.
     pub fn below(&self, prefix: &str) -> impl Iterator<Item = (&str, &PinnedFile)> {
-        let from = self.files.range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
+        let from = self
+            .files
+            .range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded));
         let prefix = prefix.to_owned();
         from.take_while(move |(path, _)| path.starts_with(&prefix))
             .map(|(path, file)| (path.as_str(), file))

@@ -119,7 +119,9 @@ impl Walk<'_> {
         };
         for entry in entries {
             let entry = entry.map_err(told)?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
             // Hidden files are those of editors and tools.
             if name.starts_with('.') {
                 continue;
@@ -142,13 +144,17 @@ impl Walk<'_> {
     /// The file at `path`, if there is one. One below `top` that is a link must lead into it.
     fn file(&mut self, path: &str, folder: &str) -> Result<(), String> {
         let absolute = self.root.join(path);
-        let Ok(about) = std::fs::metadata(&absolute) else { return Ok(()) };
+        let Ok(about) = std::fs::metadata(&absolute) else {
+            return Ok(());
+        };
         // A pipe would hold whoever opens it.
         if !about.is_file() {
             return Ok(());
         }
         if self.survey.seen.len() >= FILES_MAX {
-            return Err(format!("the project has more than {FILES_MAX} scripts and prompts; take some away"));
+            return Err(format!(
+                "the project has more than {FILES_MAX} scripts and prompts; take some away"
+            ));
         }
         let stamp = Stamp {
             device: about.dev(),
@@ -183,7 +189,10 @@ impl Walk<'_> {
     }
 
     fn leads_out(&self, absolute: &Path, top: &str) -> bool {
-        let is_link = |path: &Path| path.symlink_metadata().is_ok_and(|about| about.file_type().is_symlink());
+        let is_link = |path: &Path| {
+            path.symlink_metadata()
+                .is_ok_and(|about| about.file_type().is_symlink())
+        };
         let below = absolute.strip_prefix(self.root).unwrap_or(absolute);
         let mut at = self.root.to_owned();
         let mut has_link = false;
@@ -195,7 +204,10 @@ impl Walk<'_> {
         if !has_link {
             return false;
         }
-        let real = absolute.canonicalize().ok().zip(self.root.join(top).canonicalize().ok());
+        let real = absolute
+            .canonicalize()
+            .ok()
+            .zip(self.root.join(top).canonicalize().ok());
         !real.is_some_and(|(path, folder)| path.starts_with(folder))
     }
 
@@ -236,7 +248,9 @@ impl Walk<'_> {
 
 /// Whether a change of what lies at `path` may matter: editors leave much beside what they save.
 pub fn matters(root: &Path, path: &Path) -> bool {
-    let Ok(below) = path.strip_prefix(root) else { return true };
+    let Ok(below) = path.strip_prefix(root) else {
+        return true;
+    };
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
         return true;
     };
@@ -247,7 +261,9 @@ pub fn matters(root: &Path, path: &Path) -> bool {
     let is_kept_aside = name.starts_with('.') && !name.starts_with("..") || name.ends_with(['~', '#']);
     // What has no ending may be a folder.
     let is_wanted = !name.contains('.') || name.starts_with("..") || name.ends_with(".rhai") || {
-        let is_folder_name = super::pinned::PROMPT_ENDINGS.iter().any(|ending| name.ends_with(ending));
+        let is_folder_name = super::pinned::PROMPT_ENDINGS
+            .iter()
+            .any(|ending| name.ends_with(ending));
         is_folder_name || path.is_dir()
     };
     !is_kept_aside && is_wanted

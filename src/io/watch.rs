@@ -34,7 +34,10 @@ impl Watcher {
     }
 
     /// The same, and tells of those changes only whose path `matters`.
-    pub fn of(folders: &[(PathBuf, bool)], matters: impl Fn(&Path) -> bool + Send + 'static) -> Result<Watcher, String> {
+    pub fn of(
+        folders: &[(PathBuf, bool)],
+        matters: impl Fn(&Path) -> bool + Send + 'static,
+    ) -> Result<Watcher, String> {
         let (sender, events) = channel();
         let told = move |event: notify::Result<notify::Event>| {
             // Reading is no change. An error may mean that some were missed, so it counts as one.

@@ -65,7 +65,11 @@ pub fn tell(tx: &mut Tx<'_>, record: &RunRecord) -> Result<(), StoreError> {
 
 /// Who follows whom, by the playbook that is followed.
 pub fn followed(tx: &mut Tx<'_>, limit: usize) -> Result<Vec<(String, Vec<Follower>)>, StoreError> {
-    let rows = tx.scan(keys::prefix_range(keys::named(Space::Cursor, &[FOLLOWED])), limit, false)?;
+    let rows = tx.scan(
+        keys::prefix_range(keys::named(Space::Cursor, &[FOLLOWED])),
+        limit,
+        false,
+    )?;
     let named = rows.iter().filter_map(|(key, row)| match keys::parse(key) {
         Some(Place::Named { names, .. }) => Some((names.into_iter().nth(1)?, row)),
         _ => None,

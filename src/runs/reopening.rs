@@ -24,7 +24,10 @@ pub fn reopen(gate: &Gate, run: RunId, by: &str, is_asked_for: bool) -> Result<R
     let key = keys::run(run);
     let row = gate.ground.store.get(&key)?;
     let Some(row) = row else {
-        let why = format!("run {} is not there any more, and nobody knows what it has done", run.short());
+        let why = format!(
+            "run {} is not there any more, and nobody knows what it has done",
+            run.short()
+        );
         return Ok(Reopening::Stays { why, wrote: true });
     };
     let record = RunRecord::decode(run, &row.value)?;
@@ -36,7 +39,12 @@ pub fn reopen(gate: &Gate, run: RunId, by: &str, is_asked_for: bool) -> Result<R
     let recorded = Recorded::load(&gate.ground, run)?;
     let step = match reopens(&record, &recorded) {
         Ok(Some(step)) if is_asked_for || may_go_on(&record) => step,
-        Ok(_) => return Ok(stays(&recorded, format!("run {} is over ({})", run.short(), record.status))),
+        Ok(_) => {
+            return Ok(stays(
+                &recorded,
+                format!("run {} is over ({})", run.short(), record.status),
+            ));
+        }
         Err(ResumeError::Store(error)) => return Err(error.into()),
         Err(ResumeError::Journal(error)) => return Err(error.into()),
         Err(error) => return Ok(stays(&recorded, error.to_string())),

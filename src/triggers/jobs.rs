@@ -143,14 +143,7 @@ impl Consumer<'_> {
                 let at = turn.runs.len() + runs.len();
                 runs.extend(self.start(&mut tx, job, at)?);
             }
-            match self
-                .edition
-                .runner
-                .gate
-                .ground
-                .store
-                .commit(tx.batch, Durability::Soon)
-            {
+            match self.edition.runner.gate.ground.store.commit(tx.batch, Durability::Soon) {
                 Ok(_) => {
                     given += runs.len();
                     turn.runs.append(&mut runs);
@@ -244,7 +237,12 @@ impl Consumer<'_> {
             }
             Err(failure) => {
                 let failure = self.edition.runner.gate.clean(failure);
-                hold::bury(tx, self.queue, job, &format!("no inputs of {}: {failure}", self.playbook));
+                hold::bury(
+                    tx,
+                    self.queue,
+                    job,
+                    &format!("no inputs of {}: {failure}", self.playbook),
+                );
                 Ok(None)
             }
         }

@@ -263,10 +263,15 @@ impl ProjectFiles {
             let name = path.strip_prefix(folder)?.strip_prefix('/')?;
             (!name.contains('/') && list::fits(pattern, name)).then(|| text_info(path, text))
         };
-        let prompts = self.pinned.iter().flat_map(|pinned| pinned.below(folder)).filter(|(path, _)| {
-            let name = path.strip_prefix(folder).and_then(|name| name.strip_prefix('/'));
-            name.is_some_and(|name| !name.contains('/') && list::fits(pattern, name)) && !self.texts.contains_key(*path)
-        });
+        let prompts = self
+            .pinned
+            .iter()
+            .flat_map(|pinned| pinned.below(folder))
+            .filter(|(path, _)| {
+                let name = path.strip_prefix(folder).and_then(|name| name.strip_prefix('/'));
+                name.is_some_and(|name| !name.contains('/') && list::fits(pattern, name))
+                    && !self.texts.contains_key(*path)
+            });
         let prompts = prompts.filter(|(path, _)| is_prompt(path));
         let prompts = prompts.map(|(path, prompt)| pinned_info(path, prompt));
         self.texts.iter().filter_map(fits).chain(prompts).collect()

@@ -94,7 +94,8 @@ mod tests {
     fn with_head(head: &impl Serialize) -> Ground {
         let ground = ground(&[]);
         let mut tx = Tx::new(&ground, Realm::Live, 0);
-        tx.batch.put(keys::queue(Realm::Live, "q", &QueueRow::Head), write(head));
+        tx.batch
+            .put(keys::queue(Realm::Live, "q", &QueueRow::Head), write(head));
         ground.store.commit(tx.batch, Durability::Soon).unwrap();
         ground
     }
