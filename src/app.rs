@@ -36,6 +36,7 @@ use crate::value::Value;
 pub const STORE_FILE: &str = "store.redb";
 
 /// A configured host. Nothing is opened yet.
+#[derive(Clone)]
 pub struct App {
     pub config: Config,
     pub library: Library,
@@ -49,7 +50,7 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     pub chance: Arc<dyn Chance>,
     /// The server through which the store was opened last.
-    served: Mutex<Option<Arc<RemoteStore>>>,
+    served: Arc<Mutex<Option<Arc<RemoteStore>>>>,
 }
 
 /// Why the host cannot be put together.
@@ -132,7 +133,7 @@ impl App {
             secrets: Arc::new(secrets),
             clock: Arc::new(SystemClock::new()),
             chance: Arc::new(SystemChance),
-            served: Mutex::default(),
+            served: Arc::default(),
             config,
         })
     }
@@ -234,7 +235,11 @@ impl App {
     pub fn files(&self) -> Arc<ProjectFiles> {
         let mut folders = self.config.file.files.folders.clone();
         folders.push("prompts".to_owned());
-        Arc::new(ProjectFiles::new(self.config.root.clone(), folders))
+        let files = ProjectFiles::new(self.config.root.clone(), folders);
+        Arc::new(match self.library.files.pins() {
+            Some(pins) => files.with_prompts(pins.clone()),
+            None => files,
+        })
     }
 
     fn world(&self) -> Result<World, ConfigError> {

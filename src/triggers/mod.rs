@@ -11,6 +11,11 @@ pub mod pauses;
 #[cfg(test)]
 mod test_edition;
 
+pub mod overlap;
+pub mod ticks;
+
+pub use ticks::Ticks;
+
 use crate::id::RunId;
 use crate::serve::Edition;
 use crate::store::StoreError;

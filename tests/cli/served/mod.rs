@@ -124,18 +124,11 @@ fn what_needs_the_file_says_who_has_it_and_what_to_do() {
     let project = Project::bare();
     project.ok(&["kv", "set", "a", "1"]);
     let server = Server::start(&project);
-    for command in ["compact", "repair"] {
-        let refused = project.host(&["store", command, "--yes"]);
-        let refused = match refused.code {
-            // Not every one of them asks.
-            2 => project.host(&["store", command]),
-            _ => refused,
-        };
-        assert_eq!(refused.code, 4, "{refused:?}");
-        let pid = server.pid().to_string();
-        for part in ["STORE_SERVED", &pid, "stop the server"] {
-            assert!(refused.stderr.contains(part), "{part}: {refused:?}");
-        }
+    let refused = project.host(&["store", "repair"]);
+    assert_eq!(refused.code, 4, "{refused:?}");
+    let pid = server.pid().to_string();
+    for part in ["STORE_SERVED", &pid, "stop the server"] {
+        assert!(refused.stderr.contains(part), "{part}: {refused:?}");
     }
 }
 
