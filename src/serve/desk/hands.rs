@@ -50,13 +50,26 @@ impl Followed {
         }
     }
 
-    /// Who watches `run`: for the crew.
-    pub fn observer(&self, run: RunId) -> Option<Arc<dyn Observer>> {
+    /// Has `crew` ask here who watches a run, and tell of every run that comes to rest, beside whom it asks and tells
+    /// already.
+    pub fn attach(self: &Arc<Self>, crew: &mut Crew) {
+        let asked = std::mem::replace(&mut crew.observe, Box::new(|_| Arc::new(Silent)));
+        let told = std::mem::replace(&mut crew.on_rest, Box::new(|_| ()));
+        let (followed, watched) = (self.clone(), self.clone());
+        crew.observe = Box::new(move |offer| watched.observer(offer.run).unwrap_or_else(|| asked(offer)));
+        crew.on_rest = Box::new(move |at_rest| {
+            told(at_rest);
+            followed.rests(at_rest);
+        });
+    }
+
+    /// Who watches `run`.
+    fn observer(&self, run: RunId) -> Option<Arc<dyn Observer>> {
         self.lock().get(&run).map(|follower| follower.observer.clone())
     }
 
-    /// Takes note of a run at rest: for the crew.
-    pub fn rests(&self, at_rest: &AtRest) {
+    /// Takes note of a run at rest.
+    fn rests(&self, at_rest: &AtRest) {
         let mut runs = self.lock();
         let Some(follower) = runs.get_mut(&at_rest.run) else {
             return;

@@ -42,7 +42,6 @@ fn reading_commands_say_the_same_while_a_server_runs() {
         vec!["why", fails],
         vec!["replay", works],
         vec!["replay", works, "--with", "playbooks/works.rhai"],
-        vec!["backtest", "works"],
         vec!["answer", "--json"],
         vec!["kv", "list"],
         vec!["kv", "get", "n"],
@@ -63,6 +62,8 @@ fn reading_commands_say_the_same_while_a_server_runs() {
             "{command:?}"
         );
     }
+    let backtest = project.ok(&["backtest", "works"]);
+    assert!(backtest.contains("1 run · 1 same"), "{backtest}");
     let plan = project.json(&["plan", "works"]);
     assert_eq!(plan["status"], "succeeded", "{plan}");
     assert_eq!(
@@ -142,7 +143,7 @@ fn a_run_says_the_same_and_ends_with_the_same_code_as_without_a_server() {
     let project = live(&stub)
         .file(
             "playbooks/fine.rhai",
-            &format!("{uses}log::info(\"begun\"); acme::post(\"/fine\", #{{}}).status + INPUT.n"),
+            &format!("{uses}log::info(\"begun\"); acme::post(\"/fine\", #{{}}).status + input.n"),
         )
         .file("playbooks/bad.rhai", &format!("{uses}acme::post(\"/bad\", #{{}})"))
         .file("playbooks/cut.rhai", &format!("{uses}acme::post(\"/cut\", #{{}})"))

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use host::app::App;
-use host::gate::Silent;
 use host::runs::conductor::{Crew, Shift};
 use host::serve::desk::{Desk, Driver, Followed, Hands, Opening, look};
 use host::serve::{Core, Edition, Live};
@@ -99,9 +98,7 @@ fn serves() {
         }
     };
     let mut crew = Crew::new(32, gate.ready.clone(), shift);
-    let (watched, told) = (followed.clone(), followed.clone());
-    crew.observe = Box::new(move |offer| watched.observer(offer.run).unwrap_or_else(|| Arc::new(Silent)));
-    crew.on_rest = Box::new(move |at_rest| told.rests(at_rest));
+    followed.attach(&mut crew);
     let crew = Arc::new(crew);
     let driver: Arc<dyn Driver> = Arc::new(Hands {
         live: live.clone(),
