@@ -88,14 +88,8 @@ fn small_writes_are_made_through_the_server_and_woken_runs_go_on_at_once() {
     );
     let answered = project.ok(&["answer", &ids[1], "yes"]);
     assert!(answered.contains("the server goes on with it"), "{answered}");
-    for (id, outcome) in [(&waits, json!(5)), (&ids[1], json!("yes"))] {
-        let shown = ended(&project, id);
-        assert_eq!(
-            (&shown["run"]["status"], &shown["run"]["outcome"]),
-            (&json!("succeeded"), &outcome),
-            "{shown}"
-        );
-    }
+    assert_eq!(ended(&project, &waits)["run"]["outcome"], 5);
+    assert_eq!(ended(&project, &ids[1])["run"]["outcome"]["answer"], "yes");
     server.kill();
     project.ok(&["resume", "--all"]);
     assert_eq!(
@@ -188,13 +182,13 @@ fn a_run_says_the_same_and_ends_with_the_same_code_as_without_a_server() {
     assert!(keys(&served).contains(&"run_id"), "{served}");
 }
 
-/// A line without what differs between two runs: ids, times, versions.
+/// A line without what differs between two runs: ids, times, versions, and what gives way to a longer time.
 fn gist(line: &str) -> String {
     let words = line
         .split_whitespace()
         .filter(|word| !word.chars().any(|letter| letter.is_ascii_digit()));
     words
-        .filter(|word| !["ms", "s"].contains(word))
+        .filter(|word| !["ms", "s"].contains(word) && !word.ends_with('…'))
         .collect::<Vec<_>>()
         .join(" ")
 }
