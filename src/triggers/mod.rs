@@ -3,22 +3,30 @@
 //!
 //! | module | what starts a run |
 //! | --- | --- |
+//! | [`ticks`] | the tick of a schedule |
 //! | [`jobs`] | a job of a queue |
+//!
+//! [`overlap`] tells whether an earlier run stands in the way, [`pauses`] what starts nothing.
 
 pub mod jobs;
 mod modes;
+pub mod overlap;
 pub mod pauses;
 #[cfg(test)]
 mod test_edition;
-
-pub mod overlap;
 pub mod ticks;
 
+pub use jobs::Jobs;
 pub use ticks::Ticks;
 
 use crate::id::RunId;
 use crate::serve::Edition;
 use crate::store::StoreError;
+
+/// Every trigger of a host.
+pub fn all() -> Vec<Box<dyn Trigger>> {
+    vec![Box::new(Ticks::default()), Box::new(Jobs::default())]
+}
 
 /// Something that starts runs.
 pub trait Trigger: Send {

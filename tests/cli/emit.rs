@@ -86,6 +86,14 @@ fn a_long_sleep_leaves_the_run_on_disk_and_an_early_resume_says_until_when() {
 }
 
 #[test]
+fn what_happened_before_a_run_began_is_not_for_it() {
+    let project = place();
+    project.ok(&["emit", "review.done"]);
+    let event = run(&project, "event");
+    assert_eq!(project.json(&["show", &event])["run"]["status"], "suspended");
+}
+
+#[test]
 fn an_event_of_a_plan_wakes_no_run_of_the_store() {
     let project = place().file(
         "playbooks/emits.rhai",
