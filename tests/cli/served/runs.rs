@@ -251,3 +251,31 @@ fn a_mended_script_goes_on_through_the_server_and_what_landed_is_not_done_again(
     let replayed = project.json(&["replay", &id]);
     assert_eq!(replayed["same"], true);
 }
+
+#[test]
+fn a_server_that_is_stopped_puts_the_run_aside_and_says_so() {
+    let stub = HttpStub::start();
+    stub.on("POST", "/one").json(201, json!({}));
+    let project = live(&stub).file(
+        "playbooks/works.rhai",
+        &format!("{USES}acme::post(\"/one\", #{{}}); let n = 0; while kv::get(\"go\") == () {{ n += 1; }} 7"),
+    );
+    let toml = std::fs::read_to_string(project.path("host.toml")).expect("a file");
+    project.write("host.toml", &format!("{toml}[serve]\ngrace = \"200ms\"\n"));
+    let server = Server::start(&project);
+    let child = begun(&project, &["run", "works"]);
+    assert!(stub.wait_for_requests(1, Duration::from_secs(30)));
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(server.stop(), 0);
+    assert!(!project.path("data/host.sock").exists(), "it has cleaned up");
+    let aside = end(child);
+    assert_eq!(aside.code, 7, "{aside:?}");
+    assert!(
+        aside.stderr.contains("RUN_LEFT") && aside.stderr.contains("put run"),
+        "{aside:?}"
+    );
+    let id = newest(&project);
+    project.ok(&["kv", "set", "go", "1", "--live"]);
+    assert_eq!(project.json(&["resume", &id])["outcome"], 7);
+    assert_eq!(stub.count("POST", "/one"), 1);
+}
