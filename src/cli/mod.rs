@@ -36,9 +36,11 @@ mod resume;
 mod retry;
 mod run;
 mod runs;
+mod served;
 mod show;
 mod store;
 mod test;
+mod versions;
 mod whatif;
 mod why;
 
@@ -122,6 +124,8 @@ enum Command {
     Replay(replay::Args),
     /// Tell which runs of the last days an edited playbook would have changed.
     Backtest(backtest::Args),
+    /// List what the host ran and what it refused, compare, go back, and decide on what is held.
+    Versions(versions::Args),
     /// Go on with runs that were cut off, or whose wait is over.
     Resume(resume::Args),
     /// Say what became of a write that is in doubt.
@@ -224,6 +228,7 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Incident(args) => incident::perform(args, &app, out),
         Command::Replay(args) => replay::perform(args, &app, out),
         Command::Backtest(args) => backtest::perform(args, &app, out),
+        Command::Versions(args) => versions::perform(args, &app, out),
         Command::Resume(args) => resume::perform(args, &app, out),
         Command::Resolve(args) => resolve::perform(args, &app, out),
         Command::Retry(args) => retry::perform(args, &app, out),

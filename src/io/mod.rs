@@ -18,6 +18,7 @@ pub mod pager;
 pub mod pages;
 pub mod pinned;
 pub mod provider;
+pub mod restore;
 pub mod scratch;
 pub mod scripts;
 pub mod secrets;

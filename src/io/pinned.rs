@@ -41,11 +41,6 @@ impl PinnedFile {
             fault: None,
         }
     }
-
-    /// Whether both hold the same.
-    pub fn is_same(&self, other: &PinnedFile) -> bool {
-        self.hash == other.hash && self.is_outside == other.is_outside && self.fault == other.fault
-    }
 }
 
 /// Files by their path below the project.

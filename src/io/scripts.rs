@@ -92,6 +92,11 @@ impl ScriptFiles {
         }
     }
 
+    /// What these names are answered from, if it is not the disk.
+    pub fn pins(&self) -> Option<&PinnedFiles> {
+        self.pinned.as_ref()
+    }
+
     /// The same, with `text` in the place of the script called `name`.
     pub fn with_text(&self, name: &str, text: &str) -> ScriptFiles {
         let mut instead = (*self.instead).clone();

@@ -10,12 +10,14 @@
 //! | [`event`], [`question`] | what runs wait for from outside |
 //! | [`follow`] | playbooks that are started by the ends of others |
 //! | [`run`] | the one row per run that lists it: status, mode, outcome |
+//! | [`edition`] | what the host ran, and what it refused to run |
 //! | [`incident`] | runs that are held, with what people found out about them |
 //!
 //! On disk a journal is a row of rows: `journal/<run>/<number of its first entry>`, each holding a format version and
 //! every entry that reached the store in that batch. A reader that finds a gap between rows refuses the journal.
 
 pub mod cause;
+pub mod edition;
 pub mod entry;
 pub mod event;
 pub mod follow;

@@ -108,14 +108,7 @@ impl WhatIf {
 
     /// Whether it ends as the run did. Where an error stands in the script does not matter: lines move.
     pub fn same_outcome(&self) -> bool {
-        let essence = |outcome: &Outcome| {
-            let error = outcome.error.as_ref();
-            let failure = error.map(|error| (error.failure.code.clone(), error.failure.message.clone()));
-            (outcome.status, outcome.value.clone(), failure)
-        };
-        self.before
-            .as_ref()
-            .is_some_and(|before| essence(before) == essence(&self.now))
+        self.before.as_ref().is_some_and(|before| same_end(before, &self.now))
     }
 
     pub fn same_effects(&self) -> bool {
@@ -132,6 +125,16 @@ impl WhatIf {
         let error = self.now.error.as_ref();
         error.is_some_and(|error| error.failure.code == "NOT_RECORDED")
     }
+}
+
+/// Whether both end the same.
+pub fn same_end(a: &Outcome, b: &Outcome) -> bool {
+    let essence = |outcome: &Outcome| {
+        let error = outcome.error.as_ref();
+        let failure = error.map(|error| (error.failure.code.clone(), error.failure.message.clone()));
+        (outcome.status, outcome.value.clone(), failure)
+    };
+    essence(a) == essence(b)
 }
 
 /// Why a what-if cannot be asked.

@@ -1,27 +1,46 @@
 //! The playbooks, prompts and settings that new runs get, as one set. A save makes another set; runs keep theirs.
+//!
+//! A set reads nothing from the disk once it is made: its scripts and prompts are hashes, and the store has their texts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::draft::Draft;
 use crate::app::{App, AppError};
 use crate::effect::RunMode;
-use crate::io::scripts::is_test;
+use crate::id::ContentHash;
+use crate::io::pinned::PinnedFiles;
+use crate::io::survey::{Survey, survey};
+use crate::journal::edition::Hashes;
 use crate::runs::Runner;
 use crate::runs::creation::Pinned;
-use crate::runs::library::{LibraryError, unknown_versions};
+use crate::runs::library::LibraryError;
+use crate::script::check::routes::Route;
 use crate::script::triggers::Triggers;
 use crate::store::tx::Ground;
-use crate::store::{Durability, StoreError};
 
 /// What is live.
+#[derive(Clone)]
 pub struct Edition {
-    /// Counts the sets that were live on this store.
+    /// Counts the sets that this store has seen, those among them that never became live.
     pub number: u64,
     pub app: Arc<App>,
     /// On the server's store, with the gate that the settings of this set make.
     pub runner: Runner,
     /// By name; files of tests and scripts that do not compile are not among them.
     pub playbooks: BTreeMap<String, Arc<Listed>>,
+    pub(super) parts: Parts,
+}
+
+/// What the next set is compared with.
+#[derive(Clone)]
+pub(super) struct Parts {
+    pub files: PinnedFiles,
+    pub routes: BTreeMap<String, Route>,
+    /// Files that do not compile, and did not when the host began to serve.
+    pub left_out: BTreeSet<String>,
+    /// Of `.env`.
+    pub secrets: Option<ContentHash>,
 }
 
 /// A playbook that can be started.
@@ -39,52 +58,48 @@ pub struct Broken {
 }
 
 impl Edition {
-    /// What lies on the disk now, after `before`, and what of it does not compile. Every playbook is compiled once, and
-    /// only what it is pinned to is kept. The texts are in the store when this returns.
+    /// What lies on the disk now, after `before`, and what of it does not compile. The texts are in the store when this
+    /// returns. Nothing is written down of it: see [`super::reload::open`].
     pub fn load(app: Arc<App>, ground: &Ground, before: Option<&Edition>) -> Result<(Edition, Vec<Broken>), AppError> {
-        let runner = app.runner_after(ground.clone(), before.map(|edition| &*edition.runner.gate))?;
-        let mut playbooks = BTreeMap::new();
-        let mut broken = Vec::new();
-        for name in app.library.files.list().into_iter().filter(|name| !is_test(name)) {
-            match Listed::load(&app, ground, &name) {
-                Ok(listed) => {
-                    playbooks.insert(name, Arc::new(listed));
-                }
-                Err(LibraryError::Store(error)) => return Err(error.into()),
-                Err(error) => broken.push(Broken { playbook: name, error }),
-            }
-        }
-        let edition = Edition {
-            number: before.map_or(1, |edition| edition.number + 1),
+        let found = survey(&app.config.root, &Survey::default(), app.clock.unix_ms());
+        let found = found.map_err(|reason| crate::config::ConfigError::File {
+            file: "the project".to_owned(),
+            reason,
+        })?;
+        super::draft::keep_texts(&*ground.store, &found.texts)?;
+        let draft = Draft {
+            before,
             app,
-            runner,
-            playbooks,
+            ground,
+            files: PinnedFiles::new(ground.store.clone(), found.files()),
+            secrets: found.secrets,
         };
-        Ok((edition, broken))
+        let (mut edition, faults) = draft.build()?;
+        edition.number = before.map_or(1, |edition| edition.number + 1);
+        let broken = faults.into_iter().map(|fault| Broken {
+            playbook: crate::io::scripts::name_of_file(&fault.text.file)
+                .unwrap_or(&fault.text.file)
+                .to_owned(),
+            error: fault.into(),
+        });
+        Ok((edition, broken.collect()))
     }
 
     /// The mode of a run of `playbook` that begins now.
     pub fn mode(&self, playbook: &Listed) -> Result<RunMode, AppError> {
         self.app.mode(&playbook.pinned.header.uses)
     }
+
+    /// Its files, as versions write them down.
+    pub fn hashes(&self) -> Hashes {
+        hashes(&self.parts.files)
+    }
 }
 
-impl Listed {
-    fn load(app: &App, ground: &Ground, name: &str) -> Result<Listed, LibraryError> {
-        let script = app.library.playbook(name)?;
-        let keep = || -> Result<(), StoreError> {
-            let texts = unknown_versions(&*ground.store, &script)?;
-            if !texts.is_empty() {
-                ground.store.commit(texts, Durability::Soon)?;
-            }
-            Ok(())
-        };
-        keep()?;
-        Ok(Listed {
-            pinned: Pinned::of(&script),
-            triggers: Triggers::default(),
-        })
-    }
+/// `files` as versions write them down.
+pub(super) fn hashes(files: &PinnedFiles) -> Hashes {
+    let files = files.files.iter();
+    files.map(|(path, file)| (path.clone(), file.hash)).collect()
 }
 
 /// The set that is live now.

@@ -16,6 +16,7 @@
 //! | [`order`] | values as bytes that sort as they do |
 //! | [`tx`] | what a local effect's closure reads and fills |
 //! | [`documents`], [`kv`], [`queue`], [`metrics`] | what playbooks keep |
+//! | [`ticks`] | what is planned of schedules, what became of it, and what is paused |
 
 pub mod batch;
 pub mod content;
@@ -34,6 +35,7 @@ mod pending;
 pub mod queue;
 pub mod remote;
 mod row;
+pub mod ticks;
 pub mod tx;
 mod writer;
 

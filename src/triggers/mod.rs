@@ -9,7 +9,7 @@
 //! | [`files`] | a file that came |
 //! | [`startup`] | the start of the host |
 //!
-//! [`start`] is what they have in common; [`pauses`] says what starts nothing.
+//! [`start`] is what the last four have in common.
 
 pub mod after;
 #[cfg(test)]
@@ -20,11 +20,15 @@ pub mod jobs;
 #[cfg(test)]
 mod jobs_tests;
 mod modes;
-pub mod pauses;
 mod start;
 pub mod startup;
 #[cfg(test)]
 mod test_edition;
+
+pub mod overlap;
+pub mod ticks;
+
+pub use ticks::Ticks;
 
 use crate::id::RunId;
 use crate::serve::Edition;
@@ -42,6 +46,7 @@ pub trait Trigger: Send {
 /// Everything that starts runs, in the order in which it is asked.
 pub fn all() -> Vec<Box<dyn Trigger>> {
     vec![
+        Box::<Ticks>::default(),
         Box::<startup::Startup>::default(),
         Box::<after::After>::default(),
         Box::<events::Events>::default(),

@@ -157,12 +157,11 @@ fn edition(track: &Track, script: &Script, concurrency: u32) -> Result<Edition, 
             ..Triggers::default()
         },
     };
-    Ok(Edition {
-        number: 1,
-        app: Arc::new(App::with(track.app.config.clone())?),
-        runner: track.runner.clone(),
-        playbooks: BTreeMap::from([("bench".to_owned(), Arc::new(listed))]),
-    })
+    let app = Arc::new(App::with(track.app.config.clone())?);
+    let (mut edition, _) = Edition::load(app, &track.runner.gate.ground, None)?;
+    edition.runner = track.runner.clone();
+    edition.playbooks = BTreeMap::from([("bench".to_owned(), Arc::new(listed))]);
+    Ok(edition)
 }
 
 fn check_empty(track: &Track) -> Result<(), CliError> {

@@ -13,6 +13,7 @@
 //! | [`job`] | a job as it is stored, and the rules of its life: pure |
 //! | [`push`], [`take`], [`settle`] | functions over a transaction, as in [`kv`](super::kv) |
 //! | [`hold`] | jobs that runs do |
+//! | [`pause`] | queues whose jobs no run is given |
 //! | [`turns`] | whose turn it is |
 //! | [`tally`] | how many jobs there are |
 //! | [`look`] | what is in a queue |
@@ -20,6 +21,7 @@
 pub mod hold;
 pub mod job;
 pub mod look;
+pub mod pause;
 pub mod push;
 pub mod settle;
 pub mod take;
