@@ -5,7 +5,6 @@ mod opening;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use crate::config::{Config, ConfigError};
 use crate::effect::{Failure, ProviderMode, RunMode};
@@ -51,7 +50,7 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     pub chance: Arc<dyn Chance>,
     /// The server through which the store was opened last.
-    served: Mutex<Option<Arc<RemoteStore>>>,
+    served: Arc<Mutex<Option<Arc<RemoteStore>>>>,
 }
 
 /// Why the host cannot be put together.
@@ -134,7 +133,7 @@ impl App {
             secrets: Arc::new(secrets),
             clock: Arc::new(SystemClock::new()),
             chance: Arc::new(SystemChance),
-            served: Mutex::default(),
+            served: Arc::default(),
             config,
         })
     }

@@ -1,4 +1,5 @@
 //! `host resume [RUN | --all]`: goes on with runs that were cut off, that wait for what has come, or whose error passed.
+//! With the name of a paused playbook, or `--all-paused`, it ends the pause.
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use serde_json::json;
 use super::drive::{conclude, drive, waited_for};
 use super::error::{CliError, FAILED, NEEDS_ATTENTION};
 use super::out::{BAD, GOOD, Out, plain};
+use super::pause::{self, MissedChoice};
 use super::served;
 use super::whatif::WhatIfArgs;
 use crate::app::App;
@@ -22,8 +24,8 @@ use crate::store::remote::RemoteStore;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The run: the beginning of its id, as `host runs` shows it.
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    /// The run: the beginning of its id, as `host runs` shows it. Or the name of a playbook that is paused.
+    #[arg(required_unless_present_any = ["all", "all_paused"], conflicts_with_all = ["all", "all_paused"])]
     run: Option<String>,
     /// Go on with an edited script, by path or by name. What it asks as before is not done again.
     #[arg(long, value_name = "FILE", conflicts_with = "all")]
@@ -38,11 +40,26 @@ pub struct Args {
     #[arg(long, value_name = "STEP", requires = "with")]
     again: Vec<u32>,
     /// Every run that was cut off, and every one whose wait is over.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "all_paused")]
     all: bool,
+    /// Everything that is paused.
+    #[arg(long)]
+    all_paused: bool,
+    /// Of what is paused: which ticks of that time are caught up.
+    #[arg(long, value_name = "WHICH", conflicts_with_all = ["all", "with"])]
+    missed: Option<MissedChoice>,
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
+    if args.all_paused {
+        return pause::resume(None, args.missed, app, out);
+    }
+    if let Some(name) = &args.run
+        && args.with.is_none()
+        && (args.missed.is_some() || pause::is_paused(name, app)?)
+    {
+        return pause::resume(Some(name), args.missed, app, out);
+    }
     let runner = app.runner()?;
     match &args.run {
         Some(run) => match &args.with {

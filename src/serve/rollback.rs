@@ -79,7 +79,11 @@ fn look(app: &App) -> Result<Survey, RollbackError> {
 }
 
 fn hashes(found: &Survey) -> Hashes {
-    found.files().into_iter().map(|(path, file)| (path, file.hash)).collect()
+    found
+        .files()
+        .into_iter()
+        .map(|(path, file)| (path, file.hash))
+        .collect()
 }
 
 /// Goes back.
@@ -97,7 +101,12 @@ pub fn rollback(app: &App, ground: &Ground, wish: &Wish<'_>) -> Result<Done, Rol
     // Every text is at hand before the first file is touched.
     let texts: Vec<(&Change, Option<String>)> = changes
         .iter()
-        .map(|change| Ok((change, change.after.map(|hash| text(store, &change.path, &hash)).transpose()?)))
+        .map(|change| {
+            Ok((
+                change,
+                change.after.map(|hash| text(store, &change.path, &hash)).transpose()?,
+            ))
+        })
         .collect::<Result<_, RollbackError>>()?;
     let live = LiveSet::get(store)?.ok_or(VersionError::NotFound(wish.to))?;
     let before = keep(app, store, wish, &found, &live)?;
@@ -205,7 +214,9 @@ pub fn parts_of(app: &App, ground: &Ground, files: &Hashes, name: &str) -> Optio
     let own = file_of(name.strip_suffix(".rhai").unwrap_or(name));
     files.get(&own)?;
     let stored = files.iter();
-    let stored = stored.map(|(path, hash)| (path.clone(), PinnedFile::stored(*hash))).collect();
+    let stored = stored
+        .map(|(path, hash)| (path.clone(), PinnedFile::stored(*hash)))
+        .collect();
     let stored = PinnedFiles::new(ground.store.clone(), stored);
     let library = app.library.with_files(app.library.files.pinned(stored.clone()));
     let mut parts = BTreeSet::from([own]);
@@ -214,7 +225,11 @@ pub fn parts_of(app: &App, ground: &Ground, files: &Hashes, name: &str) -> Optio
     }
     let text = |path: &str| stored.text(path).and_then(Result::ok).unwrap_or_default();
     let renders = |path: &String| text(path).contains("prompt::");
-    let mut naming: Vec<String> = parts.iter().filter(|path| renders(path)).map(|path| text(path)).collect();
+    let mut naming: Vec<String> = parts
+        .iter()
+        .filter(|path| renders(path))
+        .map(|path| text(path))
+        .collect();
     while let Some(text) = naming.pop() {
         let named = stored.below(pinned::PROMPTS).map(|(path, _)| path);
         let named = named.filter(|path| is_prompt(path) && text.contains(prompt_name(path)));

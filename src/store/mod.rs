@@ -17,6 +17,7 @@
 //! | [`tx`] | what a local effect's closure reads and fills |
 //! | [`documents`], [`kv`], [`queue`], [`metrics`] | what playbooks keep |
 //! | [`ticks`] | what is planned of schedules, what became of it, and what is paused |
+//! | [`metrics_copy`] | a metric carried over to another realm |
 
 pub mod batch;
 pub mod content;
@@ -28,6 +29,7 @@ pub mod kv;
 pub mod large;
 mod layered;
 pub mod metrics;
+pub mod metrics_copy;
 mod open;
 pub mod order;
 pub mod overlay;

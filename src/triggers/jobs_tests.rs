@@ -15,7 +15,7 @@ use crate::runs::edit::Amendment;
 use crate::runs::{Resume, recovery};
 use crate::script::triggers::{Consumes, Triggers};
 use crate::serve::Edition;
-use crate::store::queue::pause::{self, Paused};
+use crate::store::queue::pause::Paused;
 use crate::store::queue::{self, State, Stats, Taken, Wanted};
 use crate::store::ticks::{self, Pause};
 use crate::store::{Batch, CommitNo, Durability, KeyRange, Realm, Row, Store, StoreError, StoreStats, Tx};
@@ -287,21 +287,19 @@ fn what_is_paused_takes_nothing() {
     let host = host(&[("render", "1")]);
     let edition = edition(&host, &[("render", consumes("q", 2))]);
     push(&host, "q", Value::Unit, 5);
-    for playbook in [None, Some("render")] {
-        let key = ticks::pause::key(playbook);
-        let pause = Pause {
-            since_ms: 0,
-            by: None,
-            why: String::new(),
-            resumed: None,
-        };
+    let pause = Pause {
+        since_ms: 0,
+        by: None,
+        why: String::new(),
+    };
+    for name in [ticks::pause::ALL, "render"] {
         in_queue(&host, |tx| {
-            pause.put(&mut tx.batch, playbook);
+            ticks::pause::pause(&mut tx.batch, name, &pause);
             Ok(())
         });
-        assert_eq!(look(&host, &edition, 8), Turn::default(), "{playbook:?}");
+        assert_eq!(look(&host, &edition, 8), Turn::default(), "{name}");
         in_queue(&host, |tx| {
-            tx.batch.delete(key.clone());
+            ticks::pause::resume(&mut tx.batch, name, 0, ticks::Resumed::None);
             Ok(())
         });
     }
@@ -310,9 +308,9 @@ fn what_is_paused_takes_nothing() {
         by: "anna".to_owned(),
         why: String::new(),
     };
-    in_queue(&host, |tx| pause::put(tx, "q", Some(&paused)));
+    in_queue(&host, |tx| queue::pause::put(tx, "q", Some(&paused)));
     assert_eq!(look(&host, &edition, 8), Turn::default());
-    in_queue(&host, |tx| pause::put(tx, "q", None));
+    in_queue(&host, |tx| queue::pause::put(tx, "q", None));
     assert_eq!(look(&host, &edition, 8).runs.len(), 1);
 }
 

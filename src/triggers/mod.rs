@@ -3,13 +3,14 @@
 //!
 //! | module | what starts a run |
 //! | --- | --- |
+//! | [`ticks`] | the tick of a schedule |
 //! | [`jobs`] | a job of a queue |
 //! | [`events`] | an event |
 //! | [`after`] | the end of a run of another playbook |
 //! | [`files`] | a file that came |
 //! | [`startup`] | the start of the host |
 //!
-//! [`start`] is what the last four have in common.
+//! [`overlap`] tells whether an earlier run stands in the way; [`start`] is what the last four have in common.
 
 pub mod after;
 #[cfg(test)]
@@ -20,12 +21,11 @@ pub mod jobs;
 #[cfg(test)]
 mod jobs_tests;
 mod modes;
+pub mod overlap;
 mod start;
 pub mod startup;
 #[cfg(test)]
 mod test_edition;
-
-pub mod overlap;
 pub mod ticks;
 
 pub use ticks::Ticks;

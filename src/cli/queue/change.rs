@@ -276,9 +276,7 @@ pub fn pause(app: &App, realm: Realm, name: &str, why: &str, out: &mut Out) -> R
 
 pub fn resume(app: &App, realm: Realm, name: &str, out: &mut Out) -> Result<(), CliError> {
     check_known(app, realm, name)?;
-    let was_paused = look(app, realm, |tx| queue::pause::get(tx, name))?
-        .flatten()
-        .is_some();
+    let was_paused = look(app, realm, |tx| queue::pause::get(tx, name))?.flatten().is_some();
     if was_paused {
         change(app, realm, |tx| queue::pause::put(tx, name, None))?;
     }

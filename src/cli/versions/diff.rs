@@ -39,19 +39,36 @@ pub fn diff(args: &Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             Some(base) => Which::Number(base).files(app, &ground)?,
             None => Hashes::new(),
         };
-        let base = version.base.map_or("nothing".to_owned(), |base| format!("version {base}"));
+        let base = version
+            .base
+            .map_or("nothing".to_owned(), |base| format!("version {base}"));
         Ok((base, format!("version {number}"), before, after))
     };
     let (from, to, before, after) = match (args.a, args.b) {
-        (Some(a), Some(b)) => (a.to_string(), b.to_string(), a.files(app, &ground)?, b.files(app, &ground)?),
+        (Some(a), Some(b)) => (
+            a.to_string(),
+            b.to_string(),
+            a.files(app, &ground)?,
+            b.files(app, &ground)?,
+        ),
         (Some(Which::Number(number)), None) => of_version(number)?,
         (Some(Which::Live), None) => {
             let (a, b) = (Which::Live, Which::Disk);
-            (a.to_string(), b.to_string(), a.files(app, &ground)?, b.files(app, &ground)?)
+            (
+                a.to_string(),
+                b.to_string(),
+                a.files(app, &ground)?,
+                b.files(app, &ground)?,
+            )
         }
         (Some(Which::Disk), None) => {
             let (a, b) = (Which::Live, Which::Disk);
-            (a.to_string(), b.to_string(), a.files(app, &ground)?, b.files(app, &ground)?)
+            (
+                a.to_string(),
+                b.to_string(),
+                a.files(app, &ground)?,
+                b.files(app, &ground)?,
+            )
         }
         (None, _) => of_version(Version::latest(store, 1)?.first().map_or(0, |version| version.number))?,
     };
@@ -99,7 +116,9 @@ fn texts(store: &dyn Store, change: &Change) -> [String; 2] {
 
 fn unified(store: &dyn Store, change: &Change) -> String {
     let [before, after] = texts(store, change);
-    let diff = TextDiff::configure().timeout(DIFF_TIME_MAX).diff_lines(before.as_str(), &after);
+    let diff = TextDiff::configure()
+        .timeout(DIFF_TIME_MAX)
+        .diff_lines(before.as_str(), &after);
     diff.unified_diff().context_radius(CONTEXT_LINES).to_string()
 }
 
@@ -113,7 +132,9 @@ fn show(store: &dyn Store, change: &Change, out: &mut Out) {
     out.line(format!("--- {}", name(change.before, "a")));
     out.line(format!("+++ {}", name(change.after, "b")));
     let [before, after] = texts(store, change);
-    let diff = TextDiff::configure().timeout(DIFF_TIME_MAX).diff_lines(before.as_str(), &after);
+    let diff = TextDiff::configure()
+        .timeout(DIFF_TIME_MAX)
+        .diff_lines(before.as_str(), &after);
     for hunk in diff.unified_diff().context_radius(CONTEXT_LINES).iter_hunks() {
         let head = out.paint(FAINT, &hunk.header().to_string());
         out.line(head);

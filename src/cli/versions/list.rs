@@ -91,7 +91,11 @@ pub fn show(args: &ShowArgs, app: &App, out: &mut Out) -> Result<u8, CliError> {
     }
     let state = out.paint(style(version.state), &version.state.to_string());
     let title = out.paint(STRONG, &format!("version {number}"));
-    out.line(format!("{title}  {state}  {}  {}", moment(version.at_ms), plain(&version.by)));
+    out.line(format!(
+        "{title}  {state}  {}  {}",
+        moment(version.at_ms),
+        plain(&version.by)
+    ));
     let mut facts = Vec::new();
     if let Some(base) = version.base {
         facts.push(format!("a change of version {base}"));
@@ -139,9 +143,16 @@ fn show_changes(version: &Version, out: &mut Out) {
             _ => ("~", CAREFUL),
         };
         let mark = out.paint(style, out.symbol(mark));
-        let hashes = [change.before, change.after].into_iter().flatten().map(|hash| hash.short());
+        let hashes = [change.before, change.after]
+            .into_iter()
+            .flatten()
+            .map(|hash| hash.short());
         let hashes = hashes.collect::<Vec<_>>().join(&format!(" {} ", out.symbol("→")));
-        out.line(format!("  {mark} {}  {}", plain(&change.path), out.paint(FAINT, &hashes)));
+        out.line(format!(
+            "  {mark} {}  {}",
+            plain(&change.path),
+            out.paint(FAINT, &hashes)
+        ));
     }
     let left = version.changes.len().saturating_sub(SHOWN_MAX);
     if left > 0 {

@@ -192,8 +192,8 @@ impl Crew {
     fn carry(&self, offer: Offer) {
         let carried = catch_unwind(AssertUnwindSafe(|| self.go_on(&offer)));
         let Offer { run, playbook, .. } = offer;
-        let outcome = carried
-            .unwrap_or_else(|panic| Err(ResumeError::Refused(Failure::new("PANIC", words_of(&*panic)))));
+        let outcome =
+            carried.unwrap_or_else(|panic| Err(ResumeError::Refused(Failure::new("PANIC", words_of(&*panic)))));
         let at_rest = AtRest { run, playbook, outcome };
         (self.on_rest)(&at_rest);
         let record = at_rest.outcome.as_ref().ok().map(|finished| &finished.record);

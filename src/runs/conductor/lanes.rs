@@ -240,7 +240,10 @@ mod tests {
         for number in [1, 2, 10] {
             lanes.rests(run(number));
         }
-        assert!(lanes.lanes.is_empty() && lanes.turn.is_empty(), "nothing is left of what is over");
+        assert!(
+            lanes.lanes.is_empty() && lanes.turn.is_empty(),
+            "nothing is left of what is over"
+        );
     }
 
     #[test]

@@ -142,6 +142,9 @@ pub fn get(tx: &mut Tx<'_>, queue: &str, number: u64) -> Result<Option<take::Tak
     Ok(Some(take::Taken { number, job, payload }))
 }
 
+/// As much of `reason` as is kept.
 fn cut(reason: &str) -> String {
-    reason[..reason.floor_char_boundary(REASON_BYTES_MAX)].to_owned()
+    let mut ends = (0..=reason.len().min(REASON_BYTES_MAX)).rev();
+    let end = ends.find(|end| reason.is_char_boundary(*end));
+    reason[..end.unwrap_or(0)].to_owned()
 }

@@ -1,7 +1,7 @@
 //! What starts nothing until somebody resumes it: a playbook, or everything.
 //!
-//! A pause is a row, whoever made it. Resuming leaves the row with what is to become of the ticks in between, until a
-//! server has seen to them.
+//! A pause is a row, whoever made it. Resuming takes it away, and leaves another that says what is to become of the ticks
+//! in between, until a server has seen to them. Queues have rows of their own beside these, with more names.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,12 @@ use super::{decode, each, encode};
 use crate::store::keys::{self, Place, Space};
 use crate::store::{Batch, CommitNo, Precondition, Store, StoreError};
 
+/// The name under which everything is paused.
+pub const ALL: &str = "*";
+
+/// The first name of the row that says what a pause leaves behind.
+const RESUMED: &str = "resumed";
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
     pub since_ms: i64,
@@ -18,9 +24,6 @@ pub struct Pause {
     pub by: Option<String>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
-    /// Set when it was resumed, until the ticks in between have their fates.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resumed: Option<(i64, Resumed)>,
 }
 
 /// What becomes of the ticks of a pause when it is over.
@@ -33,44 +36,60 @@ pub enum Resumed {
     None,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Resumption {
+    at_ms: i64,
+    missed: Resumed,
+}
+
 /// All pauses of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pauses {
-    pub everything: Option<(Pause, CommitNo)>,
-    pub playbooks: BTreeMap<String, (Pause, CommitNo)>,
+    /// By playbook; [`ALL`] for everything.
+    pub on: BTreeMap<String, Pause>,
+    /// What was resumed and not yet seen to, with the commit that says so.
+    resumed: BTreeMap<String, (Resumption, CommitNo)>,
 }
 
-/// The row of a playbook's pause; of everything's without one.
-pub fn key(playbook: Option<&str>) -> Vec<u8> {
-    match playbook {
-        Some(playbook) => keys::named(Space::Pause, &[playbook]),
-        None => keys::named(Space::Pause, &[]),
-    }
+fn pause_key(name: &str) -> Vec<u8> {
+    keys::named(Space::Pause, &[name])
 }
 
-impl Pause {
-    pub fn put(&self, batch: &mut Batch, playbook: Option<&str>) {
-        batch.put(key(playbook), encode(self));
-    }
+fn resumed_key(name: &str) -> Vec<u8> {
+    keys::named(Space::Pause, &[RESUMED, name])
+}
 
-    /// Whether it holds.
-    pub fn is_on(&self) -> bool {
-        self.resumed.is_none()
-    }
+/// Fills `batch` with the pause of a playbook, or of [`ALL`]. Ticks that an earlier one has left are decided with its own.
+pub fn pause(batch: &mut Batch, name: &str, pause: &Pause) {
+    batch.put(pause_key(name), encode(pause));
+    batch.delete(resumed_key(name));
+}
+
+/// Fills `batch` with the end of a pause.
+pub fn resume(batch: &mut Batch, name: &str, at_ms: i64, missed: Resumed) {
+    batch.delete(pause_key(name));
+    batch.put(resumed_key(name), encode(&Resumption { at_ms, missed }));
 }
 
 impl Pauses {
     pub fn load(store: &dyn Store) -> Result<Pauses, StoreError> {
         let mut pauses = Pauses::default();
-        each(store, keys::prefix_range(key(None)), |place, value, version| {
-            if let Place::Named { names, .. } = place {
-                let pause = decode(value, || "a pause".to_owned())?;
-                match names.into_iter().next() {
-                    Some(playbook) => {
-                        pauses.playbooks.insert(playbook, (pause, version));
-                    }
-                    None => pauses.everything = Some((pause, version)),
+        let all = keys::prefix_range(keys::named(Space::Pause, &[]));
+        each(store, all, |place, value, version| {
+            let Place::Named { names, .. } = place else {
+                return Ok(());
+            };
+            match names.as_slice() {
+                [name] => {
+                    pauses
+                        .on
+                        .insert(name.clone(), decode(value, || format!("pause of {name}"))?);
                 }
+                [first, name] if first == RESUMED => {
+                    let resumption = decode(value, || format!("pause of {name}"))?;
+                    pauses.resumed.insert(name.clone(), (resumption, version));
+                }
+                _ => {}
             }
             Ok(())
         })?;
@@ -79,31 +98,24 @@ impl Pauses {
 
     /// The pause that keeps `playbook` from being started.
     pub fn of(&self, playbook: &str) -> Option<&Pause> {
-        let own = self.playbooks.get(playbook);
-        let mut pauses = own.into_iter().chain(&self.everything).map(|(pause, _)| pause);
-        pauses.find(|pause| pause.is_on())
+        self.on.get(playbook).or_else(|| self.on.get(ALL))
     }
 
     /// When `playbook` was resumed, and what is to become of its ticks until then. Its own pause has the last word.
     pub fn resumed(&self, playbook: &str) -> Option<(i64, Resumed)> {
-        let own = self.playbooks.get(playbook);
-        own.into_iter()
-            .chain(&self.everything)
-            .find_map(|(pause, _)| pause.resumed)
+        let found = self.resumed.get(playbook).or_else(|| self.resumed.get(ALL));
+        found.map(|(resumption, _)| (resumption.at_ms, resumption.missed))
     }
 
-    /// Fills `batch` with the end of the pauses that were resumed.
+    pub fn has_resumed(&self) -> bool {
+        !self.resumed.is_empty()
+    }
+
+    /// Fills `batch` with: what was resumed is seen to.
     pub fn forget_resumed(&self, batch: &mut Batch) {
-        let own = self
-            .playbooks
-            .iter()
-            .map(|(playbook, pause)| (Some(playbook.as_str()), pause));
-        let all = self.everything.iter().map(|pause| (None, pause));
-        for (playbook, (pause, version)) in own.chain(all) {
-            if !pause.is_on() {
-                batch.require(key(playbook), Precondition::At(*version));
-                batch.delete(key(playbook));
-            }
+        for (name, (_, version)) in &self.resumed {
+            batch.require(resumed_key(name), Precondition::At(*version));
+            batch.delete(resumed_key(name));
         }
     }
 }

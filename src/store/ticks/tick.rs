@@ -205,3 +205,26 @@ pub fn latest(
     }
     Ok(found)
 }
+
+/// The schedules that have ticks, those of one playbook alone when there is one.
+pub fn with_ticks(store: &dyn Store, playbook: Option<&str>) -> Result<Vec<ScheduleId>, StoreError> {
+    let mut found = Vec::new();
+    let mut range = keys::all_ticks();
+    if let Some(playbook) = playbook {
+        range.0 = Bound::Included(keys::tick(playbook, "", 0));
+    }
+    while let Some((key, _)) = store.scan(range.clone(), 1, false)?.first() {
+        let Some(Place::Tick {
+            playbook: of, schedule, ..
+        }) = keys::parse(key)
+        else {
+            break;
+        };
+        if playbook.is_some_and(|playbook| playbook != of) {
+            break;
+        }
+        range.0 = Bound::Excluded(keys::tick(&of, &schedule, i64::MAX));
+        found.push(ScheduleId { playbook: of, schedule });
+    }
+    Ok(found)
+}

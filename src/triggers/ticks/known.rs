@@ -197,11 +197,7 @@ impl Known {
 
     /// Lets go what was resumed, with what is to become of its ticks.
     pub fn release(&mut self, pauses: &Pauses, writing: &mut Writing<'_>) -> Result<(), StoreError> {
-        let has_resumed = pauses
-            .playbooks
-            .values()
-            .chain(&pauses.everything)
-            .any(|(pause, _)| !pause.is_on());
+        let has_resumed = pauses.has_resumed();
         let ids: Vec<ScheduleId> = match has_resumed {
             true => self.schedules.keys().cloned().collect(),
             false => self.held.iter().cloned().collect(),

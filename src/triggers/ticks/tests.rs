@@ -13,7 +13,7 @@ use crate::script::Header;
 use crate::script::inputs::InputSpec;
 use crate::script::triggers;
 use crate::serve::edition::Listed;
-use crate::store::ticks::pause::Pause;
+use crate::store::ticks::pause::{self, ALL, Pause};
 use crate::store::ticks::tick::latest;
 use crate::store::ticks::{self, Fate, Ledger, Resumed, ScheduleId, State, Tick, Why, due_until};
 use crate::store::{Batch, Durability, Store, keys};
@@ -153,14 +153,19 @@ impl World {
     }
 
     pub fn pause(&self, playbook: Option<&str>, since_ms: i64, resumed: Option<(i64, Resumed)>) {
-        let pause = Pause {
-            since_ms,
-            by: None,
-            why: String::new(),
-            resumed,
-        };
         let mut batch = Batch::new();
-        pause.put(&mut batch, playbook);
+        let name = playbook.unwrap_or(ALL);
+        match resumed {
+            Some((at_ms, missed)) => pause::resume(&mut batch, name, at_ms, missed),
+            None => {
+                let pause = Pause {
+                    since_ms,
+                    by: None,
+                    why: String::new(),
+                };
+                pause::pause(&mut batch, name, &pause);
+            }
+        }
         self.store().commit(batch, Durability::Soon).unwrap();
     }
 }
