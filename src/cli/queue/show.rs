@@ -217,7 +217,8 @@ fn one(queue: &str, taken: &Taken, now_ms: i64, realm: Realm, out: &mut Out) {
     let words = match state {
         State::Held => "at work".to_owned(),
         State::Delayed | State::Leased => format!("{}, due {}", state.as_str(), when(taken, now_ms)),
-        State::Ready | State::Dead => format!("{} since {}", state.as_str(), when(taken, now_ms)),
+        State::Ready => format!("ready, due {}", when(taken, now_ms)),
+        State::Dead => format!("dead, given up {}", when(taken, now_ms)),
     };
     out.line(format!(
         "job {} of {}  {words}, in {}",

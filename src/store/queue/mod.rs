@@ -84,12 +84,6 @@ fn job(tx: &mut Tx<'_>, queue: &str, number: u64) -> Result<Option<(Job, Row)>, 
     Ok(Some((read(&key, &row)?, row)))
 }
 
-/// The job `number`, of which a turn says that it is there.
-fn existing(tx: &mut Tx<'_>, queue: &str, number: u64) -> Result<(Job, Row), StoreError> {
-    let what = || format!("job {number} of queue {queue}");
-    job(tx, queue, number)?.ok_or_else(|| damaged(what(), "it has a turn and is not there"))
-}
-
 /// Puts `job` in place of `before`, with its turn.
 fn put_job(tx: &mut Tx<'_>, queue: &str, number: u64, before: Option<&Job>, job: Option<&Job>) {
     let realm = tx.realm;
