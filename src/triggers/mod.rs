@@ -10,8 +10,7 @@
 //! | [`files`] | a file that came |
 //! | [`startup`] | the start of the host |
 //!
-//! [`start`] is what they have in common; [`overlap`] tells whether an earlier run stands in the way, [`pauses`] what
-//! starts nothing.
+//! [`overlap`] tells whether an earlier run stands in the way; [`start`] is what the last four have in common.
 
 pub mod after;
 #[cfg(test)]
