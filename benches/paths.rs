@@ -92,7 +92,9 @@ fn editor(bench: &Bench<'_>) {
 /// Questions over a collection of 100,000 documents, in a file.
 fn collections(bench: &Bench<'_>) {
     let folder = std::env::temp_dir().join(format!("host-bench-{}", std::process::id()));
-    let store = Arc::new(Engine::open(&folder.join("host.redb"), EngineOptions::default()).expect("a store"));
+    // As much as `[store] cache_mib` is when nothing is said.
+    let options = EngineOptions { cache_bytes: 64 << 20 };
+    let store = Arc::new(Engine::open(&folder.join("host.redb"), options).expect("a store"));
     let ground = Ground {
         store: store.clone(),
         content: Arc::new(ScratchContent::in_memory(None)),

@@ -1,9 +1,10 @@
 //! Puts the parts together: from a configuration to a host that runs playbooks.
 
+mod opening;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use crate::config::{Config, ConfigError};
 use crate::effect::{Failure, ProviderMode, RunMode};
@@ -23,19 +24,16 @@ use crate::namespaces::{self, DeclaredProvider, ProviderSpec};
 use crate::runs::trial::Setting;
 use crate::runs::{Library, Runner};
 use crate::script::Language;
-use crate::store::content::{Content, FileContent, ScratchContent};
+use crate::store::StoreError;
+use crate::store::content::ScratchContent;
 use crate::store::documents::Indexes;
-use crate::store::engine::{self, Compacted, Engine, EngineOptions, Repaired};
 use crate::store::overlay::Overlay;
+use crate::store::remote::RemoteStore;
 use crate::store::tx::Ground;
-use crate::store::{Store, StoreError};
 use crate::value::Value;
 
 /// The store's file below the data folder.
 pub const STORE_FILE: &str = "store.redb";
-
-/// How long to wait for another command to let go of the store.
-const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// A configured host. Nothing is opened yet.
 #[derive(Clone)]
@@ -51,6 +49,8 @@ pub struct App {
     pub secrets: Arc<Secrets>,
     pub clock: Arc<dyn Clock>,
     pub chance: Arc<dyn Chance>,
+    /// The server through which the store was opened last.
+    served: Arc<Mutex<Option<Arc<RemoteStore>>>>,
 }
 
 /// Why the host cannot be put together.
@@ -133,6 +133,7 @@ impl App {
             secrets: Arc::new(secrets),
             clock: Arc::new(SystemClock::new()),
             chance: Arc::new(SystemChance),
+            served: Arc::default(),
             config,
         })
     }
@@ -141,44 +142,6 @@ impl App {
     pub fn runner(&self) -> Result<Runner, AppError> {
         let ground = self.writer()?;
         Ok(self.runner_on(ground, self.world()?)?)
-    }
-
-    /// The project's store, opened for writing and made if there is none. Repairs it if its last owner was killed.
-    pub fn writer(&self) -> Result<Ground, AppError> {
-        let path = self.config.data().join(STORE_FILE);
-        let store = self.patiently(|| Engine::open(&path, self.engine_options()))?;
-        let ground = self.ground(Arc::new(store))?;
-        Indexes::build(&ground)?;
-        Ok(ground)
-    }
-
-    /// Checks every row of the project's store, and makes good what an owner that was killed left behind.
-    pub fn repair(&self) -> Result<Repaired, AppError> {
-        let path = self.config.data().join(STORE_FILE);
-        Ok(self.patiently(|| engine::repair(&path, self.engine_options()))?)
-    }
-
-    /// Gives back what the project's store holds of the disk and does not use.
-    pub fn compact(&self) -> Result<Compacted, AppError> {
-        let path = self.config.data().join(STORE_FILE);
-        Ok(self.patiently(|| engine::compact(&path, self.engine_options()))?)
-    }
-
-    /// The project's store, only to be read. `None` when there is none yet.
-    pub fn reader(&self) -> Result<Option<Ground>, AppError> {
-        let path = self.config.data().join(STORE_FILE);
-        match self.patiently(|| Engine::open_read_only(&path, self.engine_options())) {
-            Ok(store) => Ok(Some(self.ground(Arc::new(store))?)),
-            Err(StoreError::Missing { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The same without patience: `None` also while another command holds it, or when it cannot be read.
-    pub fn glance(&self) -> Option<Ground> {
-        let path = self.config.data().join(STORE_FILE);
-        let store = Engine::open_read_only(&path, self.engine_options()).ok()?;
-        self.ground(Arc::new(store)).ok()
     }
 
     /// A runner that leaves everything as it is: over an overlay, in a world without a network, in virtual time.
@@ -258,51 +221,13 @@ impl App {
     fn runner_on(&self, ground: Ground, world: World) -> Result<Runner, ConfigError> {
         let mut gate = Gate::new(ground, world, self.masks.clone(), self.policies()?);
         gate.playbooks = Arc::new(self.library.clone());
+        if let Some(server) = self.server() {
+            // What it has at work is held, and what others had is not.
+            gate.owner = server.owner();
+        }
         Ok(Runner {
             gate: Arc::new(gate),
             language: self.library.language.clone(),
-        })
-    }
-
-    fn engine_options(&self) -> EngineOptions {
-        EngineOptions {
-            cache_bytes: self.config.file.store.cache_mib as usize * (1 << 20),
-        }
-    }
-
-    /// Another command may hold the store for a moment.
-    fn patiently<T>(&self, open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let give_up_at = self.clock.monotonic() + LOCK_WAIT;
-        loop {
-            match open() {
-                Err(StoreError::Locked { .. }) if self.clock.monotonic() < give_up_at => {
-                    self.clock.sleep(Duration::from_millis(20));
-                }
-                other => return other,
-            }
-        }
-    }
-
-    fn content(&self) -> Arc<dyn Content> {
-        Arc::new(FileContent::new(self.config.data().join("content")))
-    }
-
-    fn ground(&self, store: Arc<dyn Store>) -> Result<Ground, AppError> {
-        Ok(Ground {
-            store,
-            content: self.content(),
-            indexes: Arc::new(self.indexes()?),
-        })
-    }
-
-    fn indexes(&self) -> Result<Indexes, ConfigError> {
-        let declared = self.config.file.collections.iter();
-        let declared: BTreeMap<String, Vec<String>> = declared
-            .map(|(name, collection)| (name.clone(), collection.indexes.clone()))
-            .collect();
-        Indexes::declare(&declared).map_err(|error| ConfigError::Value {
-            key: "[collections]".to_owned(),
-            reason: error.to_string(),
         })
     }
 
@@ -402,7 +327,7 @@ impl App {
         configured.or(spec.base_url.as_deref()).map(parse).transpose()
     }
 
-    fn policies(&self) -> Result<Policies, ConfigError> {
+    pub fn policies(&self) -> Result<Policies, ConfigError> {
         let gate = &self.config.file.gate;
         let mut signals = [false; 3];
         for (signal, name) in signals.iter_mut().zip(SIGNAL_NAMES) {
@@ -489,6 +414,7 @@ impl App {
             live,
             providers: self.provider_modes()?,
             uses: uses.to_vec(),
+            unsigned: Vec::new(),
         };
         for spec in self.providers.iter().filter(|spec| live && mode.uses(&spec.name)) {
             let missing = self.missing_secrets(spec)?;

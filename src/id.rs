@@ -38,6 +38,14 @@ impl RunId {
         RunId::new(parent.born_ms() + after_ms, u128::from_be_bytes(*chance))
     }
 
+    /// The run that the tick of a schedule starts: the same whenever it is asked, so that no tick starts two.
+    pub fn of_tick(playbook: &str, schedule: &str, planned_ms: i64) -> RunId {
+        let name = format!("tick\n{playbook}\n{schedule}\n{planned_ms}");
+        let digest = ContentHash::of(name.as_bytes());
+        let chance = digest.as_bytes().first_chunk::<16>().expect("a digest has 32 bytes");
+        RunId::new(planned_ms, u128::from_be_bytes(*chance))
+    }
+
     /// Unix milliseconds at which the run was created.
     pub fn born_ms(self) -> i64 {
         ulid::Ulid(self.0).timestamp_ms() as i64

@@ -55,7 +55,11 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         waits.step,
         excerpt(text, 80)
     ));
-    hint_lines(&[(format!("host resume {id}"), "goes on with it")], out);
+    let next = match app.server() {
+        Some(_) => (format!("host show {id}"), "how it goes: the server goes on with it"),
+        None => (format!("host resume {id}"), "goes on with it"),
+    };
+    hint_lines(&[next], out);
     Ok(0)
 }
 

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use super::error::CliError;
+use serde_json::json;
+
+use super::error::{CliError, UNFINISHED};
 use super::out::Out;
 use crate::app::App;
 use crate::gate::Silent;
 use crate::journal::RunRecord;
 use crate::report::run_json;
-use crate::runs::{Resume, ResumeError, recovery};
+use crate::runs::{Finished, Resume, ResumeError, recovery};
+use crate::serve::desk::{CallError, Caller};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -25,7 +28,20 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             .map_or("by hand".to_owned(), |person| format!("by {person}")),
         observer: Arc::new(Silent),
     };
-    let finished = runner.cancel(&app.library, record.run, &how).map_err(|error| {
+    let cancelled = match app.server() {
+        None => runner.cancel(&app.library, record.run, &how),
+        Some(server) => match Caller::to(&server)?.cancel(record.run, how.by) {
+            Ok(Some(mut ended)) => ended
+                .finished
+                .pop()
+                .map(Finished::from)
+                .ok_or(ResumeError::Busy(record.run)),
+            Ok(None) => return Ok(stopping(&record, out)),
+            Err(CallError::Refused(error)) => Err(error),
+            Err(error) => return Err(error.into()),
+        },
+    };
+    let finished = cancelled.map_err(|error| {
         let of_child = matches!(&error, ResumeError::InDoubt { run, .. } if *run != record.run);
         let error = CliError::from(error);
         match of_child {
@@ -47,4 +63,17 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         ));
     }
     Ok(0)
+}
+
+/// It was told to stop, and is at something that cannot be cut short.
+fn stopping(record: &RunRecord, out: &mut Out) -> u8 {
+    let id = record.run.short();
+    if out.json {
+        out.json(&json!({ "run_id": record.run.to_string(), "status": "stopping" }));
+    } else {
+        out.line(format!(
+            "run {id} was told to stop, and is not at rest yet; `host show {id}` tells how it goes"
+        ));
+    }
+    UNFINISHED
 }

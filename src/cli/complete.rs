@@ -110,7 +110,11 @@ fn command() -> clap::Command {
             ],
             runs,
         ),
-        ("playbook", &["run", "plan", "dev", "backtest", "runs"], playbooks),
+        (
+            "playbook",
+            &["run", "plan", "dev", "backtest", "runs", "next", "ticks", "pause"],
+            playbooks,
+        ),
         ("playbooks", &["check"], playbooks),
         ("rest", &["run", "plan", "dev"], inputs),
         ("words", &["functions"], function_names),

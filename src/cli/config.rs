@@ -55,7 +55,11 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
                 })
                 .collect();
         let data = app.config.data().display().to_string();
-        out.json(&json!({ "project": project, "data": data, "settings": settings, "warnings": warnings }));
+        let mut shown = json!({ "project": project, "data": data, "settings": settings, "warnings": warnings });
+        if let Some((pid, differences)) = super::served::differences(app)? {
+            shown["server"] = json!({ "pid": pid, "differences": differences });
+        }
+        out.json(&shown);
         return Ok(0);
     }
     match &project {
@@ -79,6 +83,7 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         out.line("");
         out.line(format!("{word}  {}", plain(warning)));
     }
+    super::served::show_differences(app, out)?;
     Ok(0)
 }
 

@@ -27,16 +27,24 @@ pub struct RealmArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum RealmName {
+pub enum RealmName {
     Live,
     Dry,
+}
+
+impl RealmName {
+    pub fn realm(self) -> Realm {
+        match self {
+            RealmName::Live => Realm::Live,
+            RealmName::Dry => Realm::Dry,
+        }
+    }
 }
 
 impl RealmArgs {
     pub fn choose(&self, app: &App) -> Result<Realm, ConfigError> {
         match self.realm {
-            Some(RealmName::Live) => Ok(Realm::Live),
-            Some(RealmName::Dry) => Ok(Realm::Dry),
+            Some(name) => Ok(name.realm()),
             None if self.live || !app.config.dry_run()? => Ok(Realm::Live),
             None => Ok(Realm::Dry),
         }

@@ -68,12 +68,13 @@ pub fn drive(app: &App, runner: &Runner, tasks: Vec<Task>, watched: Option<RunId
     conductor.drive(tasks)
 }
 
-/// Takes `run` out of what was driven, and says how it is at rest. Gives the exit code.
+/// Takes `run` out of what was driven, here or by a server (`served`), and says how it is at rest. Gives the exit code.
 pub fn conclude(
     mut driven: Driven,
     run: RunId,
     script: &Script,
     runner: &Runner,
+    served: bool,
     out: &mut Out,
 ) -> Result<u8, CliError> {
     if let Some(error) = driven.failed.remove(&run) {
@@ -91,14 +92,14 @@ pub fn conclude(
     if out.json {
         out.json_line(&run_json(&finished));
     } else if finished.record.status == Status::Suspended {
-        suspended(&finished, runner, out)?;
+        suspended(&finished, runner, served, out)?;
     } else {
         summary(&finished, script, out);
     }
     Ok(exit_code(finished.record.status))
 }
 
-fn suspended(finished: &Finished, runner: &Runner, out: &mut Out) -> Result<(), CliError> {
+fn suspended(finished: &Finished, runner: &Runner, served: bool, out: &mut Out) -> Result<(), CliError> {
     let record = &finished.record;
     let Some(waits) = &record.waits else { return Ok(()) };
     let status = out.paint(CAREFUL, &record.status.to_string());
@@ -132,7 +133,13 @@ fn suspended(finished: &Finished, runner: &Runner, out: &mut Out) -> Result<(), 
         }
         _ => {}
     }
-    hints.push((format!("host resume {id}"), "goes on, when it has come"));
+    hints.push(match served {
+        true => (
+            format!("host show {id}"),
+            "how it goes: the server goes on, when it has come",
+        ),
+        false => (format!("host resume {id}"), "goes on, when it has come"),
+    });
     hints.push((format!("host cancel {id}"), "ends it"));
     hint_lines(&hints, out);
     Ok(())

@@ -35,10 +35,14 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         out.json(&json!({ "name": args.name, "realm": realm.to_string(), "woken": runs }));
         return Ok(0);
     }
+    let next = match app.server() {
+        Some(_) => "the server goes on",
+        None => "`host resume --all` goes on",
+    };
     out.line(match runs.len() {
         0 => format!("kept ({realm}): no run waits for it now; one that began before and asks later will see it"),
-        1 => format!("1 run was waiting for it ({realm}): `host resume --all` goes on"),
-        count => format!("{count} runs were waiting for it ({realm}): `host resume --all` goes on"),
+        1 => format!("1 run was waiting for it ({realm}): {next}"),
+        count => format!("{count} runs were waiting for it ({realm}): {next}"),
     });
     Ok(0)
 }

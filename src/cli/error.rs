@@ -211,6 +211,8 @@ impl From<StoreError> for CliError {
         let exit_code = if error.is_callers() { USAGE } else { STORE };
         let shown = CliError::new(error.code(), error.to_string(), exit_code);
         match error.code() {
+            "STORE_SERVED" => shown.help("stop the server, type it again, and start the server"),
+            "STORE_COMMIT_UNKNOWN" => shown.help("look whether it happened before you repeat it"),
             "STORE_LOCKED" => shown.help("another `host` command is at work in this project: let it end"),
             "STORE_NEEDS_REPAIR" => shown.help("`host resume --all` repairs it too, and goes on with what was cut off"),
             _ => shown,

@@ -26,8 +26,11 @@ mod kv;
 mod lsp;
 mod man;
 mod new;
+mod next;
+mod pause;
 mod plan;
 mod providers;
+mod queue;
 mod repl;
 mod replay;
 mod resolve;
@@ -35,9 +38,11 @@ mod resume;
 mod retry;
 mod run;
 mod runs;
+mod served;
 mod show;
 mod store;
 mod test;
+mod ticks;
 mod versions;
 mod whatif;
 mod why;
@@ -110,6 +115,12 @@ enum Command {
     Dev(dev::Args),
     /// Try out lines of a playbook; nothing is sent, nothing is kept.
     Repl(repl::Args),
+    /// Show when schedules fire next.
+    Next(next::Args),
+    /// Show what was planned of schedules, and what became of it.
+    Ticks(ticks::Args),
+    /// Start nothing by itself any more: a playbook, or everything.
+    Pause(pause::Args),
     /// List runs, newest first.
     Runs(runs::Args),
     /// Show what a run did, step by step.
@@ -124,7 +135,7 @@ enum Command {
     Backtest(backtest::Args),
     /// List what the host ran and what it refused, compare, go back, and decide on what is held.
     Versions(versions::Args),
-    /// Go on with runs that were cut off, or whose wait is over.
+    /// Go on with runs that were cut off, or whose wait is over; or with what is paused.
     Resume(resume::Args),
     /// Say what became of a write that is in doubt.
     Resolve(resolve::Args),
@@ -140,10 +151,12 @@ enum Command {
     Functions(functions::Args),
     /// Explain an error by its code.
     Explain(explain::Args),
-    /// Look at and change documents.
+    /// Look at, change and copy documents.
     Store(store::Args),
     /// Look at and change key-value pairs.
     Kv(kv::Args),
+    /// Look at and change queues of jobs.
+    Queue(queue::Args),
     /// Show the effective configuration and where each value comes from.
     Config(config::Args),
     /// Show for each provider whether it is live, and why not.
@@ -218,6 +231,9 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Test(args) => test::perform(args, &app, out),
         Command::Run(args) => run::perform(args, &app, out),
         Command::Plan(args) => plan::perform(args, &app, out),
+        Command::Next(args) => next::perform(args, &app, out),
+        Command::Ticks(args) => ticks::perform(args, &app, out),
+        Command::Pause(args) => pause::perform(args, &app, out),
         Command::Runs(args) => runs::perform(args, &app, out),
         Command::Show(args) => show::perform(args, &app, out),
         Command::Why(args) => why::perform(args, &app, out),
@@ -234,6 +250,7 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Functions(args) => functions::perform(args, &app, out),
         Command::Store(args) => store::perform(args, &app, out),
         Command::Kv(args) => kv::perform(args, &app, out),
+        Command::Queue(args) => queue::perform(args, &app, out),
         Command::Config(args) => config::perform(args, &app, out),
         Command::Providers(args) => providers::perform(args, &app, out),
         Command::Bench(args) => bench::perform(args, &app, out),

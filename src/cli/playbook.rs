@@ -47,7 +47,11 @@ impl Args {
             out.line(own.render_help().to_string().trim_end());
             return Ok(None);
         };
-        let script = app.library.playbook(playbook)?;
+        let script = match command {
+            // What is run is what a server would run; the other commands look at what lies on the disk.
+            "run" => super::served::playbook(app, playbook, out)?,
+            _ => app.library.playbook(playbook)?,
+        };
         let words = Words::read(&self.rest, &script, command != "run")?;
         out.json |= words.json;
         if words.help || self.help {

@@ -40,7 +40,11 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             .into_iter()
             .map(|name| (name, !missing.contains(&name)))
             .collect();
-        out.json(&json!({ "dry_run": app.config.dry_run()?, "providers": shown, "publish_signals": signals }));
+        let mut shown = json!({ "dry_run": app.config.dry_run()?, "providers": shown, "publish_signals": signals });
+        if let Some((pid, differences)) = super::served::differences(app)? {
+            shown["server"] = json!({ "pid": pid, "differences": differences });
+        }
+        out.json(&shown);
         return Ok(0);
     }
     if app.providers.is_empty() {
@@ -70,6 +74,7 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         out.line("Publishing is shut. Not given:");
         out.line(format!("  {}", missing.join(", ")));
     }
+    super::served::show_differences(app, out)?;
     if let Some(why) = why_unknown {
         let why = out.paint(FAINT, &format!("circuits are not known: {}", plain(&why)));
         out.line(why);

@@ -1,23 +1,31 @@
 //! `host resume [RUN | --all]`: goes on with runs that were cut off, that wait for what has come, or whose error passed.
+//! With the name of a paused playbook, or `--all-paused`, it ends the pause.
+
+use std::sync::Arc;
 
 use serde_json::json;
 
 use super::drive::{conclude, drive, waited_for};
 use super::error::{CliError, FAILED, NEEDS_ATTENTION};
 use super::out::{BAD, GOOD, Out, plain};
+use super::pause::{self, MissedChoice};
+use super::served;
 use super::whatif::WhatIfArgs;
 use crate::app::App;
+use crate::gate::Silent;
 use crate::id::RunId;
 use crate::journal::{Recorded, RunRecord, Status};
 use crate::report::summary::record_json;
 use crate::runs::diff::Diff;
 use crate::runs::edit::{self, Amendment};
 use crate::runs::{Driven, Resume, ResumeError, Runner, Task, recovery};
+use crate::serve::desk::said::{Amend, Work};
+use crate::store::remote::RemoteStore;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The run: the beginning of its id, as `host runs` shows it.
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    /// The run: the beginning of its id, as `host runs` shows it. Or the name of a playbook that is paused.
+    #[arg(required_unless_present_any = ["all", "all_paused"], conflicts_with_all = ["all", "all_paused"])]
     run: Option<String>,
     /// Go on with an edited script, by path or by name. What it asks as before is not done again.
     #[arg(long, value_name = "FILE", conflicts_with = "all")]
@@ -32,11 +40,26 @@ pub struct Args {
     #[arg(long, value_name = "STEP", requires = "with")]
     again: Vec<u32>,
     /// Every run that was cut off, and every one whose wait is over.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "all_paused")]
     all: bool,
+    /// Everything that is paused.
+    #[arg(long)]
+    all_paused: bool,
+    /// Of what is paused: which ticks of that time are caught up.
+    #[arg(long, value_name = "WHICH", conflicts_with_all = ["all", "with"])]
+    missed: Option<MissedChoice>,
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
+    if args.all_paused {
+        return pause::resume(None, args.missed, app, out);
+    }
+    if let Some(name) = &args.run
+        && args.with.is_none()
+        && (args.missed.is_some() || pause::is_paused(name, app)?)
+    {
+        return pause::resume(Some(name), args.missed, app, out);
+    }
     let runner = app.runner()?;
     match &args.run {
         Some(run) => match &args.with {
@@ -53,16 +76,29 @@ fn one(prefix: &str, app: &App, runner: &Runner, out: &mut Out) -> Result<u8, Cl
     check_is_open(&record)?;
     let recorded = Recorded::load(&runner.gate.ground, record.run)?;
     let how = resume_by(app, out);
-    let (handle, script) = runner.take_over(&app.library, record.run, &how)?;
-    if !out.json {
+    let head = |out: &mut Out| {
         let mode = if record.live { "LIVE" } else { "DRY" };
-        out.line(format!(
+        let line = format!(
             "{}@{}  run {}  {mode}  goes on after step {}",
             plain(&record.playbook),
             record.version.short(),
             record.run.short(),
             recorded.steps.keys().last().copied().unwrap_or(0)
-        ));
+        );
+        if !out.json {
+            out.line(line);
+        }
+    };
+    if let Some(server) = app.server() {
+        served::check_mode(app, &recorded.begun.mode)?;
+        let script = app.library.pinned(store, &recorded.begun)?;
+        let (run, by) = (record.run, how.by);
+        let work = Work::Resume { run, by };
+        return served::follow(app, &server, runner, work, &script, out, |_, out| head(out));
+    }
+    let (handle, script) = runner.take_over(&app.library, record.run, &how)?;
+    head(out);
+    if !out.json {
         out.line("");
     }
     let driven = drive(
@@ -72,7 +108,32 @@ fn one(prefix: &str, app: &App, runner: &Runner, out: &mut Out) -> Result<u8, Cl
         Some(record.run),
         out,
     );
-    conclude(driven, record.run, &script, runner, out)
+    conclude(driven, record.run, &script, runner, false, out)
+}
+
+/// The same in a server, which goes on by itself with what it can: what it has at work is left alone, and so is what is more
+/// live than it is here.
+fn all_served(
+    mut runs: Vec<RunId>,
+    app: &App,
+    server: &RemoteStore,
+    runner: &Runner,
+    out: &Out,
+) -> Result<Driven, CliError> {
+    let store = &*runner.gate.ground.store;
+    let mut kept_back = 0;
+    if app.config.dry_run()? {
+        let before = runs.len();
+        runs.retain(|run| RunRecord::get(store, *run).is_ok_and(|record| !record.live));
+        kept_back = before - runs.len();
+    }
+    if kept_back > 0 {
+        tracing::warn!(runs = kept_back, "live runs are left to the server: DRY_RUN is on here");
+    }
+    let by = resume_by(app, out).by;
+    let mut driven = served::drive(app, server, Work::Each { runs, by }, |_| Arc::new(Silent))?;
+    driven.failed.retain(|_, error| !matches!(error, ResumeError::Busy(_)));
+    Ok(driven)
 }
 
 /// What succeeded has no end to go on from, whatever is edited.
@@ -127,13 +188,31 @@ fn edited(prefix: &str, file: &str, args: &Args, app: &App, runner: &Runner, out
         return Err(CliError::new("LANDED_WRITE_CHANGED", message, NEEDS_ATTENTION).help(help));
     }
     let how = resume_by(app, out);
+    let head = |out: &mut Out| {
+        if !out.json {
+            out.line(format!("run {} goes on with {}", run.short(), plain(file)));
+        }
+    };
+    if let Some(server) = app.server() {
+        served::check_mode(app, &recorded.begun.mode)?;
+        let script = amendment.script;
+        let work = Work::Amend(Amend {
+            run,
+            pins: served::pin(runner, &script)?,
+            input: amendment.input,
+            keep: args.keep.clone(),
+            again: args.again.clone(),
+            by: how.by,
+        });
+        return served::follow(app, &server, runner, work, &script, out, |_, out| head(out));
+    }
     let (handle, script) = runner.amend(&app.library, run, &amendment, &how)?;
+    head(out);
     if !out.json {
-        out.line(format!("run {} goes on with {}", run.short(), plain(file)));
         out.line("");
     }
     let driven = drive(app, runner, vec![Task::Begun(handle, script.clone())], Some(run), out);
-    conclude(driven, run, &script, runner, out)
+    conclude(driven, run, &script, runner, false, out)
 }
 
 /// Goes on with whatever can; what it says is one line a run.
@@ -143,7 +222,10 @@ fn all(app: &App, runner: &Runner, out: &mut Out) -> Result<u8, CliError> {
     runs.extend(recovery::due(ground, app.clock.unix_ms())?);
     runs.sort();
     runs.dedup();
-    let driven = drive(app, runner, runs.into_iter().map(Task::Resume).collect(), None, out);
+    let driven = match app.server() {
+        Some(server) => all_served(runs, app, &server, runner, out)?,
+        None => drive(app, runner, runs.into_iter().map(Task::Resume).collect(), None, out),
+    };
     let Driven { finished, failed } = &driven;
     let bad = |status: Status| matches!(status, Status::Failed | Status::NeedsAttention);
     let any_bad = !failed.is_empty() || finished.values().any(|finished| bad(finished.record.status));

@@ -9,8 +9,10 @@ use super::playbook::Chosen;
 use super::progress::Screen;
 use crate::app::App;
 use crate::gate::{Observer, Silent};
+use crate::id::RunId;
 use crate::journal::Status;
 use crate::runs::{Order, Runner, Task};
+use crate::script::Script;
 
 pub use super::playbook::Args;
 
@@ -42,27 +44,35 @@ pub fn observer(out: &Out) -> Arc<dyn Observer> {
 
 /// Begins what `order` says, and drives it until it is at rest.
 pub fn start(app: &App, runner: &Runner, order: Order, out: &mut Out) -> Result<u8, CliError> {
+    if let Some(server) = app.server() {
+        return super::served::start(app, &server, runner, order, out);
+    }
     let handle = runner.begin(&order)?;
     let run = handle.tape().run;
     let script = order.script;
     if !out.json {
-        let mode = match order.mode.live {
-            true => out.paint(CAREFUL, "LIVE"),
-            false => format!(
-                "{} (DRY_RUN is on: nothing leaves this machine)",
-                out.paint(GOOD, "DRY")
-            ),
-        };
-        let name = out.paint(STRONG, &plain(&script.name));
-        out.line(format!(
-            "{name}@{}  run {}  {mode}",
-            script.source.hash.short(),
-            run.short()
-        ));
+        headline(&script, run, order.mode.live, out);
         out.line("");
     }
     let driven = drive(app, runner, vec![Task::Begun(handle, script.clone())], Some(run), out);
-    conclude(driven, run, &script, runner, out)
+    conclude(driven, run, &script, runner, false, out)
+}
+
+/// `demo@1a2b3c  run 01KT2M  DRY (…)`
+pub fn headline(script: &Script, run: RunId, live: bool, out: &mut Out) {
+    let mode = match live {
+        true => out.paint(CAREFUL, "LIVE"),
+        false => format!(
+            "{} (DRY_RUN is on: nothing leaves this machine)",
+            out.paint(GOOD, "DRY")
+        ),
+    };
+    let name = out.paint(STRONG, &plain(&script.name));
+    out.line(format!(
+        "{name}@{}  run {}  {mode}",
+        script.source.hash.short(),
+        run.short()
+    ));
 }
 
 /// The exit code for a run that is at rest so.

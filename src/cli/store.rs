@@ -1,5 +1,7 @@
 //! `host store`: documents, as playbooks keep them.
 
+mod copy;
+
 use serde_json::json;
 
 use super::data::{RealmArgs, called, change, json_map, look, other, undo, visible_json};
@@ -44,6 +46,8 @@ enum Command {
     },
     /// Delete a document.
     Delete { collection: String, id: String },
+    /// Carry over what one realm holds to the other: documents, pairs, queues and metrics.
+    Copy(copy::Args),
     /// Check every row, and make good what a host that was killed left behind.
     Repair,
 }
@@ -70,8 +74,10 @@ struct QueryArgs {
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
-    if matches!(args.command, Command::Repair) {
-        return repair(app, out);
+    match args.command {
+        Command::Repair => return repair(app, out),
+        Command::Copy(args) => return copy::perform(args, app, out),
+        _ => {}
     }
     let realm = args.realm.choose(app)?;
     match args.command {
@@ -81,7 +87,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         Command::Count { collection, conditions } => count(app, realm, &collection, conditions.as_deref(), out)?,
         Command::Put { collection, id, data } => put(app, realm, &collection, &id, &data, out)?,
         Command::Delete { collection, id } => delete(app, realm, &collection, &id, out)?,
-        Command::Repair => unreachable!("it has no realm and was handled above"),
+        Command::Repair | Command::Copy(_) => unreachable!("they choose no realm and were handled above"),
     }
     Ok(0)
 }

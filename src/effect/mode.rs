@@ -15,6 +15,9 @@ pub struct RunMode {
     pub providers: BTreeMap<String, ProviderMode>,
     /// The providers whose live writes the playbook may make, from its header.
     pub uses: Vec<String>,
+    /// Signals for publishing that whoever started the run had not, while the host that runs it may have them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsigned: Vec<String>,
 }
 
 /// How one provider's effects are answered.

@@ -319,7 +319,7 @@ impl Aligned {
         recorded: Option<StepNo>,
         act: &dyn Act,
     ) -> Found {
-        let verdict = governance::decide(gate, effect);
+        let verdict = governance::decide(gate, &tape.mode, effect);
         let answer = tape.answer_to(gate, asked);
         if let Some(why) = mode::why_simulated(&tape.mode, effect) {
             let decision = verdict.map(|verdict| verdict.would());

@@ -4,7 +4,7 @@
 //! that this release is approved, and that governance agreed (S2-01). Without all three it is simulated, and says why.
 
 use super::Gate;
-use crate::effect::{Effect, Failure};
+use crate::effect::{Effect, Failure, RunMode};
 
 /// The environment variables that carry the signals.
 pub const SIGNAL_NAMES: [&str; 3] = [
@@ -60,10 +60,14 @@ impl Verdict {
     }
 }
 
-/// Decides on `effect`; `None` for what publishes nothing.
-pub(super) fn decide(gate: &Gate, effect: &Effect<'_>) -> Option<Verdict> {
+/// Decides on `effect`; `None` for what publishes nothing. What was not given where the run was started counts as
+/// missing here, too.
+pub(super) fn decide(gate: &Gate, mode: &RunMode, effect: &Effect<'_>) -> Option<Verdict> {
     effect.publication.as_ref()?;
-    let missing = gate.policies.signals.missing();
+    let given_there = |name: &&str| !mode.unsigned.iter().any(|unsigned| unsigned == name);
+    let lacks = gate.policies.signals.missing();
+    let mut missing = SIGNAL_NAMES.to_vec();
+    missing.retain(|name| lacks.contains(name) || !given_there(name));
     let refused = match missing.as_slice() {
         [] => None,
         [one] => Some(format!("{one} is missing")),

@@ -66,7 +66,7 @@ pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) 
     };
 
     // 2. The run's mode, fixed when it was created.
-    let verdict = governance::decide(gate, effect);
+    let verdict = governance::decide(gate, &tape.mode, effect);
     if let Some(why) = mode::why_simulated(&tape.mode, effect) {
         let answer = simulate(
             gate,

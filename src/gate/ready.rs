@@ -4,6 +4,7 @@
 //! here. Nothing is lost with it: the store holds the same as rows, and this only spares looking there all the time.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use crate::value::Value;
 pub struct Ready {
     runs: Mutex<VecDeque<RunId>>,
     told: Condvar,
+    /// How often somebody stirred.
+    stirs: AtomicU64,
 }
 
 impl Ready {
@@ -27,9 +30,11 @@ impl Ready {
         self.told.notify_all();
     }
 
-    /// Wakes whoever waits, without a run.
+    /// Wakes whoever waits, without a run: one is at rest, or what starts runs has changed.
     pub fn stir(&self) {
-        drop(self.lock());
+        let runs = self.lock();
+        self.stirs.fetch_add(1, Ordering::Relaxed);
+        drop(runs);
         self.told.notify_all();
     }
 
@@ -42,6 +47,18 @@ impl Ready {
             .wait_timeout_while(runs, patience, waits)
             .unwrap_or_else(PoisonError::into_inner);
         runs.drain(..).collect()
+    }
+
+    /// How often somebody stirred.
+    pub fn stirs(&self) -> u64 {
+        self.stirs.load(Ordering::Relaxed)
+    }
+
+    /// Waits up to `patience` for a run that can go on, or until somebody has stirred more often than `seen`.
+    pub fn wait(&self, patience: Duration, seen: u64) {
+        let waits = |runs: &mut VecDeque<RunId>| runs.is_empty() && self.stirs() == seen;
+        let waited = self.told.wait_timeout_while(self.lock(), patience, waits);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<RunId>> {

@@ -30,6 +30,14 @@ pub fn stop_on_interrupt(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Sets `flag` at every Ctrl-C or SIGTERM; whoever takes it back sees the next one, too.
+pub fn note_interrupts(flag: &Arc<AtomicBool>) -> std::io::Result<()> {
+    for signal in [SIGINT, SIGTERM] {
+        flag::register(signal, flag.clone())?;
+    }
+    Ok(())
+}
+
 /// Lets Ctrl-C pass without an effect on this process: another program has the terminal.
 pub fn heed_interrupt() -> std::io::Result<()> {
     flag::register(SIGINT, Arc::default()).map(drop)

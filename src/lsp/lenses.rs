@@ -20,6 +20,7 @@ pub fn lenses(view: &View<'_>) -> Vec<CodeLens> {
             live: !dry,
             providers: app.provider_modes()?,
             uses: uses.clone(),
+            unsigned: Vec::new(),
         })
     });
     let mut found = Vec::new();

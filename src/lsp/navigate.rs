@@ -9,8 +9,8 @@ use super::session::View;
 use super::source::Source;
 use super::texts::{Meaning, meaning};
 use super::workspace::uri_of;
-use crate::script::syntax::scopes::SymbolKind;
-use crate::script::syntax::{ExprKind, Name, Node, Span};
+use crate::script::syntax::scopes::{Symbol, SymbolKind};
+use crate::script::syntax::{Expr, ExprKind, Name, Node, Span};
 
 /// What a cursor stands on.
 #[derive(Debug)]
@@ -145,14 +145,8 @@ pub fn places(view: &mut View<'_>, thing: &Thing) -> Vec<(Arc<Source>, Vec<Span>
             let declared = source.inputs().iter().filter(|entry| entry.key.text == *name);
             let mut spans: Vec<Span> = declared.map(|entry| entry.key.span).collect();
             source.tree.walk(&mut |node| {
-                if let Node::Expr(expr) = node
-                    && let ExprKind::Field {
-                        target, name: field, ..
-                    } = &expr.kind
-                    && field.text == *name
-                    && matches!(&target.bare().kind, ExprKind::Name(target) if target == crate::script::source::INPUT)
-                {
-                    spans.push(field.span);
+                if let Node::Expr(expr) = node {
+                    spans.extend(input_span(&source, expr, name));
                 }
                 true
             });
@@ -166,6 +160,7 @@ pub fn places(view: &mut View<'_>, thing: &Thing) -> Vec<(Arc<Source>, Vec<Span>
                 // `uses_of` has the first parts of paths already.
                 spans.dedup();
             }
+            spans.extend(named_otherwise(source, found));
             let mut places = vec![(source.clone(), spans)];
             if let SymbolKind::Function {
                 is_private: false,
@@ -177,6 +172,76 @@ pub fn places(view: &mut View<'_>, thing: &Thing) -> Vec<(Arc<Source>, Vec<Span>
             places
         }
     }
+}
+
+/// Where a file names what it declares without a reference to it: `global::NAME`, `global::f(…)`, `Fn("f")`.
+fn named_otherwise(source: &Source, symbol: &Symbol) -> Vec<Span> {
+    let name = symbol.name.text.as_str();
+    let is_global = |namespaces: &[Name]| matches!(namespaces, [one] if one.text == "global");
+    let is_only = function_forms(source, name) == 1;
+    let mut spans = Vec::new();
+    source.tree.walk(&mut |node| {
+        let Node::Expr(expr) = node else { return true };
+        match (&expr.kind, symbol.kind) {
+            (ExprKind::Path { namespaces, name: used }, SymbolKind::Constant | SymbolKind::Variable)
+                if symbol.is_global && is_global(namespaces) && used.text == name =>
+            {
+                spans.push(used.span);
+            }
+            (
+                ExprKind::Call {
+                    namespaces,
+                    name: used,
+                    args,
+                    ..
+                },
+                SymbolKind::Function { params, .. },
+            ) => match namespaces.as_slice() {
+                [] if used.text == "Fn" && is_only => {
+                    spans.extend(args.first().and_then(|arg| within_quotes(source, arg, name)));
+                }
+                namespaces if is_global(namespaces) && used.text == name && args.len() == params => {
+                    spans.push(used.span);
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        true
+    });
+    spans
+}
+
+/// Where `expr` itself names the input `name`: `input.name`, `input["name"]`, `input.get("name")`.
+fn input_span(source: &Source, expr: &Expr, name: &str) -> Option<Span> {
+    let (target, named) = match &expr.kind {
+        ExprKind::Field {
+            target, name: field, ..
+        } => (target, (field.text == name).then_some(field.span)),
+        ExprKind::Index { target, index, .. } => (target, within_quotes(source, index, name)),
+        ExprKind::Method {
+            target,
+            name: method,
+            args,
+            ..
+        } if ["get", "contains"].contains(&method.text.as_str()) => {
+            (target, within_quotes(source, args.first()?, name))
+        }
+        _ => return None,
+    };
+    let is_input = matches!(&target.bare().kind, ExprKind::Name(target) if target == crate::script::source::INPUT);
+    named.filter(|_| is_input)
+}
+
+/// The words of a text in quotes, if they are `name` letter by letter.
+fn within_quotes(source: &Source, expr: &Expr, name: &str) -> Option<Span> {
+    let inner = Span {
+        start: expr.span.start + 1,
+        end: expr.span.end.checked_sub(1)?,
+    };
+    let is_name =
+        expr.as_str() == Some(name) && source.text.get(inner.start as usize..inner.end as usize) == Some(name);
+    is_name.then_some(inner)
 }
 
 /// Where the files that import `module` call its function.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::effect::{Failure, RunMode};
 use crate::gate::{Birth, Born, Playbooks};
 use crate::id::ContentHash;
@@ -56,6 +58,26 @@ impl Kept {
         }
         self.younger_bytes += bytes;
         self.younger.insert(pins, script);
+    }
+}
+
+/// What names a script exactly, for whoever has the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pins {
+    pub playbook: String,
+    pub file: String,
+    pub version: ContentHash,
+    pub modules: BTreeMap<String, ContentHash>,
+}
+
+impl Pins {
+    pub fn of(script: &Script) -> Pins {
+        Pins {
+            playbook: script.name.clone(),
+            file: script.source.file.clone(),
+            version: script.source.hash,
+            modules: script.module_hashes(),
+        }
     }
 }
 
@@ -186,6 +208,17 @@ impl Library {
 
     /// The script exactly as the run that `begun` describes had it.
     pub fn pinned(&self, store: &dyn Store, begun: &Begun) -> Result<Arc<Script>, LibraryError> {
+        let pins = Pins {
+            playbook: begun.playbook.clone(),
+            file: begun.file.clone(),
+            version: begun.version,
+            modules: begun.modules.clone(),
+        };
+        self.of_pins(store, &pins)
+    }
+
+    /// The script that `begun` names; its texts are in the store.
+    pub fn of_pins(&self, store: &dyn Store, begun: &Pins) -> Result<Arc<Script>, LibraryError> {
         let pins = ContentHash::of(format!("{} {} {:?}", begun.playbook, begun.version, begun.modules).as_bytes());
         let kept = || self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(script) = kept().get(&pins) {
@@ -201,7 +234,7 @@ impl Library {
         *self.pinned.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
     }
 
-    fn compile_pinned(&self, store: &dyn Store, begun: &Begun) -> Result<Arc<Script>, LibraryError> {
+    fn compile_pinned(&self, store: &dyn Store, begun: &Pins) -> Result<Arc<Script>, LibraryError> {
         let source = version(store, &begun.file, begun.version)?;
         let find = |module: &str| {
             let hash = begun

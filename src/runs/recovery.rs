@@ -6,7 +6,7 @@ use crate::id::RunId;
 use crate::journal::{JournalError, RunRecord, Status};
 use crate::store::keys::{self, Place};
 use crate::store::tx::Ground;
-use crate::store::{Batch, Durability, KeyRange, Store};
+use crate::store::{Batch, Durability, KeyRange, Store, StoreError};
 
 /// Rows read at a time: no snapshot is held for long.
 const ROWS_AT_ONCE: usize = 1024;
@@ -24,8 +24,34 @@ pub fn unfinished(ground: &Ground) -> Result<Vec<RunId>, JournalError> {
 
 /// The suspended runs whose time has come, or for whom something else has.
 pub fn due(ground: &Ground, now_ms: i64) -> Result<Vec<RunId>, JournalError> {
+    due_in(ground, keys::wakes_until(now_ms))
+}
+
+/// The suspended runs for whom something has come, whatever the time.
+pub fn told(ground: &Ground) -> Result<Vec<RunId>, JournalError> {
+    due_in(ground, keys::wakes_until(0))
+}
+
+/// The suspended runs whose time came after `after_ms` and until `now_ms`.
+pub fn due_after(ground: &Ground, after_ms: i64, now_ms: i64) -> Result<Vec<RunId>, JournalError> {
+    let (_, until) = keys::wakes_until(now_ms);
+    due_in(ground, (keys::wakes_after(after_ms), until))
+}
+
+/// When the next suspended run goes on, if not before `after_ms`.
+pub fn next_wake(store: &dyn Store, after_ms: i64) -> Result<Option<i64>, StoreError> {
+    let (_, until) = keys::wakes_until(i64::MAX);
+    let rows = store.scan((keys::wakes_after(after_ms), until), 1, false)?;
+    let first = rows.first().and_then(|(key, _)| keys::parse(key));
+    Ok(match first {
+        Some(Place::Wake { at_ms, .. }) => Some(at_ms),
+        _ => None,
+    })
+}
+
+fn due_in(ground: &Ground, range: KeyRange) -> Result<Vec<RunId>, JournalError> {
     let mut rows = Vec::new();
-    each_key(&*ground.store, keys::wakes_until(now_ms), |place| {
+    each_key(&*ground.store, range, |place| {
         if let Place::Wake { at_ms, run } = place {
             rows.push((at_ms, run));
         }

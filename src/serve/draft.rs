@@ -54,10 +54,9 @@ impl Draft<'_> {
         // A language that is the same is not made again.
         let library = before.map_or(&self.app.library, |before| &before.app.library);
         let library = library.with_files(self.app.library.files.pinned(self.files.clone()));
-        let app = Arc::new(App {
-            library,
-            ..(*self.app).clone()
-        });
+        let mut app = (*self.app).clone();
+        app.library = library;
+        let app = Arc::new(app);
         let runner = self.runner(&app)?;
 
         let changed = self.changed();

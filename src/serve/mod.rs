@@ -2,15 +2,19 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
+//! | [`core`] | one turn of the host: what can go on goes on, what is due is started |
 //! | [`edition`] | the playbooks, prompts and settings that new runs get, as one set |
 //! | [`draft`] | such a set in the making |
 //! | [`reload`], [`guard`] | what is saved goes live, judged against recent runs where that is wanted |
 //! | [`refusal`] | why a save is not taken |
 //! | [`versions`] | what went live, and what did not, as rows |
 //! | [`rollback`] | going back to a version |
+//! | [`desk`] | the local socket, through which other commands reach the store and its runs |
 //! | [`escalation`] | incidents that nobody solves in time |
 //! | [`settings`] | `[serve]` in host.toml |
 
+pub mod core;
+pub mod desk;
 mod draft;
 pub mod edition;
 pub mod escalation;
@@ -21,6 +25,7 @@ pub mod rollback;
 pub mod settings;
 pub mod versions;
 
+pub use core::{Core, Moved};
 pub use edition::{Edition, Live};
 pub use reload::{Reloader, Reloading};
 pub use settings::Settings;

@@ -58,15 +58,13 @@ pub(super) fn settings(
         let fault = fault("CONFIG_NEEDS_RESTART", message);
         return Err(Box::new(fault.help("stop `host serve`, and start it again")));
     }
-    let app = App::with(config).map_err(|error| match error {
+    let mut app = App::with(config).map_err(|error| match error {
         AppError::Config(error) => config_fault(error),
         other => fault(other.code(), other.to_string()),
     })?;
-    Ok(Arc::new(App {
-        clock: live.app.clock.clone(),
-        chance: live.app.chance.clone(),
-        ..app
-    }))
+    app.clock = live.app.clock.clone();
+    app.chance = live.app.chance.clone();
+    Ok(Arc::new(app))
 }
 
 /// All playbooks at once are rarely meant to go.

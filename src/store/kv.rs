@@ -5,7 +5,7 @@
 //! comes by.
 
 use super::keys::{self, Place};
-use super::large::{damaged, load_bytes, store_bytes};
+use super::large::{content_of, damaged, load_bytes, store_bytes};
 use super::{Row, StoreError, Tx};
 use crate::value::Value;
 
@@ -22,6 +22,8 @@ pub const KV_LIST_MAX: usize = 10_000;
 const LIST_CHUNK: usize = 256;
 
 const FORM: u8 = 1;
+/// The form and the expiry.
+const HEAD_BYTES: usize = 1 + 8;
 const NEVER: i64 = i64::MAX;
 
 /// The value under `key`, unless it has expired.
@@ -122,6 +124,50 @@ pub fn list(tx: &mut Tx<'_>, prefix: &str, limit: usize) -> Result<Vec<(String, 
             return Ok(pairs);
         }
     }
+}
+
+/// How far a copy has come.
+#[derive(Debug, Default)]
+pub struct Copying {
+    after: Option<Vec<u8>>,
+    pub copied: u64,
+    /// Pairs that are there already, and stay as they are.
+    pub kept: u64,
+}
+
+/// Looks at up to `most` pairs in the realm of `from`, and copies those that have not expired to that of `to`, each with
+/// its expiry; what is there already stays unless the copy `replaces` it. Returns whether all were looked at.
+pub fn copy_some(
+    from: &mut Tx<'_>,
+    to: &mut Tx<'_>,
+    replaces: bool,
+    most: usize,
+    copying: &mut Copying,
+) -> Result<bool, StoreError> {
+    let (low, high) = keys::prefix_range(keys::kv_prefix(from.realm, ""));
+    let low = copying.after.take().map_or(low, std::ops::Bound::Excluded);
+    let rows = from.scan((low, high), most, false)?;
+    for (at, row) in &rows {
+        let Some(Place::Kv { key, .. }) = keys::parse(at) else {
+            return Err(damaged(keys::describe(at), "its key is unknown"));
+        };
+        // Read as a whole, so that nothing damaged is carried on.
+        if decode(from, at, row)?.is_none() {
+            continue;
+        }
+        let (there, pair) = read(to, &key)?;
+        if pair.is_some() && !replaces {
+            copying.kept += 1;
+            continue;
+        }
+        let target = keys::kv(to.realm, &key);
+        to.unchanged(&target, there.as_ref());
+        to.batch.contents.extend(content_of(&row.value[HEAD_BYTES..]));
+        to.batch.put(target, row.value.clone());
+        copying.copied += 1;
+    }
+    copying.after = rows.last().map(|(key, _)| key.clone());
+    Ok(rows.len() < most)
 }
 
 struct Pair {

@@ -16,6 +16,8 @@
 //! | [`order`] | values as bytes that sort as they do |
 //! | [`tx`] | what a local effect's closure reads and fills |
 //! | [`documents`], [`kv`], [`queue`], [`metrics`] | what playbooks keep |
+//! | [`ticks`] | what is planned of schedules, what became of it, and what is paused |
+//! | [`metrics_copy`] | a metric carried over to another realm |
 
 pub mod batch;
 pub mod content;
@@ -27,6 +29,7 @@ pub mod kv;
 pub mod large;
 mod layered;
 pub mod metrics;
+pub mod metrics_copy;
 mod open;
 pub mod order;
 pub mod overlay;
@@ -34,6 +37,7 @@ mod pending;
 pub mod queue;
 pub mod remote;
 mod row;
+pub mod ticks;
 pub mod tx;
 mod writer;
 

@@ -36,16 +36,16 @@ pub fn sort_key(value: &Value) -> Vec<u8> {
 /// Appends `bytes` so that no other string continues it: what follows in a key cannot change its order.
 pub(super) fn write_delimited(out: &mut Vec<u8>, bytes: &[u8]) {
     write_open(out, bytes);
-    out.extend([0x00, 0x01]);
+    out.extend_from_slice(&[0x00, 0x01]);
 }
 
 /// As [`write_delimited`], without the end: the beginning of every string that begins with `bytes`.
 pub(super) fn write_open(out: &mut Vec<u8>, bytes: &[u8]) {
-    for &byte in bytes {
-        out.push(byte);
-        if byte == 0x00 {
-            out.push(0xFF);
-        }
+    let mut pieces = bytes.split(|&byte| byte == 0x00);
+    out.extend_from_slice(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        out.extend_from_slice(&[0x00, 0xFF]);
+        out.extend_from_slice(piece);
     }
 }
 

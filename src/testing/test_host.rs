@@ -45,6 +45,8 @@ pub struct TestHost {
     hosts: Vec<String>,
     providers: BTreeMap<String, ProviderDoor>,
     modules: Vec<MakeModules>,
+    /// Made of `modules` and `limits` when it is first needed, because to make it takes longer than most runs.
+    language: Mutex<Option<Arc<Language>>>,
     /// The project's folder; gone with the host.
     scratch: Scratch,
     chance: Arc<SeededChance>,
@@ -75,6 +77,7 @@ impl Default for TestHost {
             hosts: Vec::new(),
             providers: BTreeMap::new(),
             modules: vec![Box::new(|| crate::namespaces::modules(&[]))],
+            language: Mutex::default(),
             scratch: Scratch::new(&crate::io::chance::SystemChance).expect("a scratch folder"),
             chance: Arc::new(SeededChance::new(7)),
             seen: Mutex::default(),
@@ -116,6 +119,14 @@ impl TestHost {
     /// With more namespaces, such as declared providers.
     pub fn modules(mut self, modules: impl Fn() -> Vec<(String, Module)> + 'static) -> TestHost {
         self.modules.push(Box::new(modules));
+        self.language = Mutex::default();
+        self
+    }
+
+    /// With a language that several hosts share, in place of one made of the host's own namespaces.
+    pub fn language(mut self, language: Arc<Language>) -> TestHost {
+        self.limits = language.limits.clone();
+        self.language = Mutex::new(Some(language));
         self
     }
 
@@ -168,8 +179,15 @@ impl TestHost {
     }
 
     pub fn library(&self) -> Library {
-        let modules = || self.modules.iter().flat_map(|modules| modules()).collect();
-        let language = Arc::new(Language::new(modules, self.limits.clone()));
+        let mut kept = self.language.lock().expect("no test panics here");
+        let language = match kept.take().filter(|language| language.limits == self.limits) {
+            Some(language) => language,
+            None => {
+                let modules = || self.modules.iter().flat_map(|modules| modules()).collect();
+                Arc::new(Language::new(modules, self.limits.clone()))
+            }
+        };
+        *kept = Some(language.clone());
         Library::new(ScriptFiles::new(Some(self.folder().join("playbooks"))), language)
     }
 

@@ -475,6 +475,23 @@ fn one_that_has_gone_meanwhile_does_not_hide_what_is_wrong_with_the_others() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_link_among_the_modules_leads_nowhere_else() {
+    let elsewhere = Project::none().file("secret.rhai", "fn f() { 1 }\n");
+    let project = Project::bare().file("playbooks/a.rhai", "import \"out\" as out;\nout::f()\n");
+    std::os::unix::fs::symlink(elsewhere.path("secret.rhai"), project.path("playbooks/out.rhai")).expect("a link");
+    for command in ["check", "run", "plan"] {
+        let refused = project.host(&[command, "a"]);
+        assert_ne!(refused.code, 0, "{command}");
+        assert!(
+            refused.shown().contains("leads out of playbooks/"),
+            "{command}: {}",
+            refused.shown()
+        );
+    }
+}
+
+#[test]
 fn outside_a_project_a_path_is_needed() {
     let project = Project::none().file("a.rhai", "kv::get(\"a\")");
     let nothing = project.host(&["check", "--json"]);

@@ -153,6 +153,19 @@ fn a_broken_save_shows_its_place_and_the_plan_before_it_is_kept() {
     );
 }
 
+/// Dry it is simulated whatever `uses` says; what the gate would refuse live is a remark.
+#[test]
+fn a_write_that_uses_does_not_name_is_planned_all_the_same() {
+    let project = Project::bare().file(
+        "playbooks/a.rhai",
+        "const PLAYBOOK = #{ uses: [] };\nslack::post(\"hi\");\n",
+    );
+    let dev = Dev::start(&project, &["a", "--json"]);
+    let planned = dev.next();
+    assert_eq!(planned["ok"], true, "{planned}");
+    assert!(planned.to_string().contains("NOT_IN_USES"), "{planned}");
+}
+
 #[test]
 fn one_save_is_one_plan_however_an_editor_writes_it() {
     let project = project();

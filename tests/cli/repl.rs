@@ -217,3 +217,40 @@ fn what_was_typed_cannot_drive_the_terminal() {
     );
     assert!(!answer.shown().contains('\u{1b}'), "{answer:?}");
 }
+
+#[test]
+fn what_a_person_types_is_remembered_without_the_secrets_of_the_project() {
+    use std::process::Command;
+    // A terminal of its own: lines from a pipe are not remembered.
+    if Command::new("script").arg("--version").output().is_err() {
+        return;
+    }
+    let secret = "sk-test-4f9a1c7be2d84f9a1c7be2d8";
+    let project = Project::bare();
+    let mut child = Command::new("script")
+        .args(["-qec", concat!(env!("CARGO_BIN_EXE_host"), " repl"), "/dev/null"])
+        .current_dir(project.folder())
+        .env("TERM", "xterm")
+        .env("OPENAI_API_KEY", secret)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    // One line: a terminal forgets what is typed before the next prompt.
+    let line = format!("let key = \"{secret}\";\n");
+    let mut input = child.stdin.take().expect("its input");
+    input.write_all(line.as_bytes()).expect("it reads");
+    let history = project.path("data/repl_history");
+    let give_up = std::time::Instant::now() + Duration::from_secs(20);
+    let remembered = loop {
+        let text = std::fs::read_to_string(&history).unwrap_or_default();
+        if text.contains("let key") || std::time::Instant::now() > give_up {
+            break text;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    drop(input);
+    child.wait().expect("it ends");
+    assert!(remembered.contains("let key = "), "{remembered}");
+    assert!(!remembered.contains(secret), "{remembered}");
+}

@@ -120,3 +120,69 @@ fn a_repair_needs_a_store() {
     assert_eq!((answer.code, answer.error_code().as_str()), (4, "STORE_MISSING"));
     assert!(!project.store().exists());
 }
+
+const FILL: &str = r#"
+store::put("clips", "a", #{ n: 1 });
+store::put("clips", "b", #{ n: 2 });
+kv::put("best", "a");
+kv::put("brief", 1, #{ ttl: "10d" });
+queue::push("work", #{ n: 1 });
+queue::push("work", #{ n: 2 }, #{ key: "two" });
+queue::take("work").number;
+metrics::increment("clips_total", #{ platform: "x" });
+"#;
+
+#[test]
+fn what_a_realm_holds_is_carried_over_and_nothing_that_is_there_is_lost() {
+    let project = Project::bare().file("playbooks/fill.rhai", FILL).file(
+        "playbooks/look.rhai",
+        "[queue::list(\"work\", #{}).map(|job| [job.state, job.attempt]), metrics::read(\"clips_total\")]",
+    );
+    project.ok(&["run", "fill"]);
+    project.ok(&["store", "put", "clips", "b", "{\"n\": 99}", "--live"]);
+    let copied = project.json(&["store", "copy", "dry"]);
+    assert_eq!((&copied["from"], &copied["to"]), (&json!("dry"), &json!("live")));
+    let row = |kind: &str, name: &str, copied: u64, kept: u64| json!({ "kind": kind, "name": name, "copied": copied, "kept": kept });
+    assert_eq!(
+        copied["rows"],
+        json!([
+            row("documents", "clips", 1, 1),
+            row("pairs", "(all)", 2, 0),
+            row("queues", "work", 2, 0),
+            row("metrics", "clips_total", 1, 0),
+        ])
+    );
+    let of =
+        |collection: &str, id: &str| project.json(&["store", "get", collection, id, "--live"])["data"]["n"].clone();
+    assert_eq!((of("clips", "a"), of("clips", "b")), (json!(1), json!(99)));
+    assert_eq!(project.json(&["kv", "get", "best", "--live"])["value"], "a");
+    // The original is as it was, and its job still in somebody's hands.
+    let look = |dry: &str| {
+        let mut command = project.command(&["run", "look", "--json"]);
+        let answer = crate::project::answer(command.env("DRY_RUN", dry));
+        serde_json::from_str::<serde_json::Value>(&answer.stdout).expect("JSON")["outcome"].clone()
+    };
+    let (dry, live) = (look("true"), look("false"));
+    assert_eq!(dry[0], json!([["ready", 0], ["leased", 1]]), "{dry}");
+    assert_eq!(live[0], json!([["ready", 0], ["ready", 0]]), "{live}");
+    assert_eq!(dry[1], live[1]);
+    // Once more: what is there stays, unless it is to be replaced.
+    let again = project.ok(&["store", "copy", "dry"]);
+    assert!(again.contains("the queue was there, and stays as it is"), "{again}");
+    assert!(again.contains("--replace puts documents and pairs in place"), "{again}");
+    assert_eq!(of("clips", "b"), json!(99));
+    let only = project.json(&["store", "copy", "dry", "--replace", "--only", "documents"]);
+    assert_eq!(only["rows"], json!([row("documents", "clips", 2, 0)]));
+    assert_eq!(of("clips", "b"), json!(2));
+    assert_eq!(look("false")[0], live[0], "no job came a second time");
+}
+
+#[test]
+fn a_realm_that_holds_nothing_is_said_to() {
+    let project = Project::bare();
+    assert_eq!(
+        project.ok(&["store", "copy", "live"]),
+        "the LIVE realm holds nothing to copy\n"
+    );
+    assert_eq!(project.host(&["store", "copy", "other"]).code, 2);
+}

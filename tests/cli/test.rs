@@ -99,6 +99,19 @@ fn snapshots_are_taken_compared_and_removed_only_when_that_is_accepted() {
 }
 
 #[test]
+fn a_case_that_fails_before_it_takes_its_snapshot_does_not_lose_it() {
+    let project = project("fn test_a() { test::snapshot(1, \"one\"); }\n");
+    project.ok(&["test", "--accept"]);
+    let kept = read(&project);
+    project.write(
+        "playbooks/daily_test.rhai",
+        "fn test_a() { test::equal(1, 2); test::snapshot(1, \"one\"); }\n",
+    );
+    assert_eq!(project.host(&["test", "--accept"]).code, 1);
+    assert_eq!(read(&project), kept);
+}
+
+#[test]
 fn a_checkout_with_other_line_ends_is_the_same_and_stays_so() {
     let project = project("fn test_a() { test::snapshot(\"one\\ntwo\"); }\n");
     project.ok(&["test", "--accept"]);

@@ -94,6 +94,14 @@ fn references_of_a_function_are_found_in_every_file_that_imports_it() {
         ],
         "the playbook itself lies nowhere on disk"
     );
+    let mut params = client.place(FILE, place);
+    params["context"] = json!({ "includeDeclaration": false });
+    let uses = client.ask("textDocument/references", params);
+    assert_eq!(uses.as_array().expect("a list").len(), found.len() - 1, "{uses}");
+    assert!(
+        !uses.to_string().contains("\"line\":0"),
+        "the declaration is left out: {uses}"
+    );
     let highlights = client.at("textDocument/documentHighlight", LIB, (0, 5));
     assert_eq!(highlights.as_array().expect("a list").len(), 2);
 }
@@ -129,11 +137,23 @@ fn renaming_changes_every_use_and_nothing_else() {
     );
     assert_eq!(
         renamed(
-            "const PLAYBOOK = #{ inputs: #{ topic: #{} } };\ninput.top‸ic + input.topic",
+            "const PLAYBOOK = #{ inputs: #{ topic: #{} } };\ninput.top‸ic + input[\"topic\"] + input.get(\"topic\")",
             "about"
         )
         .as_deref(),
-        Ok("const PLAYBOOK = #{ inputs: #{ about: #{} } };\ninput.about + input.about")
+        Ok("const PLAYBOOK = #{ inputs: #{ about: #{} } };\ninput.about + input[\"about\"] + input.get(\"about\")")
+    );
+    assert_eq!(
+        renamed("const A‸ = 1; fn f() { global::A }\nf() + A", "B").as_deref(),
+        Ok("const B = 1; fn f() { global::B }\nf() + B")
+    );
+    assert_eq!(
+        renamed(
+            "fn f‸(a) { a }\nlet g = Fn(\"f\"); fn h() { global::f(1) }\ng.call(1) + h()",
+            "own"
+        )
+        .as_deref(),
+        Ok("fn own(a) { a }\nlet g = Fn(\"own\"); fn h() { global::own(1) }\ng.call(1) + h()")
     );
 }
 

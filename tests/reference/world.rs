@@ -5,11 +5,12 @@
 #![expect(clippy::disallowed_methods, reason = "examples read files of the project")]
 
 use std::process::Command;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use host::io::clock::Clock;
 use host::journal::{Outcome, event, question};
-use host::script::ContextExt;
+use host::namespaces;
+use host::script::{ContextExt, Language, ScriptLimits};
 use host::store::{Durability, Realm};
 use host::testing::TestHost;
 use host::value::Value;
@@ -47,12 +48,22 @@ const FILES: [(&str, &str); 13] = [
     ("playbooks/daily/collect.rhai", "input\n"),
 ];
 
+/// The language of all examples, made once: it takes longer to make than an example to run.
+static LANGUAGE: LazyLock<Arc<Language>> = LazyLock::new(|| {
+    let example = || {
+        let mut modules = namespaces::modules(&[]);
+        modules.push(("example".to_owned(), example_module()));
+        modules
+    };
+    Arc::new(Language::new(example, ScriptLimits::default()))
+});
+
 pub struct World(TestHost);
 
 impl World {
     /// The world, with a video if `example` speaks of one.
     pub fn with_files_for(example: &str) -> World {
-        let mut host = TestHost::default().modules(|| vec![("example".to_owned(), example_module())]);
+        let mut host = TestHost::default().language(LANGUAGE.clone());
         for (path, text) in FILES {
             host = host.file(path, text);
         }

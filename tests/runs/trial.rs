@@ -125,6 +125,36 @@ fn a_live_write_passes_the_real_gate_and_is_answered_by_the_test() {
 }
 
 #[test]
+fn an_answer_is_for_every_call_that_it_fits_and_the_latest_comes_first() {
+    Trials::of(
+        "const PLAYBOOK = #{ uses: [\"slack\"] };\n[\"a\", \"b\", \"a\"].map(|text| slack::post(text).by)",
+        r#"
+        test::live("slack");
+        fn test_one_answers_all_of_them() {
+            test::answer("slack.post", #{ by: "all" });
+            test::equal(test::run("p").value, ["all", "all", "all"]);
+        }
+        fn test_one_for_some_arguments_leaves_the_others_alone() {
+            test::answer("slack.post", #{ by: "all" });
+            test::answer("slack.post", #{ text: "b" }, #{ by: "b" });
+            test::equal(test::run("p").value, ["all", "b", "all"]);
+        }
+        fn test_one_that_is_given_later_is_used_first() {
+            test::answer("slack.post", #{ text: "b" }, #{ by: "b" });
+            test::answer("slack.post", #{ by: "all" });
+            test::equal(test::run("p").value, ["all", "all", "all"]);
+        }
+        fn test_those_in_turn_are_used_up() {
+            test::answer("slack.post", #{ by: "all" });
+            test::answers("slack.post", [#{ by: 1 }, #{ by: 2 }]);
+            test::equal(test::run("p").value, [1, 2, "all"]);
+        }
+        "#,
+    )
+    .pass();
+}
+
+#[test]
 fn governance_decides_on_publishes_as_it_would() {
     let playbook = "const PLAYBOOK = #{ uses: [\"acme\"] };\nacme::post(\"/posts\", #{ text: input.text })";
     let playbook = playbook.replace("uses", "inputs: #{ text: #{ preset: \"hi\" } }, uses");

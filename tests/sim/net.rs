@@ -265,7 +265,7 @@ impl SimTransport {
             found.map(|(_, value)| value.clone())
         };
         let is_write = request.method != Method::Get && request.method != Method::Head;
-        let body = serde_json::from_slice::<serde_json::Value>(&request.body).ok();
+        let body = serde_json::from_slice::<serde_json::Value>(&request.body.at_hand().unwrap_or_default()).ok();
         let label = body.and_then(|body| body.get("text")?.as_str().map(str::to_owned));
         let label = label.filter(|_| is_write);
         let mut key = header("Idempotency-Key")

@@ -121,6 +121,7 @@ fn mode() -> RunMode {
         live: true,
         providers: live.collect::<BTreeMap<_, _>>(),
         uses: names,
+        unsigned: Vec::new(),
     }
 }
 

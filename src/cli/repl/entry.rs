@@ -5,9 +5,13 @@ pub fn is_open(text: &str) -> bool {
     let mut scan = Scan {
         letters: text.chars().peekable(),
         brackets: 0,
+        depth: 0,
     };
     scan.code(false).is_err() || scan.brackets > 0
 }
+
+/// Templates within templates that are followed; what is deeper is refused by whoever compiles it.
+const DEPTH_MAX: usize = 100;
 
 /// Something does not end.
 struct Open;
@@ -15,6 +19,8 @@ struct Open;
 struct Scan<'t> {
     letters: std::iter::Peekable<std::str::Chars<'t>>,
     brackets: i64,
+    /// Of templates.
+    depth: usize,
 }
 
 impl Scan<'_> {
@@ -57,7 +63,11 @@ impl Scan<'_> {
         while let Some(letter) = self.letters.next() {
             match letter {
                 '`' if self.letters.next_if_eq(&'`').is_none() => return Ok(()),
-                '$' if self.letters.next_if_eq(&'{').is_some() => self.code(true)?,
+                '$' if self.depth < DEPTH_MAX && self.letters.next_if_eq(&'{').is_some() => {
+                    self.depth += 1;
+                    self.code(true)?;
+                    self.depth -= 1;
+                }
                 _ => {}
             }
         }
@@ -102,6 +112,12 @@ mod tests {
         ] {
             assert!(is_open(open), "{open:?}");
         }
+    }
+
+    #[test]
+    fn templates_in_templates_without_end_do_not_end_the_program() {
+        assert!(is_open(&"`${".repeat(200_000)));
+        assert!(is_open(&"`${ (".repeat(200_000)));
     }
 
     #[test]

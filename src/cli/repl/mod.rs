@@ -93,6 +93,7 @@ impl<'a> Repl<'a> {
             live: !app.config.dry_run()?,
             providers: app.provider_modes()?,
             uses,
+            unsigned: Vec::new(),
         };
         let session = Session::begin(rehearsal.runner.clone(), app.library.clone(), mode);
         let screen = (!out.json).then(|| Screen::new(Out::new(false, out.choice())));

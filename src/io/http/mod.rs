@@ -14,6 +14,7 @@
 //! | [`door`] | may this be asked? then it goes to its transport |
 //! | [`network`] | the real transport: sends a request and follows its redirects |
 //! | [`request`], [`response`] | what goes out and what comes back |
+//! | [`body`] | what goes out with it: bytes, and files read meanwhile |
 //! | [`reach`], [`entry`] | may this URL be asked? |
 //! | [`address`] | is this address public? |
 //! | [`redirect`] | what is asked next after a redirect |
@@ -21,6 +22,7 @@
 //! | [`fault`], [`classify`] | what can go wrong, and whether the request was sent |
 
 pub mod address;
+pub mod body;
 mod classify;
 mod client;
 pub mod door;
@@ -34,6 +36,7 @@ pub mod response;
 #[cfg(test)]
 mod tests;
 
+pub use body::{Body, SentFile};
 pub use door::{HttpDoor, Taking, Transport};
 pub use fault::{HttpFault, Sent};
 pub use reach::{BadReach, Reach};

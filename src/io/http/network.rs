@@ -3,6 +3,7 @@
 //! An exchange blocks the calling thread, which must be an ordinary one, on the runtime that all doors share. Redirects
 //! are followed here rather than by reqwest, because each hop is checked like a request of its own.
 
+use reqwest::header::CONTENT_LENGTH;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::classify::{classify, too_large};
@@ -90,13 +91,17 @@ impl Network {
             outgoing.headers_mut().append(name, value);
         }
         if !request.body.is_empty() || matches!(request.method, Method::Post | Method::Put | Method::Patch) {
-            // Nobody asks for the body again when redirects are not followed.
-            let body = if request.redirects_max == 0 {
-                std::mem::take(&mut request.body)
-            } else {
-                request.body.clone()
-            };
-            *outgoing.body_mut() = Some(body.into());
+            *outgoing.body_mut() = Some(match request.body.at_hand() {
+                Some(bytes) => bytes.into(),
+                None => {
+                    let pieces = request.body.open().map_err(|error| HttpFault::BadRequest {
+                        reason: error.to_string(),
+                    })?;
+                    // Without it the body would come in chunks, which many services refuse for files.
+                    outgoing.headers_mut().insert(CONTENT_LENGTH, request.body.len().into());
+                    reqwest::Body::wrap_stream(pieces)
+                }
+            });
         }
 
         let answer = client

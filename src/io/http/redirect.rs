@@ -5,6 +5,7 @@
 
 use url::Url;
 
+use super::body::Body;
 use super::fault::HttpFault;
 use super::request::{Method, Request};
 
@@ -35,7 +36,7 @@ pub fn next(mut request: Request, status: u16, location: &str) -> Result<Request
     };
     if asks_anew {
         request.method = Method::Get;
-        request.body.clear();
+        request.body = Body::default();
         request
             .headers
             .retain(|(name, _)| !name.to_ascii_lowercase().starts_with("content-"));

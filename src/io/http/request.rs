@@ -11,6 +11,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderName, HeaderValue};
 use url::Url;
 
+use super::body::Body;
 use super::fault::HttpFault;
 
 /// The time limit of a request that sets none.
@@ -83,7 +84,7 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Names, in lower case, of headers that hold secrets: never shown, and not sent on to another origin.
     pub secret_headers: BTreeSet<String>,
-    pub body: Vec<u8>,
+    pub body: Body,
     /// For all of it: connecting, redirects, and the last byte of the answer. At most [`TIMEOUT_MAX`].
     pub timeout: Duration,
     /// How large the answer's body may be once unpacked.
@@ -101,7 +102,7 @@ impl Request {
             url,
             headers: Vec::new(),
             secret_headers: BTreeSet::new(),
-            body: Vec::new(),
+            body: Body::default(),
             timeout: TIMEOUT_DEFAULT,
             response_bytes_max: RESPONSE_BYTES_DEFAULT,
             redirects_max: REDIRECTS_DEFAULT,
@@ -120,7 +121,7 @@ impl Request {
         self.header(name, value)
     }
 
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Request {
+    pub fn body(mut self, body: impl Into<Body>) -> Request {
         self.body = body.into();
         self
     }

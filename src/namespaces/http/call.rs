@@ -19,7 +19,7 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 pub const BYTES_MAX: u64 = 8 << 20;
 /// The largest that one may ask for.
 pub const BYTES_MAX_MAX: u64 = 64 << 20;
-/// How large a request's body may be.
+/// How large a request's body may be, but for the files in it.
 pub const BODY_BYTES_MAX: usize = 64 << 20;
 /// How many redirects of a read are followed.
 const REDIRECTS_MAX: u8 = 5;
@@ -332,7 +332,7 @@ mod tests {
         let call = Call::write(Method::Post, TIMEOUT, Value::Unit, &mut options).expect("a call");
         let request = call.request(url(), "key-1");
         assert_eq!(request.url.query(), Some("a=1&q=a+b%26c&tag=x&tag=2"));
-        assert_eq!(request.body, b"name=%C3%A9&on=true");
+        assert_eq!(request.body.at_hand().as_deref(), Some(&b"name=%C3%A9&on=true"[..]));
         assert!(request.headers.contains(&(
             "content-type".to_owned(),
             "application/x-www-form-urlencoded".to_owned()

@@ -33,6 +33,12 @@ fn file(host: &TestHost, run: &TestRun) -> Vec<u8> {
     fs::read(folder.join(name)).unwrap()
 }
 
+/// The first answer breaks off after ten bytes.
+fn cut_once(stub: &HttpStub, etag: &str) {
+    let answer = stub.on("GET", "/clip.mp4").once();
+    answer.header("etag", etag).cut_after(10, BODY);
+}
+
 /// Answers as a server does that knows ranges.
 fn ranged(request: &Recorded, body: &[u8], etag: &str) -> Answer {
     let from = request.header("range").and_then(|range| {
@@ -78,10 +84,7 @@ fn a_file_is_fetched_kept_under_its_hash_and_replayed_without_network() {
 #[test]
 fn a_download_that_was_cut_goes_on_where_it_stopped() {
     let stub = HttpStub::start();
-    stub.on("GET", "/clip.mp4")
-        .once()
-        .header("etag", "\"1\"")
-        .cut_after(10, BODY);
+    cut_once(&stub, "\"1\"");
     stub.on("GET", "/clip.mp4")
         .answer_with(|request| ranged(request, BODY, "\"1\""));
     let host = live(&stub);
@@ -99,10 +102,7 @@ fn a_download_that_was_cut_goes_on_where_it_stopped() {
 fn a_file_that_changed_in_between_is_never_put_together_out_of_two() {
     for second in ["200", "206", "416"] {
         let stub = HttpStub::start();
-        stub.on("GET", "/clip.mp4")
-            .once()
-            .header("etag", "\"1\"")
-            .cut_after(10, BODY);
+        cut_once(&stub, "\"1\"");
         let other = b"ZYXWVUTSRQPONMLKJIHGFEDCBA".as_slice();
         let asked = Arc::new(AtomicUsize::new(0));
         stub.on("GET", "/clip.mp4").answer_with(move |request| {
@@ -125,10 +125,7 @@ fn a_file_that_changed_in_between_is_never_put_together_out_of_two() {
 #[test]
 fn a_server_that_sends_the_wrong_range_is_asked_anew() {
     let stub = HttpStub::start();
-    stub.on("GET", "/clip.mp4")
-        .once()
-        .header("etag", "\"1\"")
-        .cut_after(10, BODY);
+    cut_once(&stub, "\"1\"");
     stub.on("GET", "/clip.mp4")
         .once()
         .header("etag", "\"1\"")
@@ -144,10 +141,7 @@ fn a_server_that_sends_the_wrong_range_is_asked_anew() {
 #[test]
 fn without_a_strong_validator_it_begins_anew() {
     let stub = HttpStub::start();
-    stub.on("GET", "/clip.mp4")
-        .once()
-        .header("etag", "W/\"1\"")
-        .cut_after(10, BODY);
+    cut_once(&stub, "W/\"1\"");
     stub.on("GET", "/clip.mp4").answer(200, BODY);
     let host = live(&stub);
     let run = fetched(&host, &stub, "");

@@ -30,6 +30,8 @@ mod multipart;
 pub mod simulate;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upload_tests;
 
 use rhai::Dynamic;
 use rhai::plugin::*;
@@ -173,7 +175,9 @@ mod functions {
     /// `body` (then `()`) one of `json` (any value), `form` (a map) or `multipart`: an array of up to 100 parts, each
     /// `#{ name, value | blob | path, filename, content_type }`. `value` is text, a number, a bool or, as JSON, a map or an
     /// array; `path` is a file of the project, or the map that a function of `media` or `http::download` returned, and
-    /// gives the part its file name and type unless they are said. All parts have up to 64 MiB together.
+    /// gives the part its file name and type unless they are said. Files are read while they are sent and have up to 8 GiB
+    /// together with the other parts, which have up to 64 MiB; think of `timeout`, which holds for all of it. A file that
+    /// is changed while it is sent ends the exchange.
     ///
     /// When the answer to a write is lost, nobody can tell whether it was carried out, and the run stops for a person to
     /// decide. A server that recognises a repeated write makes that unnecessary: say so with `idempotency_key_header`

@@ -1,20 +1,21 @@
 //! Bodies of several parts (RFC 7578), as forms with files are sent.
 //!
 //! The boundary follows from everything that is sent, so the same call gives the same bytes, and nobody who controls one
-//! part can put the boundary into it.
-
-use std::path::Path;
+//! part can put the boundary into it. Files are not held: they are hashed, and read again while they are sent.
 
 use super::call::BODY_BYTES_MAX;
 use crate::effect::{Failure, Fault};
 use crate::gate::Errand;
 use crate::id::ContentHash;
+use crate::io::http::{Body, SentFile};
 use crate::namespaces::media::source::Source;
 use crate::namespaces::options::{BadOption, Options};
 use crate::value::Value;
 
 /// The most parts.
 pub const PARTS_MAX: usize = 100;
+/// How large all parts may be together, files included: what `media::` makes at most.
+pub const PARTS_BYTES_MAX: u64 = 8 << 30;
 /// The longest name of a part or file, in bytes.
 const NAME_BYTES_MAX: usize = 500;
 
@@ -100,12 +101,22 @@ impl Part {
         }
     }
 
-    fn load(&self, errand: &Errand<'_>) -> Result<Vec<u8>, Fault> {
+    fn load(&self, errand: &Errand<'_>) -> Result<Loaded, Fault> {
         match &self.what {
-            What::Bytes(bytes) => Ok(bytes.clone()),
+            What::Bytes(bytes) => Ok(Loaded {
+                sha256: ContentHash::of(bytes),
+                content: Content::Bytes(bytes.clone()),
+            }),
             What::File(source) => {
                 let opened = source.open(errand).map_err(|fault| Fault::refused(fault.into()))?;
-                read_file(&opened.path, source.file_name())
+                let name = source.file_name();
+                let file = SentFile::new(&opened.path, name, opened.sha256).map_err(|error| {
+                    Fault::refused(Failure::new("FILE_UNREADABLE", format!("the part {name:?}: {error}")))
+                })?;
+                Ok(Loaded {
+                    sha256: opened.sha256,
+                    content: Content::File(file),
+                })
             }
         }
     }
@@ -137,14 +148,15 @@ impl Part {
     }
 }
 
-fn read_file(path: &Path, name: &str) -> Result<Vec<u8>, Fault> {
-    let read = crate::io::workspace::read_bytes(path, BODY_BYTES_MAX as u64);
-    read.map_err(|error| {
-        Fault::refused(Failure::new(
-            "HTTP_BODY_TOO_LARGE",
-            format!("the part {name:?}: {error}"),
-        ))
-    })
+/// What a part holds, and its hash.
+struct Loaded {
+    sha256: ContentHash,
+    content: Content,
+}
+
+enum Content {
+    Bytes(Vec<u8>),
+    File(SentFile),
 }
 
 /// As browsers write names: what would end the quotes or the line is written as `%22`, `%0D`, `%0A` (WHATWG HTML).
@@ -153,36 +165,51 @@ fn quoted(name: &str) -> String {
 }
 
 /// The whole body, and its content type.
-pub fn body(parts: &[Part], errand: &Errand<'_>) -> Result<(Vec<u8>, String), Fault> {
+pub fn body(parts: &[Part], errand: &Errand<'_>) -> Result<(Body, String), Fault> {
     let mut loaded = Vec::with_capacity(parts.len());
-    let mut bytes = 0;
     for part in parts {
-        let content = part.load(errand)?;
-        bytes += content.len();
-        if bytes > BODY_BYTES_MAX {
-            let message =
-                format!("the parts have more than {BODY_BYTES_MAX} bytes together; at most that many are sent");
-            return Err(Fault::refused(Failure::new("HTTP_BODY_TOO_LARGE", message)));
-        }
-        loaded.push(content);
+        loaded.push(part.load(errand)?);
+        check_size(&loaded)?;
     }
-    Ok(assemble(parts, &loaded))
+    Ok(assemble(parts, loaded))
 }
 
-fn assemble(parts: &[Part], loaded: &[Vec<u8>]) -> (Vec<u8>, String) {
+fn check_size(loaded: &[Loaded]) -> Result<(), Fault> {
+    let (mut held, mut all) = (0, 0);
+    for part in loaded {
+        match &part.content {
+            Content::Bytes(bytes) => held += bytes.len() as u64,
+            Content::File(file) => all += file.len(),
+        }
+    }
+    all += held;
+    let held_max = BODY_BYTES_MAX as u64;
+    let (what, bytes_max) = match () {
+        () if held > held_max => ("the parts that are no files", held_max),
+        () if all > PARTS_BYTES_MAX => ("the parts", PARTS_BYTES_MAX),
+        () => return Ok(()),
+    };
+    let message = format!("{what} have more than {bytes_max} bytes together; at most that many are sent");
+    Err(Fault::refused(Failure::new("HTTP_BODY_TOO_LARGE", message)))
+}
+
+fn assemble(parts: &[Part], loaded: Vec<Loaded>) -> (Body, String) {
     let mut all = Vec::new();
-    for (part, content) in parts.iter().zip(loaded) {
+    for (part, loaded) in parts.iter().zip(&loaded) {
         all.extend(part.head(""));
-        all.extend(ContentHash::of(content).as_bytes());
+        all.extend(loaded.sha256.as_bytes());
     }
     let boundary = format!("host-{}", &ContentHash::of(&all).to_string()[..40]);
-    let mut body = Vec::with_capacity(loaded.iter().map(|content| content.len() + 300).sum());
-    for (part, content) in parts.iter().zip(loaded) {
-        body.extend(part.head(&boundary));
-        body.extend_from_slice(content);
-        body.extend_from_slice(b"\r\n");
+    let mut body = Body::default();
+    for (part, loaded) in parts.iter().zip(loaded) {
+        body.push(part.head(&boundary));
+        match loaded.content {
+            Content::Bytes(bytes) => body.push(bytes),
+            Content::File(file) => body.push_file(file),
+        }
+        body.push("\r\n");
     }
-    body.extend(format!("--{boundary}--\r\n").bytes());
+    body.push(format!("--{boundary}--\r\n"));
     (body, format!("multipart/form-data; boundary={boundary}"))
 }
 
@@ -223,7 +250,14 @@ mod tests {
     #[test]
     fn the_boundary_follows_from_what_is_sent_and_is_in_no_part() {
         let text = |value: &str| part(Value::from([("name", "a".into()), ("value", value.into())])).unwrap();
-        let of = |value: &str| assemble(&[text(value)], &[value.as_bytes().to_vec()]);
+        let of = |value: &str| {
+            let loaded = Loaded {
+                sha256: ContentHash::of(value.as_bytes()),
+                content: Content::Bytes(value.into()),
+            };
+            let (body, kind) = assemble(&[text(value)], vec![loaded]);
+            (body.at_hand().expect("there is no file in it"), kind)
+        };
         let (body, kind) = of("one");
         assert_eq!((body.clone(), kind.clone()), of("one"));
         let boundary = kind.split_once("boundary=").unwrap().1;
@@ -233,6 +267,31 @@ mod tests {
         let other_boundary = other_kind.split_once("boundary=").unwrap().1;
         assert_eq!(String::from_utf8_lossy(&other).matches(other_boundary).count(), 2);
         assert_eq!(String::from_utf8_lossy(&body).matches(boundary).count(), 2);
+    }
+
+    #[test]
+    fn what_is_held_and_what_is_sent_have_limits_of_their_own() {
+        let sha256 = ContentHash::of(b"");
+        let bytes = |length: usize| Loaded {
+            sha256,
+            content: Content::Bytes(vec![0; length]),
+        };
+        let file = |length: u64| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            file.as_file().set_len(length).unwrap();
+            Loaded {
+                sha256,
+                content: Content::File(SentFile::new(file.path(), "long.mp4", sha256).unwrap()),
+            }
+        };
+        assert!(check_size(&[bytes(BODY_BYTES_MAX), file(1 << 30)]).is_ok());
+        assert!(check_size(&[file(PARTS_BYTES_MAX)]).is_ok());
+        for too_large in [
+            vec![bytes(BODY_BYTES_MAX), bytes(1)],
+            vec![bytes(1), file(PARTS_BYTES_MAX)],
+        ] {
+            assert!(check_size(&too_large).is_err());
+        }
     }
 
     #[test]

@@ -189,6 +189,13 @@ mod tests {
             judgement.why,
             "there are 4 numbers of history, and at least 5 are needed to tell"
         );
+        let above = Expectation {
+            direction: Direction::Above,
+            ..Expectation::default()
+        };
+        let judgement = judge(1.0, vec![9.0; 5], &above);
+        assert!(!judgement.is_anomaly, "{judgement:?}");
+        assert!(judge(10.0, vec![9.0; 5], &above).is_anomaly);
         let below = Expectation {
             direction: Direction::Below,
             ..Expectation::default()

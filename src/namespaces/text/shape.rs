@@ -246,6 +246,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_vowel_sign_stays_with_its_consonant() {
+        let cut = Cut {
+            ellipsis: String::new(),
+            ..Cut::default()
+        };
+        assert_eq!(truncate("\u{ba8}\u{bbf}\u{b85}", 1, &cut), "\u{ba8}\u{bbf}");
+    }
+
+    #[test]
     fn a_slug_is_latin_and_ends_at_a_word() {
         assert_eq!(
             slug("Don't STOP: 100 % œuvre, 東京", 80, "-"),

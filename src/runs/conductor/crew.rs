@@ -46,7 +46,7 @@ pub struct Crew {
     pub by: String,
     pub shift: Box<dyn Fn() -> Shift + Send + Sync>,
     /// Who watches a run.
-    pub observe: Box<dyn Fn(RunId) -> Arc<dyn Observer> + Send + Sync>,
+    pub observe: Box<dyn Fn(&Offer) -> Arc<dyn Observer> + Send + Sync>,
     /// Told of every run that comes to rest, on the run's thread.
     pub on_rest: Box<dyn Fn(&AtRest) + Send + Sync>,
     /// Stirred when a run has come to rest.
@@ -190,8 +190,8 @@ impl Crew {
     }
 
     fn carry(&self, offer: Offer) {
-        let Offer { run, playbook, what } = offer;
-        let carried = catch_unwind(AssertUnwindSafe(|| self.go_on(run, what)));
+        let carried = catch_unwind(AssertUnwindSafe(|| self.go_on(&offer)));
+        let Offer { run, playbook, .. } = offer;
         let outcome =
             carried.unwrap_or_else(|panic| Err(ResumeError::Refused(Failure::new("PANIC", words_of(&*panic)))));
         let at_rest = AtRest { run, playbook, outcome };
@@ -216,13 +216,14 @@ impl Crew {
         self.ready.stir();
     }
 
-    fn go_on(&self, run: RunId, what: What) -> Result<Finished, ResumeError> {
+    fn go_on(&self, offer: &Offer) -> Result<Finished, ResumeError> {
+        let (run, what) = (offer.run, offer.what);
         let Shift { runner, library } = (self.shift)();
         let hand = Hand {
             runner: &runner,
             library: &library,
             by: &self.by,
-            observer: (self.observe)(run),
+            observer: (self.observe)(offer),
         };
         let finished = match what {
             What::Cancel => runner.cancel(&library, run, &hand.how())?,

@@ -185,6 +185,7 @@ impl Case {
             live: true,
             providers: self.setting.providers.iter().map(mode).collect(),
             uses: header.uses.clone(),
+            unsigned: Vec::new(),
         }
     }
 

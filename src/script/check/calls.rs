@@ -148,13 +148,7 @@ fn unknown_function(view: &View<'_>, namespace: &Name, name: &Name, sheet: &mut 
         .collect();
     let message = format!("there is no function `{whole}`");
     if let Some(near) = nearest(&name.text, own.iter().copied()) {
-        sheet
-            .say(
-                "UNKNOWN_FUNCTION",
-                name.span,
-                format!("{message}; did you mean `{}::{near}`?", namespace.text),
-            )
-            .fix(format!("write `{near}`"), name.span, near);
+        misspelt(&message, namespace, name, near, sheet);
         return;
     }
     // The same name in another namespace.
@@ -178,6 +172,13 @@ fn unknown_function(view: &View<'_>, namespace: &Name, name: &Name, sheet: &mut 
     }
 }
 
+/// `name` in `namespace` was meant to be `near`.
+fn misspelt(message: &str, namespace: &Name, name: &Name, near: &str, sheet: &mut Sheet<'_>) {
+    let message = format!("{message}; did you mean `{}::{near}`?", namespace.text);
+    let said = sheet.say("UNKNOWN_FUNCTION", name.span, message);
+    said.fix(format!("write `{near}`"), name.span, near);
+}
+
 fn imported(view: &View<'_>, module: &str, alias: &Name, name: &Name, args: usize, sheet: &mut Sheet<'_>) {
     // What is wrong with the module itself is told there, and at its import.
     if view
@@ -199,15 +200,7 @@ fn imported(view: &View<'_>, module: &str, alias: &Name, name: &Name, args: usiz
             .filter(|(_, facts)| facts.iter().any(|facts| !facts.is_private));
         let message = format!("the module {module:?} has no function `{}`", name.text);
         match nearest(&name.text, public.map(|(name, _)| name.as_str())) {
-            Some(near) => {
-                sheet
-                    .say(
-                        "UNKNOWN_FUNCTION",
-                        name.span,
-                        format!("{message}; did you mean `{}::{near}`?", alias.text),
-                    )
-                    .fix(format!("write `{near}`"), name.span, near);
-            }
+            Some(near) => misspelt(&message, alias, name, near, sheet),
             None => {
                 sheet.say("UNKNOWN_FUNCTION", name.span, message);
             }

@@ -115,7 +115,7 @@ fn names_are_followed_through_functions_and_modules() {
     let project = project_with(&[
         (
             "lib",
-            "fn tell(text) { say(text) } fn say(text) { slack::post(text) } fn quiet() { 1 }",
+            "fn tell(text) { say(text) } fn say(text) { slack::post(text) } fn quiet() { hidden() } private fn hidden() { 1 }",
         ),
         ("idle", "fn nothing() { 1 }"),
     ]);
@@ -126,6 +126,12 @@ fn names_are_followed_through_functions_and_modules() {
         reaches("lib::tell(\"x\")")[0].starts_with("3: NOT_IN_USES the playbook writes to slack with `slack::post`")
     );
     assert!(reaches("fn f() { lib::say(\"x\") }\nlet g = Fn(\"f\");\ng.call()")[0].contains("NOT_IN_USES"));
+    assert_eq!(
+        reaches("lib::hidden()"),
+        ["3: UNKNOWN_FUNCTION `hidden` is private to the module \"lib\""]
+    );
+    // What runs after a run that failed is called by nobody here.
+    assert!(reaches("fn cleanup(end) { lib::say(end.status) }\nlib::quiet()")[0].contains("NOT_IN_USES"));
     // A function that is never called writes nothing.
     let unused = reaches("fn f() { lib::say(\"x\") }\nlib::quiet()");
     assert_eq!(unused, ["3: UNUSED_FUNCTION nobody calls `f`"]);
@@ -136,6 +142,8 @@ fn names_are_followed_through_functions_and_modules() {
 fn what_is_not_known_is_not_held_against_anybody() {
     for harmless in [
         "let page = http::get(\"https://example.com\").json; page.whatever.it.says",
+        // It may be `()`: nobody need give it.
+        "const PLAYBOOK = #{ inputs: #{ n: #{ type: \"int\" } } };\nif input.n == \"five\" { 1 } else { 2 }",
         "let m = #{ a: 1 }; m.b = 2; m.b",
         "let m = #{ a: 1 }; if kv::get(\"x\") == 1 { m = #{ b: 1 }; } m.b",
         "let o = #{ speak: |x| x }; o.speak(1)",
@@ -322,4 +330,19 @@ fn a_module_that_disappears_while_it_is_read_is_one_finding_at_most() {
             _ => assert!(told.is_empty() || told == [gone], "after {left}: {told:?}"),
         }
     }
+}
+
+#[test]
+fn nothing_runs_after_what_ends_the_way_it_is_on() {
+    for (ending, word) in [
+        ("return 1", "return"),
+        ("throw 1", "throw"),
+        ("if true == kv::get(\"a\") { throw 1; } else { return 2; }", "if"),
+    ] {
+        let text = format!("fn f() {{\n{ending};\nkv::get(\"a\")\n}}\nf()");
+        let told = format!("3: UNREACHABLE this never runs: the `{word}` of line 2 comes before it");
+        assert_eq!(said(&project(), &text), [told], "{text}");
+    }
+    let text = "loop {\nif kv::get(\"a\") == 1 { break; }\ncontinue;\nkv::get(\"b\");\n}";
+    assert!(said(&project(), text)[0].starts_with("4: UNREACHABLE this never runs: the `continue` of line 3"));
 }

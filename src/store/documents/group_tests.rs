@@ -96,6 +96,25 @@ fn a_sum_of_many_small_floats_loses_nothing() {
     assert_eq!(grouped(&ground, &sum), r#"[{"sum":100.0}]"#);
 }
 
+/// Groups are found again by a part of what they have in common, which these share.
+#[test]
+fn groups_that_look_alike_are_kept_apart() {
+    let ground = ground(&[]);
+    for n in 0..300 {
+        let by = format!("{:03}, as all of them", n % 100);
+        transact(&ground, 0, |tx| {
+            put(tx, "posts", &format!("{n:04}"), map([("by", by.as_str().into())]))
+        })
+        .unwrap();
+    }
+    let groups = transact(&ground, 0, |tx| group(tx, "posts", &asked([("by", "by".into())]))).unwrap();
+    assert_eq!(groups.len(), 100);
+    for (n, group) in groups.iter().enumerate() {
+        let expected = format!(r#"{{"by":"{n:03}, as all of them","count":3}}"#);
+        assert_eq!(group.to_string(), expected);
+    }
+}
+
 #[test]
 fn groups_are_made_by_several_fields_ordered_and_cut() {
     let ground = ground(&[]);

@@ -175,11 +175,11 @@ fn by_looking(
                 return Err(StoreError::BadQuery { reason });
             }
             let bytes = stored_data(&*content, key, row)?;
-            let mut cells = Vec::new();
-            let skimmed = columns.skim(&bytes, &mut cells);
-            skimmed.map_err(|_| damaged(keys::describe(key), "it is no document"))?;
             sort_key.clear();
-            cells[0].as_ref().unwrap_or(&Cell::Unit).write_order(&mut sort_key);
+            let skimmed = columns.skim(&bytes, |cells| {
+                cells[0].as_ref().unwrap_or(&Cell::Unit).write_order(&mut sort_key);
+            });
+            skimmed.map_err(|_| damaged(keys::describe(key), "it is no document"))?;
             if let Some(place) = places.get(&sort_key) {
                 let value = row.to_vec();
                 let (document, bytes) = decode(&Tx::new(ground, realm, now_ms), key, &Row { value, version })?;

@@ -14,6 +14,9 @@ use crate::value::{Map, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotADocument;
 
+/// So many columns need no room of their own.
+const FEW: usize = 8;
+
 type Skimmed<T> = Result<T, NotADocument>;
 
 /// The fields that are looked at, each a column.
@@ -60,19 +63,37 @@ impl Columns {
         cells.extend(self.paths.iter().map(|path| path.find(data).map(Cell::of)));
     }
 
-    /// The same of a document as it is stored.
-    pub(super) fn skim<'a>(&self, bytes: &'a [u8], cells: &mut Vec<Option<Cell<'a>>>) -> Skimmed<()> {
-        cells.clear();
-        cells.resize(self.paths.len(), None);
+    /// Shows the same of a document as it is stored to `look`.
+    pub(super) fn skim<'a, T>(&self, bytes: &'a [u8], look: impl FnOnce(&[Option<Cell<'a>>]) -> T) -> Skimmed<T> {
+        // A question over a collection comes here for each document: no room is asked for where there are few columns.
+        let (mut few, mut many) = ([const { None }; FEW], Vec::new());
+        let cells = match few.get_mut(..self.paths.len()) {
+            Some(few) => few,
+            None => {
+                many.resize_with(self.paths.len(), || None);
+                &mut many[..]
+            }
+        };
         let mut reader = Reader { rest: bytes };
         match reader.token()? {
-            Token::Map(fields) => reader.fields(fields, &self.names, cells),
-            _ => Err(NotADocument),
+            Token::Map(fields) => reader.fields(fields, &self.names, cells)?,
+            _ => return Err(NotADocument),
         }
+        Ok(look(cells))
     }
 }
 
 impl Names {
+    #[inline]
+    fn find(&self, field: &[u8]) -> Option<&Name> {
+        // Most fields are not wanted, and most of those are told by length and one byte.
+        let is_it = |known: &&Name| {
+            let name = known.name.as_bytes();
+            name.len() == field.len() && name.last() == field.last() && name == field
+        };
+        self.0.iter().find(is_it)
+    }
+
     fn add(&mut self, path: &str, column: usize) {
         let (first, rest) = match path.split_once('.') {
             Some((first, rest)) => (first, Some(rest)),
@@ -118,7 +139,7 @@ impl<'a> Reader<'a> {
                 return Ok(());
             }
             let field = self.name()?;
-            match names.0.iter().find(|known| known.name.as_bytes() == field) {
+            match names.find(field) {
                 None => self.skip()?,
                 Some(name) => {
                     self.value(name, cells)?;
@@ -299,22 +320,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn skimming_finds_what_reading_it_all_finds(data in proptest::collection::btree_map("[abcd]{1,2}", value(), 0..20)) {
-            let columns = columns(&["b", "a", "a.b", "a.b.c", "c", "d.a", "aa"]);
+        fn skimming_finds_what_reading_it_all_finds(
+            data in proptest::collection::btree_map("[abcd]{1,2}", value(), 0..20),
+            count in 1usize..=10,
+        ) {
+            // More than there is room for without asking for some, and fewer.
+            let all = ["b", "a", "a.b", "a.b.c", "c", "d.a", "aa", "bb", "d", "c.a"];
+            let columns = columns(&all[..count]);
             let bytes = Value::Map(data.clone()).to_bytes();
-            let (mut skimmed, mut found) = (Vec::new(), Vec::new());
-            columns.skim(&bytes, &mut skimmed).unwrap();
-            columns.of_map(&data, &mut found);
             let values = |cells: &[Option<Cell<'_>>]| cells.iter().map(|cell| cell.as_ref().map(Cell::to_value)).collect::<Vec<_>>();
-            prop_assert_eq!(values(&skimmed), values(&found));
+            let mut found = Vec::new();
+            columns.of_map(&data, &mut found);
+            prop_assert_eq!(columns.skim(&bytes, values).unwrap(), values(&found));
         }
 
         #[test]
         fn foreign_bytes_are_refused_or_read_and_never_panic(bytes: Vec<u8>, cut in 0usize..200) {
             let columns = columns(&["a", "b.c"]);
-            columns.skim(&bytes, &mut Vec::new()).ok();
+            columns.skim(&bytes, |_| ()).ok();
             let whole = Value::from([("a", Value::List(vec![1.into(), "x".into()])), ("b", Value::from([("c", 7.into())]))]).to_bytes();
-            columns.skim(&whole[..cut.min(whole.len())], &mut Vec::new()).ok();
+            columns.skim(&whole[..cut.min(whole.len())], |_| ()).ok();
         }
     }
 
@@ -328,11 +353,7 @@ mod tests {
             &[0x91, 0xC0],
             &[],
         ] {
-            assert_eq!(
-                columns(&["a"]).skim(bytes, &mut Vec::new()),
-                Err(NotADocument),
-                "{bytes:?}"
-            );
+            assert_eq!(columns(&["a"]).skim(bytes, |_| ()), Err(NotADocument), "{bytes:?}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The kind of row comes before the name, so that the heads of a realm lie side by side and list its queues.
 
 use std::fmt;
+use std::ops::Bound;
 
 use super::{Parts, Place, Realm, Space, prefix_range, read_array, read_realm, read_text};
 use crate::store::KeyRange;
@@ -117,6 +118,15 @@ pub fn queue_turns(realm: Realm, queue: &str, priority: Option<u8>) -> KeyRange 
     })
 }
 
+/// All jobs of a queue, by number; those behind the job `after` when there is one.
+pub fn queue_jobs(realm: Realm, name: &str, after: Option<u64>) -> KeyRange {
+    let (low, high) = prefix_range(of(Space::Queue, realm, JOB, name).0);
+    match after {
+        Some(after) => (Bound::Excluded(queue(realm, name, &QueueRow::Job(after))), high),
+        None => (low, high),
+    }
+}
+
 /// The dead jobs of a queue, those that died first coming first.
 pub fn queue_dead(realm: Realm, queue: &str) -> KeyRange {
     prefix_range(of(Space::Queue, realm, DEAD, queue).0)
@@ -151,6 +161,11 @@ pub fn metric_heads(realm: Realm) -> KeyRange {
 /// All series of a metric.
 pub fn metric_series(realm: Realm, metric: &str) -> KeyRange {
     prefix_range(of(Space::Metric, realm, SERIES, metric).0)
+}
+
+/// All points of all series of a metric.
+pub fn metric_all_points(realm: Realm, metric: &str) -> KeyRange {
+    prefix_range(of(Space::Metric, realm, POINT, metric).0)
 }
 
 /// All points of a series in one ring.

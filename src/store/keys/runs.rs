@@ -33,6 +33,14 @@ pub fn wakes_until(last_ms: i64) -> KeyRange {
     (Bound::Included(first), Bound::Excluded(after))
 }
 
+/// Where the rows of [`wake`] begin that are later than `last_ms`.
+pub fn wakes_after(last_ms: i64) -> Bound<Vec<u8>> {
+    match wakes_until(last_ms).1 {
+        Bound::Excluded(next) => Bound::Included(next),
+        other => other,
+    }
+}
+
 /// Says that `parent` started `child`.
 pub fn child(parent: RunId, child: RunId) -> Vec<u8> {
     Parts::of(Space::Child).raw(&parent.to_bytes()).raw(&child.to_bytes()).0

@@ -16,7 +16,9 @@
 //! | [`turns`] | whose turn it is |
 //! | [`tally`] | how many jobs there are |
 //! | [`look`] | what is in a queue |
+//! | [`copy`] | a queue carried over to another realm |
 
+pub mod copy;
 pub mod hold;
 pub mod job;
 pub mod look;

@@ -55,6 +55,32 @@ pub(super) fn next_number(tx: &mut Tx<'_>, queue: &str) -> Result<u64, StoreErro
     Ok(number)
 }
 
+/// Whether the queue has ever held a job.
+pub(super) fn is_known(tx: &mut Tx<'_>, queue: &str) -> Result<bool, StoreError> {
+    let key = keys::queue(tx.realm, queue, &QueueRow::Head);
+    Ok(tx.get(&key)?.is_some())
+}
+
+/// Lets the numbers of a queue that was not known in the realm of `to`, and holds `present` jobs there now, go on where
+/// those in the realm of `from` do.
+pub(super) fn carry_over(from: &mut Tx<'_>, to: &mut Tx<'_>, queue: &str, present: u64) -> Result<(), StoreError> {
+    let original = keys::queue(from.realm, queue, &QueueRow::Head);
+    let original: Head = match from.get(&original)? {
+        Some(row) => read(&original, &row)?,
+        None => Head::default(),
+    };
+    let key = keys::queue(to.realm, queue, &QueueRow::Head);
+    let row = to.get(&key)?;
+    let head = Head {
+        next: original.next,
+        left: original.next.saturating_sub(present),
+        ..Head::default()
+    };
+    to.unchanged(&key, row.as_ref());
+    to.batch.put(key, write(&head));
+    Ok(())
+}
+
 /// Counts a job that leaves.
 pub(super) fn leave(tx: &mut Tx<'_>, queue: &str, number: u64) -> Result<(), StoreError> {
     let part = u8::try_from(number % PARTS).expect("there are few parts");
