@@ -22,7 +22,6 @@ pub mod jobs;
 mod jobs_tests;
 mod modes;
 pub mod overlap;
-pub mod pauses;
 mod start;
 pub mod startup;
 #[cfg(test)]
@@ -35,11 +34,6 @@ pub use ticks::Ticks;
 use crate::id::RunId;
 use crate::serve::Edition;
 use crate::store::StoreError;
-
-/// Every trigger of a host.
-pub fn all() -> Vec<Box<dyn Trigger>> {
-    vec![Box::new(Ticks::default()), Box::new(Jobs::default())]
-}
 
 /// Something that starts runs.
 pub trait Trigger: Send {
@@ -54,10 +48,11 @@ pub trait Trigger: Send {
 pub fn all() -> Vec<Box<dyn Trigger>> {
     vec![
         Box::<startup::Startup>::default(),
+        Box::<Ticks>::default(),
         Box::<after::After>::default(),
         Box::<events::Events>::default(),
         Box::<files::Files>::default(),
-        Box::<jobs::Jobs>::default(),
+        Box::<Jobs>::default(),
     ]
 }
 
