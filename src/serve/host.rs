@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::beat::Beat;
 use super::core::{Core, Moved};
-use super::desk::{Desk, Hands, Opening, look};
+use super::desk::{Desk, Followed, Hands, Opening, look};
 use super::edition::{Edition, Live};
 use super::heartbeat::Heartbeat;
 use super::reload::Reloader;
@@ -83,6 +83,7 @@ pub struct Host {
     pub live: Arc<Live>,
     pub board: Arc<Board>,
     core: Core,
+    followed: Arc<Followed>,
     reloader: Reloader,
     beat: Arc<Beat>,
     grace: Duration,
@@ -147,6 +148,8 @@ impl Host {
         let threads = usize::try_from(settings.threads).unwrap_or(usize::MAX).clamp(1, 4096);
         let mut crew = Crew::new(threads, ready, shift);
         watched(&mut crew);
+        let followed = Arc::new(Followed::new(app.clock.clone()));
+        followed.attach(&mut crew);
         let mut core = Core::new(live.clone(), Arc::new(crew), triggers);
         let taken_up = core.recover()?;
         let host = Host {
@@ -154,6 +157,7 @@ impl Host {
             live,
             board,
             core,
+            followed,
             reloader,
             beat: Arc::default(),
             grace,
@@ -171,6 +175,7 @@ impl Host {
             live: self.live,
             board: self.board,
             core: self.core,
+            followed: self.followed,
             beat: self.beat,
             grace: self.grace,
             heartbeat: self.heartbeat,
@@ -185,6 +190,7 @@ struct Serving {
     live: Arc<Live>,
     board: Arc<Board>,
     core: Core,
+    followed: Arc<Followed>,
     beat: Arc<Beat>,
     grace: Duration,
     heartbeat: Option<(url::Url, Duration)>,
@@ -240,7 +246,11 @@ impl Serving {
                 started_ms: status.since_ms,
                 edition: status.edition,
             },
-            driver: Arc::new(Hands::new(self.live.clone())),
+            driver: Arc::new(Hands {
+                live: self.live.clone(),
+                crew: self.core.crew().clone(),
+                followed: self.followed.clone(),
+            }),
             on_commit: Box::new(move |written| {
                 if look::look(written, &ready) {
                     ready.stir();
