@@ -9,7 +9,7 @@ use super::draft::Draft;
 use crate::app::{App, AppError};
 use crate::effect::RunMode;
 use crate::id::ContentHash;
-use crate::io::pinned::PinnedFiles;
+use crate::io::pinned::{Files, PinnedFiles};
 use crate::io::survey::{Survey, survey};
 use crate::journal::edition::Hashes;
 use crate::runs::Runner;
@@ -33,7 +33,7 @@ pub struct Edition {
 }
 
 /// What the next set is compared with.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Parts {
     pub files: PinnedFiles,
     pub routes: BTreeMap<String, Route>,
@@ -87,12 +87,18 @@ impl Edition {
 
     /// A set that was put together by hand: it lies in no folder, and nothing is made out of it.
     pub fn of(app: Arc<App>, runner: Runner, playbooks: BTreeMap<String, Arc<Listed>>) -> Edition {
+        let files = PinnedFiles::new(runner.gate.ground.store.clone(), Files::new());
         Edition {
             number: 1,
             app,
             runner,
             playbooks,
-            parts: Parts::default(),
+            parts: Parts {
+                files,
+                routes: BTreeMap::new(),
+                left_out: BTreeSet::new(),
+                secrets: None,
+            },
         }
     }
 
