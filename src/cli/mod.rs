@@ -30,6 +30,7 @@ mod next;
 mod pause;
 mod plan;
 mod providers;
+mod queue;
 mod repl;
 mod replay;
 mod resolve;
@@ -163,6 +164,8 @@ enum Command {
     Store(store::Args),
     /// Look at and change key-value pairs.
     Kv(kv::Args),
+    /// Look at and change queues of jobs.
+    Queue(queue::Args),
     /// Show the effective configuration and where each value comes from.
     Config(config::Args),
     /// Show for each provider whether it is live, and why not.
@@ -260,6 +263,7 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Functions(args) => functions::perform(args, &app, out),
         Command::Store(args) => store::perform(args, &app, out),
         Command::Kv(args) => kv::perform(args, &app, out),
+        Command::Queue(args) => queue::perform(args, &app, out),
         Command::Config(args) => config::perform(args, &app, out),
         Command::Providers(args) => providers::perform(args, &app, out),
         Command::Bench(args) => bench::perform(args, &app, out),

@@ -163,25 +163,25 @@ impl Walk<'_> {
             modified: (about.mtime(), about.mtime_nsec()),
             changed: (about.ctime(), about.ctime_nsec()),
         };
+        let changed_ms = about.ctime().max(about.mtime()).saturating_mul(1_000);
+        let is_recent = (self.now_ms - changed_ms).abs() <= RECENT_MS * 2;
+        let known = self.before.seen.get(path);
+        if let Some(known) = known.filter(|known| known.stamp == stamp && !known.is_recent) {
+            let file = known.file.clone();
+            self.survey
+                .seen
+                .insert(path.to_owned(), Seen { file, stamp, is_recent });
+            return Ok(());
+        }
         let top = folder.split('/').next().unwrap_or_default();
         let is_outside = !top.is_empty() && self.leads_out(&absolute, top);
         // A link may lead anywhere, and prompts are the project's own.
         if is_outside && top == "prompts" {
             return Ok(());
         }
-        let changed_ms = about.ctime().max(about.mtime()).saturating_mul(1_000);
-        let is_recent = (self.now_ms - changed_ms).abs() <= RECENT_MS * 2;
-        let known = self.before.seen.get(path);
-        let file = match known {
-            Some(known) if known.stamp == stamp && !known.is_recent => PinnedFile {
-                is_outside,
-                ..known.file.clone()
-            },
-            _ => match self.read(&absolute, &about, is_outside) {
-                Some(file) => file,
-                // It went away between the two looks.
-                None => return Ok(()),
-            },
+        // It may have gone between the two looks.
+        let Some(file) = self.read(&absolute, &about, is_outside) else {
+            return Ok(());
         };
         let seen = Seen { file, stamp, is_recent };
         self.survey.seen.insert(path.to_owned(), seen);

@@ -139,6 +139,43 @@ pub fn happen(tx: &mut Tx<'_>, name: &str, data: &Value) -> Result<Vec<RunId>, S
     Ok(waiting)
 }
 
+/// Events of one name as a playbook sees them that they start.
+#[derive(Debug, Default, PartialEq)]
+pub struct Since {
+    /// Each with its number, in order.
+    pub events: Vec<(u64, Value)>,
+    /// The number of the first that is not among them.
+    pub next: u64,
+    /// Those that are not kept any more.
+    pub lost: u64,
+}
+
+/// The number that the next event called `name` will have.
+pub fn next_number(tx: &mut Tx<'_>, name: &str) -> Result<u64, StoreError> {
+    let head: Head = read(tx.get(&head_key(tx.realm, name))?.as_ref())?;
+    Ok(head.next)
+}
+
+/// The events called `name` from number `from` on, `limit` at most.
+pub fn since(tx: &mut Tx<'_>, name: &str, from: u64, limit: usize) -> Result<Since, StoreError> {
+    let end = next_number(tx, name)?;
+    let first = from.max(end.saturating_sub(KEPT_MAX));
+    let mut since = Since {
+        events: Vec::new(),
+        next: first.min(end),
+        lost: first.min(end).saturating_sub(from),
+    };
+    while since.next < end && since.events.len() < limit {
+        match tx.get(&event_key(tx.realm, name, since.next))? {
+            Some(row) => since.events.push((since.next, read_row::<Event>(&row)?.data)),
+            // It has just been thrown away, to make room for later ones.
+            None => since.lost += 1,
+        }
+        since.next += 1;
+    }
+    Ok(since)
+}
+
 /// The runs that wait for `name`. Runs that succeeded left their rows behind: `batch` takes them away. Over a store that
 /// is only looked at, as in a plan, runs of that store are left alone.
 fn waiting(ground: &Ground, realm: Realm, name: &str, batch: &mut Batch) -> Result<Vec<RunId>, StoreError> {

@@ -21,7 +21,6 @@ use crate::script::Diagnosis;
 use crate::script::check::routes::{self, Route};
 use crate::script::source::Text;
 use crate::script::syntax;
-use crate::script::triggers::Triggers;
 use crate::store::tx::Ground;
 use crate::store::{Batch, Durability, Store, StoreError, keys};
 
@@ -283,7 +282,7 @@ fn compile_one(app: &App, name: &str) -> Result<Compiled, StoreError> {
     let mut pinned = Pinned::of(&script);
     // Nobody asks a playbook that is to be started how its header is written.
     pinned.header.written.clear();
-    let triggers = Triggers::default();
+    let triggers = pinned.header.starts.clone();
     Ok(Ok((Listed { pinned, triggers }, route)))
 }
 

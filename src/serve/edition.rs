@@ -85,6 +85,23 @@ impl Edition {
         Ok((edition, broken.collect()))
     }
 
+    /// These playbooks, which lie on no disk.
+    pub fn of(app: Arc<App>, runner: Runner, playbooks: BTreeMap<String, Arc<Listed>>) -> Edition {
+        let files = PinnedFiles::new(runner.gate.ground.store.clone(), BTreeMap::new());
+        Edition {
+            number: 1,
+            app,
+            runner,
+            playbooks,
+            parts: Parts {
+                files,
+                routes: BTreeMap::new(),
+                left_out: BTreeSet::new(),
+                secrets: None,
+            },
+        }
+    }
+
     /// The mode of a run of `playbook` that begins now.
     pub fn mode(&self, playbook: &Listed) -> Result<RunMode, AppError> {
         self.app.mode(&playbook.pinned.header.uses)

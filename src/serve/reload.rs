@@ -28,6 +28,7 @@ use crate::io::survey::{Survey, matters, survey};
 use crate::io::watch::Watcher;
 use crate::journal::edition::{FAULTS_MAX, Hashes, LiveSet, State, Version, VersionError};
 use crate::script::Diagnosis;
+use crate::store::Store;
 use crate::store::tx::Ground;
 
 /// How long nothing may have changed before what changed counts as one set.
@@ -171,7 +172,7 @@ impl Reloader {
             root,
             seen: found,
             judged,
-            pending: None,
+            pending: open_version(&*store),
             held: None,
             guarding: None,
             unsettled: BTreeMap::new(),
@@ -325,7 +326,7 @@ impl Reloader {
         let files = PinnedFiles::new(self.ground.store.clone(), files);
         let judged = match self.verdict(&files, secrets, by) {
             Ok(()) => Ok(()),
-            Err(Refusal::Faults(faults)) => self.refuse(&files, &faults),
+            Err(Refusal::Faults(faults)) => self.refuse(&files, &faults, by),
             Err(Refusal::Store(error)) => Err(error),
         };
         match judged {
@@ -406,9 +407,9 @@ impl Reloader {
         Ok(())
     }
 
-    fn refuse(&mut self, files: &PinnedFiles, faults: &[Diagnosis]) -> Result<(), VersionError> {
+    fn refuse(&mut self, files: &PinnedFiles, faults: &[Diagnosis], by: &str) -> Result<(), VersionError> {
         let hashes = hashes(files);
-        let number = versions::is_broken(&*self.ground.store, &self.news("save", &hashes), faults)?;
+        let number = versions::is_broken(&*self.ground.store, &self.news(by, &hashes), faults)?;
         let live = self.live.current().number;
         for fault in faults.iter().take(FAULTS_MAX) {
             tell(fault, &format!("the save is not taken, version {live} stays live"));
@@ -421,10 +422,7 @@ impl Reloader {
     /// The disk is what is live: whatever was broken or held is over.
     fn take_back(&mut self) {
         let store = &*self.ground.store;
-        // Also what was so when another server ended.
-        let latest = Version::latest(store, 1).ok().and_then(|mut latest| latest.pop());
-        let open = latest.filter(|version| matches!(version.state, State::Held | State::Broken | State::Accepted));
-        let pending = self.pending.take().or(open.map(|version| version.number));
+        let pending = self.pending.take();
         if let Some(number) = pending {
             match versions::is_over(store, number) {
                 Ok(()) => tracing::info!("the disk is as version {} again", self.live.current().number),
@@ -487,4 +485,11 @@ impl Reloader {
             tracing::error!(%error, "version {number} is looked at again");
         }
     }
+}
+
+/// The version that was broken or held when another host ended.
+fn open_version(store: &dyn Store) -> Option<u64> {
+    let latest = Version::latest(store, 1).ok()?.pop()?;
+    let is_open = matches!(latest.state, State::Held | State::Broken | State::Accepted);
+    is_open.then_some(latest.number)
 }

@@ -5,13 +5,25 @@
 //! | --- | --- |
 //! | [`ticks`] | the tick of a schedule |
 //! | [`jobs`] | a job of a queue |
+//! | [`events`] | an event |
+//! | [`after`] | the end of a run of another playbook |
+//! | [`files`] | a file that came |
+//! | [`startup`] | the start of the host |
 //!
-//! [`overlap`] tells whether an earlier run stands in the way, [`pauses`] what starts nothing.
+//! [`overlap`] tells whether an earlier run stands in the way; [`start`] is what the last four have in common.
 
+pub mod after;
+#[cfg(test)]
+mod arrivals_tests;
+pub mod events;
+pub mod files;
 pub mod jobs;
+#[cfg(test)]
+mod jobs_tests;
 mod modes;
 pub mod overlap;
-pub mod pauses;
+mod start;
+pub mod startup;
 #[cfg(test)]
 mod test_edition;
 pub mod ticks;
@@ -23,11 +35,6 @@ use crate::id::RunId;
 use crate::serve::Edition;
 use crate::store::StoreError;
 
-/// Every trigger of a host.
-pub fn all() -> Vec<Box<dyn Trigger>> {
-    vec![Box::new(Ticks::default()), Box::new(Jobs::default())]
-}
-
 /// Something that starts runs.
 pub trait Trigger: Send {
     /// For logs and figures: `ticks`, `queues`.
@@ -35,6 +42,18 @@ pub trait Trigger: Send {
 
     /// Creates runs that are due at `now_ms`, `room` at most. Those of `edition` are live now.
     fn turn(&mut self, edition: &Edition, now_ms: i64, room: usize) -> Result<Turn, StoreError>;
+}
+
+/// Everything that starts runs, in the order in which it is asked.
+pub fn all() -> Vec<Box<dyn Trigger>> {
+    vec![
+        Box::<startup::Startup>::default(),
+        Box::<Ticks>::default(),
+        Box::<after::After>::default(),
+        Box::<events::Events>::default(),
+        Box::<files::Files>::default(),
+        Box::<Jobs>::default(),
+    ]
 }
 
 /// What came of a turn.

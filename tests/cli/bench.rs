@@ -83,3 +83,15 @@ fn runs_of_a_killed_host_are_taken_up_and_timed() {
     assert!(Some(1.0) <= number("commits"), "{bench}");
     assert_eq!(project.files(), before);
 }
+
+#[test]
+fn jobs_are_counted_both_ways_and_none_is_left() {
+    let bench = Project::bare().json(&["bench", "queue", "--jobs", "50", "--concurrency", "4"]);
+    assert_eq!(bench["jobs"], 50);
+    for field in ["pushed_per_s", "taken_and_done_per_s", "runs_per_s"] {
+        assert!(
+            bench[field].as_f64().is_some_and(|value| value > 0.0),
+            "{field}: {bench}"
+        );
+    }
+}

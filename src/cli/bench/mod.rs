@@ -8,10 +8,12 @@
 //! | [`steps`] | effects a second, many runs at once; one run after the other |
 //! | [`replay`] | effects a second, answered from a journal |
 //! | [`journal`] | what a step costs in time when the store is large, and in bytes on disk |
+//! | [`queue`] | jobs a second, taken by scripts and done by runs |
 //! | [`resume`] | the time until all runs of a killed host are over |
 //! | [`track`] | the ground they all run on |
 
 mod journal;
+mod queue;
 mod replay;
 mod resume;
 mod steps;
@@ -37,6 +39,8 @@ enum Command {
     Replay(replay::Args),
     /// What a local effect costs when the store holds many: its time, and its bytes on disk after compaction.
     Journal(journal::Args),
+    /// How many jobs of a queue a second, when scripts take them and when each is done by a run of its own.
+    Queue(queue::Args),
     /// How soon all runs of a host are over that was killed in the middle of them, repair of the store included.
     Resume(resume::Args),
 }
@@ -48,6 +52,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         Command::Latency(args) => steps::latency(&track()?, args, out)?,
         Command::Replay(args) => replay::perform(&track()?, args, out)?,
         Command::Journal(args) => journal::perform(track()?, args, out)?,
+        Command::Queue(args) => queue::perform(&track()?, args, out)?,
         Command::Resume(args) => resume::perform(app, args, out)?,
     }
     Ok(0)

@@ -67,8 +67,8 @@ pub fn rollback(args: &RollbackArgs, app: &App, out: &mut Out) -> Result<u8, Cli
         out.line(out.paint(CAREFUL, text));
     }
     if let Some(before) = done.before.filter(|_| !done.changes.is_empty()) {
-        let command = format!("host versions rollback {before}");
-        out.line(format!("{command}    {}", out.paint(FAINT, "undoes this")));
+        let undo = out.paint(FAINT, "undo");
+        out.line(format!("{undo}    host versions rollback {before}"));
     }
     Ok(0)
 }

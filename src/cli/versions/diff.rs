@@ -1,5 +1,7 @@
 //! `host versions diff`: what a version changed, or what differs between two, line by line.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use similar::{ChangeTag, TextDiff};
 
@@ -11,6 +13,8 @@ use crate::io::pinned;
 use crate::journal::edition::{Change, Hashes, Version, changes};
 use crate::serve::rollback::parts_of;
 use crate::store::Store;
+use crate::store::overlay::Overlay;
+use crate::store::tx::Ground;
 
 /// Lines that are shown around what changes.
 const CONTEXT_LINES: usize = 3;
@@ -31,6 +35,11 @@ pub struct Args {
 
 pub fn diff(args: &Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let ground = super::reader(app)?;
+    // The texts on the disk are looked at beside those of versions, and kept nowhere.
+    let ground = Ground {
+        store: Arc::new(Overlay::over(ground.store.clone())),
+        ..ground
+    };
     let store = &*ground.store;
     let of_version = |number: u64| -> Result<(String, String, Hashes, Hashes), CliError> {
         let version = Version::get(store, number)?;
@@ -52,16 +61,7 @@ pub fn diff(args: &Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             b.files(app, &ground)?,
         ),
         (Some(Which::Number(number)), None) => of_version(number)?,
-        (Some(Which::Live), None) => {
-            let (a, b) = (Which::Live, Which::Disk);
-            (
-                a.to_string(),
-                b.to_string(),
-                a.files(app, &ground)?,
-                b.files(app, &ground)?,
-            )
-        }
-        (Some(Which::Disk), None) => {
+        (Some(Which::Live | Which::Disk), None) => {
             let (a, b) = (Which::Live, Which::Disk);
             (
                 a.to_string(),

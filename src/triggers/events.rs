@@ -1,0 +1,144 @@
+//! Events, each of which starts a run of the playbooks whose header names it.
+//!
+//! How far a playbook has come with the events of a name is a row, moved in the batch that makes the runs. Of each name
+//! only the last events are kept, so one that has been paused for long may have missed some: that is told, and counted.
+
+use serde::{Deserialize, Serialize};
+
+use super::modes::Modes;
+use super::start::{Reason, Start, Startable, startable};
+use super::{Trigger, Turn};
+use crate::journal::{Cause, event};
+use crate::serve::Edition;
+use crate::store::keys::{self, Space};
+use crate::store::{Realm, Row, Store, StoreError};
+use crate::value::{Map, Value};
+
+/// Starts what events start.
+#[derive(Default)]
+pub struct Events {
+    modes: Modes,
+    first: usize,
+}
+
+/// How far a playbook has come with the events of a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The number of the next event.
+    pub next: u64,
+    /// How many it has missed, because more came than are kept.
+    #[serde(default)]
+    pub lost: u64,
+}
+
+fn key(playbook: &str, realm: Realm, name: &str) -> Vec<u8> {
+    keys::named(Space::Cursor, &["event", playbook, &realm.to_string(), name])
+}
+
+/// How far `playbook` has come, if it ever began.
+pub fn cursor(store: &dyn Store, playbook: &str, realm: Realm, name: &str) -> Result<Option<Cursor>, StoreError> {
+    let row = store.get(&key(playbook, realm, name))?;
+    row.map(|row| read(&row)).transpose()
+}
+
+fn read(row: &Row) -> Result<Cursor, StoreError> {
+    rmp_serde::from_slice(&row.value).map_err(|error| StoreError::Corrupt {
+        path: "how far a playbook has come with events".into(),
+        reason: error.to_string(),
+    })
+}
+
+impl Trigger for Events {
+    fn name(&self) -> &'static str {
+        "events"
+    }
+
+    fn turn(&mut self, edition: &Edition, now_ms: i64, room: usize) -> Result<Turn, StoreError> {
+        let mut turn = Turn::default();
+        let playbooks = startable(edition, now_ms, &mut self.modes, |listed| {
+            !listed.triggers.events.is_empty()
+        })?;
+        if playbooks.is_empty() {
+            return Ok(turn);
+        }
+        self.first = (self.first + 1) % playbooks.len();
+        let (before, after) = playbooks.split_at(self.first);
+        for playbook in after.iter().chain(before) {
+            for name in &playbook.listed.triggers.events {
+                while playbook.follow(name, room - turn.runs.len(), &mut turn)? {}
+            }
+        }
+        Ok(turn)
+    }
+}
+
+impl Startable<'_> {
+    /// Starts runs for the next events called `name`; returns whether there may be more, and room for them.
+    fn follow(&self, name: &str, room: usize, turn: &mut Turn) -> Result<bool, StoreError> {
+        let mut tx = self.tx();
+        let key = key(self.playbook, tx.realm, name);
+        let row = tx.get(&key)?;
+        let Some(found) = &row else {
+            // What came before it was here is nothing to it.
+            let next = event::next_number(&mut tx, name)?;
+            tx.unchanged(&key, None);
+            tx.batch.put(key, write(Cursor { next, lost: 0 }));
+            return self.commit(tx, Vec::new(), turn).map(|_| false);
+        };
+        let cursor = read(found)?;
+        let limit = self.at_once(room);
+        let since = event::since(&mut tx, name, cursor.next, limit)?;
+        if since.next == cursor.next {
+            turn.has_more |= limit == 0 && event::next_number(&mut tx, name)? > cursor.next;
+            return Ok(false);
+        }
+        let mut runs = Vec::new();
+        let (came, lost) = (since.events.len(), since.lost);
+        for (number, data) in since.events {
+            let reason = Reason {
+                trigger: format!("by event {name}"),
+                cause: Cause::Event {
+                    name: name.to_owned(),
+                    number,
+                },
+                input: self.declared(inputs_of(data)),
+            };
+            let at = turn.runs.len() + runs.len();
+            match self.start(&mut tx, reason, at, turn)? {
+                Start::Run(run) => runs.push(run),
+                Start::Refused => {}
+                Start::Later => return Ok(false),
+            }
+        }
+        let moved = Cursor {
+            next: since.next,
+            lost: cursor.lost + lost,
+        };
+        tx.unchanged(&key, row.as_ref());
+        tx.batch.put(key, write(moved));
+        let is_done = self.commit(tx, runs, turn)?;
+        if is_done && lost > 0 {
+            let playbook = self.playbook;
+            tracing::error!(
+                playbook,
+                event = name,
+                lost,
+                "{playbook} has missed {lost} events {name}: more came than are kept"
+            );
+        }
+        Ok(is_done && came == limit && came > 0)
+    }
+}
+
+fn write(cursor: Cursor) -> Vec<u8> {
+    rmp_serde::to_vec_named(&cursor).expect("it is plain data")
+}
+
+/// What a run is told of its event.
+fn inputs_of(data: Value) -> Map {
+    match data {
+        Value::Map(data) => data,
+        Value::Unit => Map::new(),
+        other => [("data".to_owned(), other)].into_iter().collect(),
+    }
+}
