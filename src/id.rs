@@ -60,6 +60,11 @@ impl RunId {
         RunId(u128::from_be_bytes(bytes))
     }
 
+    /// The greatest id that is less than this one; none before the first.
+    pub fn before(self) -> Option<RunId> {
+        self.0.checked_sub(1).map(RunId)
+    }
+
     /// The first characters, for people.
     pub fn short(self) -> String {
         self.to_string()[..SHORT_ID_CHARS].to_owned()

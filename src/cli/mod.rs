@@ -38,11 +38,14 @@ mod resume;
 mod retry;
 mod run;
 mod runs;
+mod serve;
 mod served;
 mod show;
+mod status;
 mod store;
 mod test;
 mod ticks;
+mod today;
 mod versions;
 mod whatif;
 mod why;
@@ -115,6 +118,12 @@ enum Command {
     Dev(dev::Args),
     /// Try out lines of a playbook; nothing is sent, nothing is kept.
     Repl(repl::Args),
+    /// Serve: start playbooks when they are due, and go on with what waits, until told to stop.
+    Serve(serve::Args),
+    /// Show whether a server runs, and what it is at.
+    Status(status::Args),
+    /// Show what needs somebody: what failed, was missed, is stuck or waits for an answer.
+    Today(today::Args),
     /// Show when schedules fire next.
     Next(next::Args),
     /// Show what was planned of schedules, and what became of it.
@@ -218,7 +227,8 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         command => command,
     };
     let app = App::new(&folder)?;
-    out.start_log(&app);
+    let is_serving = matches!(command, Command::Serve(_));
+    out.start_log(&app, is_serving);
     match command {
         Command::Init(_) | Command::Explain(_) | Command::Completions(_) | Command::Man(_) | Command::Lsp(_) => {
             unreachable!("they need no app and were handled above")
@@ -231,6 +241,9 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Test(args) => test::perform(args, &app, out),
         Command::Run(args) => run::perform(args, &app, out),
         Command::Plan(args) => plan::perform(args, &app, out),
+        Command::Serve(args) => serve::perform(args, app, out),
+        Command::Status(args) => status::perform(args, &app, out),
+        Command::Today(args) => today::perform(args, &app, out),
         Command::Next(args) => next::perform(args, &app, out),
         Command::Ticks(args) => ticks::perform(args, &app, out),
         Command::Pause(args) => pause::perform(args, &app, out),

@@ -139,7 +139,7 @@ fn head(scheduled: &Scheduled, starts: &Triggers, out: &Out) -> String {
     let dot = out.symbol("·");
     let mut manner = format!("missed: {missed} {dot} overlap: {overlap}{by}");
     if !scheduled.jitter.is_zero() {
-        let jitter = duration::for_people(scheduled.jitter.as_millis() as u64);
+        let jitter = duration::for_people(scheduled.jitter.as_millis() as u64).replace(".0 s", " s");
         manner.push_str(&format!(" {dot} jitter: up to {jitter}"));
     }
     let name = match scheduled.key.starts_with(|letter: char| letter.is_ascii_digit()) || scheduled.key == "every" {

@@ -231,9 +231,10 @@ impl Out {
         writeln!(std::io::stderr(), "{text}").unwrap_or_default();
     }
 
-    /// Starts the log: to standard error, as `LOG_LEVEL` and `LOG_FORMAT` say.
-    pub fn start_log(&self, app: &App) {
-        let level = app.config.env.get("LOG_LEVEL").unwrap_or("warn").to_ascii_lowercase();
+    /// Starts the log: to standard error, as `LOG_LEVEL` and `LOG_FORMAT` say. That of a server tells of every run.
+    pub fn start_log(&self, app: &App, is_serving: bool) {
+        let preset = if is_serving { "info" } else { "warn" };
+        let level = app.config.env.get("LOG_LEVEL").unwrap_or(preset).to_ascii_lowercase();
         let filter = tracing_subscriber::EnvFilter::try_new(format!("off,host={level}"));
         let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off,host=warn"));
         let builder = tracing_subscriber::fmt()
@@ -244,7 +245,12 @@ impl Out {
         let started = if json {
             builder.json().flatten_event(true).try_init()
         } else {
-            builder.with_ansi(self.color).without_time().try_init()
+            let builder = builder.with_ansi(self.color);
+            if is_serving {
+                builder.try_init()
+            } else {
+                builder.without_time().try_init()
+            }
         };
         // A second start in one process (tests) keeps the first.
         started.unwrap_or_default();

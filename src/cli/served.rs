@@ -13,6 +13,8 @@ use super::run::{headline, observer};
 use crate::app::App;
 use crate::effect::RunMode;
 use crate::gate::governance::Signals;
+use crate::id::RunId;
+use crate::journal::Status;
 use crate::runs::library::{Pins, unknown_versions};
 use crate::runs::{Driven, Order, Runner};
 use crate::script::Script;
@@ -138,6 +140,12 @@ pub fn follow(
         return Err(driven.err().map_or_else(nothing_begun, CliError::from));
     };
     match driven {
+        Ok(driven) if is_put_aside(&driven, run) => {
+            let id = run.short();
+            let message = format!("the server stops, and has put run {id} aside");
+            Err(CliError::new("RUN_LEFT", message, UNFINISHED)
+                .help(format!("it goes on when a server starts, or with `host resume {id}`")))
+        }
         Ok(driven) => conclude(driven, run, script, runner, true, out),
         Err(CallError::Left) => {
             let id = run.short();
@@ -153,6 +161,14 @@ pub fn follow(
                 .help(format!("it goes on when a server starts, or with `host resume {id}`")))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the server has let go of `run` before it was at rest.
+fn is_put_aside(driven: &Driven, run: RunId) -> bool {
+    match driven.finished.get(&run) {
+        Some(finished) => finished.record.status == Status::Running,
+        None => !driven.failed.contains_key(&run),
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod again;
 pub mod chance;
 pub mod clock;
+pub mod disk;
 pub mod download;
 pub mod env;
 pub mod ffmpeg;
@@ -14,6 +15,7 @@ pub mod files;
 pub mod fresh;
 pub mod http;
 pub mod line_history;
+pub mod notify;
 pub mod pager;
 pub mod pages;
 pub mod pinned;

@@ -1,10 +1,13 @@
 //! Signals: Ctrl-C cancels in order, and a file-size limit is an error like any other.
 
+use std::io::Read;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use signal_hook::low_level::pipe;
 
 /// Sent when a file would grow beyond the process's limit; unheeded, it ends the process. The same number on Linux,
 /// the BSDs and macOS.
@@ -56,4 +59,22 @@ impl Drop for Interruptible {
     fn drop(&mut self) {
         signal_hook::low_level::unregister(self.0);
     }
+}
+
+/// Calls `told` once, on a thread of its own, at the first Ctrl-C or SIGTERM after which `stop` is set; the second ends
+/// the process.
+pub fn on_stop(stop: &Arc<AtomicBool>, told: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    let (mut heard, said) = UnixStream::pair()?;
+    stop_on_interrupt(stop)?;
+    for signal in [SIGINT, SIGTERM] {
+        pipe::register(signal, said.try_clone()?)?;
+    }
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        let mut byte = [0];
+        // Its other end is never closed: it is the signal handler's.
+        if heard.read_exact(&mut byte).is_ok() {
+            told();
+        }
+    })?;
+    Ok(())
 }

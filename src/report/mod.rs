@@ -4,6 +4,7 @@ pub mod changes;
 pub mod entries;
 pub mod incident;
 pub mod lines;
+pub mod operation;
 pub mod page;
 pub mod summary;
 pub mod whatif;

@@ -82,6 +82,11 @@ impl Core {
         }
     }
 
+    /// How often somebody had stirred when the last turn began.
+    pub fn stirs(&self) -> u64 {
+        self.stirs.unwrap_or(u64::MAX)
+    }
+
     pub fn crew(&self) -> &Arc<Crew> {
         &self.crew
     }

@@ -3,6 +3,9 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`core`] | one turn of the host: what can go on goes on, what is due is started |
+//! | [`host`] | the core's turns, driven by the clock; how the host ends |
+//! | [`status`] | what the server says of itself, for every command |
+//! | [`beat`], [`watchdog`], [`heartbeat`] | who looks on: that the loop turns, that ticks get fates, that all is well |
 //! | [`edition`] | the playbooks, prompts and settings that new runs get, as one set |
 //! | [`draft`] | such a set in the making |
 //! | [`reload`], [`guard`] | what is saved goes live, judged against recent runs where that is wanted |
@@ -13,19 +16,25 @@
 //! | [`escalation`] | incidents that nobody solves in time |
 //! | [`settings`] | `[serve]` in host.toml |
 
+pub mod beat;
 pub mod core;
 pub mod desk;
 mod draft;
 pub mod edition;
 pub mod escalation;
 mod guard;
+pub mod heartbeat;
+pub mod host;
 mod refusal;
 pub mod reload;
 pub mod rollback;
 pub mod settings;
+pub mod status;
 pub mod versions;
+pub mod watchdog;
 
 pub use core::{Core, Moved};
 pub use edition::{Edition, Live};
+pub use host::{Host, ServeError, Stopped};
 pub use reload::{Reloader, Reloading};
 pub use settings::Settings;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::modes::Modes;
-use super::start::{AT_ONCE, Reason, Startable, startable};
+use super::start::{Reason, Start, Startable, startable};
 use super::{Trigger, Turn};
 use crate::effect::{Failure, RunMode};
 use crate::id::RunId;
@@ -93,7 +93,7 @@ impl Startable<'_> {
     /// Starts runs for the next notes; returns whether there may be more, and room for them.
     fn heed(&self, room: usize, turn: &mut Turn) -> Result<bool, StoreError> {
         let mut tx = self.tx();
-        let limit = room.min(AT_ONCE);
+        let limit = self.at_once(room);
         if limit == 0 {
             turn.has_more |= !follow::notes(&mut tx, self.playbook, 1)?.is_empty();
             return Ok(false);
@@ -119,7 +119,11 @@ impl Startable<'_> {
                 input: self.told(run, &note)?,
             };
             let at = turn.runs.len() + runs.len();
-            runs.extend(self.no_more_live_than(&note).start(&mut tx, reason, at));
+            match self.no_more_live_than(&note).start(&mut tx, reason, at, turn)? {
+                Start::Run(run) => runs.push(run),
+                Start::Refused => {}
+                Start::Later => return Ok(false),
+            }
         }
         Ok(self.commit(tx, runs, turn)? && came == limit)
     }

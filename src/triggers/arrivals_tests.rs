@@ -11,7 +11,7 @@ use super::{Trigger, Turn};
 use crate::id::RunId;
 use crate::io::clock::Clock;
 use crate::journal::{RunRecord, Status, event};
-use crate::script::triggers::{Awaits, Follows, Triggers};
+use crate::script::triggers::{Awaits, Follows, Overlap, Policy, Triggers};
 use crate::serve::Edition;
 use crate::store::{Durability, Realm, Tx};
 use crate::testing::TestHost;
@@ -252,4 +252,26 @@ fn a_run_whose_inputs_do_not_fit_is_not_started_and_its_event_is_behind() {
     assert_eq!(look(&host, &edition, &mut events, 8).runs.len(), 1);
     let runs = RunRecord::latest(&*host.ground.store, RunId::from_bytes([0xff; 16]), 10).unwrap();
     assert_eq!(runs.len(), 1);
+}
+
+#[test]
+fn what_must_not_overlap_waits_for_the_run_before_and_is_not_skipped() {
+    let host = host(&[("note", r#"run::sleep("1h")"#)]);
+    let with = |policy| Triggers {
+        overlap: Overlap { policy, by: None },
+        ..on_event("posted")
+    };
+    let mut events = Events::default();
+    let queued = edition(&host, &[("note", with(Policy::Queue))]);
+    look(&host, &queued, &mut events, 8);
+    emit(&host, "posted", Value::Unit);
+    emit(&host, "posted", Value::Unit);
+    assert_eq!(look(&host, &queued, &mut events, 8).runs.len(), 1);
+    assert_eq!(look(&host, &queued, &mut events, 8).runs, []);
+    let skipping = edition(&host, &[("note", with(Policy::Skip))]);
+    assert_eq!(look(&host, &skipping, &mut events, 8).runs.len(), 1);
+    emit(&host, "posted", Value::Unit);
+    let cancelling = edition(&host, &[("note", with(Policy::CancelPrevious))]);
+    let turn = look(&host, &cancelling, &mut events, 8);
+    assert_eq!((turn.runs.len(), turn.cancel.len()), (0, 1));
 }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::modes::Modes;
-use super::start::{AT_ONCE, Reason, Startable, startable};
+use super::start::{Reason, Start, Startable, startable};
 use super::{Trigger, Turn};
 use crate::journal::{Cause, event};
 use crate::serve::Edition;
@@ -86,7 +86,7 @@ impl Startable<'_> {
             return self.commit(tx, Vec::new(), turn).map(|_| false);
         };
         let cursor = read(found)?;
-        let limit = room.min(AT_ONCE);
+        let limit = self.at_once(room);
         let since = event::since(&mut tx, name, cursor.next, limit)?;
         if since.next == cursor.next {
             turn.has_more |= limit == 0 && event::next_number(&mut tx, name)? > cursor.next;
@@ -103,7 +103,12 @@ impl Startable<'_> {
                 },
                 input: self.declared(inputs_of(data)),
             };
-            runs.extend(self.start(&mut tx, reason, turn.runs.len() + runs.len()));
+            let at = turn.runs.len() + runs.len();
+            match self.start(&mut tx, reason, at, turn)? {
+                Start::Run(run) => runs.push(run),
+                Start::Refused => {}
+                Start::Later => return Ok(false),
+            }
         }
         let moved = Cursor {
             next: since.next,

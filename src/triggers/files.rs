@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::modes::Modes;
-use super::start::{Reason, Startable, startable};
+use super::start::{Reason, Start, Startable, startable};
 use super::{Trigger, Turn};
 use crate::io::files::{FileFault, FileInfo};
 use crate::io::watch::Watcher;
@@ -216,7 +216,6 @@ impl Startable<'_> {
         for (path, look) in folder.settled(new, settle_ms, now_ms) {
             if turn.runs.len() == room {
                 turn.has_more = true;
-                folder.scan_ms = now_ms;
                 break;
             }
             let row = rows.remove(&path).flatten();
@@ -233,7 +232,7 @@ impl Startable<'_> {
         Ok(folder.scan_ms.min(ask_ms))
     }
 
-    /// Makes the run of a file, in one batch with the row that says so; `false` when somebody else was quicker.
+    /// Makes the run of a file, in one batch with the row that says so; `false` when that must wait.
     fn file_came(&self, path: &str, look: Look, before: Option<&Row>, turn: &mut Turn) -> Result<bool, StoreError> {
         let mut tx = self.tx();
         let key = key(self.playbook, path);
@@ -250,8 +249,13 @@ impl Startable<'_> {
             cause: Cause::File { path: path.to_owned() },
             input: self.declared(input),
         };
-        let run = self.start(&mut tx, reason, turn.runs.len());
-        self.commit(tx, run.into_iter().collect(), turn)
+        let at = turn.runs.len();
+        let runs = match self.start(&mut tx, reason, at, turn)? {
+            Start::Run(run) => vec![run],
+            Start::Refused => Vec::new(),
+            Start::Later => return Ok(false),
+        };
+        self.commit(tx, runs, turn)
     }
 
     fn tell(&self, folder: &mut Folder, fault: &FileFault) {

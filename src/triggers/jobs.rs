@@ -7,7 +7,6 @@
 //! nothing.
 
 use super::modes::Modes;
-use super::pauses::Pauses;
 use super::{Started, Trigger, Turn};
 use crate::effect::RunMode;
 use crate::id::{ContentHash, RunId};
@@ -18,6 +17,8 @@ use crate::runs::reopening::{Reopening, reopen};
 use crate::serve::Edition;
 use crate::serve::edition::Listed;
 use crate::store::queue::hold::{self, Due};
+use crate::store::queue::pause;
+use crate::store::ticks::Pauses;
 use crate::store::{Durability, Realm, StoreError, Tx};
 use crate::value::{Map, Value};
 
@@ -79,18 +80,15 @@ impl Jobs {
         for (playbook, listed, consumes) in queues {
             let pauses = match &pauses {
                 Some(pauses) => pauses,
-                None => pauses.insert(Pauses::read(&*edition.runner.gate.ground.store)?),
+                None => pauses.insert(Pauses::load(&*edition.runner.gate.ground.store)?),
             };
-            if pauses.hold(playbook) {
+            if pauses.of(playbook).is_some() {
                 continue;
             }
             let Some(mode) = self.modes.of(edition, playbook, listed) else {
                 continue;
             };
-            if pauses.hold_queue(mode.realm(), &consumes.name) {
-                continue;
-            }
-            consumers.push(Consumer {
+            let consumer = Consumer {
                 edition,
                 playbook,
                 listed,
@@ -98,7 +96,10 @@ impl Jobs {
                 concurrency: u64::from(consumes.concurrency),
                 mode,
                 now_ms,
-            });
+            };
+            if pause::get(&mut consumer.tx(), consumer.queue)?.is_none() {
+                consumers.push(consumer);
+            }
         }
         Ok(consumers)
     }

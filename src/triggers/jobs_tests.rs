@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use super::jobs::Jobs;
-use super::pauses::{Paused, pause_queue};
 use super::test_edition::{edition, turn};
 use super::{Trigger, Turn};
 use crate::gate::Silent;
@@ -16,8 +15,9 @@ use crate::runs::edit::Amendment;
 use crate::runs::{Resume, recovery};
 use crate::script::triggers::{Consumes, Triggers};
 use crate::serve::Edition;
-use crate::store::keys::{self, Space};
+use crate::store::queue::pause::Paused;
 use crate::store::queue::{self, State, Stats, Taken, Wanted};
+use crate::store::ticks::{self, Pause};
 use crate::store::{Batch, CommitNo, Durability, KeyRange, Realm, Row, Store, StoreError, StoreStats, Tx};
 use crate::testing::TestHost;
 use crate::value::Value;
@@ -287,25 +287,30 @@ fn what_is_paused_takes_nothing() {
     let host = host(&[("render", "1")]);
     let edition = edition(&host, &[("render", consumes("q", 2))]);
     push(&host, "q", Value::Unit, 5);
-    let commit = |fill: &dyn Fn(&mut Batch)| {
-        let mut batch = Batch::new();
-        fill(&mut batch);
-        host.ground.store.commit(batch, Durability::Soon).unwrap();
+    let pause = Pause {
+        since_ms: 0,
+        by: None,
+        why: String::new(),
     };
-    for name in ["*", "render"] {
-        let key = keys::named(Space::Pause, &[name]);
-        commit(&|batch| batch.put(key.clone(), Vec::new()));
+    for name in [ticks::pause::ALL, "render"] {
+        in_queue(&host, |tx| {
+            ticks::pause::pause(&mut tx.batch, name, &pause);
+            Ok(())
+        });
         assert_eq!(look(&host, &edition, 8), Turn::default(), "{name}");
-        commit(&|batch| batch.delete(key.clone()));
+        in_queue(&host, |tx| {
+            ticks::pause::resume(&mut tx.batch, name, 0, ticks::Resumed::None);
+            Ok(())
+        });
     }
     let paused = Paused {
         since_ms: 0,
         by: "anna".to_owned(),
         why: String::new(),
     };
-    commit(&|batch| pause_queue(batch, Realm::Dry, "q", Some(&paused)));
+    in_queue(&host, |tx| queue::pause::put(tx, "q", Some(&paused)));
     assert_eq!(look(&host, &edition, 8), Turn::default());
-    commit(&|batch| pause_queue(batch, Realm::Dry, "q", None));
+    in_queue(&host, |tx| queue::pause::put(tx, "q", None));
     assert_eq!(look(&host, &edition, 8).runs.len(), 1);
 }
 

@@ -10,8 +10,7 @@
 //! | [`files`] | a file that came |
 //! | [`startup`] | the start of the host |
 //!
-//! [`start`] is what they have in common; [`overlap`] tells whether an earlier run stands in the way, [`pauses`] what
-//! starts nothing.
+//! [`overlap`] tells whether an earlier run stands in the way; [`start`] is what the last four have in common.
 
 pub mod after;
 #[cfg(test)]
@@ -23,13 +22,13 @@ pub mod jobs;
 mod jobs_tests;
 mod modes;
 pub mod overlap;
-pub mod pauses;
 mod start;
 pub mod startup;
 #[cfg(test)]
 mod test_edition;
 pub mod ticks;
 
+pub use jobs::Jobs;
 pub use ticks::Ticks;
 
 use crate::id::RunId;
@@ -49,10 +48,11 @@ pub trait Trigger: Send {
 pub fn all() -> Vec<Box<dyn Trigger>> {
     vec![
         Box::<startup::Startup>::default(),
+        Box::<Ticks>::default(),
         Box::<after::After>::default(),
         Box::<events::Events>::default(),
         Box::<files::Files>::default(),
-        Box::<jobs::Jobs>::default(),
+        Box::<Jobs>::default(),
     ]
 }
 

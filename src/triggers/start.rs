@@ -1,14 +1,16 @@
 //! What events, files, ends of runs and the host's start have in common: the run that each of them makes.
 
 use super::modes::Modes;
-use super::pauses::Pauses;
+use super::overlap::Guard;
 use super::{Started, Turn};
 use crate::effect::{Failure, RunMode};
 use crate::id::{ContentHash, RunId};
 use crate::journal::Cause;
 use crate::runs::creation::Creation;
+use crate::script::triggers::Policy;
 use crate::serve::Edition;
 use crate::serve::edition::Listed;
+use crate::store::ticks::Pauses;
 use crate::store::{Durability, StoreError, Tx};
 use crate::value::Map;
 
@@ -22,6 +24,15 @@ pub(super) struct Startable<'a> {
     pub(super) listed: &'a Listed,
     pub(super) mode: RunMode,
     pub(super) now_ms: i64,
+}
+
+/// What comes of something that starts a run.
+pub(super) enum Start {
+    Run(Started),
+    /// Its inputs do not fit, and that has been told.
+    Refused,
+    /// An earlier run is in its way.
+    Later,
 }
 
 /// What a run is made of, beside its playbook.
@@ -44,9 +55,9 @@ pub(super) fn startable<'a>(
     for (playbook, listed) in edition.playbooks.iter().filter(|(_, listed)| is_meant(listed)) {
         let pauses = match &pauses {
             Some(pauses) => pauses,
-            None => pauses.insert(Pauses::read(&*edition.runner.gate.ground.store)?),
+            None => pauses.insert(Pauses::load(&*edition.runner.gate.ground.store)?),
         };
-        if pauses.hold(playbook) {
+        if pauses.of(playbook).is_some() {
             continue;
         }
         if let Some(mode) = modes.of(edition, playbook, listed) {
@@ -77,13 +88,44 @@ impl<'a> Startable<'a> {
         input.into_iter().filter(|(name, _)| self.declares(name)).collect()
     }
 
-    /// Adds the run to `tx`. It is the `at`th of its moment; where the inputs do not fit there is none, and that is told.
-    pub(super) fn start(&self, tx: &mut Tx<'_>, reason: Reason, at: usize) -> Option<Started> {
+    /// How many runs are made with one commit, of those there is room for: each by itself, where it must see the one before.
+    pub(super) fn at_once(&self, room: usize) -> usize {
+        let at_once = match self.listed.triggers.overlap.policy {
+            Policy::Skip | Policy::Allow => AT_ONCE,
+            Policy::Queue | Policy::CancelPrevious => 1,
+        };
+        room.min(at_once)
+    }
+
+    /// Adds the run to `tx`. It is the `at`th of its moment. What has come is never skipped because of an earlier run, as a
+    /// tick would be: there is no next one that would do the same.
+    pub(super) fn start(
+        &self,
+        tx: &mut Tx<'_>,
+        reason: Reason,
+        at: usize,
+        turn: &mut Turn,
+    ) -> Result<Start, StoreError> {
         let name = format!("{} {:?} {}", self.playbook, reason.cause, self.mode.realm());
         let digest = ContentHash::of(name.as_bytes());
         let chance = digest.as_bytes().first_chunk::<16>().expect("a digest has 32 bytes");
         let run = RunId::new(self.now_ms + at as i64, u128::from_be_bytes(*chance));
         let gate = &self.edition.runner.gate;
+        let overlap = &self.listed.triggers.overlap;
+        let header = &self.listed.pinned.header;
+        let guard = Guard::of(&*gate.ground.store, self.playbook, header, overlap, &reason.input)?;
+        if let Some(earlier) = guard.as_ref().and_then(|guard| guard.busy) {
+            match overlap.policy {
+                Policy::Skip | Policy::Allow => {}
+                Policy::Queue => return Ok(Start::Later),
+                Policy::CancelPrevious => {
+                    if !turn.cancel.contains(&earlier) {
+                        turn.cancel.push(earlier);
+                    }
+                    return Ok(Start::Later);
+                }
+            }
+        }
         let trigger = reason.trigger.clone();
         let creation = Creation {
             run,
@@ -97,15 +139,18 @@ impl<'a> Startable<'a> {
         match creation.batch(gate) {
             Ok(batch) => {
                 tx.batch.append(batch);
-                Some(Started {
+                if let Some(guard) = guard {
+                    guard.pass(&mut tx.batch, run);
+                }
+                Ok(Start::Run(Started {
                     run,
                     playbook: self.playbook.to_owned(),
                     reopen: false,
-                })
+                }))
             }
             Err(failure) => {
                 self.refused(&trigger, &gate.clean(failure));
-                None
+                Ok(Start::Refused)
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::modes::Modes;
-use super::start::{Reason, startable};
+use super::start::{Reason, Start, startable};
 use super::{Trigger, Turn};
 use crate::journal::Cause;
 use crate::serve::Edition;
@@ -56,8 +56,13 @@ impl Trigger for Startup {
                     cause: Cause::Startup { boot: boot.clone() },
                     input: Map::new(),
                 };
-                let run = playbook.start(&mut tx, reason, turn.runs.len());
-                if !playbook.commit(tx, run.into_iter().collect(), &mut turn)? {
+                let at = turn.runs.len();
+                let runs = match playbook.start(&mut tx, reason, at, &mut turn)? {
+                    Start::Run(run) => vec![run],
+                    Start::Refused => Vec::new(),
+                    Start::Later => continue,
+                };
+                if !playbook.commit(tx, runs, &mut turn)? {
                     continue;
                 }
             }

@@ -35,6 +35,7 @@ mod resume;
 mod resume_with;
 mod retry;
 mod run;
+mod served;
 mod store;
 mod terminal;
 mod test;

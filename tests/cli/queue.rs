@@ -63,7 +63,7 @@ fn a_job_is_pushed_listed_shown_and_taken_out() {
 fn dead_jobs_are_shown_with_their_reason_and_come_back() {
     let project = Project::bare().file(
         "playbooks/fails.rhai",
-        "let job = queue::take(\"renders\"); queue::fail(\"renders\", job, \"no \\u{1b}[2Jpicture\", #{ dead: true });",
+        "let job = queue::take(\"renders\"); queue::fail(\"renders\", job, \"no \\x1b[2Jpicture\", #{ dead: true });",
     );
     for _ in 0..3 {
         project.ok(&["queue", "push", "renders", "1"]);

@@ -9,9 +9,9 @@ use super::{check_known, job_not_found};
 use crate::app::App;
 use crate::digits::grouped;
 use crate::duration;
+use crate::store::queue::pause::Paused;
 use crate::store::queue::{self, State, Wanted, hold};
 use crate::store::{Realm, Tx};
-use crate::triggers::pauses::{Paused, of_queue, pause_queue};
 
 /// Jobs that are changed with one commit.
 const AT_ONCE: usize = 1000;
@@ -261,10 +261,7 @@ pub fn pause(app: &App, realm: Realm, name: &str, why: &str, out: &mut Out) -> R
         by: app.person().unwrap_or_else(|| "somebody".to_owned()),
         why: app.masks.mask_text(why.to_owned()),
     };
-    change(app, realm, |tx| {
-        pause_queue(&mut tx.batch, realm, name, Some(&paused));
-        Ok(())
-    })?;
+    change(app, realm, |tx| queue::pause::put(tx, name, Some(&paused)))?;
     if out.json {
         out.json(&json!({ "realm": realm.to_string(), "queue": name, "paused": paused }));
         return Ok(());
@@ -279,14 +276,9 @@ pub fn pause(app: &App, realm: Realm, name: &str, why: &str, out: &mut Out) -> R
 
 pub fn resume(app: &App, realm: Realm, name: &str, out: &mut Out) -> Result<(), CliError> {
     check_known(app, realm, name)?;
-    let was_paused = look(app, realm, |tx| of_queue(&*tx.ground.store, realm, name))?
-        .flatten()
-        .is_some();
+    let was_paused = look(app, realm, |tx| queue::pause::get(tx, name))?.flatten().is_some();
     if was_paused {
-        change(app, realm, |tx| {
-            pause_queue(&mut tx.batch, realm, name, None);
-            Ok(())
-        })?;
+        change(app, realm, |tx| queue::pause::put(tx, name, None))?;
     }
     if out.json {
         out.json(&json!({ "realm": realm.to_string(), "queue": name, "was_paused": was_paused }));

@@ -9,9 +9,9 @@ use super::{check_known, job_not_found};
 use crate::app::App;
 use crate::digits::grouped;
 use crate::duration;
+use crate::store::queue::pause::{self, Paused};
 use crate::store::queue::{self, State, Stats, Taken, hold};
 use crate::store::{Realm, StoreError, Tx};
-use crate::triggers::pauses::{Paused, of_queue};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -43,7 +43,7 @@ fn rows(tx: &mut Tx<'_>) -> Result<Vec<Row>, StoreError> {
     let row = |name: String| {
         Ok(Row {
             stats: queue::stats(tx, &name)?,
-            paused: of_queue(&*tx.ground.store, tx.realm, &name)?,
+            paused: pause::get(tx, &name)?,
             name,
         })
     };
@@ -127,7 +127,7 @@ pub fn show(app: &App, realm: Realm, args: &Args, out: &mut Out) -> Result<(), C
     }
     let limit = args.limit as usize;
     let read = |tx: &mut Tx<'_>| {
-        let paused = of_queue(&*tx.ground.store, tx.realm, name)?;
+        let paused = pause::get(tx, name)?;
         let jobs = queue::list(tx, name, args.state, (limit + 1).min(queue::look::LIST_MAX))?;
         Ok((queue::stats(tx, name)?, jobs, paused))
     };
@@ -217,7 +217,8 @@ fn one(queue: &str, taken: &Taken, now_ms: i64, realm: Realm, out: &mut Out) {
     let words = match state {
         State::Held => "at work".to_owned(),
         State::Delayed | State::Leased => format!("{}, due {}", state.as_str(), when(taken, now_ms)),
-        State::Ready | State::Dead => format!("{} since {}", state.as_str(), when(taken, now_ms)),
+        State::Ready => format!("ready, due {}", when(taken, now_ms)),
+        State::Dead => format!("dead, given up {}", when(taken, now_ms)),
     };
     out.line(format!(
         "job {} of {}  {words}, in {}",

@@ -40,7 +40,7 @@ const AUTHOR_CHARS_MAX: usize = 80;
 pub const LISTED_MAX: usize = 10_000;
 
 /// Who opens incidents when no person does.
-const HOST: &str = "host";
+pub const HOST: &str = "host";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,6 +58,8 @@ pub enum OpenedBy {
     /// A write is in doubt.
     InDoubt,
     Hand,
+    /// The host's watchdog saw that something did not happen.
+    Watchdog,
 }
 
 /// One line of an incident's history.
@@ -194,6 +196,7 @@ impl OpenedBy {
             OpenedBy::Rule => "rule",
             OpenedBy::InDoubt => "in_doubt",
             OpenedBy::Hand => "hand",
+            OpenedBy::Watchdog => "watchdog",
         }
     }
 }
@@ -205,6 +208,7 @@ impl fmt::Display for OpenedBy {
             OpenedBy::Rule => "by its playbook's rule",
             OpenedBy::InDoubt => "by a write in doubt",
             OpenedBy::Hand => "by hand",
+            OpenedBy::Watchdog => "by the watchdog",
         })
     }
 }

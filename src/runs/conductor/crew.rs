@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::runs::library::Library;
 use crate::runs::pool;
 use crate::runs::resume::ResumeError;
 use crate::runs::runner::{Finished, Runner};
+use crate::script::{RunHandle, Script};
 
 /// A thread that worked longer than this at one run leaves its place to another, and its stack to the system.
 const WORN_AFTER: Duration = Duration::from_millis(50);
@@ -59,6 +61,8 @@ pub struct Crew {
 struct State {
     lanes: Lanes,
     threads: usize,
+    /// Runs that somebody has taken over already, until they have a thread.
+    taken: BTreeMap<RunId, (Runner, RunHandle, Arc<Script>)>,
     /// Nothing more is begun.
     is_closed: bool,
     /// The earliest moment at which one wants to go on that came to rest since this was asked last.
@@ -86,6 +90,23 @@ impl Crew {
             now.lanes.push(offer);
         }
         self.staff(now);
+    }
+
+    /// Gives a thread to a run that the caller has begun or taken over with `runner`.
+    pub fn adopt(self: &Arc<Self>, runner: Runner, handle: RunHandle, script: Arc<Script>) {
+        let (run, playbook) = (handle.tape().run, script.name.clone());
+        self.lock().taken.insert(run, (runner, handle, script));
+        let what = What::GoOn;
+        self.offer([Offer { run, playbook, what }]);
+    }
+
+    /// Cancels a run that was adopted and may not be on disk yet.
+    pub fn cancel_adopted(self: &Arc<Self>, run: RunId) {
+        let mut now = self.lock();
+        if let Some((_, handle, _)) = now.taken.get(&run) {
+            handle.stop_flag().store(true, Ordering::Relaxed);
+        }
+        now.lanes.stop(run);
     }
 
     /// Runs of one playbook that may be at work at once.
@@ -130,7 +151,16 @@ impl Crew {
 
     /// From here on nothing is begun; what is at work goes on.
     pub fn close(&self) {
-        self.lock().is_closed = true;
+        let mut now = self.lock();
+        now.is_closed = true;
+        // They are on disk, as far as they came.
+        let taken = std::mem::take(&mut now.taken);
+        drop(now);
+        drop(taken);
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.lock().is_closed
     }
 
     /// Waits until nothing is at work; `false` when that took longer than `patience`.
@@ -225,9 +255,17 @@ impl Crew {
             by: &self.by,
             observer: (self.observe)(offer),
         };
-        let finished = match what {
-            What::Cancel => runner.cancel(&library, run, &hand.how())?,
-            What::GoOn | What::Reopen => {
+        let taken = self.lock().taken.remove(&run);
+        let finished = match (what, taken) {
+            (_, Some((runner, handle, script))) => {
+                if what == What::Cancel {
+                    handle.stop_flag().store(true, Ordering::Relaxed);
+                }
+                self.lock().lanes.has_flag(run, handle.stop_flag());
+                runner.finish(&handle, &script)?
+            }
+            (What::Cancel, None) => runner.cancel(&library, run, &hand.how())?,
+            (What::GoOn | What::Reopen, None) => {
                 let (handle, script) = hand.take_up(run, what == What::Reopen)?;
                 self.lock().lanes.has_flag(run, handle.stop_flag());
                 runner.finish(&handle, &script)?

@@ -37,6 +37,27 @@ pub struct Triggers {
     pub startup: bool,
 }
 
+impl Triggers {
+    /// Whether anything beside people starts the playbook.
+    pub fn is_any(&self) -> bool {
+        let Triggers {
+            schedules,
+            queue,
+            events,
+            files,
+            after,
+            startup,
+            ..
+        } = self;
+        !schedules.is_empty()
+            || queue.is_some()
+            || !events.is_empty()
+            || files.is_some()
+            || !after.is_empty()
+            || *startup
+    }
+}
+
 /// One schedule of a playbook.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scheduled {

@@ -6,12 +6,14 @@
 //! | [`said`] | what is said about runs, and in which form |
 //! | [`runs`] | carries out what is asked of runs, and tells how they go |
 //! | [`driver`] | what it needs of the host that it stands in |
+//! | [`hands`] | that, over the crew of a host |
 //! | [`look`] | what follows from a commit of others |
 //! | [`narrow`] | the stricter of two modes |
 //! | [`caller`] | the other side: asks for runs |
 
 pub mod caller;
 pub mod driver;
+pub mod hands;
 pub mod look;
 pub mod narrow;
 pub mod open;
@@ -19,5 +21,6 @@ mod runs;
 pub mod said;
 
 pub use caller::{CallError, Caller};
-pub use driver::{Driver, Hands, Watch};
+pub use driver::{Driver, Watch};
+pub use hands::{Followed, Hands};
 pub use open::{CALLERS_MAX, Desk, Opening};

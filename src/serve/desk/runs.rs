@@ -82,7 +82,6 @@ struct Ready {
     run: Option<RunId>,
     mode: Option<RunMode>,
     narrowed: Vec<String>,
-    by: String,
 }
 
 fn drive(work: Work, line: &Line, driver: &Arc<dyn Driver>, place: &Arc<Place>) -> Result<(), SocketError> {
@@ -108,7 +107,6 @@ fn drive(work: Work, line: &Line, driver: &Arc<dyn Driver>, place: &Arc<Place>) 
     let watch = Watch {
         run: ready.run,
         observer: observer.clone(),
-        by: ready.by,
         stop,
     };
     let driven: Driven = driver.drive(ready.tasks, watch);
@@ -191,30 +189,28 @@ fn prepare(work: Work, edition: &Edition, observer: Arc<dyn Observer>) -> Result
                 observer,
             };
             let (handle, script) = edition.runner.take_over(&edition.app.library, run, &how)?;
-            Ok(Ready::one(Task::Begun(handle, script), run, by))
+            Ok(Ready::one(Task::Begun(handle, script), run))
         }
         Work::Amend(amend) => go_on(amend, edition, observer),
-        Work::Each { mut runs, by } => {
+        Work::Each { mut runs } => {
             runs.truncate(EACH_MAX);
             Ok(Ready {
                 tasks: runs.into_iter().map(Task::Resume).collect(),
                 run: None,
                 mode: None,
                 narrowed: Vec::new(),
-                by,
             })
         }
     }
 }
 
 impl Ready {
-    fn one(task: Task, run: RunId, by: String) -> Ready {
+    fn one(task: Task, run: RunId) -> Ready {
         Ready {
             tasks: vec![task],
             run: Some(run),
             mode: None,
             narrowed: Vec::new(),
-            by,
         }
     }
 }
@@ -239,8 +235,6 @@ fn start(begin: Begin, edition: &Edition, observer: Arc<dyn Observer>) -> Result
         ..begin.mode
     };
     let (mode, narrowed) = narrow(&asked, &mode(edition, &asked.uses)?);
-    let by = begin.by.as_ref();
-    let by = by.map_or("by hand".to_owned(), |person| format!("by {person}"));
     let order = Order {
         script: script.clone(),
         input,
@@ -255,7 +249,7 @@ fn start(begin: Begin, edition: &Edition, observer: Arc<dyn Observer>) -> Result
     Ok(Ready {
         mode: Some(mode),
         narrowed,
-        ..Ready::one(Task::Begun(handle, script), run, by)
+        ..Ready::one(Task::Begun(handle, script), run)
     })
 }
 
@@ -268,12 +262,9 @@ fn go_on(amend: Amend, edition: &Edition, observer: Arc<dyn Observer>) -> Result
         keep: amend.keep.into_iter().collect(),
         again: amend.again.into_iter().collect(),
     };
-    let how = Resume {
-        by: amend.by.clone(),
-        observer,
-    };
+    let how = Resume { by: amend.by, observer };
     let (handle, script) = edition.runner.amend(library, run, &amendment, &how)?;
-    Ok(Ready::one(Task::Begun(handle, script), run, amend.by))
+    Ok(Ready::one(Task::Begun(handle, script), run))
 }
 
 /// Ends a run: at work here it is told to stop, else it is ended where its journal does.

@@ -46,7 +46,6 @@ pub enum Work {
     /// Whatever of these can go on.
     Each {
         runs: Vec<RunId>,
-        by: String,
     },
 }
 
@@ -261,13 +260,22 @@ impl Refusal {
 
 impl From<ResumeError> for Refusal {
     fn from(error: ResumeError) -> Refusal {
+        Refusal::from(&error)
+    }
+}
+
+impl From<&ResumeError> for Refusal {
+    fn from(error: &ResumeError) -> Refusal {
         match error {
-            ResumeError::Busy(run) => Refusal::Busy(run),
-            ResumeError::Over { run, status } => Refusal::Over { run, status },
-            ResumeError::InDoubt { run, step } => Refusal::InDoubt { run, step },
-            ResumeError::NeedsEdit { run, code } => Refusal::NeedsEdit { run, code },
-            ResumeError::HostChanged { run, api } => Refusal::HostChanged { run, api },
-            ResumeError::Store(error) => error.into(),
+            ResumeError::Busy(run) => Refusal::Busy(*run),
+            &ResumeError::Over { run, status } => Refusal::Over { run, status },
+            &ResumeError::InDoubt { run, step } => Refusal::InDoubt { run, step },
+            ResumeError::NeedsEdit { run, code } => Refusal::NeedsEdit {
+                run: *run,
+                code: code.clone(),
+            },
+            &ResumeError::HostChanged { run, api } => Refusal::HostChanged { run, api },
+            ResumeError::Store(error) => error.clone().into(),
             other => Refusal::new(other.code(), other.to_string()),
         }
     }

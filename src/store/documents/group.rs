@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use super::access::ways;
+use super::ahead;
 use super::aggregate::{Aggregate, State, parse_all};
 use super::cell::Cell;
 use super::document::{Document, check_collection, stored_data};
@@ -378,7 +379,7 @@ fn group_all(tx: &mut Tx<'_>, collection: &str, groups: &mut Groups<'_>) -> Resu
     let columns = &groups.asked.columns;
     let mut seen = 0;
     let mut outcome = Ok(());
-    tx.visit(range, &mut |key, row, _| {
+    ahead::visit(tx, range, &mut |key, row| {
         seen += 1;
         if seen > GROUPED_MAX {
             let reason = format!(

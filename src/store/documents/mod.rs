@@ -11,12 +11,14 @@
 //! | [`filter`] | the conditions of `where` |
 //! | [`query`] | pages of documents in order; counting |
 //! | [`group`] | documents in groups, and what is computed of each |
+//! | [`ahead`] | reading a large collection beside looking at it |
 //! | [`join`] | items, each with the documents it names |
 //! | [`access`] | through which index a query reads |
 //! | [`cursor`] | where the next page begins |
 
 pub mod access;
 mod aggregate;
+mod ahead;
 mod cell;
 pub mod cursor;
 pub mod document;

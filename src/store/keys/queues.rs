@@ -15,6 +15,7 @@ const DEAD: u8 = 4;
 const DEDUPE: u8 = 5;
 const HELD: u8 = 6;
 const LEFT: u8 = 7;
+const PAUSED: u8 = 8;
 
 const SERIES: u8 = 2;
 const POINT: u8 = 3;
@@ -42,6 +43,8 @@ pub enum QueueRow {
     Held(u64),
     /// How many jobs have left, of those whose number is this one's modulo the number of such rows.
     Left(u8),
+    /// Who has paused it.
+    Paused,
 }
 
 /// What a row of a metric is about.
@@ -68,6 +71,7 @@ impl fmt::Display for QueueRow {
             QueueRow::Dedupe(key) => write!(f, "key {}", key.escape_debug()),
             QueueRow::Held(job) => write!(f, "hold of job {job}"),
             QueueRow::Left(part) => write!(f, "part {part} of the tally"),
+            QueueRow::Paused => f.write_str("pause"),
         }
     }
 }
@@ -100,6 +104,7 @@ pub fn queue(realm: Realm, queue: &str, row: &QueueRow) -> Vec<u8> {
         QueueRow::Dedupe(key) => of(DEDUPE).text(key),
         QueueRow::Held(job) => of(HELD).raw(&job.to_be_bytes()),
         QueueRow::Left(part) => of(LEFT).raw(&[*part]),
+        QueueRow::Paused => of(PAUSED),
     }
     .0
 }
@@ -193,6 +198,7 @@ pub(super) fn read_queue(rest: &mut &[u8]) -> Option<Place> {
         DEDUPE => QueueRow::Dedupe(read_text(rest)?),
         HELD => QueueRow::Held(u64::from_be_bytes(read_array(rest)?)),
         LEFT => QueueRow::Left(u8::from_be_bytes(read_array(rest)?)),
+        PAUSED => QueueRow::Paused,
         _ => return None,
     };
     Some(Place::Queue { realm, queue, row })
@@ -237,7 +243,7 @@ mod tests {
             let rows = [
                 QueueRow::Head, QueueRow::Job(n), QueueRow::Due { priority: byte, due_ms: n, job: n },
                 QueueRow::Dead { died_ms: n, job: n }, QueueRow::Dedupe(text.clone()),
-                QueueRow::Held(n), QueueRow::Left(byte),
+                QueueRow::Held(n), QueueRow::Left(byte), QueueRow::Paused,
             ];
             for row in rows {
                 let key = queue(Realm::Dry, &name, &row);

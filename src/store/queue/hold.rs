@@ -4,10 +4,10 @@
 //! the run that holds it settles it; one that somebody has made go on later settles it, too, unless another run has been
 //! made for the job meanwhile.
 
-use super::job::Job;
+use super::job::{Job, State};
 use super::push::{now, release};
 use super::settle::{REASON_BYTES_MAX, leave, replace};
-use super::{check_queue, existing, job, take, turns};
+use super::{check_queue, job, take, turns};
 use crate::id::RunId;
 use crate::store::keys::{self, QueueRow};
 use crate::store::{Row, StoreError, Tx};
@@ -50,7 +50,8 @@ pub fn due(tx: &mut Tx<'_>, queue: &str, limit: usize) -> Result<Vec<Due>, Store
     let mut jobs = Vec::with_capacity(numbers.len());
     for number in numbers {
         // It may have been taken since its turn was read.
-        if let Some((job, row)) = job(tx, queue, number)? {
+        let found = job(tx, queue, number)?;
+        if let Some((job, row)) = found.filter(|(job, _)| job.state(now(tx)) == State::Ready) {
             jobs.push(Due { number, job, row });
         }
     }
@@ -134,14 +135,16 @@ pub fn settle(
 /// The job, for people.
 pub fn get(tx: &mut Tx<'_>, queue: &str, number: u64) -> Result<Option<take::Taken>, StoreError> {
     check_queue(queue)?;
-    if job(tx, queue, number)?.is_none() {
+    let Some((job, _)) = job(tx, queue, number)? else {
         return Ok(None);
-    }
-    let (job, _) = existing(tx, queue, number)?;
+    };
     let payload = take::payload(tx, queue, number, &job)?;
     Ok(Some(take::Taken { number, job, payload }))
 }
 
+/// As much of `reason` as is kept.
 fn cut(reason: &str) -> String {
-    reason[..reason.floor_char_boundary(REASON_BYTES_MAX)].to_owned()
+    let mut ends = (0..=reason.len().min(REASON_BYTES_MAX)).rev();
+    let end = ends.find(|end| reason.is_char_boundary(*end));
+    reason[..end.unwrap_or(0)].to_owned()
 }

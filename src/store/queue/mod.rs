@@ -13,6 +13,7 @@
 //! | [`job`] | a job as it is stored, and the rules of its life: pure |
 //! | [`push`], [`take`], [`settle`] | functions over a transaction, as in [`kv`](super::kv) |
 //! | [`hold`] | jobs that runs do |
+//! | [`pause`] | queues whose jobs no run is given |
 //! | [`turns`] | whose turn it is |
 //! | [`tally`] | how many jobs there are |
 //! | [`look`] | what is in a queue |
@@ -22,6 +23,7 @@ pub mod copy;
 pub mod hold;
 pub mod job;
 pub mod look;
+pub mod pause;
 pub mod push;
 pub mod settle;
 pub mod take;
@@ -80,12 +82,6 @@ fn job(tx: &mut Tx<'_>, queue: &str, number: u64) -> Result<Option<(Job, Row)>, 
     let key = keys::queue(tx.realm, queue, &QueueRow::Job(number));
     let Some(row) = tx.get(&key)? else { return Ok(None) };
     Ok(Some((read(&key, &row)?, row)))
-}
-
-/// The job `number`, of which a turn says that it is there.
-fn existing(tx: &mut Tx<'_>, queue: &str, number: u64) -> Result<(Job, Row), StoreError> {
-    let what = || format!("job {number} of queue {queue}");
-    job(tx, queue, number)?.ok_or_else(|| damaged(what(), "it has a turn and is not there"))
 }
 
 /// Puts `job` in place of `before`, with its turn.

@@ -364,3 +364,63 @@ fn a_large_payload_is_filed_and_comes_back() {
     let taken = transact(&ground, 0, |tx| take(tx, "q", 10)).unwrap().unwrap();
     assert_eq!(taken.payload, large);
 }
+
+/// A job that was taken between the look at its turn and the look at the job was taken twice, its lease cut short.
+#[test]
+fn many_who_take_at_the_same_time_never_take_the_same_job() {
+    const JOBS: u64 = 2000;
+    let store = crate::store::engine::Engine::in_memory().unwrap();
+    let ground = crate::store::test_ground::ground_on(std::sync::Arc::new(store), &[]);
+    for _ in 0..JOBS {
+        transact(&ground, 0, |tx| push(tx, "q", &Value::Int(7), &Wanted::default())).unwrap();
+    }
+    let conflicts = |error: &StoreError| matches!(error, StoreError::Conflict { .. });
+    let again = |work: &dyn Fn() -> Result<Option<Taken>, StoreError>| {
+        loop {
+            match work() {
+                Err(error) if conflicts(&error) => {}
+                answer => break answer.unwrap(),
+            }
+        }
+    };
+    let hand = |by_run: bool| {
+        let mut mine = Vec::new();
+        loop {
+            let taken = match by_run {
+                false => again(&|| transact(&ground, 0, |tx| take(tx, "q", 1000))),
+                true => again(&|| {
+                    transact(&ground, 0, |tx| {
+                        let Some(first) = hold::due(tx, "q", 1)?.pop() else {
+                            return Ok(None);
+                        };
+                        hold::give(tx, "q", &first, RunId::new(0, u128::from(first.number)));
+                        hold::get(tx, "q", first.number)
+                    })
+                }),
+            };
+            let Some(taken) = taken else {
+                let stats = transact(&ground, 0, |tx| stats(tx, "q")).unwrap();
+                if stats.ready == 0 { break mine } else { continue }
+            };
+            let number = taken.number;
+            again(&|| {
+                transact(&ground, 0, |tx| match by_run {
+                    false => done(tx, "q", number, 1).map(|()| None),
+                    true => {
+                        let run = RunId::new(0, u128::from(number));
+                        assert_eq!(hold::settle(tx, "q", number, run, &Verdict::Done)?, Some(Settled::Done));
+                        Ok(None)
+                    }
+                })
+            });
+            mine.push(number);
+        }
+    };
+    let mut all: Vec<u64> = std::thread::scope(|scope| {
+        let hands: Vec<_> = (0..4).map(|n| scope.spawn(move || hand(n % 2 == 0))).collect();
+        hands.into_iter().flat_map(|hand| hand.join().unwrap()).collect()
+    });
+    all.sort_unstable();
+    assert_eq!(all, (0..JOBS).collect::<Vec<_>>());
+    assert_eq!(transact(&ground, 0, |tx| stats(tx, "q")).unwrap(), Stats::default());
+}

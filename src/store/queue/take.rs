@@ -1,8 +1,10 @@
 //! Taking jobs out of a queue, on lease.
 
-use super::job::Job;
+use std::collections::BTreeSet;
+
+use super::job::{Job, State};
 use super::push::now;
-use super::{check_queue, existing, put_job, turns};
+use super::{check_queue, job, put_job, turns};
 use crate::store::keys::{self, QueueRow};
 use crate::store::large::{damaged, load_bytes};
 use crate::store::{StoreError, Tx};
@@ -10,6 +12,9 @@ use crate::value::Value;
 
 /// How many jobs one call declares dead, at most.
 const BURIED_MAX: usize = 100;
+
+/// How often one call looks again because others were quicker.
+const RACES_MAX: usize = 1000;
 
 /// A job in somebody's hands.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,31 +29,49 @@ pub struct Taken {
 pub fn take(tx: &mut Tx<'_>, queue: &str, lease_ms: u64) -> Result<Option<Taken>, StoreError> {
     check_queue(queue)?;
     let now_ms = now(tx);
-    // Nearly always the first can be taken.
     let mut found = None;
-    let mut tried = 0;
-    while found.is_none() && tried < BURIED_MAX {
-        let limit = if tried == 0 { 1 } else { BURIED_MAX + 1 };
+    let mut buried = BTreeSet::new();
+    // Nearly always the first can be taken.
+    let mut limit = 1;
+    'search: for _ in 0..RACES_MAX {
         let numbers = turns::due(tx, queue, limit)?;
-        if numbers.len() <= tried {
-            break;
-        }
-        for number in numbers.into_iter().skip(tried).take(BURIED_MAX - tried) {
-            let (before, row) = existing(tx, queue, number)?;
+        let is_all = numbers.len() < limit;
+        let mut raced = false;
+        for number in numbers {
+            if buried.contains(&number) {
+                continue;
+            }
+            // Somebody may have taken it since its turn was read.
+            let Some((before, row)) = job(tx, queue, number)?.filter(|(job, _)| job.state(now_ms) == State::Ready)
+            else {
+                raced = true;
+                continue;
+            };
             let taken = before.taken(lease_ms, now_ms);
             let key = keys::queue(tx.realm, queue, &QueueRow::Job(number));
             tx.unchanged(&key, Some(&row));
             put_job(tx, queue, number, Some(&before), Some(&taken));
             if taken.died_ms.is_none() {
                 found = Some((number, taken));
-                break;
+                break 'search;
             }
-            tried += 1;
+            buried.insert(number);
+            if buried.len() == BURIED_MAX {
+                break 'search;
+            }
         }
+        if is_all && !raced {
+            break;
+        }
+        limit = BURIED_MAX + 1;
     }
-    let Some((number, job)) = found else { return Ok(None) };
-    let payload = payload(tx, queue, number, &job)?;
-    Ok(Some(Taken { number, job, payload }))
+    let Some((number, taken)) = found else { return Ok(None) };
+    let payload = payload(tx, queue, number, &taken)?;
+    Ok(Some(Taken {
+        number,
+        job: taken,
+        payload,
+    }))
 }
 
 pub(super) fn payload(tx: &Tx<'_>, queue: &str, number: u64, job: &Job) -> Result<Value, StoreError> {

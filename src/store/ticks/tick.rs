@@ -206,6 +206,20 @@ pub fn latest(
     Ok(found)
 }
 
+/// The ticks of a schedule that were superseded, planned for after `from_ms` until `until_ms`.
+pub fn superseded(store: &dyn Store, id: &ScheduleId, from_ms: i64, until_ms: i64) -> Result<Vec<i64>, StoreError> {
+    const ROWS_MAX: usize = 10_000;
+    let range = keys::ticks(&id.playbook, &id.schedule, from_ms.saturating_add(1), until_ms);
+    let mut found = Vec::new();
+    for (key, row) in store.scan(range, ROWS_MAX, false)? {
+        let tick: Tick = decode(&row.value, || format!("tick of {}", id.playbook))?;
+        if let (Fate::Superseded, Some(Place::Tick { planned_ms, .. })) = (tick.fate, keys::parse(&key)) {
+            found.push(planned_ms);
+        }
+    }
+    Ok(found)
+}
+
 /// The schedules that have ticks, those of one playbook alone when there is one.
 pub fn with_ticks(store: &dyn Store, playbook: Option<&str>) -> Result<Vec<ScheduleId>, StoreError> {
     let mut found = Vec::new();

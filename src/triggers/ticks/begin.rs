@@ -14,7 +14,7 @@ use crate::journal::Cause;
 use crate::runs::creation::Creation;
 use crate::script::triggers::{Policy, Scheduled};
 use crate::serve::edition::Listed;
-use crate::store::ticks::tick::Many;
+use crate::store::ticks::tick::{Many, superseded};
 use crate::store::ticks::{Fate, Judged, Ledger, Pauses, ScheduleId, State, Tick, Why, Window};
 use crate::store::{StoreError, keys};
 use crate::triggers::Started;
@@ -111,6 +111,9 @@ impl Known {
                         at_ms: writing.now_ms,
                         many: (*count > 1).then_some(many),
                     };
+                    if *count > 1 {
+                        self.forget_superseded(id, scheduled, *from_ms, *until_ms, writing)?;
+                    }
                     writing.tick(id, *from_ms, &tick);
                     self.advance(id, scheduled, *until_ms, writing);
                     Done::Decided
@@ -135,6 +138,27 @@ impl Known {
                 }
             }
         }
+    }
+
+    /// Ticks that were superseded, and are planned again now that the schedule says once more what it said: their fate is
+    /// that of all the others from `from_ms` until `until_ms`.
+    fn forget_superseded(
+        &self,
+        id: &ScheduleId,
+        scheduled: &Scheduled,
+        from_ms: i64,
+        until_ms: i64,
+        writing: &mut Writing<'_>,
+    ) -> Result<(), StoreError> {
+        let anchor_ms = self.schedules[id].ledger.anchor_ms;
+        for planned_ms in superseded(writing.store, id, from_ms, until_ms)? {
+            let again = scheduled.next_after(planned_ms - 1, anchor_ms);
+            if again.is_some_and(|again| again.at_ms == planned_ms) {
+                let key = keys::tick(&id.playbook, &id.schedule, planned_ms);
+                writing.add(|batch| batch.delete(key));
+            }
+        }
+        Ok(())
     }
 
     /// What is to be done next with a schedule, if anything of it is due.

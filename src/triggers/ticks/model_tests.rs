@@ -220,7 +220,12 @@ impl Model {
             let ledger = self.world.ledger(&id).unwrap();
             let history = self.world.history(&id);
             let mut covered: Vec<(i64, i64, bool)> = Vec::new();
+            let mut superseded = BTreeSet::new();
             for (planned_ms, tick) in &history {
+                if tick.fate == Fate::Superseded {
+                    superseded.insert(*planned_ms);
+                    continue;
+                }
                 let until_ms = tick.many.map_or(*planned_ms, |many| many.until_ms);
                 assert!(
                     covered.last().is_none_or(|(_, last, _)| last < planned_ms),
@@ -244,17 +249,24 @@ impl Model {
                     .filter(|next| next.at_ms <= until_ms)
                 {
                     at = next.at_ms;
+                    assert!(
+                        !superseded.contains(&at),
+                        "planned again, and still superseded: {name} {at}"
+                    );
                     let place = covered.partition_point(|(from, ..)| *from <= at);
                     let found = place.checked_sub(1).map(|place| &mut covered[place]);
                     let found = found.filter(|(_, until, _)| at <= *until);
                     found.unwrap_or_else(|| panic!("no fate: {name} {at}")).2 = true;
                 }
             }
-            for ((planned_ms, _, is_expected), (_, tick)) in covered.iter().zip(&history) {
-                let may_be_alone = matches!(tick.fate, Fate::Superseded | Fate::Waiting);
+            let waiting = history
+                .iter()
+                .find(|(_, tick)| tick.fate == Fate::Waiting)
+                .map(|(at, _)| *at);
+            for (planned_ms, _, is_expected) in covered {
                 assert!(
-                    *is_expected || may_be_alone,
-                    "nobody expected {name} {planned_ms}: {tick:?}"
+                    is_expected || waiting == Some(planned_ms),
+                    "nobody expected {name} {planned_ms}"
                 );
             }
         }

@@ -533,3 +533,36 @@ fn ten_thousand_schedules_due_at_one_moment_are_all_started() {
     world.number += 1;
     assert_eq!(world.look(START + HOUR + 1).runs, []);
 }
+
+#[test]
+fn a_playbook_on_the_disk_is_started_by_its_header_and_runs_to_its_end() {
+    use crate::triggers::test_edition::{edition, turn};
+    let script =
+        "const PLAYBOOK = #{ every: \"1m\", inputs: #{ n: #{ type: \"int\", preset: 4 } } };\nkv::put(\"a\", input.n)";
+    let host = TestHost::default()
+        .file("host.toml", "")
+        .file("playbooks/a.rhai", script);
+    let edition = edition(&host, &[]);
+    let mut ticks = Ticks::default();
+    let (first, _) = turn(&host, &edition, &mut ticks, 10);
+    assert_eq!(first.runs, []);
+    for _ in 0..3 {
+        host.clock.advance(std::time::Duration::from_secs(60));
+        let (started, driven) = turn(&host, &edition, &mut ticks, 10);
+        let run = started.runs[0].run;
+        assert_eq!(
+            driven.finished[&run].record.status,
+            Status::Succeeded,
+            "and is over before the next"
+        );
+    }
+    let of = ScheduleId {
+        playbook: "a".to_owned(),
+        schedule: "every".to_owned(),
+    };
+    let history = latest(&*host.ground.store, &of, i64::MAX, 10).unwrap();
+    assert_eq!(
+        history.iter().map(|(_, tick)| tick.fate).collect::<Vec<_>>(),
+        [Fate::Ran; 3]
+    );
+}

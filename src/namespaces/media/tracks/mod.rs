@@ -136,7 +136,7 @@ mod functions {
     /// ```rhai
     /// let intro = media::cut("inbox/clip.mp4", #{ length: 0.5, preset: "ultrafast" });
     /// let whole = media::concat([intro, "inbox/clip.mp4"], #{ preset: "ultrafast", name: "whole" });
-    /// whole.name // => "whole.mp4"
+    /// whole.name; // => "whole.mp4"
     /// let parts = media::concat(["inbox/clip.mp4", "inbox/clip.mp4"], #{});
     /// parts.copied // => true
     /// ```

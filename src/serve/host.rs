@@ -1,0 +1,418 @@
+//! The server: the core's turns, driven by the clock and by what happens, with all that stands around them.
+//!
+//! The loop sleeps until something is due or somebody stirs; it looks at the clock once a second, since that may be set.
+//! When the host is told to stop it begins nothing more, lets runs come to an end for a while, and then parks them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::beat::Beat;
+use super::core::{Core, Moved};
+use super::desk::{Desk, Followed, Hands, Opening, look};
+use super::edition::{Edition, Live};
+use super::heartbeat::Heartbeat;
+use super::reload::Reloader;
+use super::status::{Board, Problem, Status};
+use super::watchdog::Watchdog;
+use crate::app::{App, AppError};
+use crate::config::ConfigError;
+use crate::gate::Gate;
+use crate::io::notify;
+use crate::io::socket::SocketError;
+use crate::journal::JournalError;
+use crate::runs::conductor::{Crew, Shift};
+use crate::store::remote::Server;
+use crate::store::{Store, StoreError};
+use crate::triggers::Trigger;
+
+/// How long the loop sleeps at most: the clock on the wall may have been set meanwhile.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
+
+/// How much happens between two turns when much happens.
+const TURN_EVERY: Duration = Duration::from_millis(5);
+
+/// After so long without a run, compiled scripts are let go of.
+const RESTS_AFTER: Duration = Duration::from_secs(60);
+
+/// How long it is waited for that nobody holds the store any more.
+const CLOSES_WITHIN: Duration = Duration::from_secs(2);
+
+/// Why a server does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(
+        "a server runs on this store already: process {}, since {}; stop it first, or let it serve",
+        .0.pid, moment(.0.started_ms)
+    )]
+    Running(Server),
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("the socket for other commands cannot be opened: {0}")]
+    Desk(#[from] SocketError),
+    #[error("a thread or a signal handler of the server cannot be made: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl ServeError {
+    pub fn code(&self) -> &str {
+        match self {
+            ServeError::Running(_) => "SERVE_RUNNING",
+            ServeError::App(error) => error.code(),
+            ServeError::Journal(error) => error.code(),
+            ServeError::Desk(_) => "SERVE_SOCKET",
+            ServeError::Io(_) => "SERVE_THREADS",
+        }
+    }
+}
+
+fn moment(unix_ms: i64) -> String {
+    let moment = chrono::DateTime::from_timestamp_millis(unix_ms);
+    moment.map_or_else(
+        || unix_ms.to_string(),
+        |moment| moment.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+    )
+}
+
+/// A server that has its store and has not begun.
+pub struct Host {
+    pub app: Arc<App>,
+    pub live: Arc<Live>,
+    pub board: Arc<Board>,
+    core: Core,
+    followed: Arc<Followed>,
+    reloader: Reloader,
+    beat: Arc<Beat>,
+    grace: Duration,
+    heartbeat: Option<(url::Url, Duration)>,
+    /// Runs that an earlier host had left at work or queued.
+    pub taken_up: usize,
+}
+
+/// How a server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Runs that were let go of where they stood.
+    pub parked: usize,
+}
+
+impl Host {
+    /// Takes the store, and makes what lies on the disk live. `crew` says how its runs are watched.
+    pub fn open(
+        app: App,
+        triggers: Vec<Box<dyn Trigger>>,
+        watched: impl FnOnce(&mut Crew),
+    ) -> Result<Host, ServeError> {
+        let app = Arc::new(app);
+        let settings = app.config.file.serve.clone();
+        let grace = app
+            .config
+            .duration("[serve] grace", &settings.grace)
+            .map_err(AppError::from)?;
+        let heartbeat = heartbeat(&app)?;
+        refuse_second(&app)?;
+        let ground = match app.holder() {
+            Err(AppError::Store(StoreError::Locked { path })) => {
+                // It may just have begun to serve.
+                refuse_second(&app)?;
+                return Err(AppError::Store(StoreError::Locked { path }).into());
+            }
+            ground => ground?,
+        };
+        let store = ground.store.clone();
+        let reloader = Reloader::open(app.clone(), ground)?;
+        let live = reloader.live();
+        let edition = live.current();
+        let now_ms = app.clock.unix_ms();
+        let mut status = Status {
+            pid: std::process::id(),
+            since_ms: now_ms,
+            live: !app.config.dry_run().map_err(AppError::from)?,
+            threads: settings.threads,
+            ..Status::default()
+        };
+        tell_edition(&mut status, &edition, now_ms);
+        let board = Arc::new(Board::new(store, status));
+        let ready = edition.runner.gate.ready.clone();
+        let current = live.clone();
+        let shift = move || {
+            let edition = current.current();
+            Shift {
+                runner: edition.runner.clone(),
+                library: edition.app.library.clone(),
+            }
+        };
+        let threads = usize::try_from(settings.threads).unwrap_or(usize::MAX).clamp(1, 4096);
+        let mut crew = Crew::new(threads, ready, shift);
+        watched(&mut crew);
+        let followed = Arc::new(Followed::new(app.clock.clone()));
+        followed.attach(&mut crew);
+        let mut core = Core::new(live.clone(), Arc::new(crew), triggers);
+        let taken_up = core.recover()?;
+        let host = Host {
+            app,
+            live,
+            board,
+            core,
+            followed,
+            reloader,
+            beat: Arc::default(),
+            grace,
+            heartbeat,
+            taken_up,
+        };
+        Ok(host)
+    }
+
+    /// Serves until it is told to stop; returns when nothing is at work and the store is closed.
+    pub fn serve(self, stop: &Arc<AtomicBool>, says: &dyn Fn(&str)) -> Result<Stopped, ServeError> {
+        let Host { reloader, .. } = self;
+        let serving = Serving {
+            app: self.app,
+            live: self.live,
+            board: self.board,
+            core: self.core,
+            followed: self.followed,
+            beat: self.beat,
+            grace: self.grace,
+            heartbeat: self.heartbeat,
+        };
+        serving.serve(reloader, stop, says)
+    }
+}
+
+/// A server at work.
+struct Serving {
+    app: Arc<App>,
+    live: Arc<Live>,
+    board: Arc<Board>,
+    core: Core,
+    followed: Arc<Followed>,
+    beat: Arc<Beat>,
+    grace: Duration,
+    heartbeat: Option<(url::Url, Duration)>,
+}
+
+impl Serving {
+    fn serve(mut self, reloader: Reloader, stop: &Arc<AtomicBool>, says: &dyn Fn(&str)) -> Result<Stopped, ServeError> {
+        let gate = self.live.current().runner.gate.clone();
+        let ready = gate.ready.clone();
+        crate::io::signals::on_stop(stop, {
+            let ready = ready.clone();
+            move || ready.stir()
+        })?;
+        self.beat.at(self.app.clock.monotonic());
+        let desk = self.desk(&gate)?;
+        let around = self.surround(&gate)?;
+        let reloading = {
+            let (board, clock) = (self.board.clone(), self.app.clock.clone());
+            reloader.start(move |edition| {
+                board.change(|status| tell_edition(status, edition, clock.unix_ms()));
+                ready.stir();
+            })?
+        };
+        drop(gate);
+        notify::ready("serving");
+        self.turns(stop);
+        notify::stopping();
+        drop(reloading);
+        let stopped = self.stop(says);
+        drop(desk);
+        self.beat.end();
+        for thread in around {
+            // It says itself what went wrong.
+            thread.join().unwrap_or_default();
+        }
+        let now_ms = self.app.clock.unix_ms();
+        self.board.change(|status| status.ended_ms = Some(now_ms));
+        self.close();
+        Ok(stopped)
+    }
+
+    /// Lets other commands in.
+    fn desk(&self, gate: &Gate) -> Result<Desk, SocketError> {
+        let status = self.board.status();
+        let ready = gate.ready.clone();
+        Desk::open(Opening {
+            folder: self.app.config.data(),
+            store: gate.ground.store.clone(),
+            server: Server {
+                node: gate.owner.node.clone(),
+                boot: gate.owner.boot.clone(),
+                pid: status.pid,
+                started_ms: status.since_ms,
+                edition: status.edition,
+            },
+            driver: Arc::new(Hands {
+                live: self.live.clone(),
+                crew: self.core.crew().clone(),
+                followed: self.followed.clone(),
+            }),
+            on_commit: Box::new(move |written| {
+                if look::look(written, &ready) {
+                    ready.stir();
+                }
+            }),
+        })
+    }
+
+    /// The threads that look on.
+    fn surround(&self, gate: &Gate) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned()).stack_size(512 << 10);
+        let watchdog = Watchdog {
+            store: gate.ground.store.clone(),
+            world: gate.world.clone(),
+            beat: self.beat.clone(),
+            board: self.board.clone(),
+            seen: BTreeMap::new(),
+        };
+        let mut around = vec![thread("watchdog").spawn(move || watchdog.watch())?];
+        if let Some((url, every)) = self.heartbeat.clone() {
+            let heartbeat = Heartbeat {
+                url,
+                every,
+                clock: self.app.clock.clone(),
+                beat: self.beat.clone(),
+                board: self.board.clone(),
+            };
+            around.push(thread("heartbeat").spawn(move || heartbeat.run())?);
+        }
+        Ok(around)
+    }
+
+    fn turns(&mut self, stop: &AtomicBool) {
+        let clock = self.app.clock.clone();
+        let ready = self.core.crew().ready.clone();
+        let alive_every = notify::alive_every();
+        let mut told_alive = clock.monotonic();
+        let mut moved_at = clock.monotonic();
+        let mut is_rested = true;
+        while !stop.load(Ordering::Relaxed) {
+            let begun = clock.monotonic();
+            let moved = self.core.turn(clock.unix_ms());
+            let now = clock.monotonic();
+            self.beat.at(now);
+            self.tell(&moved);
+            if let Some(every) = alive_every
+                && now.saturating_sub(told_alive) >= every.min(LOOKS_EVERY)
+            {
+                notify::alive();
+                told_alive = now;
+            }
+            if self.core.crew().at_work() > 0 || moved.started > 0 {
+                (moved_at, is_rested) = (now, false);
+            } else if !is_rested && now.saturating_sub(moved_at) > RESTS_AFTER {
+                self.live.current().app.library.forget_pinned();
+                is_rested = true;
+            }
+            let left_ms = moved.next_ms.map(|at_ms| (at_ms - clock.unix_ms()).max(0));
+            let left = left_ms.map_or(LOOKS_EVERY, |left_ms| Duration::from_millis(left_ms as u64));
+            ready.wait(left.min(LOOKS_EVERY), self.core.stirs());
+            // What ends and begins in such a moment is looked at together.
+            let took = clock.monotonic().saturating_sub(begun);
+            if took < TURN_EVERY {
+                clock.sleep(TURN_EVERY - took);
+            }
+        }
+    }
+
+    fn tell(&self, moved: &Moved) {
+        for (what, error) in &moved.failed {
+            tracing::error!(what, %error, code = error.code(), "this could not be done, and is tried again");
+            self.board.problem(Problem {
+                at_ms: self.app.clock.unix_ms(),
+                what: (*what).to_owned(),
+                code: error.code().to_owned(),
+                message: error.to_string(),
+            });
+        }
+    }
+
+    /// Lets what is at work come to an end, and then parks it.
+    fn stop(&self, says: &dyn Fn(&str)) -> Stopped {
+        let crew = self.core.crew();
+        let runs = |count: usize| {
+            if count == 1 {
+                "1 run".to_owned()
+            } else {
+                format!("{count} runs")
+            }
+        };
+        crew.close();
+        let at_work = crew.at_work();
+        if at_work > 0 {
+            let grace = crate::duration::for_people(self.grace.as_millis() as u64);
+            says(&format!(
+                "stopping: {} may go on for {grace}; once more ends the process at once",
+                runs(at_work)
+            ));
+        }
+        if crew.wait(self.grace) {
+            return Stopped { parked: 0 };
+        }
+        let parked = crew.at_work();
+        says(&format!(
+            "parking {}: what waits for an answer to a write is waited for",
+            runs(parked)
+        ));
+        self.live.current().runner.gate.parks.store(true, Ordering::Relaxed);
+        while !crew.wait(LOOKS_EVERY) {
+            self.beat.at(self.app.clock.monotonic());
+            notify::alive();
+        }
+        Stopped { parked }
+    }
+
+    /// Lets go of the store, so that it is closed in order.
+    fn close(self) {
+        let gate = self.live.current().runner.gate.clone();
+        let clock = self.app.clock.clone();
+        let store: std::sync::Weak<dyn Store> = Arc::downgrade(&gate.ground.store);
+        drop((gate, self));
+        let until = clock.monotonic() + CLOSES_WITHIN;
+        while store.strong_count() > 0 && clock.monotonic() < until {
+            clock.sleep(Duration::from_millis(1));
+        }
+        if store.strong_count() > 0 {
+            tracing::debug!("somebody still holds the store: it is made good at the next start");
+        }
+    }
+}
+
+/// Fails when a server answers for this store.
+fn refuse_second(app: &App) -> Result<(), ServeError> {
+    match app.call().map_err(AppError::from)? {
+        Some(server) => Err(ServeError::Running(server.server().clone())),
+        None => Ok(()),
+    }
+}
+
+/// What is live, as the status says it.
+pub fn tell_edition(status: &mut Status, edition: &Edition, now_ms: i64) {
+    status.edition = edition.number;
+    status.edition_since_ms = now_ms;
+    status.playbooks = edition.playbooks.len();
+    let by_itself = edition.playbooks.values().filter(|listed| listed.triggers.is_any());
+    status.started_by_themselves = by_itself.count();
+}
+
+fn heartbeat(app: &App) -> Result<Option<(url::Url, Duration)>, ServeError> {
+    let settings = &app.config.file.serve;
+    if settings.heartbeat_url.is_empty() {
+        return Ok(None);
+    }
+    let url = settings.heartbeat_url.parse().map_err(|error| {
+        AppError::from(ConfigError::Value {
+            key: "[serve] heartbeat_url".to_owned(),
+            reason: format!("{:?} is no URL: {error}", settings.heartbeat_url),
+        })
+    })?;
+    let every = app
+        .config
+        .duration("[serve] heartbeat_every", &settings.heartbeat_every);
+    let every = every.map_err(AppError::from)?.max(Duration::from_secs(1));
+    Ok(Some((url, every)))
+}
