@@ -17,7 +17,7 @@ fn save_to_live_with_a_thousand_playbooks() {
             .repeat(20);
     for number in 0..1_000 {
         let import = if number % 4 == 0 {
-            "import \"lib/shared\" as shared;\n"
+            "import \"lib/shared\" as common;\n"
         } else {
             ""
         };
