@@ -100,7 +100,7 @@ pub fn check_mode(app: &App, run: &RunMode) -> Result<(), CliError> {
             let message = format!("{why}, while the server would go on with it live; nothing was done");
             let help =
                 "the stricter environment holds: type the command where it is live, or let the server go on by itself";
-            Err(CliError::usage("RUN_TOO_LIVE", message).help(help))
+            Err(CliError::usage("RUN_NOT_DRY", message).help(help))
         }
     }
 }
