@@ -39,12 +39,14 @@ pub fn playbook(app: &App, name: &str, out: &mut Out) -> Result<Arc<Script>, Cli
     let Some(pins) = Caller::to(&server)?.live(stem)? else {
         return Ok(on_disk()?);
     };
-    // What is broken or gone on the disk is another version, too.
-    if on_disk().ok().is_none_or(|script| Pins::of(&script) != pins) {
-        note(
+    match on_disk() {
+        // Its modules have their paths, where errors show them.
+        Ok(script) if Pins::of(&script) == pins => return Ok(script),
+        // What is broken or gone on the disk is another version, too.
+        _ => note(
             "the server has another version of it than the disk: that of the server is run",
             out,
-        );
+        ),
     }
     Ok(app.library.of_pins(&*server, &pins)?)
 }
@@ -98,7 +100,7 @@ pub fn check_mode(app: &App, run: &RunMode) -> Result<(), CliError> {
             let message = format!("{why}, while the server would go on with it live; nothing was done");
             let help =
                 "the stricter environment holds: type the command where it is live, or let the server go on by itself";
-            Err(CliError::usage("RUN_TOO_LIVE", message).help(help))
+            Err(CliError::usage("RUN_NOT_DRY", message).help(help))
         }
     }
 }

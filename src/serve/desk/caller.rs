@@ -70,8 +70,8 @@ impl Caller {
     }
 
     /// Ends `run` and says how it is then; `None` when it was told to stop and is not at rest yet.
-    pub fn cancel(&self, run: RunId, by: String) -> Result<Option<Ended>, CallError> {
-        match self.ask(&Wish::Cancel { run, by })? {
+    pub fn cancel(&self, run: RunId) -> Result<Option<Ended>, CallError> {
+        match self.ask(&Wish::Cancel { run })? {
             Word::Ended(ended) => Ok(Some(*ended)),
             Word::Stopping => Ok(None),
             other => Err(unexpected(other)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::gate::Observer;
 use crate::id::RunId;
-use crate::runs::{Driven, Task};
+use crate::runs::{Driven, Finished, ResumeError, Task};
 use crate::serve::edition::Edition;
 
 /// A run that waits longer than this is not waited for by whoever asked for it.
@@ -30,6 +30,7 @@ pub trait Driver: Send + Sync {
     /// longer than [`PATIENCE`] or for somebody outside. What is told to stop (`watch.stop`) is at rest soon.
     fn drive(&self, tasks: Vec<Task>, watch: Watch) -> Driven;
 
-    /// Tells `run` to stop; `false` when it is neither at work here nor followed by somebody.
-    fn stop(&self, run: RunId) -> bool;
+    /// Ends `run`, at work or not, and says how it is then; `None` when it was told to stop, and is not at rest within
+    /// `patience`.
+    fn cancel(&self, run: RunId, patience: Duration) -> Option<Result<Finished, ResumeError>>;
 }

@@ -13,11 +13,12 @@ use super::said::Refusal;
 use crate::gate::{Notice, Observer, Silent};
 use crate::id::RunId;
 use crate::io::clock::Clock;
-use crate::journal::{RunRecord, Status};
+use crate::journal::{Outcome, RunRecord, Status};
 use crate::runs::conductor::{AtRest, Crew, Offer, What};
 use crate::runs::{Driven, Finished, ResumeError, Task, recovery};
 use crate::serve::edition::{Edition, Live};
 use crate::store::Store;
+use crate::value::Value;
 
 /// How soon it is seen that somebody wants to stop, or that the host does.
 const SEEN_WITHIN: Duration = Duration::from_millis(50);
@@ -158,14 +159,50 @@ impl Driver for Hands {
         driven
     }
 
-    fn stop(&self, run: RunId) -> bool {
-        // Who follows it is told by the crew.
-        let is_ours = self.crew.runs_at_work().contains(&run) || self.followed.lock().contains_key(&run);
-        if is_ours {
-            self.offer(&*self.current().runner.gate.ground.store, run, What::Cancel);
+    /// By the crew, also what is not at work: the end of a run that it started would wake it in between.
+    fn cancel(&self, run: RunId, patience: Duration) -> Option<Result<Finished, ResumeError>> {
+        let edition = self.live.current();
+        let store = &*edition.runner.gate.ground.store;
+        let is_others = self.followed.lock().contains_key(&run);
+        if !is_others {
+            self.followed.follow(run, Arc::new(Silent));
         }
-        is_ours
+        self.offer(store, run, What::Cancel);
+        let give_up_at = self.followed.clock.monotonic() + patience;
+        let ended = loop {
+            let followed = self.followed.lock();
+            match followed.get(&run).map(|follower| &follower.rested) {
+                Some(Some(Ok(finished))) if finished.record.status.is_over() => break Some(Ok(finished.clone())),
+                Some(Some(Err(refusal))) => break Some(Err(refusal.clone().into())),
+                Some(_) => {}
+                // Whoever followed it has gone with the news.
+                None => break over(store, run),
+            }
+            if self.followed.clock.monotonic() >= give_up_at {
+                break None;
+            }
+            let waited = self.followed.rested.wait_timeout(followed, SEEN_WITHIN);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+        };
+        if !is_others {
+            self.followed.lock().remove(&run);
+        }
+        ended
     }
+}
+
+/// `run` as its record says that it ended, if it has.
+fn over(store: &dyn Store, run: RunId) -> Option<Result<Finished, ResumeError>> {
+    let record = match RunRecord::get(store, run) {
+        Ok(record) => record,
+        Err(error) => return Some(Err(error.into())),
+    };
+    let outcome = Outcome {
+        status: record.status,
+        value: Value::Unit,
+        error: record.error.clone(),
+    };
+    record.status.is_over().then_some(Ok(Finished { record, outcome }))
 }
 
 impl Hands {

@@ -55,6 +55,12 @@ pub struct Desk {
 pub(super) struct Shared {
     opening: Opening,
     closing: AtomicBool,
+    lobby: Arc<Lobby>,
+}
+
+/// Who is there.
+#[derive(Default)]
+struct Lobby {
     callers: Mutex<Callers>,
     /// Told when a thread ends.
     gone: Condvar,
@@ -77,8 +83,7 @@ impl Desk {
         let shared = Arc::new(Shared {
             opening,
             closing: AtomicBool::new(false),
-            callers: Mutex::default(),
-            gone: Condvar::new(),
+            lobby: Arc::default(),
         });
         let taken = shared.clone();
         let taking = std::thread::Builder::new()
@@ -109,6 +114,7 @@ impl Drop for Desk {
         // The host has let go of its runs: this takes as long as telling it.
         let told = self
             .shared
+            .lobby
             .gone
             .wait_timeout_while(callers, TELLING_TIME, |callers| callers.following > 0);
         let (callers, _) = told.unwrap_or_else(PoisonError::into_inner);
@@ -117,6 +123,7 @@ impl Drop for Desk {
         }
         let waited = self
             .shared
+            .lobby
             .gone
             .wait_timeout_while(callers, CLOSING_TIME, |callers| callers.threads > 0);
         let (callers, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -164,18 +171,21 @@ fn admit(line: Line, shared: &Arc<Shared>) -> Result<(), SocketError> {
         number,
     });
     let thread = std::thread::Builder::new().name("desk-caller".to_owned());
+    let counted = Thread {
+        lobby: shared.lobby.clone(),
+        place: Some(place),
+    };
     let started = thread.spawn(move || {
-        let _thread = Thread(place.clone());
-        if let Err(error) = serve(&line, &place) {
+        let mut counted = counted;
+        if let Some(place) = &counted.place
+            && let Err(error) = serve(&line, place)
+        {
             tracing::debug!(%error, "a command was let go");
         }
         line.hang_up();
+        counted.let_go();
     });
-    if started.is_err() {
-        let mut callers = shared.lock();
-        callers.threads -= 1;
-        callers.present.remove(&number);
-    }
+    // One that could not be started has been dropped, and counts no more.
     started.map(drop).map_err(SocketError::from)
 }
 
@@ -201,9 +211,15 @@ fn serve(line: &Line, place: &Arc<Place>) -> Result<(), SocketError> {
     }
 }
 
-impl Shared {
+impl Lobby {
     fn lock(&self) -> MutexGuard<'_, Callers> {
         self.callers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Callers> {
+        self.lobby.lock()
     }
 
     fn welcome(&self, refused: Option<String>) -> Welcome {
@@ -245,17 +261,29 @@ pub(super) struct Following(Arc<Place>);
 impl Drop for Following {
     fn drop(&mut self) {
         self.0.shared.lock().following -= 1;
-        self.0.shared.gone.notify_all();
+        self.0.shared.lobby.gone.notify_all();
     }
 }
 
-/// A thread that answers; its end is counted whatever ends it.
-struct Thread(Arc<Place>);
+/// A thread that answers. Its end is counted whatever ends it, and only when it holds nothing of the store any more.
+struct Thread {
+    lobby: Arc<Lobby>,
+    place: Option<Arc<Place>>,
+}
+
+impl Thread {
+    fn let_go(&mut self) {
+        if let Some(place) = self.place.take() {
+            place.leave();
+            drop(place);
+            self.lobby.lock().threads -= 1;
+            self.lobby.gone.notify_all();
+        }
+    }
+}
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        self.0.leave();
-        self.0.shared.lock().threads -= 1;
-        self.0.shared.gone.notify_all();
+        self.let_go();
     }
 }

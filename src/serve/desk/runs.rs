@@ -13,12 +13,10 @@ use super::driver::{Driver, Watch};
 use super::narrow::narrow;
 use super::open::Place;
 use super::said::{Amend, Begin, Ended, Refusal, Told, Wish, Word, Work, pins};
-use crate::effect::{Failure, RunMode};
-use crate::gate::{Notice, Observer, Silent};
+use crate::effect::RunMode;
+use crate::gate::{Notice, Observer};
 use crate::id::RunId;
-use crate::io::clock::Clock;
 use crate::io::socket::{FRAME_BYTES_MAX, Line, SocketError};
-use crate::journal::{Outcome, RunRecord};
 use crate::runs::edit::Amendment;
 use crate::runs::{Driven, Finished, Order, Resume, Task};
 use crate::script::inputs;
@@ -38,9 +36,6 @@ const EACH_MAX: usize = 100_000;
 /// How long a cancellation is waited for.
 const CANCEL_TIME: Duration = Duration::from_secs(30);
 
-/// How soon its end is seen.
-const SEEN_WITHIN: Duration = Duration::from_millis(20);
-
 /// Answers what comes over `line` until the other side hangs up.
 pub(super) fn attend(line: &Line, driver: &Arc<dyn Driver>, place: &Arc<Place>) -> Result<(), SocketError> {
     while let Some(frame) = line.receive(FRAME_BYTES_MAX, None)? {
@@ -50,7 +45,11 @@ pub(super) fn attend(line: &Line, driver: &Arc<dyn Driver>, place: &Arc<Place>) 
                 let edition = driver.current();
                 Word::Live(edition.playbooks.get(&playbook).map(|listed| pins(&listed.pinned)))
             }
-            Wish::Cancel { run, by } => cancel(&**driver, run, by),
+            Wish::Cancel { run } => match driver.cancel(run, CANCEL_TIME) {
+                Some(Ok(finished)) => one(finished),
+                Some(Err(error)) => Word::Refused(error.into()),
+                None => Word::Stopping,
+            },
             // What it was to stop has ended by itself.
             Wish::Stop => continue,
             Wish::Drive(work) => {
@@ -267,42 +266,6 @@ fn go_on(amend: Amend, edition: &Edition, observer: Arc<dyn Observer>) -> Result
     let how = Resume { by: amend.by, observer };
     let (handle, script) = edition.runner.amend(library, run, &amendment, &how)?;
     Ok(Ready::one(Task::Begun(handle, script), run))
-}
-
-/// Ends a run: at work here it is told to stop, else it is ended where its journal does.
-fn cancel(driver: &dyn Driver, run: RunId, by: String) -> Word {
-    let edition = driver.current();
-    if !driver.stop(run) {
-        let how = Resume {
-            by,
-            observer: Arc::new(Silent),
-        };
-        let cancelled = edition.runner.cancel(&edition.app.library, run, &how);
-        return match cancelled {
-            Ok(finished) => one(finished),
-            Err(error) => Word::Refused(error.into()),
-        };
-    }
-    let clock: &dyn Clock = &*edition.app.clock;
-    let give_up_at = clock.monotonic() + CANCEL_TIME;
-    loop {
-        match RunRecord::get(&*edition.runner.gate.ground.store, run) {
-            Err(error) => {
-                let failure = Failure::new(error.code(), error.to_string());
-                return Word::Refused(failure.into());
-            }
-            Ok(record) if record.status.is_over() => {
-                let outcome = Outcome {
-                    status: record.status,
-                    value: Value::Unit,
-                    error: record.error.clone(),
-                };
-                return one(Finished { record, outcome });
-            }
-            Ok(_) if clock.monotonic() >= give_up_at => return Word::Stopping,
-            Ok(_) => clock.sleep(SEEN_WITHIN),
-        }
-    }
 }
 
 fn one(finished: Finished) -> Word {

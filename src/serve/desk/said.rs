@@ -28,7 +28,6 @@ pub enum Wish {
     Drive(Box<Work>),
     Cancel {
         run: RunId,
-        by: String,
     },
     /// While something is driven: cancel it.
     Stop,

@@ -91,7 +91,7 @@ fn who_is_dry_takes_up_no_live_run() {
         let refused = with(&project, &dry, &arguments);
         assert_eq!(
             (refused.code, refused.error_code()),
-            (2, "RUN_TOO_LIVE".to_owned()),
+            (2, "RUN_NOT_DRY".to_owned()),
             "{arguments:?}"
         );
     }

@@ -279,3 +279,26 @@ fn a_server_that_is_stopped_puts_the_run_aside_and_says_so() {
     assert_eq!(project.json(&["resume", &id])["outcome"], 7);
     assert_eq!(stub.count("POST", "/one"), 1);
 }
+
+/// Once the end of a child woke the parent, which went on before its own cancellation came.
+#[test]
+fn a_run_is_cancelled_with_what_it_started_also_when_a_child_is_in_doubt() {
+    let stub = HttpStub::start();
+    stub.on("POST", "/posts").cut();
+    let project = live(&stub)
+        .file("playbooks/posts.rhai", &format!("{USES}acme::post(\"/posts\", #{{}});"))
+        .file("playbooks/waits.rhai", "run::wait_event(\"go\")")
+        .file(
+            "playbooks/parent.rhai",
+            "let a = playbook::start(\"posts\", #{}); let b = playbook::start(\"waits\", #{}); playbook::wait(b); playbook::wait(a);",
+        );
+    let _server = Server::start(&project);
+    let parent = run(&project, "parent");
+    let refused = project.host(&["cancel", &parent]);
+    assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(refused.stderr.contains("STEP_IN_DOUBT"), "{refused:?}");
+    for playbook in ["parent", "waits"] {
+        let status = &project.json(&["runs", "--playbook", playbook])[0]["status"];
+        assert_eq!(status, "cancelled", "{playbook}");
+    }
+}
