@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::after::{After, GENERATIONS_MAX};
+use super::edition_tests::{edition, turn};
 use super::events::{Events, cursor};
 use super::files::Files;
 use super::startup::Startup;
-use super::test_edition::{edition, turn};
 use super::{Trigger, Turn};
 use crate::id::RunId;
 use crate::io::clock::Clock;

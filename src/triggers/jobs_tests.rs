@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use super::edition_tests::{edition, turn};
 use super::jobs::Jobs;
-use super::test_edition::{edition, turn};
 use super::{Trigger, Turn};
 use crate::gate::Silent;
 use crate::io::clock::Clock;

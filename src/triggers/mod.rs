@@ -25,7 +25,7 @@ pub mod overlap;
 mod start;
 pub mod startup;
 #[cfg(test)]
-mod test_edition;
+mod edition_tests;
 pub mod ticks;
 
 pub use jobs::Jobs;

@@ -536,7 +536,7 @@ fn ten_thousand_schedules_due_at_one_moment_are_all_started() {
 
 #[test]
 fn a_playbook_on_the_disk_is_started_by_its_header_and_runs_to_its_end() {
-    use crate::triggers::test_edition::{edition, turn};
+    use crate::triggers::edition_tests::{edition, turn};
     let script =
         "const PLAYBOOK = #{ every: \"1m\", inputs: #{ n: #{ type: \"int\", preset: 4 } } };\nkv::put(\"a\", input.n)";
     let host = TestHost::default()
