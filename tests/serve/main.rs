@@ -8,8 +8,10 @@
 mod chance;
 #[path = "../crash/counting.rs"]
 mod counting;
+mod forgetful;
 mod many;
 mod parking;
 mod soak;
 mod turns;
 mod world;
+mod year;
