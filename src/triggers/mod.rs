@@ -22,24 +22,17 @@ pub mod jobs;
 mod jobs_tests;
 mod modes;
 pub mod overlap;
-pub mod pauses;
 mod start;
 pub mod startup;
 #[cfg(test)]
 mod test_edition;
 pub mod ticks;
 
-pub use jobs::Jobs;
 pub use ticks::Ticks;
 
 use crate::id::RunId;
 use crate::serve::Edition;
 use crate::store::StoreError;
-
-/// Every trigger of a host.
-pub fn all() -> Vec<Box<dyn Trigger>> {
-    vec![Box::new(Ticks::default()), Box::new(Jobs::default())]
-}
 
 /// Something that starts runs.
 pub trait Trigger: Send {
@@ -53,6 +46,7 @@ pub trait Trigger: Send {
 /// Everything that starts runs, in the order in which it is asked.
 pub fn all() -> Vec<Box<dyn Trigger>> {
     vec![
+        Box::<Ticks>::default(),
         Box::<startup::Startup>::default(),
         Box::<after::After>::default(),
         Box::<events::Events>::default(),

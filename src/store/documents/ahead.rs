@@ -187,7 +187,16 @@ mod tests {
 
     #[test]
     fn every_row_is_shown_once_and_in_order_however_many_there_are() {
-        for count in [0, 1, FEW - 1, FEW, FEW + 1, BATCH_ROWS - 1, BATCH_ROWS, 3 * BATCH_ROWS + 1] {
+        for count in [
+            0,
+            1,
+            FEW - 1,
+            FEW,
+            FEW + 1,
+            BATCH_ROWS - 1,
+            BATCH_ROWS,
+            3 * BATCH_ROWS + 1,
+        ] {
             assert_eq!(shown(count, 10, usize::MAX), expected(count, 10), "{count}");
         }
         // Few to a batch, and more batches than are on their way at once.

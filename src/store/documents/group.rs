@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use super::access::ways;
-use super::ahead;
 use super::aggregate::{Aggregate, State, parse_all};
+use super::ahead;
 use super::cell::Cell;
 use super::document::{Document, check_collection, stored_data};
 use super::field::FieldPath;
