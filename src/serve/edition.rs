@@ -9,7 +9,7 @@ use super::draft::Draft;
 use crate::app::{App, AppError};
 use crate::effect::RunMode;
 use crate::id::ContentHash;
-use crate::io::pinned::{Files, PinnedFiles};
+use crate::io::pinned::PinnedFiles;
 use crate::io::survey::{Survey, survey};
 use crate::journal::edition::Hashes;
 use crate::runs::Runner;
@@ -85,9 +85,9 @@ impl Edition {
         Ok((edition, broken.collect()))
     }
 
-    /// A set that was put together by hand: it lies in no folder, and nothing is made out of it.
+    /// These playbooks, which lie on no disk.
     pub fn of(app: Arc<App>, runner: Runner, playbooks: BTreeMap<String, Arc<Listed>>) -> Edition {
-        let files = PinnedFiles::new(runner.gate.ground.store.clone(), Files::new());
+        let files = PinnedFiles::new(runner.gate.ground.store.clone(), BTreeMap::new());
         Edition {
             number: 1,
             app,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::edition::Edition;
+use super::settings::Settings;
 use super::versions;
 use crate::app::{App, AppError};
 use crate::config::{Config, ConfigError, FILE_NAME};

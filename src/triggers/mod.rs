@@ -48,10 +48,11 @@ pub fn all() -> Vec<Box<dyn Trigger>> {
     vec![
         Box::<Ticks>::default(),
         Box::<startup::Startup>::default(),
+        Box::<Ticks>::default(),
         Box::<after::After>::default(),
         Box::<events::Events>::default(),
         Box::<files::Files>::default(),
-        Box::<jobs::Jobs>::default(),
+        Box::<Jobs>::default(),
     ]
 }
 

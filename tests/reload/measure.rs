@@ -17,7 +17,7 @@ fn save_to_live_with_a_thousand_playbooks() {
             .repeat(20);
     for number in 0..1_000 {
         let import = if number % 4 == 0 {
-            "import \"lib/shared\" as shared;\n"
+            "import \"lib/shared\" as common;\n"
         } else {
             ""
         };
@@ -40,6 +40,9 @@ fn save_to_live_with_a_thousand_playbooks() {
         project.edition().playbooks.len()
     );
     std::thread::sleep(Duration::from_secs(3));
+    if let Some(fault) = project.versions()[0].faults.first() {
+        println!("left out: {fault}");
+    }
     println!("memory: {}", resident());
     let mut took = Vec::new();
     for number in 0..20 {

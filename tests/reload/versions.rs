@@ -9,7 +9,7 @@ use host::serve::rollback::{Done, RollbackError, Wish, rollback};
 use super::project::Project;
 
 fn go_back(project: &Project, to: u64, playbook: Option<&str>, force: bool) -> Result<Done, RollbackError> {
-    let app = Arc::new(App::new(project.folder.path()).unwrap());
+    let app = Arc::new(App::new(project.folder.path()).expect("a project"));
     let wish = Wish {
         to,
         playbook,

@@ -7,6 +7,10 @@
 //! - It lets either day field suffice where one is `*/n`. Vixie wants both wherever one begins with `*`. So lines with a
 //!   step in one day field and a restriction in the other are not compared.
 //! - It knows no corrections: changes of more than three hours are not compared.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the chance of these tests comes from their seeds"
+)]
 
 use std::str::FromStr;
 

@@ -27,6 +27,9 @@ const HELLO_TIME: Duration = Duration::from_secs(5);
 /// How long closing waits for what is being answered.
 const CLOSING_TIME: Duration = Duration::from_secs(10);
 
+/// How long closing waits for those that are to hear how their runs ended.
+const TELLING_TIME: Duration = Duration::from_secs(2);
+
 /// How long to wait after a caller could not be taken: the process may have no descriptor left.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -63,6 +66,8 @@ struct Callers {
     /// Connections that count.
     present: BTreeMap<u64, Line>,
     threads: usize,
+    /// Those that follow a run, and are to hear how it ended.
+    following: usize,
 }
 
 impl Desk {
@@ -101,6 +106,12 @@ impl Drop for Desk {
             taking.join().unwrap_or_default();
         }
         let callers = self.shared.lock();
+        // The host has let go of its runs: this takes as long as telling it.
+        let told = self
+            .shared
+            .gone
+            .wait_timeout_while(callers, TELLING_TIME, |callers| callers.following > 0);
+        let (callers, _) = told.unwrap_or_else(PoisonError::into_inner);
         for line in callers.present.values() {
             line.hang_up();
         }
@@ -219,6 +230,22 @@ impl Place {
     /// Lets somebody else have it: who had it has hung up, though there is still something to do.
     pub fn leave(&self) {
         self.shared.lock().present.remove(&self.number);
+    }
+
+    /// While what is returned lives, somebody follows a run.
+    pub fn follows(self: &Arc<Self>) -> Following {
+        self.shared.lock().following += 1;
+        Following(self.clone())
+    }
+}
+
+/// A run is followed.
+pub(super) struct Following(Arc<Place>);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.0.shared.lock().following -= 1;
+        self.0.shared.gone.notify_all();
     }
 }
 

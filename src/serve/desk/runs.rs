@@ -94,6 +94,7 @@ fn drive(work: Work, line: &Line, driver: &Arc<dyn Driver>, place: &Arc<Place>) 
         Ok(ready) => ready,
         Err(refusal) => return line.send(&encode(&Word::Refused(refusal))),
     };
+    let following = place.follows();
     let stop: Arc<AtomicBool> = Arc::default();
     let listening = listen(line.share()?, stop.clone(), place.clone())?;
     let sending = send(line.share()?, told)?;
@@ -118,6 +119,7 @@ fn drive(work: Work, line: &Line, driver: &Arc<dyn Driver>, place: &Arc<Place>) 
     sender.send(encode(&Word::Ended(Box::new(ended)))).unwrap_or_default();
     drop((sender, observer));
     sending.join().unwrap_or_default();
+    drop(following);
     line.hang_up();
     listening.join().unwrap_or_default();
     Ok(())

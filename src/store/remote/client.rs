@@ -29,6 +29,9 @@ pub struct RemoteStore {
     pub(super) line: Mutex<Option<Line>>,
 }
 
+/// Rows of one answer, and whether there may be more.
+type Page = (Vec<(Vec<u8>, Row)>, bool);
+
 /// How far a question came whose answer is missing.
 enum Lost {
     NotSent(String),
@@ -112,7 +115,7 @@ impl RemoteStore {
         })?)
     }
 
-    fn page(&self, range: KeyRange, limit: usize, reverse: bool) -> Result<(Vec<(Vec<u8>, Row)>, bool), StoreError> {
+    fn page(&self, range: KeyRange, limit: usize, reverse: bool) -> Result<Page, StoreError> {
         let Reply::Rows { rows, more } = self.ask(&Ask::scan(range, limit, reverse))? else {
             return Err(nonsense());
         };

@@ -1,4 +1,8 @@
 //! Random reloads, crashes at any commit, sleeps, pauses and clocks that are set: each expected tick has exactly one fate.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the chance of these tests comes from their seeds"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
