@@ -46,7 +46,6 @@ pub trait Trigger: Send {
 /// Everything that starts runs, in the order in which it is asked.
 pub fn all() -> Vec<Box<dyn Trigger>> {
     vec![
-        Box::<Ticks>::default(),
         Box::<startup::Startup>::default(),
         Box::<Ticks>::default(),
         Box::<after::After>::default(),
