@@ -28,6 +28,7 @@ pub mod startup;
 mod test_edition;
 pub mod ticks;
 
+pub use jobs::Jobs;
 pub use ticks::Ticks;
 
 use crate::id::RunId;
