@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use host::gate::{Notice, Observer};
-use host::journal::Status;
+use host::journal::{RunRecord, Status};
 use host::triggers;
 
 use crate::world::World;
@@ -62,7 +62,7 @@ fn a_parked_run_goes_on_after_a_restart_and_does_nothing_twice() {
     world.kill();
     world.start();
     world.turn();
-    let gone_on = world.runs().remove(0);
+    let gone_on = RunRecord::get(&*world.host.ground.store, parked.run).expect("it is there");
     assert_eq!((gone_on.run, gone_on.status), (parked.run, Status::Succeeded));
     let done = world
         .host

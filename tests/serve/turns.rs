@@ -84,8 +84,11 @@ fn every_tick_runs_once_through_kills_saves_and_sleep() {
         runs.len(),
         fates.len()
     );
-    let unfinished = runs.iter().filter(|run| run.status != Status::Succeeded).count();
-    assert!(unfinished <= 1, "only one may be asleep at the end: {unfinished}");
+    let unfinished: Vec<_> = runs.iter().filter(|run| run.status != Status::Succeeded).collect();
+    assert!(
+        unfinished.len() <= 1,
+        "only one may be asleep at the end: {unfinished:#?}"
+    );
     let counted = world.host.run("kv::get(\"a\")");
     let of_a = fates.keys().filter(|(playbook, _)| playbook == "a").count();
     assert_eq!(counted.value().to_string(), of_a.to_string(), "each did its work once");
