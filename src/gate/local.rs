@@ -7,7 +7,7 @@ use crate::effect::Failure;
 use crate::io::chance::Chance;
 use crate::journal::Asked;
 use crate::store::tx::Ground;
-use crate::store::{Realm, StoreError, Tx};
+use crate::store::{Realm, StoreError, Tx, keys};
 use crate::value::Value;
 
 /// How often a store change is computed again because another run was quicker.
@@ -38,8 +38,14 @@ pub(super) fn perform(
         if answer.error.is_some() || tx.batch.is_empty() {
             return tape.conclude(gate, answer);
         }
+        let starts_runs = tx.batch.puts.iter().any(|(key, _)| keys::starts_runs(key));
         match tape.conclude_with(gate, &answer, tx.batch) {
-            Ok(()) => return tape.give(answer),
+            Ok(()) => {
+                if starts_runs {
+                    gate.ready.stir();
+                }
+                return tape.give(answer);
+            }
             Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS_MAX => {
                 conflicts += 1;
                 asked = answer.asked;

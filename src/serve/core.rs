@@ -144,15 +144,15 @@ impl Core {
             if let Some(rested_ms) = rested_ms.filter(|rested_ms| *rested_ms <= self.woken_until_ms) {
                 self.woken_until_ms = (rested_ms - 1).max(0);
             }
-            if now_ms > self.woken_until_ms {
-                let is_due = self.next_wake_ms.is_some_and(|at_ms| at_ms <= now_ms);
-                if is_due || is_stirred {
+            self.next_wake_ms = self.next_wake_ms.into_iter().chain(rested_ms).min();
+            let is_due = self.next_wake_ms.is_some_and(|at_ms| at_ms <= now_ms);
+            if is_due || is_stirred {
+                // Only what was looked at counts as offered.
+                if now_ms > self.woken_until_ms {
                     runs.extend(recovery::due_after(ground, self.woken_until_ms, now_ms)?);
+                    self.woken_until_ms = now_ms;
                 }
-                if is_due || is_stirred || rested_ms.is_some() {
-                    self.next_wake_ms = recovery::next_wake(&*ground.store, now_ms)?;
-                }
-                self.woken_until_ms = now_ms;
+                self.next_wake_ms = recovery::next_wake(&*ground.store, now_ms)?;
             }
             Ok(())
         };

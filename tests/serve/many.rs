@@ -24,7 +24,10 @@ fn runs_that_are_queued_at_once_all_begin_soon_and_each_once() {
     let store = Engine::open(&folder.path().join("store.redb"), EngineOptions::default()).expect("a store");
     test.ground.store = Arc::new(store);
     for number in 0..playbooks {
-        test = test.file(&format!("playbooks/p{number}.rhai"), format!("kv::increment(\"p{number}\"); {number}"));
+        test = test.file(
+            &format!("playbooks/p{number}.rhai"),
+            format!("kv::increment(\"p{number}\"); {number}"),
+        );
     }
     let app = Arc::new(host::app::App::new(&test.folder()).expect("a host"));
     let (mut edition, _) = Edition::load(app, &test.ground, None).expect("an edition");
@@ -41,7 +44,9 @@ fn runs_that_are_queued_at_once_all_begin_soon_and_each_once() {
             input: BTreeMap::new().into(),
             mode: RunMode::dry(),
             trigger: "a test".to_owned(),
-            cause: Cause::Startup { boot: number.to_string() },
+            cause: Cause::Startup {
+                boot: number.to_string(),
+            },
             at_ms: 1,
         };
         let batch = creation.batch(&gate).expect("inputs");

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use host::gate::{Notice, Observer};
-use host::journal::Status;
+use host::journal::{RunRecord, Status};
 use host::triggers;
 
 use crate::world::World;
@@ -50,15 +50,23 @@ fn a_parked_run_goes_on_after_a_restart_and_does_nothing_twice() {
     assert_eq!(turned.started, 1);
     let parked = world.runs().remove(0);
     assert_eq!((parked.status, parked.error), (Status::Running, None), "it is not over");
-    let kept = world.host.run("[kv::get(\"begun\"), kv::get(\"last\"), kv::get(\"caught\"), kv::get(\"cleaned\")]");
-    assert_eq!(kept.value().to_string(), "[1,null,null,null]", "it stopped where it stood, uncaught");
+    let kept = world
+        .host
+        .run("[kv::get(\"begun\"), kv::get(\"last\"), kv::get(\"caught\"), kv::get(\"cleaned\")]");
+    assert_eq!(
+        kept.value().to_string(),
+        "[1,null,null,null]",
+        "it stopped where it stood, uncaught"
+    );
 
     world.kill();
     world.start();
     world.turn();
-    let gone_on = world.runs().remove(0);
+    let gone_on = RunRecord::get(&*world.host.ground.store, parked.run).expect("it is there");
     assert_eq!((gone_on.run, gone_on.status), (parked.run, Status::Succeeded));
-    let done = world.host.run("[kv::get(\"begun\"), kv::get(\"middle\"), kv::get(\"last\"), kv::get(\"cleaned\")]");
+    let done = world
+        .host
+        .run("[kv::get(\"begun\"), kv::get(\"middle\"), kv::get(\"last\"), kv::get(\"cleaned\")]");
     assert_eq!(done.value().to_string(), "[1,1,1,null]");
     assert!(world.host.replay(gone_on.run).same);
 }

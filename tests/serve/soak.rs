@@ -76,8 +76,15 @@ fn project(server: &Counting) -> TempDir {
 
 fn command(root: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
-    command.args(arguments).current_dir(root).env_clear().stdin(Stdio::null());
-    command.env("DRY_RUN", "0").env("KEYED_ENABLED", "1").env("LOG_LEVEL", "error");
+    command
+        .args(arguments)
+        .current_dir(root)
+        .env_clear()
+        .stdin(Stdio::null());
+    command
+        .env("DRY_RUN", "0")
+        .env("KEYED_ENABLED", "1")
+        .env("LOG_LEVEL", "error");
     command
 }
 
@@ -106,9 +113,14 @@ fn ended(child: &mut Child) -> Option<i32> {
 
 #[test]
 fn a_server_that_is_killed_at_random_loses_nothing_and_does_nothing_twice() {
-    let minutes = std::env::var("HOST_SOAK_MINUTES").ok().and_then(|text| text.parse::<u64>().ok());
+    let minutes = std::env::var("HOST_SOAK_MINUTES")
+        .ok()
+        .and_then(|text| text.parse::<u64>().ok());
     let long = minutes.map_or(SHORT, |minutes| Duration::from_secs(60 * minutes));
-    let seed = std::env::var("HOST_SOAK_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let seed = std::env::var("HOST_SOAK_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(5);
     println!("HOST_SOAK_SEED={seed}");
     let mut chance = Chance::new(seed);
     let server = Counting::start(seed);
@@ -137,7 +149,10 @@ fn a_server_that_is_killed_at_random_loses_nothing_and_does_nothing_twice() {
         child = serve(root);
     }
     // Nothing new is begun, and what is left comes to rest.
-    let quiet = TICKING.replace("schedule: \"* * * * * *\", timezone: \"UTC\", missed: \"all\", overlap: \"allow\", ", "");
+    let quiet = TICKING.replace(
+        "schedule: \"* * * * * *\", timezone: \"UTC\", missed: \"all\", overlap: \"allow\", ",
+        "",
+    );
     std::fs::write(root.join("playbooks/ticking.rhai"), quiet).expect("a file");
     let until = Instant::now() + PATIENCE;
     loop {
@@ -154,7 +169,10 @@ fn a_server_that_is_killed_at_random_loses_nothing_and_does_nothing_twice() {
     terminate(&child);
     assert_eq!(ended(&mut child), Some(0));
     let (ticks, jobs) = check(root, &server);
-    println!("{ticks} ticks, {jobs} jobs; {kills} kills, {stops} stops, {saves} saves in {:?}", begun.elapsed());
+    println!(
+        "{ticks} ticks, {jobs} jobs; {kills} kills, {stops} stops, {saves} saves in {:?}",
+        begun.elapsed()
+    );
 }
 
 /// Every tick has one fate and every run of it an end; every job one run; every write landed once.
@@ -206,15 +224,26 @@ fn a_second_server_is_refused_with_the_first_one_named() {
     let until = Instant::now() + PATIENCE;
     let refused = loop {
         std::thread::sleep(Duration::from_millis(200));
-        let up = command(folder.path(), &["status", "--json"]).output().expect("it starts");
+        let up = command(folder.path(), &["status", "--json"])
+            .output()
+            .expect("it starts");
         let status: serde_json::Value = serde_json::from_slice(&up.stdout).unwrap_or_default();
         if status["running"] == true {
-            break command(folder.path(), &["serve", "--json"]).output().expect("it starts");
+            break command(folder.path(), &["serve", "--json"])
+                .output()
+                .expect("it starts");
         }
-        assert!(Instant::now() < until, "it does not come up: {}", String::from_utf8_lossy(&up.stdout));
+        assert!(
+            Instant::now() < until,
+            "it does not come up: {}",
+            String::from_utf8_lossy(&up.stdout)
+        );
     };
     let said: serde_json::Value = serde_json::from_slice(&refused.stdout).expect("JSON");
-    assert_eq!((refused.status.code(), &said["error"]["code"]), (Some(4), &"SERVE_RUNNING".into()));
+    assert_eq!(
+        (refused.status.code(), &said["error"]["code"]),
+        (Some(4), &"SERVE_RUNNING".into())
+    );
     let message = said["error"]["message"].as_str().expect("words");
     assert!(message.contains(&format!("process {}", first.id())), "{message}");
     terminate(&first);

@@ -12,7 +12,9 @@ use crate::world::World;
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn quarterly(text: &str) -> String {
-    format!("const PLAYBOOK = #{{ schedule: \"*/15 * * * *\", timezone: \"UTC\", missed: \"all\", overlap: \"allow\" }};\n{text}")
+    format!(
+        "const PLAYBOOK = #{{ schedule: \"*/15 * * * *\", timezone: \"UTC\", missed: \"all\", overlap: \"allow\" }};\n{text}"
+    )
 }
 
 /// Every tick by schedule, and how many runs each names.
@@ -76,9 +78,17 @@ fn every_tick_runs_once_through_kills_saves_and_sleep() {
     }
     assert!(expected > 100, "{expected}");
     let runs = world.runs();
-    assert!(runs.len() == fates.len(), "{} runs of {} ticks", runs.len(), fates.len());
-    let unfinished = runs.iter().filter(|run| run.status != Status::Succeeded).count();
-    assert!(unfinished <= 1, "only one may be asleep at the end: {unfinished}");
+    assert!(
+        runs.len() == fates.len(),
+        "{} runs of {} ticks",
+        runs.len(),
+        fates.len()
+    );
+    let unfinished: Vec<_> = runs.iter().filter(|run| run.status != Status::Succeeded).collect();
+    assert!(
+        unfinished.len() <= 1,
+        "only one may be asleep at the end: {unfinished:#?}"
+    );
     let counted = world.host.run("kv::get(\"a\")");
     let of_a = fates.keys().filter(|(playbook, _)| playbook == "a").count();
     assert_eq!(counted.value().to_string(), of_a.to_string(), "each did its work once");

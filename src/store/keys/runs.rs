@@ -6,6 +6,13 @@ use super::{Parts, Space, prefix_range, version};
 use crate::id::{ContentHash, IncidentId, RunId};
 use crate::store::KeyRange;
 
+/// Whether a row under `key` may start runs: a job, or an event.
+pub fn starts_runs(key: &[u8]) -> bool {
+    [Space::Queue, Space::Event]
+        .iter()
+        .any(|space| key.first() == Some(&space.byte()))
+}
+
 /// Says that a run has a thread or waits for one.
 pub fn open(run: RunId) -> Vec<u8> {
     Parts::of(Space::Open).raw(&run.to_bytes()).0
