@@ -58,6 +58,13 @@ pub(super) fn settings(
         let fault = fault("CONFIG_NEEDS_RESTART", message);
         return Err(Box::new(fault.help("stop `host serve`, and start it again")));
     }
+    let at_start = |serve: &Settings| {
+        let heartbeat = (serve.heartbeat_url.clone(), serve.heartbeat_every.clone());
+        (serve.threads, serve.grace.clone(), heartbeat)
+    };
+    if at_start(&before.serve) != at_start(&now.serve) {
+        tracing::warn!("[serve] threads, grace and heartbeat are as they were until `host serve` starts again");
+    }
     let mut app = App::with(config).map_err(|error| match error {
         AppError::Config(error) => config_fault(error),
         other => fault(other.code(), other.to_string()),
