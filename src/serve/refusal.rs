@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::edition::Edition;
 use super::versions;
+use super::settings::Settings;
 use crate::app::{App, AppError};
 use crate::config::{Config, ConfigError, FILE_NAME};
 use crate::id::ContentHash;
