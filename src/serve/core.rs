@@ -138,8 +138,6 @@ impl Core {
             }
             // Back, where the clock was set back, or a run began to wait for a moment that is over.
             let rested_ms = self.crew.take_wake();
-            // Kept, whatever is looked at below: nobody says it a second time.
-            self.next_wake_ms = self.next_wake_ms.into_iter().chain(rested_ms).min();
             self.woken_until_ms = self.woken_until_ms.min(now_ms);
             if let Some(rested_ms) = rested_ms.filter(|rested_ms| *rested_ms <= self.woken_until_ms) {
                 self.woken_until_ms = (rested_ms - 1).max(0);

@@ -36,6 +36,11 @@ impl Forgetful {
         self.state().left = Some(commits);
     }
 
+    /// It does not die after all.
+    pub fn live_on(&self) {
+        self.state().left = None;
+    }
+
     pub fn is_dead(&self) -> bool {
         self.state().is_dead
     }

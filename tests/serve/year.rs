@@ -161,6 +161,8 @@ impl Year {
     }
 
     fn day(&mut self) {
+        // Who reads a new set from the disk is not killed meanwhile: that is for the tests of reloading.
+        self.store.live_on();
         match self.random.random_range(0..20) {
             0..=3 => self.store.die_after(self.random.random_range(1..200)),
             4..=5 => {
