@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::edition::Edition;
-use super::versions;
 use super::settings::Settings;
+use super::versions;
 use crate::app::{App, AppError};
 use crate::config::{Config, ConfigError, FILE_NAME};
 use crate::id::ContentHash;

@@ -110,9 +110,8 @@ fn overdue(store: &dyn Store, now_ms: i64) -> Result<Vec<String>, StoreError> {
                 playbook,
                 schedule,
             }) if due_ms < late_ms => {
-                let mut what: String = format!("no fate for the due tick of {playbook}, schedule {schedule}");
-                what.truncate(what.floor_char_boundary(160));
-                late.push(what);
+                let what = format!("no fate for the due tick of {playbook}, schedule {schedule}");
+                late.push(what.chars().take(160).collect());
             }
             _ => break,
         }

@@ -227,7 +227,6 @@ fn a_file_starts_one_run_when_it_does_not_change_any_more_and_another_when_it_ch
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the test lays a link")]
 fn a_link_that_leads_out_and_a_folder_that_is_not_declared_start_nothing() {
     let host = host(&[("take", NOTES_FILE)])
         .file("inbox/kept.txt", "1")

@@ -15,6 +15,8 @@
 pub mod after;
 #[cfg(test)]
 mod arrivals_tests;
+#[cfg(test)]
+mod edition_tests;
 pub mod events;
 pub mod files;
 pub mod jobs;
@@ -24,8 +26,6 @@ mod modes;
 pub mod overlap;
 mod start;
 pub mod startup;
-#[cfg(test)]
-mod edition_tests;
 pub mod ticks;
 
 pub use jobs::Jobs;

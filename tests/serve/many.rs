@@ -41,7 +41,7 @@ fn runs_that_are_queued_at_once_all_begin_soon_and_each_once() {
         let creation = Creation {
             run,
             pinned,
-            input: BTreeMap::new().into(),
+            input: BTreeMap::new(),
             mode: RunMode::dry(),
             trigger: "a test".to_owned(),
             cause: Cause::Startup {

@@ -28,14 +28,42 @@ const DAYS: u32 = 366;
 
 /// Playbooks whose schedules stay as they are, so that their ticks can be foretold.
 const STEADY: [(&str, &str, &str, &str); 5] = [
-    ("often", "5 */4 * * *", "America/New_York", "missed: \"all\", overlap: \"allow\""),
-    ("nightly", "30 2 * * *", "America/New_York", "missed: \"latest\", overlap: \"skip\""),
-    ("weekly", "0 9 * * mon", "Europe/Berlin", "missed: \"none\", overlap: \"queue\""),
-    ("office", "*/20 9-11 * * tue", "Australia/Lord_Howe", "missed: \"all\", horizon: \"3h\", overlap: \"queue\""),
-    ("long", "0 */8 1-20 * *", "UTC", "missed: \"all\", overlap: \"cancel_previous\""),
+    (
+        "often",
+        "5 */4 * * *",
+        "America/New_York",
+        "missed: \"all\", overlap: \"allow\"",
+    ),
+    (
+        "nightly",
+        "30 2 * * *",
+        "America/New_York",
+        "missed: \"latest\", overlap: \"skip\"",
+    ),
+    (
+        "weekly",
+        "0 9 * * mon",
+        "Europe/Berlin",
+        "missed: \"none\", overlap: \"queue\"",
+    ),
+    (
+        "office",
+        "*/20 9-11 * * tue",
+        "Australia/Lord_Howe",
+        "missed: \"all\", horizon: \"3h\", overlap: \"queue\"",
+    ),
+    (
+        "long",
+        "0 */8 1-20 * *",
+        "UTC",
+        "missed: \"all\", overlap: \"cancel_previous\"",
+    ),
 ];
 
 const EDITED: [&str; 3] = ["15 6 * * *", "10 */5 * * *", "45 */6 * * *"];
+
+/// By the moment for which it was planned: its fate, the last moment that shares it, and its run.
+type Fates = BTreeMap<i64, (Fate, i64, Option<RunId>)>;
 
 struct Year {
     world: World,
@@ -151,7 +179,9 @@ impl Year {
     fn die(&mut self) {
         self.kills += 1;
         self.world.kill();
-        let keep = *[0, 300, 700, 1000].get(self.random.random_range(0..4_usize)).expect("four");
+        let keep = *[0, 300, 700, 1000]
+            .get(self.random.random_range(0..4_usize))
+            .expect("four");
         self.store.begin_anew(keep);
         if self.random.random_bool(0.3) {
             let hours = self.random.random_range(1..60);
@@ -193,7 +223,15 @@ impl Year {
         let how = [Resumed::All, Resumed::Latest, Resumed::None][self.random.random_range(0..3)];
         let mut batch = Batch::new();
         let since_ms = self.world.now_ms();
-        pause::pause(&mut batch, name, &Pause { since_ms, by: None, why: String::new() });
+        pause::pause(
+            &mut batch,
+            name,
+            &Pause {
+                since_ms,
+                by: None,
+                why: String::new(),
+            },
+        );
         self.tell(batch);
         let hours = self.random.random_range(1..12);
         self.pass(hours * HOUR_MS);
@@ -217,7 +255,7 @@ impl Year {
     }
 
     /// Of each schedule: what its ticks came to, by the moment for which they were planned.
-    fn fates(&self) -> BTreeMap<String, BTreeMap<i64, (Fate, i64, Option<RunId>)>> {
+    fn fates(&self) -> BTreeMap<String, Fates> {
         let mut fates = BTreeMap::new();
         for id in with_ticks(&*self.store, None).expect("readable") {
             let ticks = latest(&*self.store, &id, i64::MAX, 1_000_000).expect("readable");
@@ -236,8 +274,14 @@ impl Year {
         for (playbook, ticks) in &fates {
             let mut covered_ms = i64::MIN;
             for (planned_ms, (fate, until_ms, run)) in ticks {
-                assert!(*planned_ms > covered_ms, "seed {seed}: {playbook} at {planned_ms} has two fates");
-                assert!(*fate != Fate::Waiting, "seed {seed}: {playbook} at {planned_ms} still waits");
+                assert!(
+                    *planned_ms > covered_ms,
+                    "seed {seed}: {playbook} at {planned_ms} has two fates"
+                );
+                assert!(
+                    *fate != Fate::Waiting,
+                    "seed {seed}: {playbook} at {planned_ms} still waits"
+                );
                 covered_ms = *until_ms;
                 let Some(run) = run.filter(|_| matches!(fate, Fate::Ran | Fate::Late | Fate::CaughtUp)) else {
                     continue;
@@ -245,7 +289,10 @@ impl Year {
                 let other = started.insert(run, playbook.clone());
                 assert_eq!(other, None, "seed {seed}: one run for two ticks");
                 let recorded = Recorded::load(&self.world.host.ground, run).expect("a run with a journal");
-                let cause = Some(Cause::Tick { schedule: "1".to_owned(), planned_ms: *planned_ms });
+                let cause = Some(Cause::Tick {
+                    schedule: "1".to_owned(),
+                    planned_ms: *planned_ms,
+                });
                 assert_eq!(recorded.begun.cause, cause, "seed {seed}");
                 // The last ones may be asleep.
                 let is_old = *planned_ms < self.world.now_ms() - 12 * HOUR_MS;
@@ -258,7 +305,10 @@ impl Year {
         }
         let mut expected = 0;
         for (name, line, zone, _) in STEADY {
-            let (schedule, zone) = (Schedule::parse(line).expect("a line"), zone.parse::<Tz>().expect("a zone"));
+            let (schedule, zone) = (
+                Schedule::parse(line).expect("a line"),
+                zone.parse::<Tz>().expect("a zone"),
+            );
             let ticks = &fates[name];
             let last_ms = last_planned(&*self.store, name);
             let mut at_ms = self.begun_ms;
@@ -269,9 +319,17 @@ impl Year {
                 let is_covered = row.is_some_and(|(_, (_, until_ms, _))| at_ms <= *until_ms);
                 assert!(is_covered, "seed {seed}: {name} at {at_ms} has no fate");
             }
-            let is_foretold = |planned_ms: &i64| schedule.next_after(planned_ms - 1, zone).map(|next| next.at_ms) == Some(*planned_ms);
-            assert!(ticks.keys().all(is_foretold), "seed {seed}: {name} has ticks that nobody expected");
-            assert!(last_ms > self.world.now_ms() - 9 * 24 * HOUR_MS, "seed {seed}: {name} has stopped");
+            let is_foretold = |planned_ms: &i64| {
+                schedule.next_after(planned_ms - 1, zone).map(|next| next.at_ms) == Some(*planned_ms)
+            };
+            assert!(
+                ticks.keys().all(is_foretold),
+                "seed {seed}: {name} has ticks that nobody expected"
+            );
+            assert!(
+                last_ms > self.world.now_ms() - 9 * 24 * HOUR_MS,
+                "seed {seed}: {name} has stopped"
+            );
         }
         assert!(expected > 2_000, "seed {seed}: {expected}");
         self.check_jobs(seed);
@@ -283,25 +341,37 @@ impl Year {
         assert!(pushed > 1_000, "seed {seed}: {pushed}");
         let mut by_job: BTreeMap<u64, u32> = BTreeMap::new();
         for record in self.runs_of("worker") {
-            let begun = Recorded::load(&self.world.host.ground, record.run).expect("a journal").begun;
+            let begun = Recorded::load(&self.world.host.ground, record.run)
+                .expect("a journal")
+                .begun;
             let Some(Cause::Job { job, .. }) = begun.cause else {
                 panic!("seed {seed}: {record:?} has no job");
             };
             *by_job.entry(job).or_default() += 1;
         }
         assert_eq!(by_job.len() as i64, pushed, "seed {seed}: every job had a run");
-        assert!(by_job.values().all(|runs| *runs == 1), "seed {seed}: a job had two runs");
+        assert!(
+            by_job.values().all(|runs| *runs == 1),
+            "seed {seed}: a job had two runs"
+        );
         let now_ms = self.world.now_ms();
         let mut tx = Tx::new(&self.world.host.ground, Realm::Dry, now_ms);
         let left = queue::list(&mut tx, "work", None, 1000).expect("a queue");
-        assert!(left.iter().all(|taken| taken.job.state(now_ms as u64) == State::Dead), "seed {seed}");
+        assert!(
+            left.iter().all(|taken| taken.job.state(now_ms as u64) == State::Dead),
+            "seed {seed}"
+        );
         let dead = (1..=pushed).filter(|n| n % 11 == 0 || n % 13 == 0).count();
         assert_eq!(left.len(), dead, "seed {seed}: those that cannot be done are dead");
         let done = self.world.host.run(&format!(
             "let once = 0; for n in 1..{} {{ if kv::get(`done/${{n}}`) == 1 {{ once += 1; }} }} once",
             pushed + 1
         ));
-        assert_eq!(done.value().to_string(), (pushed - dead as i64).to_string(), "seed {seed}: each once");
+        assert_eq!(
+            done.value().to_string(),
+            (pushed - dead as i64).to_string(),
+            "seed {seed}: each once"
+        );
     }
 
     fn runs_of(&self, playbook: &str) -> Vec<RunRecord> {
@@ -332,6 +402,9 @@ fn a_year_of_kills_sleeps_saves_and_clock_steps_leaves_one_fate_for_each_tick() 
         year.finish();
         year.check(seed);
         assert!(year.kills > 20 && year.steps > 10, "seed {seed}: it was an easy year");
-        println!("seed {seed}: {} kills, {} clock steps, {} saves", year.kills, year.steps, year.saves);
+        println!(
+            "seed {seed}: {} kills, {} clock steps, {} saves",
+            year.kills, year.steps, year.saves
+        );
     }
 }

@@ -151,9 +151,12 @@ pub(super) struct Pieces {
 enum State {
     Waiting(VecDeque<Opened>),
     /// A disk may be slow, and the threads of the network serve others, too.
-    Reading(JoinHandle<(VecDeque<Opened>, Option<io::Result<Vec<u8>>>)>),
+    Reading(JoinHandle<HasRead>),
     Over,
 }
+
+/// What is left, and the next piece.
+type HasRead = (VecDeque<Opened>, Option<io::Result<Vec<u8>>>);
 
 enum Opened {
     Bytes(Arc<Vec<u8>>),

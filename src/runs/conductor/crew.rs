@@ -40,6 +40,9 @@ pub struct AtRest {
     pub outcome: Result<Finished, ResumeError>,
 }
 
+/// Who watches a run that is taken up.
+pub type Observe = Box<dyn Fn(&Offer) -> Arc<dyn Observer> + Send + Sync>;
+
 /// Drives runs for as long as a host lives.
 pub struct Crew {
     /// Runs that have a thread at the same time; 0: whoever owns the crew takes its steps.
@@ -48,7 +51,7 @@ pub struct Crew {
     pub by: String,
     pub shift: Box<dyn Fn() -> Shift + Send + Sync>,
     /// Who watches a run.
-    pub observe: Box<dyn Fn(&Offer) -> Arc<dyn Observer> + Send + Sync>,
+    pub observe: Observe,
     /// Told of every run that comes to rest, on the run's thread.
     pub on_rest: Box<dyn Fn(&AtRest) + Send + Sync>,
     /// Stirred when a run has come to rest.

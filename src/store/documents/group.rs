@@ -388,8 +388,7 @@ fn group_all(tx: &mut Tx<'_>, collection: &str, groups: &mut Groups<'_>) -> Resu
             outcome = Err(StoreError::BadQuery { reason });
             return ControlFlow::Break(());
         }
-        let mut add = || {
-            let bytes = stored_data(&*content, key, row)?;
+        outcome = stored_data(&*content, key, row).and_then(|bytes| {
             let skimmed = columns.skim(&bytes, |cells| {
                 groups.add_cells(cells, &|| match keys::parse(key) {
                     Some(keys::Place::Document { id, .. }) => document_name(&id),
@@ -397,8 +396,7 @@ fn group_all(tx: &mut Tx<'_>, collection: &str, groups: &mut Groups<'_>) -> Resu
                 })
             });
             skimmed.unwrap_or_else(|_| Err(damaged(keys::describe(key), "it is no document")))
-        };
-        outcome = add();
+        });
         match outcome {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
