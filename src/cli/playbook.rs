@@ -63,6 +63,31 @@ impl Args {
         Ok(Some(Chosen { script, input, given }))
     }
 
+    /// The same, with the playbook of that name in `folder` where there is one.
+    pub fn below(&self, folder: &str, app: &App) -> Args {
+        let mut args = self.clone();
+        if let Some(name) = &self.playbook {
+            let inside = format!("{folder}/{}", name.strip_suffix(".rhai").unwrap_or(name));
+            if app.library.files.list().contains(&inside) {
+                args.playbook = Some(inside);
+            }
+        }
+        args
+    }
+
+    /// The same, with `value` for the input `name`, where the playbook has it and it is not given.
+    pub fn telling(mut self, name: &str, value: &str, app: &App) -> Result<Args, CliError> {
+        let Some(playbook) = &self.playbook else {
+            return Ok(self);
+        };
+        let script = app.library.playbook(playbook)?;
+        let (given, _) = self.given(&script)?;
+        if script.header.inputs.contains_key(name) && !given.contains_key(name) {
+            self.rest.push(format!("--{name}={value}"));
+        }
+        Ok(self)
+    }
+
     /// The playbook's name, unless only help is asked for.
     pub fn playbook(&self) -> Option<&str> {
         self.playbook.as_deref()

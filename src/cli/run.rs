@@ -44,11 +44,23 @@ pub fn observer(out: &Out) -> Arc<dyn Observer> {
 
 /// Begins what `order` says, and drives it until it is at rest.
 pub fn start(app: &App, runner: &Runner, order: Order, out: &mut Out) -> Result<u8, CliError> {
+    start_told(app, runner, order, &|_| (), out)
+}
+
+/// The same; `told` hears which run it is, before any of it is on disk.
+pub fn start_told(
+    app: &App,
+    runner: &Runner,
+    order: Order,
+    told: &dyn Fn(RunId),
+    out: &mut Out,
+) -> Result<u8, CliError> {
     if let Some(server) = app.server() {
-        return super::served::start(app, &server, runner, order, out);
+        return super::served::start(app, &server, runner, order, told, out);
     }
     let handle = runner.begin(&order)?;
     let run = handle.tape().run;
+    told(run);
     let script = order.script;
     if !out.json {
         headline(&script, run, order.mode.live, out);

@@ -174,16 +174,13 @@ impl Observer for Logged {
             return;
         };
         let (run, said) = (self.0.short(), excerpt(message, 2000));
-        let fields = if fields.is_unit() {
-            String::new()
-        } else {
-            excerpt(&fields.to_string(), 2000)
-        };
+        let fields = (!fields.is_unit()).then(|| excerpt(&fields.to_string(), 2000));
+        let fields = fields.as_deref();
         match level {
-            LogLevel::Debug => tracing::debug!(%run, %said, %fields),
-            LogLevel::Info => tracing::info!(%run, %said, %fields),
-            LogLevel::Warn => tracing::warn!(%run, %said, %fields),
-            LogLevel::Error => tracing::error!(%run, %said, %fields),
+            LogLevel::Debug => tracing::debug!(%run, fields, "{said}"),
+            LogLevel::Info => tracing::info!(%run, fields, "{said}"),
+            LogLevel::Warn => tracing::warn!(%run, fields, "{said}"),
+            LogLevel::Error => tracing::error!(%run, fields, "{said}"),
         }
     }
 }

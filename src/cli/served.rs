@@ -52,7 +52,14 @@ pub fn playbook(app: &App, name: &str, out: &mut Out) -> Result<Arc<Script>, Cli
 }
 
 /// Begins what `order` says in the server, and shows it until it is at rest.
-pub fn start(app: &App, server: &RemoteStore, runner: &Runner, order: Order, out: &mut Out) -> Result<u8, CliError> {
+pub fn start(
+    app: &App,
+    server: &RemoteStore,
+    runner: &Runner,
+    order: Order,
+    told: &dyn Fn(RunId),
+    out: &mut Out,
+) -> Result<u8, CliError> {
     if order.retry_of.is_some() {
         check_mode(app, &order.mode)?;
     }
@@ -71,6 +78,7 @@ pub fn start(app: &App, server: &RemoteStore, runner: &Runner, order: Order, out
     });
     follow(app, server, runner, work, &script, out, |begun, out| {
         let mode = begun.mode.clone().unwrap_or_default();
+        begun.run.into_iter().for_each(told);
         if let (Some(run), false) = (begun.run, out.json) {
             headline(&script, run, mode.live, out);
         }

@@ -364,3 +364,33 @@ fn a_ladder_that_says_no_length_of_time_is_refused_with_its_key() {
     assert_eq!(refused.code, 5, "{refused:?}");
     assert!(refused.stderr.contains("[escalation] L2 within"), "{refused:?}");
 }
+
+#[test]
+fn a_procedure_is_run_for_an_incident_and_held_by_it() {
+    let project = Project::bare()
+        .file(
+            "playbooks/ruled.rhai",
+            "const PLAYBOOK = #{ on_failure: \"incident\" };\nthrow #{ code: \"NO\", message: \"no\" };",
+        )
+        .file(
+            "playbooks/incidents/restart.rhai",
+            "const PLAYBOOK = #{ inputs: #{ incident: #{ required: true }, hard: #{ type: \"bool\", preset: false } } };\n\
+             kv::put(\"solved\", input.incident);\n[input.incident, input.hard]",
+        );
+    let id = format!("I-{}", run(&project, "ruled"));
+    let said = project.host(&["incident", "run", &id, "restart", "--hard"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.stdout.contains("incidents/restart@"), "{said:?}");
+    assert!(said.stdout.contains("which holds the run now"), "{said:?}");
+    let found = &listed(&project)[0];
+    assert_eq!(found["run_ids"].as_array().map(Vec::len), Some(2), "{found}");
+    let shown = project.host(&["incident", "show", &id]).stdout;
+    assert!(shown.contains("ran incidents/restart to solve it: run "), "{shown}");
+    assert!(project.host(&["kv", "get", "solved"]).stdout.contains(&id), "it is told which incident it is about");
+
+    let unknown = project.host(&["incident", "run", &id, "restrat"]);
+    assert!(unknown.stderr.contains("incidents/restart"), "{unknown:?}");
+    project.host(&["incident", "close", &id]);
+    let closed = project.host(&["incident", "run", &id, "restart"]);
+    assert!(closed.stderr.contains("INCIDENT_CLOSED"), "{closed:?}");
+}

@@ -2,6 +2,7 @@
 
 mod duty;
 mod export;
+mod procedure;
 mod show;
 
 use clap::Subcommand;
@@ -76,6 +77,12 @@ enum Command {
         #[arg(long, default_value = "")]
         why: String,
     },
+    /// Run a playbook that is to solve it; playbooks/incidents/ is looked through first.
+    Run {
+        incident: String,
+        #[command(flatten)]
+        procedure: super::playbook::Args,
+    },
     /// Close an incident. It goes on holding its runs.
     Close {
         incident: String,
@@ -107,6 +114,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         }
         Command::Assign { incident, owner, eta } => duty::assign(&incident, &owner, eta.as_deref(), app, out),
         Command::Escalate { incident, to, why } => duty::escalate(&incident, to, &why, app, out),
+        Command::Run { incident, procedure } => procedure::perform(&incident, &procedure, app, out),
         Command::Close { incident, reason } => {
             let reason = app.masks.mask_text(reason);
             let changed = change(app, &incident, |_, incident| {

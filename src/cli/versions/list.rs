@@ -46,7 +46,7 @@ pub fn list(args: &ListArgs, app: &App, out: &mut Out) -> Result<u8, CliError> {
     };
     let rows: Vec<Vec<String>> = versions.iter().map(row).collect();
     out.page();
-    out.table(&["VERSION", "STATE", "WHEN", "BY", "WHAT"], &rows);
+    out.table(&["version", "state", "when", "by", "what"], &rows);
     let closer = versions.first().and_then(|last| match last.state {
         State::Held => Some((format!("host versions show {}", last.number), "why it is held")),
         State::Broken => Some((format!("host versions show {}", last.number), "what is wrong with it")),

@@ -17,7 +17,7 @@ use crate::journal::{Outcome, RunRecord, Status};
 use crate::runs::conductor::{AtRest, Crew, Offer, What};
 use crate::runs::{Driven, Finished, ResumeError, Task, recovery};
 use crate::serve::edition::{Edition, Live};
-use crate::store::Store;
+use crate::store::{Store, keys};
 use crate::value::Value;
 
 /// How soon it is seen that somebody wants to stop, or that the host does.
@@ -279,7 +279,7 @@ impl Hands {
         if waiting.is_empty() {
             return true;
         }
-        looks && !waiting.into_iter().any(|run| self.moves_below(store, run, DEPTH_MAX))
+        looks && !waiting.into_iter().any(|run| is_told(store, run) || self.moves_below(store, run, DEPTH_MAX))
     }
 
     /// Whether a run that `run` started is at work, or will be soon. What cannot be read is not waited for.
@@ -294,10 +294,17 @@ impl Hands {
                 Status::Suspended => {
                     let until_ms = record.waits.and_then(|waits| waits.until_ms);
                     until_ms.is_some_and(|until_ms| self.followed.soon(until_ms).is_some())
+                        || is_told(store, child)
                         || (depth > 0 && self.moves_below(store, child, depth - 1))
                 }
                 _ => false,
             }
         })
     }
+}
+
+/// Whether something has come for a run that waits, such as the end of one that it started: then it goes on, though nobody
+/// may have taken it up yet.
+fn is_told(store: &dyn Store, run: RunId) -> bool {
+    store.get(&keys::wake(0, run)).is_ok_and(|row| row.is_some())
 }
