@@ -24,6 +24,9 @@ use crate::script::syntax;
 use crate::store::tx::Ground;
 use crate::store::{Batch, Durability, Store, StoreError, keys};
 
+/// Triggers of which a header's own words are kept: whoever serves them reads them.
+const AS_WRITTEN: [&str; 2] = ["http", "webhook"];
+
 /// Scripts that are compiled on one thread; more are divided.
 const ALONE_MAX: usize = 8;
 
@@ -282,7 +285,8 @@ fn compile_one(app: &App, name: &str) -> Result<Compiled, StoreError> {
     let mut pinned = Pinned::of(&script);
     // Nobody asks a playbook that is to be started how its header is written.
     pinned.header.written.clear();
-    let triggers = pinned.header.starts.clone();
+    pinned.header.triggers.retain(|key, _| AS_WRITTEN.contains(&key.as_str()));
+    let triggers = std::mem::take(&mut pinned.header.starts);
     Ok(Ok((Listed { pinned, triggers }, route)))
 }
 

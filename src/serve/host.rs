@@ -205,6 +205,10 @@ impl Serving {
             move || ready.stir()
         })?;
         self.beat.at(self.app.clock.monotonic());
+        // Gives back what loading and busy hours took, also while nothing happens.
+        if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
+            tracing::debug!(%error, "memory is given back by those who ask for some");
+        }
         let desk = self.desk(&gate)?;
         let around = self.surround(&gate)?;
         let reloading = {

@@ -72,7 +72,9 @@ impl Jobs {
     /// The playbooks that take jobs now.
     fn consumers<'a>(&mut self, edition: &'a Edition, now_ms: i64) -> Result<Vec<Consumer<'a>>, StoreError> {
         let mut consumers = Vec::new();
-        let queues = edition.playbooks.iter().filter_map(|(playbook, listed)| {
+        let meant = self.modes.meant(edition, |listed| listed.triggers.queue.is_some());
+        let queues = meant.iter().filter_map(|playbook| {
+            let (playbook, listed) = edition.playbooks.get_key_value(playbook)?;
             let consumes = listed.triggers.queue.as_ref()?;
             Some((playbook, listed, consumes))
         });

@@ -52,7 +52,10 @@ pub(super) fn startable<'a>(
 ) -> Result<Vec<Startable<'a>>, StoreError> {
     let mut found = Vec::new();
     let mut pauses: Option<Pauses> = None;
-    for (playbook, listed) in edition.playbooks.iter().filter(|(_, listed)| is_meant(listed)) {
+    for name in modes.meant(edition, is_meant) {
+        let Some((playbook, listed)) = edition.playbooks.get_key_value(&name) else {
+            continue;
+        };
         let pauses = match &pauses {
             Some(pauses) => pauses,
             None => pauses.insert(Pauses::load(&*edition.runner.gate.ground.store)?),
