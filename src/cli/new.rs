@@ -256,6 +256,10 @@ fn show(name: &str, template: &Template, files: &[(String, String)], out: &mut O
     if files.iter().any(|(path, _)| path.ends_with("_test.rhai")) {
         hints.push((format!("host test {name}"), "runs its tests"));
     }
+    if files.iter().any(|(_, text)| text.contains("\n    schedule: ")) {
+        hints.push((format!("host next {name}"), "when it will start"));
+        hints.push(("host serve".to_owned(), "starts what is due, as long as it runs"));
+    }
     hint_lines(&hints, out);
 }
 

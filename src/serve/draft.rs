@@ -285,7 +285,10 @@ fn compile_one(app: &App, name: &str) -> Result<Compiled, StoreError> {
     let mut pinned = Pinned::of(&script);
     // Nobody asks a playbook that is to be started how its header is written.
     pinned.header.written.clear();
-    pinned.header.triggers.retain(|key, _| AS_WRITTEN.contains(&key.as_str()));
+    pinned
+        .header
+        .triggers
+        .retain(|key, _| AS_WRITTEN.contains(&key.as_str()));
     let triggers = std::mem::take(&mut pinned.header.starts);
     Ok(Ok((Listed { pinned, triggers }, route)))
 }

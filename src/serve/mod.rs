@@ -9,6 +9,7 @@
 //! | [`edition`] | the playbooks, prompts and settings that new runs get, as one set |
 //! | [`draft`] | such a set in the making |
 //! | [`reload`], [`guard`] | what is saved goes live, judged against recent runs where that is wanted |
+//! | [`figures`] | how often a save went live, or did not |
 //! | [`refusal`] | why a save is not taken |
 //! | [`versions`] | what went live, and what did not, as rows |
 //! | [`rollback`] | going back to a version |
@@ -22,6 +23,7 @@ pub mod desk;
 mod draft;
 pub mod edition;
 pub mod escalation;
+pub mod figures;
 mod guard;
 pub mod heartbeat;
 pub mod host;

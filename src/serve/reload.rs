@@ -10,12 +10,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::draft::{Draft, STACK_BYTES, keep_texts};
 use super::edition::{Edition, Live, hashes};
+use super::figures::{self, Figures};
 use super::guard::{Guard, Verdict};
 use super::refusal::{Refusal, playbooks_gone, refusal, settings, store_error, tell};
 use super::settings::Reload;
@@ -65,16 +66,6 @@ fn is_same(a: &Files, b: &Files) -> bool {
         path == other_path && file.hash == other.hash
     };
     a.len() == b.len() && a.iter().zip(b).all(same)
-}
-
-/// How often what has happened since the host began to serve.
-#[derive(Debug, Default)]
-pub struct Figures {
-    pub went_live: AtomicU64,
-    pub broken: AtomicU64,
-    pub held: AtomicU64,
-    /// How long the last save took to go live, counted from when it was told of, in milliseconds.
-    pub last_ms: AtomicU64,
 }
 
 type OnLive = Box<dyn Fn(&Edition) + Send>;
@@ -401,7 +392,7 @@ impl Reloader {
         );
         self.pending = None;
         self.held = None;
-        self.figures.went_live.fetch_add(1, Ordering::Relaxed);
+        figures::count(&self.ground, &self.live.current(), &self.figures.went_live, "live");
         self.live.replace(edition);
         (self.on_live)(&self.live.current());
         Ok(())
@@ -415,7 +406,7 @@ impl Reloader {
             tell(fault, &format!("the save is not taken, version {live} stays live"));
         }
         self.pending = Some(number);
-        self.figures.broken.fetch_add(1, Ordering::Relaxed);
+        figures::count(&self.ground, &self.live.current(), &self.figures.broken, "broken");
         Ok(())
     }
 
@@ -460,7 +451,7 @@ impl Reloader {
         );
         self.pending = Some(number);
         self.held = Some(edition);
-        self.figures.held.fetch_add(1, Ordering::Relaxed);
+        figures::count(&self.ground, &self.live.current(), &self.figures.held, "held");
         Ok(())
     }
 

@@ -386,7 +386,10 @@ fn a_procedure_is_run_for_an_incident_and_held_by_it() {
     assert_eq!(found["run_ids"].as_array().map(Vec::len), Some(2), "{found}");
     let shown = project.host(&["incident", "show", &id]).stdout;
     assert!(shown.contains("ran incidents/restart to solve it: run "), "{shown}");
-    assert!(project.host(&["kv", "get", "solved"]).stdout.contains(&id), "it is told which incident it is about");
+    assert!(
+        project.host(&["kv", "get", "solved"]).stdout.contains(&id),
+        "it is told which incident it is about"
+    );
 
     let unknown = project.host(&["incident", "run", &id, "restrat"]);
     assert!(unknown.stderr.contains("incidents/restart"), "{unknown:?}");

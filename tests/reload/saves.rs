@@ -2,6 +2,8 @@
 
 use host::journal::Status;
 use host::journal::edition::State;
+use host::serve::figures::SAVES;
+use host::store::{Realm, Tx, metrics};
 use host::value::Value;
 
 use super::project::{A_WHILE, Project};
@@ -111,6 +113,14 @@ fn a_broken_save_keeps_the_last_good_version_and_the_next_good_one_clears_it() {
     assert_eq!(project.states(), [(2, State::Broken), (1, State::Live)]);
     project.save("playbooks/a.rhai", "11");
     project.until_live("a", "11");
+    let mut tx = Tx::new(&project.ground, Realm::Dry, 0);
+    let counted = metrics::read_all(&mut tx, SAVES).unwrap().unwrap();
+    let labels: Vec<_> = counted
+        .series
+        .iter()
+        .map(|series| (series.labels["state"].as_str(), series.value))
+        .collect();
+    assert_eq!(labels, [("broken", 2.0), ("live", 1.0)]);
     assert_eq!(project.text("b").as_deref(), Some("22"));
     assert_eq!(
         project.states(),

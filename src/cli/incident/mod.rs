@@ -335,7 +335,6 @@ fn now(app: &App) -> i64 {
 
 /// Whoever sits at the command line.
 fn by(app: &App) -> String {
-    let env = &app.config.env;
-    let name = env.get("USER").or_else(|| env.get("LOGNAME"));
-    app.masks.mask_text(name.unwrap_or("somebody").to_owned())
+    app.masks
+        .mask_text(app.person().unwrap_or_else(|| "somebody".to_owned()))
 }

@@ -279,7 +279,10 @@ impl Hands {
         if waiting.is_empty() {
             return true;
         }
-        looks && !waiting.into_iter().any(|run| is_told(store, run) || self.moves_below(store, run, DEPTH_MAX))
+        looks
+            && !waiting
+                .into_iter()
+                .any(|run| is_told(store, run) || self.moves_below(store, run, DEPTH_MAX))
     }
 
     /// Whether a run that `run` started is at work, or will be soon. What cannot be read is not waited for.
