@@ -119,6 +119,8 @@ impl Year {
         year.world.save("worker", WORKER);
         year.edit();
         year.world.start();
+        // What is planned is on the disk: before that nobody can expect a tick.
+        year.pass(MINUTE_MS);
         year
     }
 
