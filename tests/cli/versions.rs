@@ -65,7 +65,7 @@ fn versions_are_listed_with_what_became_of_them() {
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
-    assert_eq!(lines[0], "VERSION STATE WHEN BY WHAT");
+    assert_eq!(lines[0], "version state when by what");
     assert!(
         lines[1].starts_with("3 broken just now start playbooks/other.rhai:1:8: a value"),
         "{shown}"
