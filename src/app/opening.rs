@@ -55,7 +55,7 @@ impl App {
     /// Gives back what the project's store holds of the disk and does not use.
     pub fn compact(&self) -> Result<Compacted, AppError> {
         let path = self.config.data().join(STORE_FILE);
-        self.alone("host store compact")?;
+        self.alone("compacting the store")?;
         Ok(self.patiently(|| engine::compact(&path, self.engine_options()))?)
     }
 

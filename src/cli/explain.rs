@@ -208,44 +208,19 @@ mod tests {
     }
 
     #[test]
-    fn every_command_that_a_page_names_exists() {
-        use clap::CommandFactory;
-        let mut all = super::super::Cli::command();
-        all.build();
+    fn every_command_that_a_page_or_a_document_names_exists() {
         let mut wrong = Vec::new();
         for page in pages() {
-            for named in page.text.split('`').skip(1).step_by(2) {
-                let Some(words) = named.strip_prefix("host ") else {
-                    continue;
-                };
-                let mut words = words.split_whitespace();
-                let first = words.next().unwrap_or_default();
-                // `host` … stands for any command; a flag is of the whole.
-                if first.starts_with('-') || first == "…" || first == "COMMAND" {
-                    continue;
-                }
-                let Some(command) = all.find_subcommand(first) else {
-                    wrong.push(format!("{}: host {named}", page.code));
-                    continue;
-                };
-                let mut below = command;
-                for word in words {
-                    if let Some(flag) = word.strip_prefix("--") {
-                        let flag = flag.split('=').next().unwrap_or(flag);
-                        let known = below.get_arguments().any(|known| known.get_long() == Some(flag));
-                        // The inputs of a playbook are flags, too.
-                        let takes_any = below.get_arguments().any(|known| known.get_id() == "rest");
-                        if !known && !takes_any {
-                            wrong.push(format!("{}: host {named}", page.code));
-                        }
-                    } else if below.has_subcommands() {
-                        match below.find_subcommand(word) {
-                            Some(found) => below = found,
-                            None => wrong.push(format!("{}: host {named}", page.code)),
-                        }
-                    }
-                }
-            }
+            wrong.extend(super::super::named::unknown(page.code, page.text));
+        }
+        for (name, text) in [
+            ("README.md", include_str!("../../README.md")),
+            ("RUNBOOK.md", include_str!("../../RUNBOOK.md")),
+            ("docs/schedules.md", include_str!("../../docs/schedules.md")),
+            ("docs/queues.md", include_str!("../../docs/queues.md")),
+            ("docs/testing.md", include_str!("../../docs/testing.md")),
+        ] {
+            wrong.extend(super::super::named::unknown(name, text));
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }

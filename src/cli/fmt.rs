@@ -1,23 +1,17 @@
 //! `host fmt`: playbooks in the one style.
 
 use serde_json::json;
-use similar::{ChangeTag, TextDiff};
 
 use super::check::all;
 use super::error::{CliError, OTHER, Shown, USAGE, render};
-use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, plain};
+use super::out::{BAD, CAREFUL, GOOD, Out, plain};
+use super::unified;
 use crate::app::App;
 use crate::io::scripts::{Found, ScriptFault};
 use crate::script::Diagnosis;
 use crate::script::error::place_at;
 use crate::script::format::{Unformatted, format};
 use crate::script::source::Text;
-
-/// Lines that are shown around what changes.
-const CONTEXT_LINES: usize = 3;
-
-/// How long the comparison of two texts may take; a difference found later is coarse.
-const DIFF_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(2);
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -165,25 +159,8 @@ fn show(found: &Found, fate: &Fate, with_diff: bool, is_dry: bool, out: &mut Out
 }
 
 fn show_diff(found: &Found, text: &str, out: &mut Out) {
-    let file = plain(&found.file);
-    out.line(format!("--- {file}"));
-    out.line(format!("+++ {file}"));
-    let diff = TextDiff::configure()
-        .timeout(DIFF_TIME_MAX)
-        .diff_lines(found.text.as_str(), text);
-    for hunk in diff.unified_diff().context_radius(CONTEXT_LINES).iter_hunks() {
-        let head = out.paint(FAINT, &hunk.header().to_string());
-        out.line(head);
-        for change in hunk.iter_changes() {
-            let line = plain(change.value().trim_end_matches(['\r', '\n']));
-            let line = match change.tag() {
-                ChangeTag::Delete => out.paint(BAD, &format!("-{line}")),
-                ChangeTag::Insert => out.paint(GOOD, &format!("+{line}")),
-                ChangeTag::Equal => format!(" {line}"),
-            };
-            out.line(line);
-        }
-    }
+    let file = found.file.as_str();
+    unified::show([file, file], &found.text, text, out);
 }
 
 fn conclude(files: usize, changed: usize, left_alone: usize, is_dry: bool, out: &mut Out) {

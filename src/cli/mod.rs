@@ -1,9 +1,12 @@
 //! The command line: one file per command, and this one, which alone knows them all.
 
 pub mod error;
+#[cfg(test)]
+mod named;
 pub mod out;
 mod playbook;
 mod progress;
+mod unified;
 
 mod answer;
 mod backtest;

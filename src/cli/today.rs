@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::error::{CliError, FAILED};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, ago, bytes_for_people, excerpt, moment, plain};
@@ -11,11 +11,15 @@ use crate::journal::question;
 use crate::journal::{RunRecord, Status};
 use crate::report::operation;
 use crate::report::summary::record_json;
-use crate::serve::status;
+use crate::runs::recovery;
 use crate::store::ticks;
+use crate::store::tx::Ground;
 
 /// What counts as today.
-const HOURS: i64 = 24;
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// How many runs ended how.
+type Ended = BTreeMap<&'static str, u64>;
 
 /// Lines of one kind.
 const LINES_MAX: usize = 10;
@@ -37,13 +41,30 @@ questions, dead jobs, stuck runs, a broken or held save, alarms, a nearly full d
 #[command(after_help = EXIT)]
 pub struct Args {}
 
-/// What somebody has to look at: a word for it, lines, and what to type.
+/// What somebody has to look at: a word for it, lines, and what to do.
 struct Matter {
     key: &'static str,
     title: &'static str,
-    lines: Vec<String>,
     hint: &'static str,
-    json: serde_json::Value,
+    lines: Vec<String>,
+    json: Vec<Json>,
+}
+
+impl Matter {
+    fn of<T>(
+        [key, title, hint]: [&'static str; 3],
+        items: impl IntoIterator<Item = T>,
+        say: impl Fn(T) -> (String, Json),
+    ) -> Matter {
+        let (lines, json) = items.into_iter().map(say).unzip();
+        Matter {
+            key,
+            title,
+            hint,
+            lines,
+            json,
+        }
+    }
 }
 
 pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
@@ -58,187 +79,35 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         return Ok(0);
     };
     let is_served = app.server().is_some();
-    let store = &*ground.store;
-    let since_ms = now_ms - HOURS * 3_600_000;
-    let mut ended: BTreeMap<&'static str, u64> = BTreeMap::new();
-    let (mut failed, mut in_doubt, mut stuck) = (Vec::new(), Vec::new(), Vec::new());
-    operation::each_run(store, since_ms, &mut |record| {
-        if record.status.is_over() {
-            *ended.entry(record.status.code()).or_default() += 1;
-        }
-        match record.status {
-            Status::Failed => failed.push(record.clone()),
-            Status::NeedsAttention => in_doubt.push(record.clone()),
-            _ => {}
-        }
-    })?;
-    // However long ago they began.
-    for run in crate::runs::recovery::unfinished(&ground)? {
-        let record = RunRecord::get(store, run)?;
-        if !is_served || now_ms - record.begun_ms > LONG_MS {
-            stuck.push(record);
-        }
-    }
-    let questions = question::open(store, 1000)?;
-    let unrun = operation::unrun(store, since_ms, now_ms)?;
-    let overdue = ticks::due_until(store, now_ms - OVERDUE_MS, 1000)?;
-    let queues = operation::jobs(store)?;
-    let dead: Vec<(&String, usize)> = queues
-        .iter()
-        .filter_map(|(queue, (_, dead))| (*dead > 0).then_some((queue, *dead)))
-        .collect();
-    let incidents = operation::open_incidents(store)?;
-    let save = operation::unusable_save(store)?;
-    let server = status::Status::read(store)?;
-    let alarms = server
-        .filter(|_| is_served)
-        .map(|status| status.alarms)
-        .unwrap_or_default();
-
-    let run_line = |record: &RunRecord| {
-        let why = record.error.as_ref().map(|error| &error.failure);
-        let why = why.map(|failure| format!("  {}: {}", failure.code, excerpt(&failure.message, 100)));
-        format!(
-            "{}  {}  {}{}",
-            record.run.short(),
-            plain(&record.playbook),
-            ago(record.ended_ms.unwrap_or(record.begun_ms), now_ms),
-            why.unwrap_or_default()
-        )
-    };
-    let runs = |key, title, hint, records: &[RunRecord]| Matter {
-        key,
-        title,
-        lines: records.iter().map(run_line).collect(),
-        hint,
-        json: records.iter().map(record_json).collect(),
-    };
-    let matters = [
-        Matter {
-            key: "alarms",
-            title: "alarms of the watchdog",
-            lines: alarms.iter().map(|alarm| format!("{}  since {}", plain(&alarm.what), ago(alarm.since_ms, now_ms))).collect(),
-            hint: "host status",
-            json: json!(alarms),
+    let (ended, mut matters) = of_runs(&ground, is_served, now_ms)?;
+    matters.extend(of_triggers(&ground, is_served, now_ms)?);
+    matters.extend(of_people(&ground, now_ms)?);
+    matters.push(Matter::of(
+        ["disk", "the disk is nearly full", "clear old folders in data/runs/"],
+        disk.iter().filter(|space| is_little(**space)),
+        |(free, all)| {
+            let line = format!("{} of {} free", bytes_for_people(*free), bytes_for_people(*all));
+            (line, disk_json((*free, *all)))
         },
-        runs("failed", "failed", "host why RUN", &failed),
-        runs("in_doubt", "in doubt: did the write land?", "host resolve RUN STEP --landed|--not-landed", &in_doubt),
-        Matter {
-            key: "missed",
-            title: "ticks that did not run",
-            lines: unrun
-                .iter()
-                .map(|unrun| format!("{}  {}", plain(&unrun.id.playbook), moment(unrun.planned_ms)))
-                .collect(),
-            hint: "host ticks",
-            json: unrun
-                .iter()
-                .map(|unrun| {
-                    json!({
-                        "playbook": unrun.id.playbook, "schedule": unrun.id.schedule,
-                        "planned_ms": unrun.planned_ms, "fate": unrun.tick.fate, "why": unrun.tick.why,
-                    })
-                })
-                .collect(),
-        },
-        Matter {
-            key: "overdue",
-            title: "ticks that are due, and nobody starts",
-            lines: overdue
-                .iter()
-                .map(|due| format!("{}  was due {}", plain(&due.id.playbook), ago(due.due_ms, now_ms)))
-                .collect(),
-            hint: "host serve",
-            json: overdue
-                .iter()
-                .map(|due| json!({ "playbook": due.id.playbook, "schedule": due.id.schedule, "due_ms": due.due_ms }))
-                .collect(),
-        },
-        runs(
-            "stuck",
-            if is_served { "at work for hours" } else { "cut off, and nobody goes on with them" },
-            if is_served { "host show RUN" } else { "host serve, or host resume RUN" },
-            &stuck,
-        ),
-        Matter {
-            key: "questions",
-            title: "questions that wait for an answer",
-            lines: questions
-                .iter()
-                .map(|(run, _, question)| {
-                    let asked = ago(question.asked_ms, now_ms);
-                    format!("{}  {}  {asked}  {}", run.short(), plain(&question.playbook), excerpt(&question.text, 100))
-                })
-                .collect(),
-            hint: "host answer RUN TEXT",
-            json: questions
-                .iter()
-                .map(|(run, step, question)| {
-                    json!({ "run": run.to_string(), "step": step, "playbook": question.playbook,
-                            "text": question.text, "asked_ms": question.asked_ms })
-                })
-                .collect(),
-        },
-        Matter {
-            key: "dead_jobs",
-            title: "jobs that nobody tries again",
-            lines: dead.iter().map(|(queue, count)| format!("{}  {count}", plain(queue))).collect(),
-            hint: "host queue list QUEUE",
-            json: dead.iter().map(|(queue, count)| json!({ "queue": queue, "dead": count })).collect(),
-        },
-        Matter {
-            key: "incidents",
-            title: "open incidents",
-            lines: incidents
-                .iter()
-                .map(|incident| {
-                    let opened = ago(incident.opened_ms, now_ms);
-                    format!("{}  {}  opened {opened}", incident.id.short(), excerpt(&incident.title, 100))
-                })
-                .collect(),
-            hint: "host incident show ID",
-            json: incidents
-                .iter()
-                .map(|incident| json!({ "incident": incident.id.to_string(), "title": incident.title, "opened_ms": incident.opened_ms }))
-                .collect(),
-        },
-        Matter {
-            key: "save",
-            title: "a save that is not live",
-            lines: save
-                .iter()
-                .map(|version| {
-                    let files = crate::serve::versions::in_words(&version.changes);
-                    format!("version {} is {}: {}", version.number, version.state, plain(&files))
-                })
-                .collect(),
-            hint: "host versions list",
-            json: save.iter().map(|version| json!({ "version": version.number, "state": version.state })).collect(),
-        },
-        Matter {
-            key: "disk",
-            title: "the disk is nearly full",
-            lines: disk
-                .iter()
-                .filter(|space| is_little(**space))
-                .map(|(free, all)| format!("{} of {} free", bytes_for_people(*free), bytes_for_people(*all)))
-                .collect(),
-            hint: "host store compact",
-            json: disk.iter().filter(|space| is_little(**space)).map(|space| disk_json(*space)).collect(),
-        },
-    ];
-    let needs = matters.iter().any(|matter| !matter.lines.is_empty());
-    let code = if needs { FAILED } else { 0 };
+    ));
+    matters.retain(|matter| !matter.lines.is_empty());
+    let code = if matters.is_empty() { 0 } else { FAILED };
     if out.json {
-        let needs: serde_json::Map<String, serde_json::Value> = matters
+        let needs = matters
             .into_iter()
-            .filter(|matter| !matter.lines.is_empty())
-            .map(|matter| (matter.key.to_owned(), matter.json))
-            .collect();
-        out.json(&json!({ "since_ms": since_ms, "needs": needs, "ended": ended, "served": is_served, "disk": disk.map(disk_json) }));
+            .map(|matter| (matter.key.to_owned(), Json::Array(matter.json)));
+        let needs: serde_json::Map<String, Json> = needs.collect();
+        let since_ms = now_ms - DAY_MS;
+        out.json(&json!({
+            "since_ms": since_ms, "needs": needs, "ended": ended, "served": is_served, "disk": disk.map(disk_json),
+        }));
         return Ok(code);
     }
     show(&matters, out);
+    if matters.is_empty() {
+        let calm = out.paint(GOOD, "nothing needs you");
+        out.line(calm);
+    }
     let told: Vec<String> = ended
         .iter()
         .map(|(status, count)| format!("{count} {}", status.replace('_', " ")))
@@ -249,18 +118,159 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         told.join(", ")
     };
     let free = disk.map(|(free, _)| format!("; {} of the disk free", bytes_for_people(free)));
-    if !needs {
-        let calm = out.paint(GOOD, "nothing needs you");
-        out.line(calm);
-    }
-    let line = format!("in the last {HOURS} hours: {told}{}", free.unwrap_or_default());
+    let line = format!("in the last 24 hours: {told}{}", free.unwrap_or_default());
     let line = out.paint(FAINT, &line);
     out.line(line);
     Ok(code)
 }
 
+/// How many runs of a day ended how, and which of them somebody must look at.
+fn of_runs(ground: &Ground, is_served: bool, now_ms: i64) -> Result<(Ended, Vec<Matter>), CliError> {
+    let store = &*ground.store;
+    let mut ended = Ended::new();
+    let (mut failed, mut in_doubt, mut stuck) = (Vec::new(), Vec::new(), Vec::new());
+    operation::each_run(store, now_ms - DAY_MS, &mut |record| {
+        if record.status.is_over() {
+            *ended.entry(record.status.code()).or_default() += 1;
+        }
+        match record.status {
+            Status::Failed => failed.push(record.clone()),
+            Status::NeedsAttention => in_doubt.push(record.clone()),
+            _ => {}
+        }
+    })?;
+    // However long ago they began.
+    for run in recovery::unfinished(ground)? {
+        let record = RunRecord::get(store, run)?;
+        if !is_served || now_ms - record.begun_ms > LONG_MS {
+            stuck.push(record);
+        }
+    }
+    let runs = |words, records: &[RunRecord]| Matter::of(words, records, |record| of_run(record, now_ms));
+    let stuck_words = match is_served {
+        true => ["stuck", "at work for hours", "host show RUN"],
+        false => [
+            "stuck",
+            "cut off, and nobody goes on with them",
+            "host serve, or host resume RUN",
+        ],
+    };
+    let doubt_words = [
+        "in_doubt",
+        "in doubt: did the write land?",
+        "host resolve RUN STEP --landed|--not-landed",
+    ];
+    let matters = vec![
+        runs(["failed", "failed", "host why RUN"], &failed),
+        runs(doubt_words, &in_doubt),
+        runs(stuck_words, &stuck),
+    ];
+    Ok((ended, matters))
+}
+
+fn of_run(record: &RunRecord, now_ms: i64) -> (String, Json) {
+    let why = record.error.as_ref().map(|error| &error.failure);
+    let why = why.map(|failure| format!("  {}: {}", failure.code, excerpt(&failure.message, 100)));
+    let line = format!(
+        "{}  {}  {}{}",
+        record.run.short(),
+        plain(&record.playbook),
+        ago(record.ended_ms.unwrap_or(record.begun_ms), now_ms),
+        why.unwrap_or_default()
+    );
+    (line, record_json(record))
+}
+
+/// What did not begin that should have, and what keeps it from beginning.
+fn of_triggers(ground: &Ground, is_served: bool, now_ms: i64) -> Result<Vec<Matter>, CliError> {
+    let store = &*ground.store;
+    let unrun = operation::unrun(store, now_ms - DAY_MS, now_ms)?;
+    let overdue = ticks::due_until(store, now_ms - OVERDUE_MS, 1000)?;
+    let queues = operation::jobs(store)?;
+    let save = operation::unusable_save(store)?;
+    let alarms = match crate::serve::status::Status::read(store)?.filter(|_| is_served) {
+        Some(status) => status.alarms,
+        None => Vec::new(),
+    };
+    Ok(vec![
+        Matter::of(["alarms", "alarms of the watchdog", "host status"], &alarms, |alarm| {
+            let line = format!("{}  since {}", plain(&alarm.what), ago(alarm.since_ms, now_ms));
+            (line, json!(alarm))
+        }),
+        Matter::of(["missed", "ticks that did not run", "host ticks"], &unrun, |unrun| {
+            let line = format!("{}  {}", plain(&unrun.id.playbook), moment(unrun.planned_ms));
+            let json = json!({
+                "playbook": unrun.id.playbook, "schedule": unrun.id.schedule,
+                "planned_ms": unrun.planned_ms, "fate": unrun.tick.fate, "why": unrun.tick.why,
+            });
+            (line, json)
+        }),
+        Matter::of(
+            ["overdue", "ticks that are due, and nobody starts", "host serve"],
+            &overdue,
+            |due| {
+                let line = format!("{}  was due {}", plain(&due.id.playbook), ago(due.due_ms, now_ms));
+                let json = json!({ "playbook": due.id.playbook, "schedule": due.id.schedule, "due_ms": due.due_ms });
+                (line, json)
+            },
+        ),
+        Matter::of(
+            [
+                "dead_jobs",
+                "queues with jobs that nobody tries again",
+                "host queue show QUEUE --state dead",
+            ],
+            queues.iter().filter(|(_, jobs)| jobs.dead > 0),
+            |((queue, realm), jobs)| {
+                let line = format!("{}  {}  ({realm})", plain(queue), jobs.dead);
+                let json = json!({ "queue": queue, "realm": realm.to_string(), "dead": jobs.dead });
+                (line, json)
+            },
+        ),
+        Matter::of(
+            ["save", "a save that is not live", "host versions list"],
+            &save,
+            |version| {
+                let files = crate::serve::versions::in_words(&version.changes);
+                let line = format!("version {} is {}: {}", version.number, version.state, plain(&files));
+                (line, json!({ "version": version.number, "state": version.state }))
+            },
+        ),
+    ])
+}
+
+/// What waits for somebody's word.
+fn of_people(ground: &Ground, now_ms: i64) -> Result<Vec<Matter>, CliError> {
+    let questions = question::open(&*ground.store, 1000)?;
+    let incidents = operation::open_incidents(&*ground.store)?;
+    let question_words = ["questions", "questions that wait for an answer", "host answer RUN TEXT"];
+    Ok(vec![
+        Matter::of(question_words, &questions, |(run, step, question)| {
+            let (asked, text) = (ago(question.asked_ms, now_ms), excerpt(&question.text, 100));
+            let line = format!("{}  {}  {asked}  {text}", run.short(), plain(&question.playbook));
+            let json = json!({
+                "run": run.to_string(), "step": step, "playbook": question.playbook,
+                "text": question.text, "asked_ms": question.asked_ms,
+            });
+            (line, json)
+        }),
+        Matter::of(
+            ["incidents", "open incidents", "host incident show ID"],
+            &incidents,
+            |incident| {
+                let (opened, title) = (ago(incident.opened_ms, now_ms), excerpt(&incident.title, 100));
+                let line = format!("{}  {title}  opened {opened}", incident.id.short());
+                let json = json!({
+                    "incident": incident.id.to_string(), "title": incident.title, "opened_ms": incident.opened_ms,
+                });
+                (line, json)
+            },
+        ),
+    ])
+}
+
 fn show(matters: &[Matter], out: &mut Out) {
-    for matter in matters.iter().filter(|matter| !matter.lines.is_empty()) {
+    for matter in matters {
         let style = if matter.key == "questions" { CAREFUL } else { BAD };
         let title = out.paint(style, &format!("{} {}", matter.lines.len(), matter.title));
         let hint = out.paint(FAINT, matter.hint);

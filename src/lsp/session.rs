@@ -30,7 +30,7 @@ use crate::script::check::Project;
 use crate::script::limits::SOURCE_BYTES_MAX;
 
 /// How long an editor must be quiet before what it shows is checked.
-const QUIET: Duration = Duration::from_millis(80);
+const QUIET: Duration = Duration::from_millis(20);
 
 /// How long before the other open files are checked again, which may import the one that was edited.
 const QUIET_OTHERS: Duration = Duration::from_millis(400);

@@ -10,7 +10,7 @@ use crate::journal::edition::{State, Version, VersionError};
 use crate::journal::incident::{self, Incident};
 use crate::journal::question;
 use crate::journal::{JournalError, RunRecord, Status};
-use crate::store::keys::{self, Place, QueueRow, Space};
+use crate::store::keys::{self, Place, QueueRow, Realm, Space};
 use crate::store::ticks::tick::{Fate, Tick, Why};
 use crate::store::ticks::{self, ScheduleId, pause};
 use crate::store::{KeyRange, Row, Store, StoreError};
@@ -50,8 +50,8 @@ pub fn count(store: &dyn Store) -> Result<Counts, JournalError> {
         _ => {}
     })?;
     let jobs = jobs(store)?;
-    counts.jobs = jobs.values().map(|(waiting, _)| waiting).sum();
-    counts.dead_jobs = jobs.values().map(|(_, dead)| dead).sum();
+    counts.jobs = jobs.values().map(|jobs| jobs.waiting).sum();
+    counts.dead_jobs = jobs.values().map(|jobs| jobs.dead).sum();
     Ok(counts)
 }
 
@@ -81,25 +81,33 @@ pub fn unusable_save(store: &dyn Store) -> Result<Option<Version>, VersionError>
     Ok(latest.filter(|version| matches!(version.state, State::Broken | State::Held)))
 }
 
-/// By queue, in either realm: how many jobs there are, and how many that nobody tries again.
-pub fn jobs(store: &dyn Store) -> Result<BTreeMap<String, (usize, usize)>, StoreError> {
-    let mut queues: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+/// The jobs of a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Jobs {
+    /// Ready, later and at work.
+    pub waiting: usize,
+    /// That nobody tries again.
+    pub dead: usize,
+}
+
+/// The jobs of each queue.
+pub fn jobs(store: &dyn Store) -> Result<BTreeMap<(String, Realm), Jobs>, StoreError> {
+    let mut queues: BTreeMap<(String, Realm), Jobs> = BTreeMap::new();
     let all = keys::prefix_range(keys::named(Space::Queue, &[]));
     store.visit(all, &mut |key, _, _| {
         if let Some(Place::Queue { realm, queue, row }) = keys::parse(key) {
-            let found = queues.entry(format!("{queue} ({realm})")).or_default();
+            // A dead job has two rows: its own, and the one it is listed by.
             match row {
-                QueueRow::Job(_) => found.0 += 1,
-                QueueRow::Dead { .. } => found.1 += 1,
+                QueueRow::Job(_) => queues.entry((queue, realm)).or_default().waiting += 1,
+                QueueRow::Dead { .. } => queues.entry((queue, realm)).or_default().dead += 1,
                 _ => {}
             }
         }
         ControlFlow::Continue(())
     })?;
-    for (jobs, dead) in queues.values_mut() {
-        *jobs = jobs.saturating_sub(*dead);
+    for jobs in queues.values_mut() {
+        jobs.waiting = jobs.waiting.saturating_sub(jobs.dead);
     }
-    queues.retain(|_, found| *found != (0, 0));
     Ok(queues)
 }
 

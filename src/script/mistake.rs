@@ -218,7 +218,7 @@ impl Words<'_> {
             "new" if self.is_name(index + 1) => {
                 Some(Explained::new(span, "there are no classes, and no `new`").help("write a map: `#{ name: value }`"))
             }
-            "=>" if self.is_name(index - 1) || self.before(index) == ")" => Some(
+            "=>" if index > 0 && (self.is_name(index - 1) || self.before(index) == ")") => Some(
                 Explained::new(span, "a function without a name has its parameters between `|`")
                     .help("write `|item| …`"),
             ),

@@ -72,3 +72,76 @@ impl Heartbeat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::status::{Alarm, Status};
+    use super::*;
+    use crate::testing::{HttpStub, TestHost};
+
+    fn heartbeat(host: &TestHost, stub: &HttpStub) -> Heartbeat {
+        Heartbeat {
+            url: format!("http://{}/beat", stub.host()).parse().unwrap(),
+            every: Duration::from_millis(10),
+            clock: host.clock.clone(),
+            beat: Arc::default(),
+            board: Arc::new(Board::new(host.ground.store.clone(), Status::default())),
+        }
+    }
+
+    /// Lets it run until it has asked so often, or for a while.
+    fn asked(heartbeat: Heartbeat, stub: &HttpStub, often: usize) -> usize {
+        let beat = heartbeat.beat.clone();
+        let thread = std::thread::spawn(move || heartbeat.run());
+        for _ in 0..if often == 0 { 20 } else { 1000 } {
+            if often > 0 && stub.requests().len() >= often {
+                break;
+            }
+            beat.pause(Duration::from_millis(10));
+        }
+        beat.end();
+        thread.join().unwrap();
+        stub.requests().len()
+    }
+
+    #[test]
+    fn it_is_heard_as_long_as_all_is_well() {
+        let (host, stub) = (TestHost::default(), HttpStub::start());
+        stub.on("GET", "/beat").status(200);
+        let heartbeat = heartbeat(&host, &stub);
+        let board = heartbeat.board.clone();
+        assert!(asked(heartbeat, &stub, 3) >= 3);
+        assert!(board.status().problems.is_empty());
+    }
+
+    #[test]
+    fn it_is_silent_while_there_is_an_alarm_or_the_loop_does_not_turn() {
+        let (host, stub) = (TestHost::default(), HttpStub::start());
+        stub.on("GET", "/beat").status(200);
+        let alarmed = heartbeat(&host, &stub);
+        let alarm = Alarm {
+            since_ms: 0,
+            what: "no fate".to_owned(),
+        };
+        alarmed.board.change(|status| status.alarms = vec![alarm]);
+        assert_eq!(asked(alarmed, &stub, 0), 0);
+        let stalled = heartbeat(&host, &stub);
+        host.clock.advance(LATE_MAX);
+        assert_eq!(asked(stalled, &stub, 0), 0);
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_told_once() {
+        let (host, stub) = (TestHost::default(), HttpStub::start());
+        stub.on("GET", "/beat").status(500);
+        let heartbeat = heartbeat(&host, &stub);
+        let board = heartbeat.board.clone();
+        assert!(asked(heartbeat, &stub, 3) >= 3);
+        let problems = board.status().problems;
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(
+            (problems[0].code.as_str(), problems[0].message.as_str()),
+            ("HEARTBEAT", "it answered with status 500")
+        );
+    }
+}

@@ -1,8 +1,9 @@
 //! Looks on, from a thread of its own, and alarms when what should happen does not: a tick that is due has no fate, or
 //! the loop does not turn.
 //!
-//! It trusts nothing that the loop holds in memory: what is due is read from the store. An alarm is an error in the log,
-//! an incident, and a line in `host status` until it is over.
+//! It trusts nothing that the loop holds in memory: what is due is read from the store. What it sees twice, one look after
+//! the other, is an alarm: a machine that has slept, or whose clock was set, is late everywhere for a moment. An alarm is an
+//! error in the log, an incident, and a line in `host status` until it is over.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,8 +34,14 @@ pub struct Watchdog {
     pub world: World,
     pub beat: Arc<Beat>,
     pub board: Arc<Board>,
-    /// What it sees, and since when.
-    pub seen: BTreeMap<String, i64>,
+    /// What it sees.
+    pub seen: BTreeMap<String, Seen>,
+}
+
+/// Since when, in Unix milliseconds, and whether it is an alarm by now.
+pub struct Seen {
+    since_ms: i64,
+    is_alarm: bool,
 }
 
 impl Watchdog {
@@ -60,26 +67,39 @@ impl Watchdog {
                 found.push(format!("the store cannot be read ({})", error.code()));
             }
         }
-        let seen = std::mem::take(&mut self.seen);
+        let mut before = std::mem::take(&mut self.seen);
         for what in found {
-            let since_ms = seen.get(&what).copied();
-            if since_ms.is_none() {
-                tracing::error!(alarm = %what, "something that should have happened did not");
-                if let Err(error) = self.open_incident(&what, now_ms) {
-                    tracing::error!(%error, code = error.code(), "its incident cannot be written");
+            let seen = match before.remove(&what) {
+                None => Seen {
+                    since_ms: now_ms,
+                    is_alarm: false,
+                },
+                Some(seen) if seen.is_alarm => seen,
+                Some(seen) => {
+                    self.alarm(&what, now_ms);
+                    Seen { is_alarm: true, ..seen }
                 }
-            }
-            self.seen.insert(what, since_ms.unwrap_or(now_ms));
+            };
+            self.seen.insert(what, seen);
         }
-        for what in seen.keys().filter(|what| !self.seen.contains_key(*what)) {
+        for (what, _) in before.iter().filter(|(_, seen)| seen.is_alarm) {
             tracing::info!(alarm = %what, "this is over");
         }
-        let alarm = |(what, since_ms): (&String, &i64)| Alarm {
-            since_ms: *since_ms,
-            what: what.clone(),
-        };
-        self.board
-            .change(|status| status.alarms = self.seen.iter().map(alarm).collect());
+        let alarms = self.seen.iter().filter(|(_, seen)| seen.is_alarm);
+        let alarms: Vec<Alarm> = alarms
+            .map(|(what, seen)| Alarm {
+                since_ms: seen.since_ms,
+                what: what.clone(),
+            })
+            .collect();
+        self.board.change(|status| status.alarms = alarms);
+    }
+
+    fn alarm(&self, what: &str, now_ms: i64) {
+        tracing::error!(alarm = %what, "something that should have happened did not");
+        if let Err(error) = self.open_incident(what, now_ms) {
+            tracing::error!(%error, code = error.code(), "its incident cannot be written");
+        }
     }
 
     /// One for each thing, as long as it is open.
@@ -118,4 +138,83 @@ fn overdue(store: &dyn Store, now_ms: i64) -> Result<Vec<String>, StoreError> {
     }
     late.dedup();
     Ok(late)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::status::Status;
+    use super::*;
+    use crate::io::clock::Clock;
+    use crate::testing::TestHost;
+
+    struct Looking {
+        host: TestHost,
+        watchdog: Watchdog,
+    }
+
+    impl Looking {
+        fn new() -> Looking {
+            let host = TestHost::default();
+            let store = host.ground.store.clone();
+            let watchdog = Watchdog {
+                store: store.clone(),
+                world: host.gate().world.clone(),
+                beat: Arc::default(),
+                board: Arc::new(Board::new(store, Status::default())),
+                seen: BTreeMap::new(),
+            };
+            Looking { host, watchdog }
+        }
+
+        fn due(&self, at_ms: i64) {
+            let mut batch = Batch::new();
+            batch.put(keys::due(at_ms, "weekly", "1"), Vec::new());
+            self.host.ground.store.commit(batch, Durability::Soon).unwrap();
+        }
+
+        /// Looks once more, as the loop turns or does not; gives the alarms and how many incidents are open.
+        fn look(&mut self, turns: bool) -> (Vec<String>, usize) {
+            self.host.clock.advance(LOOKS_EVERY);
+            if turns {
+                self.watchdog.beat.at(self.host.clock.monotonic());
+            }
+            self.watchdog.look();
+            let alarms = self.watchdog.board.status().alarms;
+            let open = incident::list(&*self.host.ground.store).unwrap();
+            let open = open.iter().filter(|incident| incident.state == State::Open).count();
+            (alarms.into_iter().map(|alarm| alarm.what).collect(), open)
+        }
+    }
+
+    #[test]
+    fn a_tick_that_is_due_and_has_no_fate_is_an_alarm_at_the_second_look_and_opens_one_incident() {
+        let mut looking = Looking::new();
+        let now_ms = looking.host.clock.unix_ms();
+        looking.due(now_ms - 49_000);
+        assert_eq!(looking.look(true), (vec![], 0), "late by less than a minute");
+        assert_eq!(looking.look(true), (vec![], 0), "seen for the first time");
+        let what = "no fate for the due tick of weekly, schedule 1".to_owned();
+        for _ in 0..3 {
+            assert_eq!(looking.look(true), (vec![what.clone()], 1));
+        }
+        let mut batch = Batch::new();
+        batch.delete(keys::due(now_ms - 49_000, "weekly", "1"));
+        looking.host.ground.store.commit(batch, Durability::Soon).unwrap();
+        assert_eq!(looking.look(true), (vec![], 1), "over, and left for a person to close");
+    }
+
+    #[test]
+    fn a_loop_that_does_not_turn_is_an_alarm_and_one_that_was_late_once_is_none() {
+        let mut looking = Looking::new();
+        looking.look(true);
+        looking.host.clock.advance(LATE_MAX);
+        assert_eq!(looking.look(false).0, Vec::<String>::new());
+        assert_eq!(looking.look(true), (vec![], 0), "the machine slept");
+        looking.host.clock.advance(LATE_MAX);
+        looking.look(false);
+        assert_eq!(
+            looking.look(false),
+            (vec!["the host's loop does not turn".to_owned()], 1)
+        );
+    }
 }

@@ -25,6 +25,9 @@ use crate::value::{Map, Value};
 /// Jobs that are taken with one commit.
 const AT_ONCE: usize = 16;
 
+/// Jobs of a queue that nobody can do, and that one turn says so of.
+const BURIED_MAX: usize = 256;
+
 /// How often taking is tried because somebody else was quicker.
 const CONFLICTS_MAX: u32 = 16;
 
@@ -125,7 +128,7 @@ impl Consumer<'_> {
 
     /// Gives up to `share` jobs to runs; returns whether more might be there for it.
     fn take(&self, share: usize, turn: &mut Turn) -> Result<bool, StoreError> {
-        let mut given = 0;
+        let (mut given, mut buried) = (0, 0);
         let mut conflicts = 0;
         while given < share {
             let mut tx = self.tx();
@@ -134,6 +137,11 @@ impl Consumer<'_> {
                 .min(AT_ONCE)
                 .min(usize::try_from(free).unwrap_or(usize::MAX));
             if limit == 0 {
+                return Ok(false);
+            }
+            if buried >= BURIED_MAX {
+                // Others have their turn between jobs that nobody can do.
+                turn.has_more = true;
                 return Ok(false);
             }
             let jobs = hold::due(&mut tx, self.queue, limit)?;
@@ -149,6 +157,7 @@ impl Consumer<'_> {
             match self.edition.runner.gate.ground.store.commit(tx.batch, Durability::Soon) {
                 Ok(_) => {
                     given += runs.len();
+                    buried += jobs.len() - runs.len();
                     turn.runs.append(&mut runs);
                 }
                 Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,

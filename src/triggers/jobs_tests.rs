@@ -223,6 +223,23 @@ fn a_poisoned_job_is_dead_without_a_run_and_those_behind_it_are_done() {
 }
 
 #[test]
+fn jobs_that_nobody_can_do_keep_no_turn_for_themselves() {
+    let script = r#"const PLAYBOOK = #{ inputs: #{ clip: #{ type: "string", required: true } } }; input.clip"#;
+    let host = host(&[("render", script)]);
+    let edition = edition(&host, &[("render", consumes("q", 8))]);
+    for _ in 0..600 {
+        push(&host, "q", Value::Int(7), 5);
+    }
+    let first = look(&host, &edition, 8);
+    assert!(first.has_more && first.runs.is_empty());
+    let dead = stats(&host, "q").dead;
+    assert!((256..300).contains(&dead), "{dead}");
+    assert!(look(&host, &edition, 8).has_more);
+    assert!(!look(&host, &edition, 8).has_more);
+    assert_eq!(stats(&host, "q").dead, 600);
+}
+
+#[test]
 fn a_job_is_dead_when_its_run_is_cancelled() {
     let host = host(&[("render", r#"run::sleep("1h")"#)]);
     let edition = edition(&host, &[("render", consumes("q", 1))]);

@@ -40,6 +40,7 @@ mod store;
 mod terminal;
 mod test;
 mod ticks;
+mod today;
 mod versions;
 mod whatif;
 mod why;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use similar::{ChangeTag, TextDiff};
 
 use super::super::error::CliError;
-use super::super::out::{BAD, FAINT, GOOD, Out, STRONG, plain};
+use super::super::out::{Out, STRONG};
+use super::super::unified;
 use super::Which;
 use crate::app::App;
 use crate::io::pinned;
@@ -15,12 +15,6 @@ use crate::serve::rollback::parts_of;
 use crate::store::Store;
 use crate::store::overlay::Overlay;
 use crate::store::tx::Ground;
-
-/// Lines that are shown around what changes.
-const CONTEXT_LINES: usize = 3;
-
-/// How long the comparison of two texts may take; a difference found later is coarse.
-const DIFF_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(2);
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -116,36 +110,16 @@ fn texts(store: &dyn Store, change: &Change) -> [String; 2] {
 
 fn unified(store: &dyn Store, change: &Change) -> String {
     let [before, after] = texts(store, change);
-    let diff = TextDiff::configure()
-        .timeout(DIFF_TIME_MAX)
-        .diff_lines(before.as_str(), &after);
-    diff.unified_diff().context_radius(CONTEXT_LINES).to_string()
+    unified::text(&before, &after)
 }
 
 fn show(store: &dyn Store, change: &Change, out: &mut Out) {
-    let path = plain(&change.path);
     let name = |hash: Option<crate::id::ContentHash>, side: &str| match hash {
-        Some(_) => format!("{side}/{path}"),
+        Some(_) => format!("{side}/{}", change.path),
         None => "/dev/null".to_owned(),
     };
     out.line("");
-    out.line(format!("--- {}", name(change.before, "a")));
-    out.line(format!("+++ {}", name(change.after, "b")));
     let [before, after] = texts(store, change);
-    let diff = TextDiff::configure()
-        .timeout(DIFF_TIME_MAX)
-        .diff_lines(before.as_str(), &after);
-    for hunk in diff.unified_diff().context_radius(CONTEXT_LINES).iter_hunks() {
-        let head = out.paint(FAINT, &hunk.header().to_string());
-        out.line(head);
-        for change in hunk.iter_changes() {
-            let line = plain(change.value().trim_end_matches(['\r', '\n']));
-            let line = match change.tag() {
-                ChangeTag::Delete => out.paint(BAD, &format!("-{line}")),
-                ChangeTag::Insert => out.paint(GOOD, &format!("+{line}")),
-                ChangeTag::Equal => format!(" {line}"),
-            };
-            out.line(line);
-        }
-    }
+    let names = [name(change.before, "a"), name(change.after, "b")];
+    unified::show([&names[0], &names[1]], &before, &after, out);
 }

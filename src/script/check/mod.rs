@@ -161,14 +161,15 @@ fn unreadable(project: &Project, diagnosis: &Diagnosis) -> Finding {
             Err(next) => (next.stopped_at > diagnosis.stopped_at).then_some(()),
         }
     };
-    let is_safe = helps(&finding).is_some();
-    let fixes = finding
-        .fixes
-        .iter()
-        .cloned()
-        .map(|fix| super::findings::Fix { is_safe, ..fix });
+    let fixes = match helps(&finding) {
+        Some(()) => finding.fixes.clone(),
+        None => Vec::new(),
+    };
+    let fixes = fixes
+        .into_iter()
+        .map(|fix| super::findings::Fix { is_safe: true, ..fix });
     Finding {
-        fixes: if is_safe { fixes.collect() } else { Vec::new() },
+        fixes: fixes.collect(),
         ..finding
     }
 }

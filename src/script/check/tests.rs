@@ -346,3 +346,78 @@ fn nothing_runs_after_what_ends_the_way_it_is_on() {
     let text = "loop {\nif kv::get(\"a\") == 1 { break; }\ncontinue;\nkv::get(\"b\");\n}";
     assert!(said(&project(), text)[0].starts_with("4: UNREACHABLE this never runs: the `continue` of line 3"));
 }
+
+/// Words that people bring from other languages, and what stands around them.
+fn soup() -> impl proptest::strategy::Strategy<Value = String> {
+    const PIECES: [&str; 34] = [
+        "function ",
+        "def ",
+        "var ",
+        "const ",
+        "let ",
+        "elif ",
+        "else if ",
+        "null",
+        "None",
+        "&& ",
+        "and ",
+        "not ",
+        "!",
+        "===",
+        "==",
+        "= ",
+        "=> ",
+        "-> ",
+        "a",
+        "b ",
+        "1",
+        "'c d'",
+        "\"t\"",
+        "(",
+        ")",
+        "{ ",
+        " }",
+        "#{",
+        "[",
+        "]",
+        ": ",
+        ", ",
+        "; ",
+        "\n",
+    ];
+    let piece = proptest::sample::select(&PIECES[..]);
+    proptest::strategy::Strategy::prop_map(proptest::collection::vec(piece, 1..14), |pieces| pieces.concat())
+}
+
+/// A fix of a text that cannot be read is offered only where it helps: afterwards it can be, or the next mistake lies
+/// further behind.
+#[test]
+fn a_fix_of_what_cannot_be_read_really_helps() {
+    let project = project();
+    let helps = |text: String| {
+        let Err(before) = source::read_leniently(&project.language, &Text::new("a", text.as_str())) else {
+            return Ok(());
+        };
+        for finding in check_text(&project, "playbooks/a.rhai", &text) {
+            let edits: Vec<_> = finding.fixes.iter().flat_map(|fix| &fix.edits).collect();
+            let Some(fixed) = edits::apply(&text, &edits).filter(|_| !edits.is_empty()) else {
+                continue;
+            };
+            if let Err(after) = source::read_leniently(&project.language, &Text::new("a", fixed.as_str())) {
+                proptest::prop_assert!(
+                    after.stopped_at > before.stopped_at,
+                    "{text:?} became {fixed:?}: {after:?}"
+                );
+            }
+        }
+        Ok(())
+    };
+    let cases = proptest::prelude::ProptestConfig::with_cases(2048);
+    let found = proptest::test_runner::TestRunner::new(cases).run(&soup(), helps);
+    assert!(found.is_ok(), "{}", found.expect_err("it was not"));
+}
+
+#[test]
+fn an_arrow_at_the_beginning_is_only_a_mistake() {
+    assert_eq!(said(&project(), "=> ").len(), 1);
+}
