@@ -16,6 +16,7 @@ use crate::effect::Failure;
 use crate::gate::panic::words_of;
 use crate::gate::{Observer, Ready};
 use crate::id::RunId;
+use crate::io::clock::thread_worked;
 use crate::journal::Status;
 use crate::runs::library::Library;
 use crate::runs::pool;
@@ -23,8 +24,9 @@ use crate::runs::resume::ResumeError;
 use crate::runs::runner::{Finished, Runner};
 use crate::script::{RunHandle, Script};
 
-/// A thread that worked longer than this at one run leaves its place to another, and its stack to the system.
-const WORN_AFTER: Duration = Duration::from_millis(50);
+/// A thread that worked longer than this at one run, waits left out, leaves its place to another, and its stack to the
+/// system.
+const WORN_AFTER: Duration = Duration::from_millis(20);
 
 /// What runs go on with now.
 #[derive(Clone)]
@@ -199,7 +201,6 @@ impl Crew {
     }
 
     fn work(self: Arc<Self>) {
-        let clock = (self.shift)().runner.gate.world.clock.clone();
         loop {
             let next = {
                 let mut now = self.lock();
@@ -213,9 +214,9 @@ impl Crew {
                 self.rested.notify_all();
                 return;
             };
-            let begun = clock.monotonic();
+            let begun = thread_worked();
             self.carry(offer);
-            if clock.monotonic().saturating_sub(begun) > WORN_AFTER {
+            if thread_worked().saturating_sub(begun) > WORN_AFTER {
                 self.hire();
                 return;
             }

@@ -1,21 +1,20 @@
 //! What headers say of triggers, and what is said of their mistakes.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::complaint::Step;
 use super::{Complaint, Missed, Policy, Triggers, When, read};
 use crate::journal::Status;
-use crate::script::inputs::InputSpec;
+use crate::script::inputs::{InputSpec, Inputs};
 use crate::value::Value;
 
 fn reading(json: serde_json::Value) -> (Triggers, Vec<Complaint>) {
     let inputs = serde_json::json!({ "account": {}, "top": { "type": "int", "max": 9 } });
-    let inputs: BTreeMap<String, InputSpec> = Value::from_json(inputs)
+    let inputs: Inputs = Value::from_json(inputs)
         .as_map()
         .unwrap()
         .iter()
-        .map(|(name, spec)| (name.clone(), InputSpec::read(name, spec).unwrap()))
+        .map(|(name, spec)| (name.clone(), Box::new(InputSpec::read(name, spec).unwrap())))
         .collect();
     let header = Value::from_json(json);
     read(header.as_map().unwrap(), Some(&inputs))
@@ -200,7 +199,7 @@ fn complaints_lead_to_the_place_they_are_about() {
 #[test]
 fn a_schedule_that_does_not_give_what_is_required_is_told_but_the_playbook_still_runs_by_hand() {
     let spec = Value::from_json(serde_json::json!({ "required": true }));
-    let inputs = BTreeMap::from([("topic".to_owned(), InputSpec::read("topic", &spec).unwrap())]);
+    let inputs = Inputs::from([("topic".to_owned(), Box::new(InputSpec::read("topic", &spec).unwrap()))]);
     let header = Value::from_json(serde_json::json!({ "schedule": "@daily" }));
     let (triggers, complaints) = read(header.as_map().unwrap(), Some(&inputs));
     assert_eq!(triggers.schedules.len(), 1);

@@ -18,7 +18,7 @@ const LOOKED_BACK_MAX: usize = 32;
 pub(super) struct Known {
     /// The edition that it was brought in line with.
     number: Option<u64>,
-    pub schedules: BTreeMap<ScheduleId, Schedule>,
+    pub schedules: BTreeMap<ScheduleId, Box<Schedule>>,
     /// When somebody must look at which.
     pub due: BTreeSet<(i64, ScheduleId)>,
     pub waiting: BTreeSet<ScheduleId>,
@@ -44,7 +44,9 @@ impl Known {
         for (id, ledger, version) in ticks::schedules(store, None)? {
             known.file(&id, &ledger);
             let steps = VecDeque::new();
-            known.schedules.insert(id, Schedule { ledger, version, steps });
+            known
+                .schedules
+                .insert(id, Box::new(Schedule { ledger, version, steps }));
         }
         Ok(known)
     }
@@ -98,7 +100,7 @@ impl Known {
                     version: CommitNo::default(),
                     steps: VecDeque::new(),
                 };
-                self.schedules.insert(id.clone(), schedule);
+                self.schedules.insert(id.clone(), Box::new(schedule));
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::id::{ContentHash, RunId};
 use crate::journal::{Cause, Recorded, RunRecord, Status};
 use crate::runs::creation::Pinned;
 use crate::script::Header;
-use crate::script::inputs::InputSpec;
+use crate::script::inputs::{InputSpec, Inputs};
 use crate::script::triggers;
 use crate::serve::edition::Listed;
 use crate::store::ticks::pause::{self, ALL, Pause};
@@ -39,11 +39,11 @@ pub(super) fn listed(name: &str, header: serde_json::Value) -> Listed {
     let header = Value::from_json(header);
     let mut map = header.as_map().unwrap().clone();
     let inputs = map.remove("inputs").unwrap_or_default();
-    let inputs: BTreeMap<String, InputSpec> = inputs
+    let inputs: Inputs = inputs
         .as_map()
         .into_iter()
         .flatten()
-        .map(|(name, spec)| (name.clone(), InputSpec::read(name, spec).unwrap()))
+        .map(|(name, spec)| (name.clone(), Box::new(InputSpec::read(name, spec).unwrap())))
         .collect();
     let (starts, complaints) = triggers::read(&map, Some(&inputs));
     assert!(complaints.iter().all(|complaint| !complaint.is_fatal), "{complaints:?}");
