@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::modes::Modes;
 use super::start::{Reason, Start, Startable, startable};
 use super::{Trigger, Turn};
+use crate::journal::event::Come;
 use crate::journal::{Cause, event};
 use crate::serve::Edition;
 use crate::store::keys::{self, Space};
@@ -55,20 +56,27 @@ impl Trigger for Events {
 
     fn turn(&mut self, edition: &Edition, now_ms: i64, room: usize) -> Result<Turn, StoreError> {
         let mut turn = Turn::default();
+        let looked = self.look(edition, now_ms, room, &mut turn);
+        turn.over(looked)
+    }
+}
+
+impl Events {
+    fn look(&mut self, edition: &Edition, now_ms: i64, room: usize, turn: &mut Turn) -> Result<(), StoreError> {
         let playbooks = startable(edition, now_ms, &mut self.modes, |listed| {
             !listed.triggers.events.is_empty()
         })?;
         if playbooks.is_empty() {
-            return Ok(turn);
+            return Ok(());
         }
         self.first = (self.first + 1) % playbooks.len();
         let (before, after) = playbooks.split_at(self.first);
         for playbook in after.iter().chain(before) {
             for name in &playbook.listed.triggers.events {
-                while playbook.follow(name, room - turn.runs.len(), &mut turn)? {}
+                while playbook.follow(name, room - turn.runs.len(), turn)? {}
             }
         }
-        Ok(turn)
+        Ok(())
     }
 }
 
@@ -94,12 +102,19 @@ impl Startable<'_> {
         }
         let mut runs = Vec::new();
         let (came, lost) = (since.events.len(), since.lost);
-        for (number, data) in since.events {
+        for Come { number, data, by } in since.events {
+            let trigger = format!("by event {name}");
+            if let Some(run) = by
+                && self.goes_too_far(&mut tx, run, &trigger)?
+            {
+                continue;
+            }
             let reason = Reason {
-                trigger: format!("by event {name}"),
+                trigger,
                 cause: Cause::Event {
                     name: name.to_owned(),
                     number,
+                    by,
                 },
                 input: self.declared(inputs_of(data)),
             };

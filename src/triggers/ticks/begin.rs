@@ -71,8 +71,7 @@ impl Known {
         writing: &mut Writing<'_>,
     ) -> Result<(), StoreError> {
         let Some((listed, scheduled)) = scheduled(live, id) else {
-            self.gone(id, writing);
-            return Ok(());
+            return self.gone(id, writing);
         };
         if pauses.of(&id.playbook).is_some() {
             let ledger = &self.schedules[id].ledger;
@@ -173,11 +172,13 @@ impl Known {
             });
         }
         if schedule.steps.is_empty() {
+            let next = schedule.ledger.next?;
             let outstanding = Outstanding {
                 id,
                 scheduled,
                 policy: listed.triggers.overlap.policy,
-                first_ms: schedule.ledger.next?.planned_ms,
+                first_ms: next.planned_ms,
+                first_due_ms: next.due_ms,
                 anchor_ms: schedule.ledger.anchor_ms,
                 window: schedule.ledger.window,
                 now_ms,
@@ -343,20 +344,30 @@ impl Known {
         self.replace(id, Some(ledger), writing);
     }
 
-    /// The next tick of a playbook that is not there.
-    fn gone(&mut self, id: &ScheduleId, writing: &mut Writing<'_>) {
-        if let Some(next) = self.schedules.get(id).and_then(|schedule| schedule.ledger.next) {
+    /// The ticks that are due of a playbook that is not there.
+    fn gone(&mut self, id: &ScheduleId, writing: &mut Writing<'_>) -> Result<(), StoreError> {
+        let ledger = self.schedules.get(id).map(|schedule| schedule.ledger.clone());
+        if let Some((ledger, next)) = ledger.and_then(|ledger| ledger.next.map(|next| (ledger, next))) {
+            let many = match Scheduled::read_again(&ledger.written, &ledger.zone) {
+                Some(scheduled) => {
+                    let many = plan::passed(&scheduled, next.planned_ms, ledger.anchor_ms, writing.now_ms);
+                    self.forget_superseded(id, &scheduled, next.planned_ms, many.until_ms, writing)?;
+                    Some(many).filter(|many| many.count > 1)
+                }
+                None => None,
+            };
             let tick = Tick {
                 fate: Fate::Skipped,
                 why: Some(Why::Gone),
                 run: None,
                 due_ms: next.due_ms,
                 at_ms: writing.now_ms,
-                many: None,
+                many,
             };
             writing.tick(id, next.planned_ms, &tick);
         }
         self.replace(id, None, writing);
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use crate::id::ContentHash;
 use crate::script::triggers::{Missed, Policy, Scheduled};
+use crate::store::ticks::tick::Many;
 use crate::store::ticks::{Judged, Next, Resumed, ScheduleId, Why, Window};
 
 /// A tick so far behind is missed.
@@ -54,6 +55,8 @@ pub struct Outstanding<'a> {
     pub policy: Policy,
     /// The next that is planned.
     pub first_ms: i64,
+    /// When that is due, as it was written down: by another jitter perhaps than the schedule has now.
+    pub first_due_ms: i64,
     pub anchor_ms: i64,
     pub window: Option<Window>,
     pub now_ms: i64,
@@ -82,6 +85,28 @@ pub fn due_ms(id: &ScheduleId, scheduled: &Scheduled, planned_ms: i64, anchor_ms
         Some(next) => due_ms.min(next.at_ms - 1),
         None => due_ms,
     }
+}
+
+/// The tick at `first_ms` and those after it until `now_ms`.
+pub fn passed(scheduled: &Scheduled, first_ms: i64, anchor_ms: i64, now_ms: i64) -> Many {
+    let mut many = Many {
+        until_ms: first_ms,
+        count: 1,
+        is_exact: true,
+    };
+    let after = |tick| scheduled.next_after(tick, anchor_ms).filter(|next| next.at_ms <= now_ms);
+    while let Some(next) = after(many.until_ms) {
+        if many.count == COUNTED_MAX {
+            return Many {
+                until_ms: now_ms,
+                is_exact: false,
+                ..many
+            };
+        }
+        many.until_ms = next.at_ms;
+        many.count += 1;
+    }
+    many
 }
 
 impl Outstanding<'_> {
@@ -202,6 +227,9 @@ impl Outstanding<'_> {
     }
 
     fn due_at(&self, tick: i64) -> i64 {
+        if tick == self.first_ms {
+            return self.first_due_ms;
+        }
         due_ms(self.id, self.scheduled, tick, self.anchor_ms)
     }
 
