@@ -14,7 +14,9 @@ use crate::io::clock::Clock;
 use crate::journal::{RunRecord, Status, event, unstarted};
 use crate::script::triggers::{Awaits, Follows, Overlap, Policy, Triggers};
 use crate::serve::Edition;
-use crate::store::{Durability, Realm, Tx};
+use crate::store::ticks::pause::{self, ALL, Pause};
+use crate::store::ticks::Resumed;
+use crate::store::{Batch, Durability, Realm, Tx};
 use crate::testing::TestHost;
 use crate::value::Value;
 
@@ -93,6 +95,23 @@ fn events_that_are_not_kept_any_more_are_counted() {
         .unwrap()
         .unwrap();
     assert_eq!((cursor.next, cursor.lost), (1005, 5));
+}
+
+#[test]
+fn a_playbook_that_an_event_starts_again_later_does_not_meet_what_came_meanwhile() {
+    let host = host(&[("note", "1"), ("other", "1")]);
+    let notes = || edition(&host, &[("note", on_event("posted")), ("other", on_event("posted"))]);
+    let mut first = notes();
+    look(&host, &first, &mut Events::default(), 8);
+    emit(&host, "posted", Value::Unit);
+    // While no host was there, the header of one was mended and mended again.
+    let mut events = Events::default();
+    let without = edition(&host, &[("other", on_event("posted"))]);
+    assert_eq!(look(&host, &without, &mut events, 8).runs.len(), 1, "the other goes on");
+    first.number = without.number + 1;
+    assert_eq!(look(&host, &first, &mut events, 8).runs, []);
+    emit(&host, "posted", Value::Unit);
+    assert_eq!(look(&host, &first, &mut events, 8).runs.len(), 2);
 }
 
 fn after(playbook: &str, status: Option<Status>) -> Triggers {
@@ -205,6 +224,51 @@ fn a_chain_of_ends_and_events_is_one_chain() {
 }
 
 #[test]
+fn what_is_paused_is_started_by_nothing_and_what_came_meanwhile_is_there_when_it_is_resumed() {
+    let mut host = host(&[("test", "1"), ("all", "1")]).file("inbox/a.mp4", "1");
+    let triggers = Triggers {
+        events: vec!["posted".to_owned()],
+        startup: true,
+        after: after("test", None).after,
+        ..awaits("inbox/*.mp4")
+    };
+    for name in ["all", ALL] {
+        let edition = edition(&host, &[("all", triggers.clone())]);
+        let (mut events, mut files) = (Events::default(), Files::default());
+        look(&host, &edition, &mut events, 8);
+        look(&host, &edition, &mut After::default(), 8);
+        let mut batch = Batch::new();
+        let pause = Pause {
+            since_ms: 0,
+            by: None,
+            why: String::new(),
+        };
+        pause::pause(&mut batch, name, &pause);
+        host.ground.store.commit(batch, Durability::Soon).unwrap();
+        emit(&host, "posted", Value::Unit);
+        host.run("1");
+        host = host.file("inbox/b.mp4", name);
+        let mut startup = Startup::default();
+        let mut started = |host: &TestHost| -> Vec<usize> {
+            let mut count = Vec::new();
+            for trigger in [&mut events as &mut dyn Trigger, &mut After::default(), &mut startup, &mut files] {
+                host.clock.advance(Duration::from_secs(61));
+                let first = look(host, &edition, trigger, 8).runs.len();
+                host.clock.advance(Duration::from_secs(61));
+                count.push(first + look(host, &edition, trigger, 8).runs.len());
+            }
+            count
+        };
+        assert_eq!(started(&host), [0; 4], "{name}");
+        let mut batch = Batch::new();
+        pause::resume(&mut batch, name, host.clock.unix_ms(), Resumed::None);
+        host.ground.store.commit(batch, Durability::Soon).unwrap();
+        let files = if name == ALL { 1 } else { 2 };
+        assert_eq!(started(&host), [1, 1, 1, files], "{name}");
+    }
+}
+
+#[test]
 fn the_start_of_the_host_starts_a_playbook_once() {
     let host = host(&[("begin", r#"kv::increment("starts")"#)]);
     let starts = Triggers {
@@ -217,6 +281,7 @@ fn the_start_of_the_host_starts_a_playbook_once() {
         turn(&host, &edition, &mut startup, 8);
     }
     // The same process looks again with nothing in memory.
+    host.clock.advance(Duration::from_secs(1));
     turn(&host, &edition, &mut Startup::default(), 8);
     assert_eq!(kv(&host, "starts"), "1");
     let next = self::edition(&host, &[("begin", starts)]);

@@ -3,6 +3,8 @@
 //! How far a playbook has come with the events of a name is a row, moved in the batch that makes the runs. Of each name
 //! only the last events are kept, so one that has been paused for long may have missed some: that is told, and counted.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::modes::Modes;
@@ -11,14 +13,19 @@ use super::{Trigger, Turn};
 use crate::journal::event::Come;
 use crate::journal::{Cause, event};
 use crate::serve::Edition;
-use crate::store::keys::{self, Space};
-use crate::store::{Realm, Row, Store, StoreError};
+use crate::store::keys::{self, Place, Space};
+use crate::store::{Durability, Realm, Row, Store, StoreError, Tx};
 use crate::value::{Map, Value};
+
+/// The most cursors that are looked through at once.
+const ROWS_MAX: usize = 10_000;
 
 /// Starts what events start.
 #[derive(Default)]
 pub struct Events {
     modes: Modes,
+    /// The set of which the cursors are.
+    known: Option<u64>,
     first: usize,
 }
 
@@ -63,6 +70,10 @@ impl Trigger for Events {
 
 impl Events {
     fn look(&mut self, edition: &Edition, now_ms: i64, room: usize, turn: &mut Turn) -> Result<(), StoreError> {
+        if self.known != Some(edition.number) {
+            forget_others(edition, now_ms)?;
+            self.known = Some(edition.number);
+        }
         let playbooks = startable(edition, now_ms, &mut self.modes, |listed| {
             !listed.triggers.events.is_empty()
         })?;
@@ -78,6 +89,36 @@ impl Events {
         }
         Ok(())
     }
+}
+
+/// Forgets how far those have come that no event starts any more: one that is taken up again later begins anew, and does not
+/// meet what came meanwhile. A playbook that does not compile just now is remembered.
+fn forget_others(edition: &Edition, now_ms: i64) -> Result<(), StoreError> {
+    let ground = &edition.runner.gate.ground;
+    let mut tx = Tx::new(ground, Realm::Live, now_ms);
+    let mut on_disk: Option<BTreeSet<String>> = None;
+    let all = keys::prefix_range(keys::named(Space::Cursor, &["event"]));
+    for (key, _) in tx.scan(all, ROWS_MAX, false)? {
+        let Some(Place::Named { names, .. }) = keys::parse(&key) else {
+            continue;
+        };
+        let [_, playbook, _, name] = names.as_slice() else {
+            continue;
+        };
+        let is_followed = match edition.playbooks.get(playbook) {
+            Some(listed) => listed.triggers.events.contains(name),
+            None => on_disk
+                .get_or_insert_with(|| edition.app.library.files.list().into_iter().collect())
+                .contains(playbook),
+        };
+        if !is_followed {
+            tx.batch.delete(key);
+        }
+    }
+    if !tx.batch.is_empty() {
+        ground.store.commit(tx.batch, Durability::Soon)?;
+    }
+    Ok(())
 }
 
 impl Startable<'_> {

@@ -82,6 +82,9 @@ impl Known {
             self.replace(id, Some(held), writing);
             return Ok(());
         }
+        if self.still_waits(id, listed, scheduled, writing)? {
+            return Ok(());
+        }
         loop {
             if writing.is_full() {
                 writing.flush(self)?;
@@ -137,6 +140,26 @@ impl Known {
                 }
             }
         }
+    }
+
+    /// Whether the run is not over that the next tick waits for: what came due meanwhile is decided when it is.
+    fn still_waits(
+        &self,
+        id: &ScheduleId,
+        listed: &Listed,
+        scheduled: &Scheduled,
+        writing: &Writing<'_>,
+    ) -> Result<bool, StoreError> {
+        let overlap = &listed.triggers.overlap;
+        let State::Waiting(run) = self.schedules[id].ledger.state else {
+            return Ok(false);
+        };
+        if overlap.policy != Policy::Queue {
+            return Ok(false);
+        }
+        let header = &listed.pinned.header;
+        let guard = Guard::of(writing.store, &id.playbook, header, overlap, &scheduled.input)?;
+        Ok(guard.is_some_and(|guard| guard.busy == Some(run)))
     }
 
     /// Ticks that were superseded, and are planned again now that the schedule says once more what it said: their fate is

@@ -13,7 +13,7 @@ use crate::store::ticks::{Judged, Next, Resumed, ScheduleId, Why, Window};
 /// A tick so far behind is missed.
 pub const GRACE_MS: i64 = 60_000;
 
-/// The most ticks of a schedule that are caught up, or that wait for an earlier run.
+/// The most ticks of a schedule that are caught up, or that wait for an earlier run where not all are caught up.
 pub const CAUGHT_UP_MAX: usize = 1000;
 pub const WAITING_MAX: usize = 100;
 
@@ -122,7 +122,7 @@ impl Outstanding<'_> {
                 Some(Some(why)) => why.clone(),
                 _ => match self.window.map(|window| window.how) {
                     Some(Judged::Queued) => Why::Full {
-                        limit: WAITING_MAX as u32,
+                        limit: self.waiting_max() as u32,
                     },
                     _ => Why::TooMany {
                         limit: CAUGHT_UP_MAX as u32,
@@ -248,6 +248,14 @@ impl Outstanding<'_> {
         }
     }
 
+    /// Those that are caught up one after the other wait, too, and where all are to be none is left out for that.
+    fn waiting_max(&self) -> usize {
+        match self.scheduled.missed {
+            Missed::All => CAUGHT_UP_MAX,
+            Missed::Latest | Missed::None => WAITING_MAX,
+        }
+    }
+
     fn is_missed(&self, tick: i64) -> bool {
         self.now_ms - self.due_at(tick) > GRACE_MS
     }
@@ -264,8 +272,8 @@ impl Outstanding<'_> {
             .count();
         let judge = |(at, tick): (usize, &i64)| match self.window_of(*tick) {
             Some(Judged::Queued) if self.policy == Policy::CancelPrevious && !is_last(at) => Some(Why::Later),
-            Some(Judged::Queued) if count - at > WAITING_MAX => Some(Why::Full {
-                limit: WAITING_MAX as u32,
+            Some(Judged::Queued) if count - at > self.waiting_max() => Some(Why::Full {
+                limit: self.waiting_max() as u32,
             }),
             Some(Judged::Queued) => None,
             Some(Judged::Paused(Resumed::All)) => None,

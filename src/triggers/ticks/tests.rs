@@ -276,6 +276,39 @@ fn ten_thousand_missed_ticks_and_years_of_seconds_are_told_in_a_few_rows() {
 }
 
 #[test]
+fn all_that_was_missed_is_caught_up_one_after_the_other_where_runs_must_not_overlap() {
+    let header = serde_json::json!({ "schedule": "* * * * *", "overlap": "queue", "missed": "all", "horizon": "30d" });
+    let mut world = World::new().with("a", header);
+    world.look(START);
+    let mut now_ms = START + 500 * MINUTE + 30_000;
+    for _ in 0..500 {
+        let started = world.look(now_ms).runs;
+        assert_eq!(started.len(), 1);
+        assert_eq!(world.look(now_ms).runs, [], "one at a time");
+        world.end(started[0].run);
+        now_ms += 1;
+    }
+    let fates = world.fates("a");
+    assert_eq!(fates.len(), 500);
+    assert!(fates.iter().all(|(_, fate)| matches!(fate, Fate::CaughtUp | Fate::Late)));
+}
+
+#[test]
+fn of_those_that_wait_the_last_hundred_run() {
+    let mut world = World::new().with("a", serde_json::json!({ "schedule": "* * * * *", "overlap": "queue" }));
+    world.look(START);
+    let first = world.look(START + MINUTE).runs[0].run;
+    world.look(START + 2 * MINUTE);
+    world.look(START + 300 * MINUTE);
+    world.end(first);
+    assert_eq!(world.look(START + 300 * MINUTE + 1).runs.len(), 1);
+    let history = world.history(&id("a"));
+    let many = history[1].1.many.expect("they share a row");
+    assert_eq!((many.count, &history[1].1.why), (199, &Some(Why::Full { limit: 100 })));
+    assert_eq!(world.fates("a")[2..], [(201, Fate::Late), (202, Fate::Waiting)]);
+}
+
+#[test]
 fn a_clock_set_back_fires_nothing_twice() {
     let mut world = World::new().with("a", hourly());
     world.look(START);
@@ -535,6 +568,20 @@ fn jitter_follows_from_the_tick_and_stays_before_the_next() {
         Some(due),
         "it is the same everywhere"
     );
+    // Other playbooks, schedules and ticks are spread otherwise.
+    let spread = |playbook: &str, schedule: &str, at: i64| {
+        let listed = listed(playbook, header("0 * * * *"));
+        let of = ScheduleId {
+            playbook: playbook.to_owned(),
+            schedule: schedule.to_owned(),
+        };
+        let planned_ms = START + at * HOUR;
+        super::plan::due_ms(&of, &listed.triggers.schedules[0], planned_ms, START) - planned_ms
+    };
+    let spreads: std::collections::BTreeSet<i64> = [("a", "1", 1), ("b", "1", 1), ("a", "2", 1), ("a", "1", 2)]
+        .map(|(playbook, schedule, at)| spread(playbook, schedule, at))
+        .into();
+    assert_eq!(spreads.len(), 4, "{spreads:?}");
     let mut now = START;
     for _ in 0..200 {
         let next = world.ledger(&id("b")).unwrap().next.unwrap();
