@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use super::after::After;
 use super::edition_tests::{edition, turn};
 use super::jobs::Jobs;
 use super::{Trigger, Turn};
@@ -14,7 +15,7 @@ use crate::journal::{Cause, Recorded, RunRecord, Status};
 use crate::runs::conductor::{Crew, Offer, Shift, What};
 use crate::runs::edit::Amendment;
 use crate::runs::{Resume, recovery};
-use crate::script::triggers::{Consumes, Triggers};
+use crate::script::triggers::{Consumes, Follows, Triggers};
 use crate::serve::Edition;
 use crate::store::keys::{self, QueueRow};
 use crate::store::queue::pause::Paused;
@@ -239,6 +240,28 @@ fn jobs_that_nobody_can_do_keep_no_turn_for_themselves() {
     assert!(look(&host, &edition, 8).has_more);
     assert!(!look(&host, &edition, 8).has_more);
     assert_eq!(stats(&host, "q").dead, 600);
+}
+
+#[test]
+fn who_follows_is_told_of_the_last_attempt_at_a_job_alone() {
+    let host = host(&[("tries", NEEDS_FILE), ("follower", "kv::increment(\"told\")")]);
+    let follows = Triggers {
+        after: vec![Follows {
+            playbook: "tries".to_owned(),
+            status: None,
+        }],
+        ..Triggers::default()
+    };
+    let edition = edition(&host, &[("tries", consumes("q", 1)), ("follower", follows)]);
+    let mut after = After::default();
+    turn(&host, &edition, &mut after, 8);
+    push(&host, "q", Value::Unit, 2);
+    for told in [0, 1] {
+        host.clock.advance(Duration::from_secs(24 * 3600));
+        assert_eq!(turn(&host, &edition, &mut Jobs::default(), 8).0.runs.len(), 1);
+        assert_eq!(turn(&host, &edition, &mut after, 8).0.runs.len(), told);
+    }
+    assert_eq!(stats(&host, "q").dead, 1);
 }
 
 /// What is left of a job whose large payload was lost.
