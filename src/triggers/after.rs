@@ -162,3 +162,38 @@ impl Startable<'_> {
         Startable { mode, ..*self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Status;
+    use crate::testing::TestHost;
+    use crate::triggers::edition_tests::edition;
+
+    #[test]
+    fn what_follows_a_dry_run_is_dry_also_where_others_are_live() {
+        let host = TestHost::default()
+            .file("host.toml", "")
+            .file("playbooks/follower.rhai", "1");
+        let edition = edition(&host, &[]);
+        let live = Startable {
+            edition: &edition,
+            playbook: "follower",
+            listed: &edition.playbooks["follower"],
+            mode: RunMode {
+                live: true,
+                ..RunMode::dry()
+            },
+            now_ms: 0,
+        };
+        for is_live in [true, false] {
+            let note = Note {
+                playbook: "other".to_owned(),
+                status: Status::Succeeded,
+                live: is_live,
+                at_ms: 0,
+            };
+            assert_eq!(live.no_more_live_than(&note).mode.live, is_live);
+        }
+    }
+}
