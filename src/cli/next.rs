@@ -185,7 +185,9 @@ fn everything(args: &Args, app: &App, out: &mut Out) -> Result<(), CliError> {
         }
     }
     keep_first(&mut found, count);
-    let found = found.into_iter().map(|(at_ms, place)| (at_ms, &all[place].0, &all[place].1));
+    let found = found
+        .into_iter()
+        .map(|(at_ms, place)| (at_ms, &all[place].0, &all[place].1));
     let found: Vec<(i64, &String, &Scheduled)> = found.collect();
     if out.json {
         let rows = found.iter().map(|(at_ms, playbook, scheduled)| {

@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 use super::error::{CliError, FAILED};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, ago, bytes_for_people, excerpt, moment, plain};
 use crate::app::App;
-use crate::journal::{question, unstarted};
 use crate::journal::{RunRecord, Status};
+use crate::journal::{question, unstarted};
 use crate::report::operation;
 use crate::report::summary::record_json;
 use crate::runs::recovery;
@@ -207,7 +207,11 @@ fn of_triggers(ground: &Ground, is_served: bool, now_ms: i64) -> Result<Vec<Matt
             (line, json)
         }),
         Matter::of(
-            ["unstarted", "playbooks that were not started when they should", "host explain CODE"],
+            [
+                "unstarted",
+                "playbooks that were not started when they should",
+                "host explain CODE",
+            ],
             &unstarted,
             |(playbook, last)| {
                 let times = match last.count {

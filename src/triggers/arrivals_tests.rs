@@ -14,8 +14,8 @@ use crate::io::clock::Clock;
 use crate::journal::{RunRecord, Status, event, unstarted};
 use crate::script::triggers::{Awaits, Follows, Overlap, Policy, Triggers};
 use crate::serve::Edition;
-use crate::store::ticks::pause::{self, ALL, Pause};
 use crate::store::ticks::Resumed;
+use crate::store::ticks::pause::{self, ALL, Pause};
 use crate::store::{Batch, Durability, Realm, Tx};
 use crate::testing::TestHost;
 use crate::value::Value;
@@ -197,7 +197,10 @@ fn playbooks_that_start_each_other_by_events_come_to_an_end_and_that_is_told() {
         assert_eq!(started, 1 + GENERATIONS_MAX as usize, "{playbooks:?}");
         let refused = unstarted::since(&*host.ground.store, 0).unwrap();
         let (playbook, last) = &refused[0];
-        assert_eq!((playbook.as_str(), last.code.as_str(), last.count), ("echo", "FOLLOWED_TOO_FAR", 1));
+        assert_eq!(
+            (playbook.as_str(), last.code.as_str(), last.count),
+            ("echo", "FOLLOWED_TOO_FAR", 1)
+        );
         assert_eq!(last.trigger, "by event ping");
         assert_eq!(unstarted::since(&*host.ground.store, last.at_ms + 1).unwrap(), []);
         // Somebody outside begins a new chain.
@@ -251,7 +254,12 @@ fn what_is_paused_is_started_by_nothing_and_what_came_meanwhile_is_there_when_it
         let mut startup = Startup::default();
         let mut started = |host: &TestHost| -> Vec<usize> {
             let mut count = Vec::new();
-            for trigger in [&mut events as &mut dyn Trigger, &mut After::default(), &mut startup, &mut files] {
+            for trigger in [
+                &mut events as &mut dyn Trigger,
+                &mut After::default(),
+                &mut startup,
+                &mut files,
+            ] {
                 host.clock.advance(Duration::from_secs(61));
                 let first = look(host, &edition, trigger, 8).runs.len();
                 host.clock.advance(Duration::from_secs(61));

@@ -1,8 +1,8 @@
 //! Jobs and their runs, from the push to the one end that each job has.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock, Weak};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use super::after::After;

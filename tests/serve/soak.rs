@@ -236,7 +236,10 @@ fn check(root: &Path, server: &Counting) -> (usize, usize) {
             }
             Some(Cause::Event { number, by, .. }) => {
                 assert!(of_events.insert(number), "two runs of event {number}");
-                assert!(emitted.insert(by.expect("a run said so")), "a run said so twice: {by:?}");
+                assert!(
+                    emitted.insert(by.expect("a run said so")),
+                    "a run said so twice: {by:?}"
+                );
             }
             Some(Cause::After { run: before }) => assert!(of_ends.insert(before), "followed twice: {before}"),
             _ => assert!(recorded.begun.parent.is_some(), "{:?}", recorded.begun),
@@ -248,13 +251,19 @@ fn check(root: &Path, server: &Counting) -> (usize, usize) {
     let said: BTreeSet<_> = of_runs.keys().copied().collect();
     assert_eq!(emitted, said, "each run of a tick was heard once");
     assert!(of_events.iter().copied().eq(0..of_ticks as u64), "{of_events:?}");
-    let heard = cursor(store, "hearer", Realm::Live, "ticked").expect("readable").expect("it heard");
+    let heard = cursor(store, "hearer", Realm::Live, "ticked")
+        .expect("readable")
+        .expect("it heard");
     assert_eq!((heard.next, heard.lost), (of_ticks as u64, 0));
     assert_eq!(of_ends, did_jobs, "each end of a job's run was followed once");
     let landed = server.landed();
     let twice: Vec<_> = landed.iter().filter(|(_, count)| **count != 1).collect();
     assert!(twice.is_empty(), "{twice:?}");
-    assert_eq!(landed.len(), 5 * of_ticks, "a post of each tick, child, job, event and end");
+    assert_eq!(
+        landed.len(),
+        5 * of_ticks,
+        "a post of each tick, child, job, event and end"
+    );
     (of_ticks, of_jobs.len())
 }
 

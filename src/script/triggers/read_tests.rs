@@ -151,9 +151,19 @@ fn each_mistake_names_its_key_and_what_was_meant() {
     );
     assert!(tell(serde_json::json!({ "schedule": vec!["0 7 * * *"; 21] })).contains("has 21 items; at most 20"));
     assert!(tell(serde_json::json!({ "schedule": [] })).contains("is an empty array"));
-    for never in ["inbox/*/x.mp4", "in?ox/x.mp4", "inbox/.*", "inbox/*.part", "*.TMP", "inbox/*~"] {
+    for never in [
+        "inbox/*/x.mp4",
+        "in?ox/x.mp4",
+        "inbox/.*",
+        "inbox/*.part",
+        "*.TMP",
+        "inbox/*~",
+    ] {
         let said = tell(serde_json::json!({ "files": never }));
-        assert!(said.starts_with(&format!("{never:?} is no pattern of files: ")), "{said}");
+        assert!(
+            said.starts_with(&format!("{never:?} is no pattern of files: ")),
+            "{said}"
+        );
     }
     assert!(tell(serde_json::json!({ "timezone": "UTC" })).contains("and there is no `schedule`"));
     assert!(

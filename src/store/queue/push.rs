@@ -143,11 +143,23 @@ mod tests {
                     ..Wanted::default()
                 };
                 let now_ms = n as i64;
-                assert!(transact(&ground, now_ms, |tx| push(tx, "q", &Value::Unit, &wanted)).unwrap().is_new);
-                assert!(!transact(&ground, now_ms, |tx| push(tx, "q", &Value::Unit, &wanted)).unwrap().is_new);
+                assert!(
+                    transact(&ground, now_ms, |tx| push(tx, "q", &Value::Unit, &wanted))
+                        .unwrap()
+                        .is_new
+                );
+                assert!(
+                    !transact(&ground, now_ms, |tx| push(tx, "q", &Value::Unit, &wanted))
+                        .unwrap()
+                        .is_new
+                );
                 let taken = transact(&ground, now_ms, |tx| take(tx, "q", 1000)).unwrap().unwrap();
                 transact(&ground, now_ms, |tx| done(tx, "q", taken.number, 1)).unwrap();
-                assert!(!transact(&ground, now_ms + 19, |tx| push(tx, "q", &Value::Unit, &wanted)).unwrap().is_new);
+                assert!(
+                    !transact(&ground, now_ms + 19, |tx| push(tx, "q", &Value::Unit, &wanted))
+                        .unwrap()
+                        .is_new
+                );
             }
             let mut tx = Tx::new(&ground, crate::store::Realm::Live, 0);
             let kept = tx.scan(keys::queue_dedupe(tx.realm, "q"), 10_000, false).unwrap();

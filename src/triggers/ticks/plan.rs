@@ -94,7 +94,11 @@ pub fn passed(scheduled: &Scheduled, first_ms: i64, anchor_ms: i64, now_ms: i64)
         count: 1,
         is_exact: true,
     };
-    let after = |tick| scheduled.next_after(tick, anchor_ms).filter(|next| next.at_ms <= now_ms);
+    let after = |tick| {
+        scheduled
+            .next_after(tick, anchor_ms)
+            .filter(|next| next.at_ms <= now_ms)
+    };
     while let Some(next) = after(many.until_ms) {
         if many.count == COUNTED_MAX {
             return Many {

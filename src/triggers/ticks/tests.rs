@@ -290,7 +290,11 @@ fn all_that_was_missed_is_caught_up_one_after_the_other_where_runs_must_not_over
     }
     let fates = world.fates("a");
     assert_eq!(fates.len(), 500);
-    assert!(fates.iter().all(|(_, fate)| matches!(fate, Fate::CaughtUp | Fate::Late)));
+    assert!(
+        fates
+            .iter()
+            .all(|(_, fate)| matches!(fate, Fate::CaughtUp | Fate::Late))
+    );
 }
 
 #[test]
@@ -427,7 +431,11 @@ fn what_is_paused_is_decided_when_it_is_resumed() {
 fn of_two_pauses_that_nobody_looked_at_the_one_resumed_last_decides() {
     for (first, last) in [(Some("a"), None), (None, Some("a"))] {
         for (missed, fate) in [(Resumed::None, Fate::Skipped), (Resumed::All, Fate::CaughtUp)] {
-            let other = if missed == Resumed::None { Resumed::All } else { Resumed::None };
+            let other = if missed == Resumed::None {
+                Resumed::All
+            } else {
+                Resumed::None
+            };
             let mut world = World::new().with("a", hourly());
             world.look(START);
             world.pause(first, START + 1, None);
@@ -456,7 +464,11 @@ fn all_ticks_that_were_due_have_a_fate_when_their_playbook_is_gone() {
         assert_eq!((tick.fate, tick.why), (Fate::Skipped, Some(Why::Gone)));
         let many = tick.many.unwrap();
         assert!(many.is_exact);
-        ((planned_ms - START) / MINUTE, (many.until_ms - START) / MINUTE, many.count)
+        (
+            (planned_ms - START) / MINUTE,
+            (many.until_ms - START) / MINUTE,
+            many.count,
+        )
     };
     assert_eq!(many(id("a")), (60, 300, 5));
     let every = ScheduleId {
