@@ -164,7 +164,8 @@ fn missed_word(missed: Missed) -> &'static str {
 
 fn everything(args: &Args, app: &App, out: &mut Out) -> Result<(), CliError> {
     let (ledgers, pauses) = ledgers(app, None)?;
-    let (mut found, mut all): (Vec<(i64, usize)>, Vec<(String, Scheduled)>) = Default::default();
+    let mut all: Vec<(String, Scheduled)> = Vec::new();
+    let mut found: Vec<(i64, usize)> = Vec::new();
     let mut broken = Vec::new();
     let count = args.count as usize;
     for name in app.library.files.list() {

@@ -112,6 +112,15 @@ fn a_playbook_that_an_event_starts_again_later_does_not_meet_what_came_meanwhile
     assert_eq!(look(&host, &first, &mut events, 8).runs, []);
     emit(&host, "posted", Value::Unit);
     assert_eq!(look(&host, &first, &mut events, 8).runs.len(), 2);
+    // One that is only broken meets it.
+    let mut broken = notes();
+    broken.playbooks.remove("note");
+    broken.number = first.number + 1;
+    look(&host, &broken, &mut events, 8);
+    emit(&host, "posted", Value::Unit);
+    assert_eq!(look(&host, &broken, &mut events, 8).runs.len(), 1, "the other goes on");
+    first.number = broken.number + 1;
+    assert_eq!(look(&host, &first, &mut events, 8).runs.len(), 1);
 }
 
 fn after(playbook: &str, status: Option<Status>) -> Triggers {

@@ -280,13 +280,12 @@ fn all_that_was_missed_is_caught_up_one_after_the_other_where_runs_must_not_over
     let header = serde_json::json!({ "schedule": "* * * * *", "overlap": "queue", "missed": "all", "horizon": "30d" });
     let mut world = World::new().with("a", header);
     world.look(START);
-    let mut now_ms = START + 500 * MINUTE + 30_000;
-    for _ in 0..500 {
+    let begun_ms = START + 500 * MINUTE + 30_000;
+    for now_ms in begun_ms..begun_ms + 500 {
         let started = world.look(now_ms).runs;
         assert_eq!(started.len(), 1);
         assert_eq!(world.look(now_ms).runs, [], "one at a time");
         world.end(started[0].run);
-        now_ms += 1;
     }
     let fates = world.fates("a");
     assert_eq!(fates.len(), 500);
