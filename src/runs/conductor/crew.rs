@@ -17,7 +17,7 @@ use crate::gate::panic::words_of;
 use crate::gate::{Observer, Ready};
 use crate::id::RunId;
 use crate::io::clock::thread_worked;
-use crate::journal::Status;
+use crate::journal::{RunRecord, Status};
 use crate::runs::library::Library;
 use crate::runs::pool;
 use crate::runs::resume::ResumeError;
@@ -237,15 +237,16 @@ impl Crew {
         if let Some(record) = waits {
             let until_ms = record.waits.as_ref().and_then(|waits| waits.until_ms);
             now.wakes_ms = now.wakes_ms.into_iter().chain(until_ms).min();
-            if again {
-                now.lanes.push(Offer {
-                    run,
-                    playbook: at_rest.playbook.clone(),
-                    what: What::GoOn,
-                });
-            }
         }
         drop(now);
+        // One that has ended may have been reopened before it was at rest here: by the next attempt at its job.
+        if again && (waits.is_some() || self.is_open(run)) {
+            self.lock().lanes.push(Offer {
+                run,
+                playbook: at_rest.playbook.clone(),
+                what: What::GoOn,
+            });
+        }
         self.rested.notify_all();
         self.ready.stir();
     }
@@ -281,6 +282,11 @@ impl Crew {
             });
         }
         Ok(finished)
+    }
+
+    fn is_open(&self, run: RunId) -> bool {
+        let store = (self.shift)().runner.gate.ground.store.clone();
+        RunRecord::get(&*store, run).is_ok_and(|record| !record.status.is_over())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

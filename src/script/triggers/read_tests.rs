@@ -80,7 +80,7 @@ fn lengths_of_time_are_counted_from_the_anchor() {
 fn the_other_triggers_are_read_short_and_long() {
     let triggers = good(serde_json::json!({
         "overlap": { "policy": "queue", "by": "account" }, "concurrency": 3, "queue": { "name": "up.loads", "concurrency": 4 },
-        "event": ["a", "b"], "files": { "pattern": "inbox/**/*.mp4", "settle": "5s" }, "startup": true,
+        "event": ["a", "b"], "files": { "pattern": "inbox/new/*.mp4", "settle": "5s" }, "startup": true,
         "after": ["fetch", { "playbook": "b", "status": "failed" }, { "playbook": "c.rhai", "status": "any" }],
     }));
     assert_eq!(
@@ -150,6 +150,20 @@ fn each_mistake_names_its_key_and_what_was_meant() {
     );
     assert!(tell(serde_json::json!({ "schedule": vec!["0 7 * * *"; 21] })).contains("has 21 items; at most 20"));
     assert!(tell(serde_json::json!({ "schedule": [] })).contains("is an empty array"));
+    for never in [
+        "inbox/*/x.mp4",
+        "in?ox/x.mp4",
+        "inbox/.*",
+        "inbox/*.part",
+        "*.TMP",
+        "inbox/*~",
+    ] {
+        let said = tell(serde_json::json!({ "files": never }));
+        assert!(
+            said.starts_with(&format!("{never:?} is no pattern of files: ")),
+            "{said}"
+        );
+    }
     assert!(tell(serde_json::json!({ "timezone": "UTC" })).contains("and there is no `schedule`"));
     assert!(
         tell(serde_json::json!({ "schedule": [{ "every": "1h", "name": "a" }, { "every": "2h", "name": "a" }] }))
