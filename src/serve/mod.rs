@@ -17,6 +17,7 @@
 //! | [`escalation`] | incidents that nobody solves in time |
 //! | [`settings`] | `[serve]` in host.toml |
 
+pub mod banner;
 pub mod beat;
 pub mod core;
 pub mod desk;

@@ -1,6 +1,8 @@
 //! `[serve] reload = "guarded"`: what recent runs would have come to decides.
 
 use host::journal::edition::State;
+use host::script::Script;
+use host::script::source::Text;
 use host::serve::versions::decide;
 use host::value::Value;
 
@@ -122,4 +124,31 @@ fn a_held_version_is_still_held_after_a_restart_and_what_was_saved_meanwhile_is_
         project.status().held.is_some()
     });
     assert_eq!(project.run("a").outcome.value, Value::Int(5));
+}
+
+/// Once the thread that judges had the stack of any thread, and the parser of the deepest script took the host with it.
+#[test]
+fn the_deepest_script_that_is_allowed_is_judged() {
+    let shapes = [
+        ("(0 + ", ")"),
+        ("[", "][0]"),
+        ("if true { ", " }"),
+        ("switch 0 { 0 => ", " }"),
+        ("(|| ", ").call()"),
+    ];
+    let project = project();
+    for (number, (open, close)) in shapes.into_iter().enumerate() {
+        let language = project.edition().app.library.language.clone();
+        let find = move || {
+            let deep = |depth: usize| format!("kv::put(\"n\", 1);\n{}4{}", open.repeat(depth), close.repeat(depth));
+            let none = |name: &str| Err(name.to_owned());
+            let compiles =
+                |text: &String| Script::compile(&language, "a", Text::new("a.rhai", text.as_str()), &none).is_ok();
+            (1..100).rev().map(deep).find(compiles).unwrap()
+        };
+        let finding = std::thread::Builder::new().stack_size(64 << 20).spawn(find).unwrap();
+        project.save("playbooks/a.rhai", &finding.join().unwrap());
+        project.until("it is live", |project| project.edition().number == number as u64 + 2);
+        assert_eq!(project.run("a").outcome.value, Value::Int(4));
+    }
 }
