@@ -147,7 +147,7 @@ fn a_write_under_way_when_the_host_stops_lands_once_and_the_run_goes_on_at_the_n
     assert_eq!((stub.count("POST", "/posts"), stub.count("POST", "/after")), (1, 1));
     assert_eq!(
         project.host(&["kv", "get", "cleaned", "--live"]).code,
-        1,
+        2,
         "its clean-up was not for a stop"
     );
     assert_eq!(project.json(&["replay", &id])["same"], true);
