@@ -68,6 +68,8 @@ struct State {
     threads: usize,
     /// Runs that somebody has taken over already, until they have a thread.
     taken: BTreeMap<RunId, (Runner, RunHandle, Arc<Script>)>,
+    /// Who asked for a run that waits for a thread, where it was not the host.
+    asked: BTreeMap<RunId, String>,
     /// Nothing more is begun.
     is_closed: bool,
     /// The earliest moment at which one wants to go on that came to rest since this was asked last.
@@ -95,6 +97,11 @@ impl Crew {
             now.lanes.push(offer);
         }
         self.staff(now);
+    }
+
+    /// Notes who wants `run` to be offered: its journal names him when it is taken up.
+    pub fn asked_by(&self, run: RunId, by: &str) {
+        self.lock().asked.insert(run, by.to_owned());
     }
 
     /// Gives a thread to a run that the caller has begun or taken over with `runner`.
@@ -234,6 +241,7 @@ impl Crew {
         let waits = record.filter(|record| record.status == Status::Suspended);
         let mut now = self.lock();
         let again = now.lanes.rests(run);
+        now.asked.remove(&run);
         if let Some(record) = waits {
             let until_ms = record.waits.as_ref().and_then(|waits| waits.until_ms);
             now.wakes_ms = now.wakes_ms.into_iter().chain(until_ms).min();
@@ -254,13 +262,16 @@ impl Crew {
     fn go_on(&self, offer: &Offer) -> Result<Finished, ResumeError> {
         let (run, what) = (offer.run, offer.what);
         let Shift { runner, library } = (self.shift)();
+        let (asked, taken) = {
+            let mut now = self.lock();
+            (now.asked.remove(&run), now.taken.remove(&run))
+        };
         let hand = Hand {
             runner: &runner,
             library: &library,
-            by: &self.by,
+            by: asked.as_deref().unwrap_or(&self.by),
             observer: (self.observe)(offer),
         };
-        let taken = self.lock().taken.remove(&run);
         let finished = match (what, taken) {
             (_, Some((runner, handle, script))) => {
                 if what == What::Cancel {
