@@ -1,5 +1,10 @@
 //! What the linker is told.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "cargo tells a build script its target in the environment"
+)]
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let target = |what: &str| std::env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
