@@ -1,5 +1,7 @@
 //! Who asks, and what they may do.
 
+use std::sync::Arc;
+
 use super::answer::Refusal;
 use super::request::Request;
 use super::server::Server;
@@ -61,7 +63,7 @@ impl Caller {
 }
 
 /// Says who asks. It may read the store; it sees the head of a request and never its body.
-pub type Doorkeeper = Box<dyn Fn(&Server, &Request) -> Result<Caller, Refusal> + Send + Sync>;
+pub type Doorkeeper = Arc<dyn Fn(&Server, &Request) -> Result<Caller, Refusal> + Send + Sync>;
 
 /// While there are no users and no tokens: nobody, or a viewer where `[server] open_reads` says so.
 pub fn authenticate(server: &Server, request: &Request) -> Result<Caller, Refusal> {

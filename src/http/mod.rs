@@ -9,6 +9,7 @@
 //! | [`envelope`] | the form of every answer |
 //! | [`error`] | what errors from below are to those who ask |
 //! | [`checks`], [`caller`] | what is let through, and who |
+//! | [`news`] | what happens, for those who listen |
 //! | [`page`] | lists, a page at a time |
 //! | [`openapi`] | the table as an OpenAPI document |
 //! | [`connection`], [`pool`], [`server`], [`settings`] | connections, threads, beginning and end, limits |
@@ -25,6 +26,7 @@ mod connection;
 pub mod envelope;
 mod error;
 pub mod figures;
+pub mod news;
 pub mod openapi;
 pub mod page;
 mod pass;
@@ -38,6 +40,7 @@ pub mod stream;
 
 pub use answer::{Answer, Refusal};
 pub use caller::{Caller, Role};
+pub use news::News;
 pub use request::Request;
 pub use server::{Opening, Running, Server, StartError, start};
 pub use settings::{Limits, Settings};
