@@ -8,7 +8,7 @@ use crate::inside::Inside;
 const PLAYBOOKS: &[(&str, &str)] = &[
     (
         "playbooks/adds.rhai",
-        "const PLAYBOOK = #{ inputs: #{ n: #{ type: \"int\" } } };\nkv::put(\"n\", input.n); input.n + 1",
+        "const PLAYBOOK = #{ inputs: #{ n: #{ type: \"int\", required: true } } };\nkv::put(\"n\", input.n); input.n + 1",
     ),
     (
         "playbooks/asks.rhai",
@@ -95,6 +95,21 @@ fn a_run_that_waits_is_answered_told_of_events_and_cancelled() {
         (202, Some(waits.as_str()))
     );
     assert_eq!(host.run_when(&waits, &["succeeded"])["outcome"], 5);
+}
+
+/// The cancellation may come between a run's last word and its rest.
+#[test]
+fn a_run_is_cancelled_also_while_it_is_just_coming_to_rest() {
+    let host = Inside::start(PLAYBOOKS);
+    for _ in 0..30 {
+        let id = started(&host, &json!({"playbook": "waits"}));
+        host.run_when(&id, &["suspended"]);
+        let cancelled = host.post(&format!("/api/v1/runs/{id}/cancel"), "");
+        assert_eq!(
+            (cancelled.status, cancelled.data()["status"].as_str()),
+            (200, Some("cancelled"))
+        );
+    }
 }
 
 #[test]

@@ -13,3 +13,4 @@ mod listing;
 mod probes;
 mod roles;
 mod streams;
+mod tls;

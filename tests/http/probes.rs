@@ -34,7 +34,7 @@ fn what_everybody_may_ask_is_answered_in_the_envelope_with_a_correlation_id() {
 
 #[test]
 fn status_comes_as_json_or_as_text_and_known_answers_are_not_sent_again() {
-    let server = Binary::start("");
+    let server = Binary::with("", &[("playbooks/one.rhai", "1")]);
     let data = server.get("/status").data();
     assert_eq!(
         (data["live"].as_bool(), data["pid"].as_u64()),
@@ -51,7 +51,7 @@ fn status_comes_as_json_or_as_text_and_known_answers_are_not_sent_again() {
     let again = ask(server.address, "GET", "/api/v1/runs", &[("if-none-match", &tag)], "");
     assert_eq!((again.status, again.body.len()), (304, 0));
     assert_eq!(again.headers["etag"], tag);
-    server.host(&["run", "demo"]);
+    server.host(&["run", "one"]);
     let changed = ask(server.address, "GET", "/api/v1/runs", &[("if-none-match", &tag)], "");
     assert_eq!(changed.status, 200);
     assert_ne!(changed.headers["etag"], tag);
