@@ -39,7 +39,7 @@ const WAITING_MAX: usize = 1024;
 const PAST_MAX: usize = 2000;
 
 /// Rows of each kind that are looked at after a restart.
-const LOOKED_AT_MAX: usize = 10_000;
+const LOOKED_AT_MAX: usize = 2000;
 
 /// Two commits may be heard of in another order than they were made: so many are told once more after a restart.
 const OVERLAP: u64 = 64;
@@ -85,6 +85,8 @@ pub struct News {
     heard: Mutex<Heard>,
     stirred: Condvar,
     sender: broadcast::Sender<Arc<Message>>,
+    /// After a restart many come at once: the rows are read for one after the other.
+    reading: Mutex<()>,
     /// By the first byte of a key: whether it is news.
     spaces: [bool; 256],
 }
@@ -115,6 +117,7 @@ impl Default for News {
         News {
             heard: Mutex::default(),
             stirred: Condvar::new(),
+            reading: Mutex::default(),
             sender: broadcast::Sender::new(WAITING_MAX),
             spaces,
         }
@@ -197,6 +200,7 @@ impl News {
         let (noted, mut has_gap) = match (past, after) {
             (Some(noted), _) => (noted, false),
             (None, after) => {
+                let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
                 let after = after.map_or(0, |after| after.commit);
                 since(store, after.saturating_sub(OVERLAP)).unwrap_or_else(|error| {
                     tracing::error!(%error, code = error.code(), "what has been cannot be told");

@@ -96,6 +96,8 @@ pub struct Host {
     http: Option<(http::Limits, Arc<http::News>)>,
     /// Says who asks over HTTP.
     pub doorkeeper: http::caller::Doorkeeper,
+    /// Routes that come and go with what is live.
+    pub doors: Option<Arc<dyn http::routes::Doors>>,
     /// Runs that an earlier host had left at work or queued.
     pub taken_up: usize,
 }
@@ -180,6 +182,7 @@ impl Host {
             heartbeat,
             http,
             doorkeeper: Arc::new(http::caller::authenticate),
+            doors: None,
             taken_up,
         };
         Ok(host)
@@ -199,6 +202,7 @@ impl Host {
             heartbeat: self.heartbeat,
             http: self.http,
             doorkeeper: self.doorkeeper,
+            doors: self.doors,
         };
         serving.serve(reloader, stop, says)
     }
@@ -216,6 +220,7 @@ struct Serving {
     heartbeat: Option<(url::Url, Duration)>,
     http: Option<(http::Limits, Arc<http::News>)>,
     doorkeeper: http::caller::Doorkeeper,
+    doors: Option<Arc<dyn http::routes::Doors>>,
 }
 
 impl Serving {
@@ -303,7 +308,7 @@ impl Serving {
             news,
             doorkeeper: self.doorkeeper.clone(),
             knows_anybody: false,
-            doors: None,
+            doors: self.doors.clone(),
         };
         let running = http::start(http::Server::new(opening, limits))?;
         says(&format!("answering on {}", running.url()));

@@ -236,6 +236,7 @@ impl Consumer<'_> {
                 job: job.number,
             }),
             by: None,
+            retry_of: None,
             at_ms: self.now_ms,
         };
         match creation.batch(&self.edition.runner.gate) {

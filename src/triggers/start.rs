@@ -138,6 +138,7 @@ impl<'a> Startable<'a> {
             trigger: reason.trigger,
             cause: Some(reason.cause),
             by: None,
+            retry_of: None,
             at_ms: self.now_ms,
         };
         match creation.batch(gate) {

@@ -7,6 +7,7 @@
 mod api;
 mod binary;
 mod client;
+mod doors;
 mod hostile;
 mod inside;
 mod listing;

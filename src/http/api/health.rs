@@ -165,7 +165,7 @@ fn readyz(server: &Server, _: &Request) -> Result<Answer, Refusal> {
 fn status(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let status = server.board.status();
     let store = &*server.store;
-    let counts = operation::count(store)?;
+    let counts = server.counts()?;
     let paused = operation::paused(store)?;
     let next_due_ms = operation::next_due(store)?;
     let http = json!({

@@ -260,6 +260,7 @@ impl Known {
                     planned_ms,
                 }),
                 by: None,
+                retry_of: None,
                 at_ms: now_ms,
             };
             creation.batch(live.gate)
