@@ -125,6 +125,9 @@ impl Refusal {
     /// Something broke in here, which the log tells more of than the answer.
     pub fn internal() -> Refusal {
         let message = "something went wrong in the server; its log says more, under the correlation id";
-        Refusal::new(500, "INTERNAL", message)
+        Refusal {
+            code: "INTERNAL".to_owned(),
+            ..Refusal::new(500, "", message)
+        }
     }
 }
