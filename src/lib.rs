@@ -5,7 +5,7 @@
 //!
 //! | floor | modules |
 //! | --- | --- |
-//! | edges | [`cli`], [`lsp`], [`serve`], [`triggers`], [`app`], [`config`] |
+//! | edges | [`cli`], [`lsp`], [`serve`], [`telemetry`], [`triggers`], [`app`], [`config`] |
 //! | runs | [`runs`], [`report`] |
 //! | namespaces | [`namespaces`] |
 //! | script | [`script`] |
@@ -30,6 +30,7 @@ pub mod runs;
 pub mod script;
 pub mod serve;
 pub mod store;
+pub mod telemetry;
 #[doc(hidden)]
 pub mod testing;
 pub mod triggers;

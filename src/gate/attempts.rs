@@ -197,7 +197,7 @@ impl Sending<'_> {
                 return Ok(finish(gate, tape, answer, Err(fault.failure.landed(landed))));
             };
             let now_ms = tape.elapsed_ms(gate);
-            tape.append(Entry::Attempt(Attempt {
+            let failed = Attempt {
                 step: answer.asked.step,
                 attempt,
                 error: fault.failure.clone(),
@@ -206,7 +206,12 @@ impl Sending<'_> {
                 wait_ms: wait.as_millis() as u64,
                 in_doubt: doubt.is_some() && fault.landed == Landed::Unknown,
                 perhaps_landed,
-            }));
+            };
+            tape.observer().notice(Notice::Attempted {
+                asked: &answer.asked,
+                attempt: &failed,
+            });
+            tape.append(Entry::Attempt(failed));
             let why = fault.failure.to_string();
             pause(gate, tape, &answer.asked, wait, why, doubt.is_some())?;
             attempt += 1;

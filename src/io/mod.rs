@@ -19,6 +19,7 @@ pub mod notify;
 pub mod pager;
 pub mod pages;
 pub mod pinned;
+pub mod process;
 pub mod provider;
 pub mod restore;
 pub mod scratch;

@@ -41,6 +41,8 @@ pub struct Creation<'a> {
     pub mode: RunMode,
     /// In words: `by schedule, planned for 07:00 EST`.
     pub trigger: String,
+    /// The request's that it answers to, where there is one.
+    pub corr: Option<String>,
     pub cause: Cause,
     pub at_ms: i64,
 }
@@ -67,6 +69,7 @@ impl Creation<'_> {
             epoch: 1,
             parent: None,
             retry_of: None,
+            corr: self.corr,
             by: None,
             cause: Some(self.cause),
         };

@@ -44,6 +44,8 @@ pub struct Order {
     pub by: Option<String>,
     /// The run that this one does once more.
     pub retry_of: Option<RunId>,
+    /// Follows it through logs and traces; `None`: its own id.
+    pub corr: Option<String>,
     pub observer: Arc<dyn Observer>,
 }
 
@@ -84,8 +86,11 @@ impl Runner {
             parent: None,
             cause: None,
             retry_of: order.retry_of,
+            corr: order.corr.clone(),
             by: order.by.clone(),
         };
+        // Before the first note: a histogram keeps the bounds that it begins with.
+        crate::script::metrics::make_known(&gate.ground, begun.mode.realm(), at_ms, &script.header.metrics)?;
         let versions = super::library::unknown_versions(&*gate.ground.store, script)?;
         Ok(RunHandle::new(
             gate.clone(),

@@ -25,6 +25,8 @@ use crate::journal::JournalError;
 use crate::runs::conductor::{Crew, Shift};
 use crate::store::remote::Server;
 use crate::store::{Store, StoreError};
+use crate::telemetry::Telemetry;
+use crate::telemetry::figures::Figures;
 use crate::triggers::Trigger;
 
 /// How long the loop sleeps at most: the clock on the wall may have been set meanwhile.
@@ -82,6 +84,7 @@ pub struct Host {
     pub app: Arc<App>,
     pub live: Arc<Live>,
     pub board: Arc<Board>,
+    pub telemetry: Arc<Telemetry>,
     core: Core,
     followed: Arc<Followed>,
     reloader: Reloader,
@@ -150,16 +153,19 @@ impl Host {
         watched(&mut crew);
         let followed = Arc::new(Followed::new(app.clock.clone()));
         followed.attach(&mut crew);
-        let mut core = Core::new(live.clone(), Arc::new(crew), triggers);
+        let crew = Arc::new(crew);
+        let telemetry = telemetry(&live, &board, &crew);
+        let mut core = Core::new(live.clone(), crew, triggers);
         let taken_up = core.recover()?;
         let host = Host {
             app,
             live,
             board,
+            beat: telemetry.beat.clone(),
+            telemetry,
             core,
             followed,
             reloader,
-            beat: Arc::default(),
             grace,
             heartbeat,
             taken_up,
@@ -174,6 +180,7 @@ impl Host {
             app: self.app,
             live: self.live,
             board: self.board,
+            telemetry: self.telemetry,
             core: self.core,
             followed: self.followed,
             beat: self.beat,
@@ -189,6 +196,7 @@ struct Serving {
     app: Arc<App>,
     live: Arc<Live>,
     board: Arc<Board>,
+    telemetry: Arc<Telemetry>,
     core: Core,
     followed: Arc<Followed>,
     beat: Arc<Beat>,
@@ -213,7 +221,9 @@ impl Serving {
         let around = self.surround(&gate)?;
         let reloading = {
             let (board, clock) = (self.board.clone(), self.app.clock.clone());
+            let telemetry = self.telemetry.clone();
             reloader.start(move |edition| {
+                telemetry.make_known();
                 board.change(|status| tell_edition(status, edition, clock.unix_ms()));
                 ready.stir();
             })?
@@ -324,6 +334,7 @@ impl Serving {
     }
 
     fn tell(&self, moved: &Moved) {
+        self.telemetry.figures.fated(&moved.fates);
         for (what, error) in &moved.failed {
             tracing::error!(what, %error, code = error.code(), "this could not be done, and is tried again");
             self.board.problem(Problem {
@@ -384,6 +395,16 @@ impl Serving {
             tracing::debug!("somebody still holds the store: it is made good at the next start");
         }
     }
+}
+
+/// Watches every run of this process from here on.
+fn telemetry(live: &Arc<Live>, board: &Arc<Board>, crew: &Arc<Crew>) -> Arc<Telemetry> {
+    let figures: Arc<Figures> = Arc::default();
+    let lookout = &live.current().runner.gate.lookout;
+    lookout.get_or_init(|| Arc::new(figures.clone()));
+    let telemetry = Telemetry::new(live.clone(), board.clone(), crew.clone(), Arc::default(), figures);
+    telemetry.make_known();
+    Arc::new(telemetry)
 }
 
 /// Fails when a server answers for this store.

@@ -7,6 +7,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`batch`] | puts, deletes and preconditions that succeed or fail together |
+//! | [`effort`] | how long commits took, for figures |
 //! | [`engine`] | redb, with commits gathered in memory and one thread that takes them to the disk |
 //! | [`remote`] | the store of a server, through its local socket |
 //! | [`overlay`] | a copy-on-write view, for `plan`, `replay` and tests |
@@ -22,6 +23,7 @@
 pub mod batch;
 pub mod content;
 pub mod documents;
+pub mod effort;
 pub mod engine;
 pub mod error;
 pub mod keys;
@@ -133,6 +135,11 @@ pub trait Store: Send + Sync {
 
     /// What the engine has done since it was opened.
     fn stats(&self) -> StoreStats;
+
+    /// How much work that was, where somebody counts it.
+    fn effort(&self) -> effort::Effort {
+        effort::Effort::default()
+    }
 }
 
 /// Figures of an open store, for `host bench` and metrics.

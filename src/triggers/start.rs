@@ -136,6 +136,7 @@ impl<'a> Startable<'a> {
             input: reason.input,
             mode: self.mode.clone(),
             trigger: reason.trigger,
+            corr: None,
             cause: reason.cause,
             at_ms: self.now_ms,
         };

@@ -24,6 +24,7 @@ fn begun() -> Begun {
         parent: None,
         cause: None,
         retry_of: None,
+        corr: None,
     }
 }
 

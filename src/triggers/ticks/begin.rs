@@ -255,6 +255,7 @@ impl Known {
                 input: scheduled.input.clone(),
                 mode,
                 trigger: in_words(scheduled, planned_ms, how),
+                corr: None,
                 cause: Cause::Tick {
                     schedule: id.schedule.clone(),
                     planned_ms,
