@@ -380,6 +380,7 @@ impl Tape {
             parent: self.begun.parent,
             lease: None,
             waits: None,
+            corr: self.begun.corr.clone(),
         }
     }
 }

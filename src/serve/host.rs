@@ -26,7 +26,9 @@ use crate::runs::conductor::{Crew, Shift};
 use crate::store::remote::Server;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
-use crate::telemetry::figures::Figures;
+use crate::telemetry::lookout::Eyes;
+use crate::telemetry::monitors::Monitors;
+use crate::telemetry::otlp::{self, Exporter};
 use crate::triggers::Trigger;
 
 /// How long the loop sleeps at most: the clock on the wall may have been set meanwhile.
@@ -154,7 +156,9 @@ impl Host {
         let followed = Arc::new(Followed::new(app.clock.clone()));
         followed.attach(&mut crew);
         let crew = Arc::new(crew);
-        let telemetry = telemetry(&live, &board, &crew);
+        let telemetry = telemetry(&live, &board, &crew)?;
+        let mut triggers = triggers;
+        triggers.push(Box::new(Monitors::new(telemetry.clone())));
         let mut core = Core::new(live.clone(), crew, triggers);
         let taken_up = core.recover()?;
         let host = Host {
@@ -294,6 +298,12 @@ impl Serving {
             };
             around.push(thread("heartbeat").spawn(move || heartbeat.run())?);
         }
+        let telemetry = self.telemetry.clone();
+        around.push(thread("notify").spawn(move || crate::telemetry::monitors::notify::run(&telemetry))?);
+        if self.telemetry.exporter.is_some() {
+            let telemetry = self.telemetry.clone();
+            around.push(thread("otlp").spawn(move || telemetry.export())?);
+        }
         Ok(around)
     }
 
@@ -398,13 +408,24 @@ impl Serving {
 }
 
 /// Watches every run of this process from here on.
-fn telemetry(live: &Arc<Live>, board: &Arc<Board>, crew: &Arc<Crew>) -> Arc<Telemetry> {
-    let figures: Arc<Figures> = Arc::default();
-    let lookout = &live.current().runner.gate.lookout;
-    lookout.get_or_init(|| Arc::new(figures.clone()));
-    let telemetry = Telemetry::new(live.clone(), board.clone(), crew.clone(), Arc::default(), figures);
+fn telemetry(live: &Arc<Live>, board: &Arc<Board>, crew: &Arc<Crew>) -> Result<Arc<Telemetry>, ServeError> {
+    let edition = live.current();
+    let settings = otlp::Settings::read(&edition.app.config).map_err(AppError::from)?;
+    let exporter = settings.map(|settings| Exporter {
+        settings,
+        traces: Arc::default(),
+        sent: Arc::default(),
+    });
+    let eyes = Eyes {
+        figures: Arc::default(),
+        traces: exporter.as_ref().map(|exporter| exporter.traces.clone()),
+    };
+    let figures = eyes.figures.clone();
+    edition.runner.gate.lookout.get_or_init(|| Arc::new(eyes));
+    let (live, board, crew) = (live.clone(), board.clone(), crew.clone());
+    let telemetry = Telemetry::new(live, board, crew, Arc::default(), figures, exporter);
     telemetry.make_known();
-    Arc::new(telemetry)
+    Ok(Arc::new(telemetry))
 }
 
 /// Fails when a server answers for this store.

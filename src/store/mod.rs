@@ -16,7 +16,7 @@
 //! | [`keys`] | the layout of every key, versioned |
 //! | [`order`] | values as bytes that sort as they do |
 //! | [`tx`] | what a local effect's closure reads and fills |
-//! | [`documents`], [`kv`], [`queue`], [`metrics`] | what playbooks keep |
+//! | [`documents`], [`kv`], [`queue`], [`metrics`], [`lines`] | what playbooks keep, and show |
 //! | [`ticks`] | what is planned of schedules, what became of it, and what is paused |
 //! | [`metrics_copy`] | a metric carried over to another realm |
 
@@ -30,6 +30,7 @@ pub mod keys;
 pub mod kv;
 pub mod large;
 mod layered;
+pub mod lines;
 pub mod metrics;
 pub mod metrics_copy;
 mod open;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::family::{Family, Measure, Spread};
 use crate::effect::Class;
-use crate::gate::{Lookout, Notice, Observer};
-use crate::journal::{Begun, RunRecord, Status};
+use crate::gate::{Notice, Observer};
+use crate::journal::{RunRecord, Status};
 use crate::store::ticks::Fate;
 use crate::triggers::Fated;
 
@@ -204,8 +204,9 @@ fn own<'a, T>(all: &'a mut BTreeMap<String, T>, name: &str, max: usize, new: imp
     all.get_mut(name).expect("it was just added")
 }
 
-impl Lookout for Arc<Figures> {
-    fn watch(&self, _: &Begun, _: u32, beside: Arc<dyn Observer>) -> Arc<dyn Observer> {
+impl Figures {
+    /// Counts what a run does, and tells `beside`.
+    pub fn watch(self: &Arc<Figures>, beside: Arc<dyn Observer>) -> Arc<dyn Observer> {
         Arc::new(Counting {
             figures: self.clone(),
             beside,

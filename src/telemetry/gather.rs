@@ -32,6 +32,7 @@ impl Telemetry {
         families.extend(circuits(store, providers, now_ms));
         families.extend(self.store(store, &edition.app.config.data()));
         families.extend(process(status.since_ms));
+        families.extend(self.exporter.iter().flat_map(|exporter| exporter.families()));
         families.extend(own::families(&edition, store, realm));
         families
     }

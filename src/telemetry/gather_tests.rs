@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use super::figures::Figures;
+use super::lookout::Eyes;
+use super::otlp::Traces;
 use super::strict::{self, Page};
 use super::{Telemetry, page};
 use crate::app::App;
@@ -27,6 +29,7 @@ use crate::value::Value;
 pub(super) struct Watched {
     pub host: TestHost,
     pub telemetry: Telemetry,
+    pub traces: Arc<Traces>,
 }
 
 impl Watched {
@@ -44,7 +47,12 @@ impl Watched {
         assert!(broken.is_empty(), "{broken:?}");
         edition.runner = host.runner();
         let figures: Arc<Figures> = Arc::default();
-        edition.runner.gate.lookout.get_or_init(|| Arc::new(figures.clone()));
+        let traces: Arc<Traces> = Arc::default();
+        let eyes = Eyes {
+            figures: figures.clone(),
+            traces: Some(traces.clone()),
+        };
+        edition.runner.gate.lookout.get_or_init(|| Arc::new(eyes));
         let (ready, library) = (edition.runner.gate.ready.clone(), edition.app.library.clone());
         let runner = edition.runner.clone();
         let shift = move || Shift {
@@ -54,10 +62,14 @@ impl Watched {
         let board = Arc::new(Board::new(host.ground.store.clone(), Status::default()));
         let crew = Arc::new(Crew::new(0, ready, shift));
         let live = Arc::new(Live::new(edition));
-        let mut telemetry = Telemetry::new(live, board, crew, Arc::default(), figures);
+        let mut telemetry = Telemetry::new(live, board, crew, Arc::default(), figures, None);
         telemetry.clock = host.clock.clone();
         telemetry.make_known();
-        Watched { host, telemetry }
+        Watched {
+            host,
+            telemetry,
+            traces,
+        }
     }
 
     pub(super) fn run(&self, playbook: &str) {

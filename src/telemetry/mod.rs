@@ -6,6 +6,10 @@
 //! | [`text`] | families as Prometheus reads them |
 //! | [`figures`] | what this process has done, counted |
 //! | [`gather`] | every family of a server |
+//! | [`log`] | one line for each event, as text or as JSON |
+//! | [`lookout`] | sees every run of the process |
+//! | [`monitors`] | rules that open incidents and tell people |
+//! | [`otlp`] | traces and metrics to a collector |
 //! | [`own`] | the metrics that playbooks declare and record |
 //!
 //! Nothing here decides anything about a run, and nothing waits for it: what cannot be told is left out, and that is told.
@@ -14,6 +18,10 @@ pub mod family;
 pub mod figures;
 pub mod gather;
 mod kept;
+pub mod log;
+pub mod lookout;
+pub mod monitors;
+pub mod otlp;
 pub mod own;
 pub mod text;
 
@@ -23,6 +31,7 @@ mod gather_tests;
 mod strict;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use crate::io::clock::Clock;
 use crate::runs::conductor::Crew;
@@ -39,6 +48,10 @@ pub struct Telemetry {
     pub beat: Arc<Beat>,
     pub clock: Arc<dyn Clock>,
     pub figures: Arc<figures::Figures>,
+    /// Who sends to a collector, where one is named.
+    pub exporter: Option<otlp::Exporter>,
+    /// When somebody is next to be told what a monitor has found, in Unix milliseconds.
+    pub notice_ms: AtomicI64,
     kept: kept::Keeper,
 }
 
@@ -49,6 +62,7 @@ impl Telemetry {
         crew: Arc<Crew>,
         beat: Arc<Beat>,
         figures: Arc<figures::Figures>,
+        exporter: Option<otlp::Exporter>,
     ) -> Telemetry {
         let clock = live.current().app.clock.clone();
         Telemetry {
@@ -58,6 +72,9 @@ impl Telemetry {
             beat,
             clock,
             figures,
+            exporter,
+            // Something may have been left by an earlier server.
+            notice_ms: AtomicI64::new(0),
             kept: kept::Keeper::default(),
         }
     }
@@ -69,9 +86,17 @@ pub fn page(telemetry: &Telemetry) -> String {
 }
 
 impl Telemetry {
+    /// Sends to the collector, if there is one, until the host ends.
+    pub fn export(&self) {
+        if let Some(exporter) = &self.exporter {
+            exporter.run(self);
+        }
+    }
+
     /// Makes the metrics that live playbooks declare known in the store.
     pub fn make_known(&self) {
         let edition = self.live.current();
+        log::mask(edition.app.masks.clone());
         let status = self.board.status();
         let realm = if status.live { Realm::Live } else { Realm::Dry };
         match own::make_known(&edition, realm, self.clock.unix_ms()) {

@@ -89,6 +89,7 @@ fn record(status: Status, failure: Option<(&str, Option<u32>)>) -> RunRecord {
         parent: None,
         lease: None,
         waits: None,
+        corr: None,
     }
 }
 
