@@ -19,6 +19,8 @@ const PART: u32 = 20;
 /// Queues that are shown, and rows of turns that are looked at.
 pub const QUEUES_MAX: usize = 1_000;
 
+const HOUR_MS: i64 = 3_600_000;
+
 /// What was found.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
@@ -27,6 +29,8 @@ pub struct Found {
     pub questions: u64,
     pub open_incidents: u64,
     pub queues: BTreeMap<String, Stats>,
+    /// Runs that ended in each of the last 24 hours, the present one last: those that succeeded, and all others.
+    pub hours: [[u64; 2]; 24],
     /// Since when the tick waits that is due longest, in Unix milliseconds; future, when none is due.
     pub next_due_ms: Option<i64>,
     /// Something that could not be read.
@@ -70,10 +74,18 @@ impl Keeper {
 
 fn walk(store: &dyn Store, realm: Realm, now_ms: i64) -> Found {
     let mut found = Found::default();
-    let seen = operation::each_run(store, i64::MIN, &mut |record| match record.status {
-        Status::Suspended => found.suspended += 1,
-        Status::NeedsAttention => found.in_doubt += 1,
-        _ => {}
+    let seen = operation::each_run(store, i64::MIN, &mut |record| {
+        match record.status {
+            Status::Suspended => found.suspended += 1,
+            Status::NeedsAttention => found.in_doubt += 1,
+            _ => {}
+        }
+        if let Some(ended_ms) = record.ended_ms {
+            let ago = (now_ms - ended_ms).div_euclid(HOUR_MS);
+            if let Ok(ago @ 0..24) = usize::try_from(ago) {
+                found.hours[23 - ago][usize::from(record.status != Status::Succeeded)] += 1;
+            }
+        }
     });
     found.failed |= seen.is_err();
     match question::open(store, operation::RUNS_MAX) {

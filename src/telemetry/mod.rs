@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | [`family`] | metrics as data |
 //! | [`text`] | families as Prometheus reads them |
+//! | [`board`] | `/admin/monitor`: how a server is, on one page |
+//! | [`ready`] | whether the server can do its work: what `/readyz` says |
 //! | [`figures`] | what this process has done, counted |
 //! | [`gather`] | every family of a server |
 //! | [`log`] | one line for each event, as text or as JSON |
@@ -14,6 +16,7 @@
 //!
 //! Nothing here decides anything about a run, and nothing waits for it: what cannot be told is left out, and that is told.
 
+pub mod board;
 pub mod family;
 pub mod figures;
 pub mod gather;
@@ -23,6 +26,7 @@ pub mod lookout;
 pub mod monitors;
 pub mod otlp;
 pub mod own;
+pub mod ready;
 pub mod text;
 
 #[cfg(test)]
