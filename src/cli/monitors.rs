@@ -52,7 +52,10 @@ fn named<'a>(app: &'a App, name: &str) -> Result<&'a Monitor, CliError> {
     let monitors = &app.config.file.monitors;
     monitors.get(name).ok_or_else(|| {
         let shown: String = name.chars().take(60).collect();
-        let error = CliError::usage("MONITOR_NOT_FOUND", format!("[monitors] in host.toml has no rule {shown:?}"));
+        let error = CliError::usage(
+            "MONITOR_NOT_FOUND",
+            format!("[monitors] in host.toml has no rule {shown:?}"),
+        );
         match nearest(name, monitors.keys().map(String::as_str)) {
             Some(near) => error.help(format!("did you mean {near:?}?")),
             None => error.help("`host monitors list` shows them"),
@@ -74,7 +77,10 @@ fn list(app: &App, out: &mut Out) -> Result<u8, CliError> {
     let now_ms = app.clock.unix_ms();
     let is_served = app.server().is_some();
     if out.json {
-        let rules: Vec<Json> = found.iter().map(|(name, monitor, state)| as_json(name, monitor, state, now_ms)).collect();
+        let rules: Vec<Json> = found
+            .iter()
+            .map(|(name, monitor, state)| as_json(name, monitor, state, now_ms))
+            .collect();
         out.json(&rules);
         return Ok(0);
     }
@@ -82,10 +88,16 @@ fn list(app: &App, out: &mut Out) -> Result<u8, CliError> {
         out.line("there are no rules: docs/telemetry.md tells how [monitors] in host.toml has them");
         return Ok(0);
     }
-    let rows: Vec<Vec<String>> = found.iter().map(|(name, monitor, state)| row(name, monitor, state, now_ms, out)).collect();
+    let rows: Vec<Vec<String>> = found
+        .iter()
+        .map(|(name, monitor, state)| row(name, monitor, state, now_ms, out))
+        .collect();
     out.table(&["monitor", "state", "since", "severity", "found", "when"], &rows);
     for (name, _, state) in &found {
-        let failing = state.notices.iter().filter(|notice| notice.sent_ms.is_none() && notice.tries > 0);
+        let failing = state
+            .notices
+            .iter()
+            .filter(|notice| notice.sent_ms.is_none() && notice.tries > 0);
         for notice in failing.rev().take(3) {
             let line = out.paint(CAREFUL, &untold(name, notice, now_ms));
             out.line(line);
@@ -124,7 +136,10 @@ fn row(name: &str, monitor: &Monitor, state: &State, now_ms: i64, out: &Out) -> 
 fn untold(name: &str, notice: &Notice, now_ms: i64) -> String {
     let why = notice.why.as_deref().map(|why| excerpt(why, 120)).unwrap_or_default();
     let next = match notice.next_ms {
-        Some(next_ms) => format!("tried again in {}", duration::for_people((next_ms - now_ms).max(0) as u64)),
+        Some(next_ms) => format!(
+            "tried again in {}",
+            duration::for_people((next_ms - now_ms).max(0) as u64)
+        ),
         None => "given up".to_owned(),
     };
     format!(
@@ -168,7 +183,13 @@ fn test(app: &App, name: &str, out: &mut Out) -> Result<u8, CliError> {
         found: "this is a test".to_owned(),
         help: monitor.help.clone(),
         incident: None,
-        host: app.config.root.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        host: app
+            .config
+            .root
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
     };
     let mut told = Vec::new();
     for channel in monitor.channels() {
@@ -191,12 +212,21 @@ fn test(app: &App, name: &str, out: &mut Out) -> Result<u8, CliError> {
         return Ok(code);
     }
     if told.is_empty() {
-        out.line(format!("{} tells nobody: `notify` in [monitors.{}] names channels", plain(name), plain(name)));
+        out.line(format!(
+            "{} tells nobody: `notify` in [monitors.{}] names channels",
+            plain(name),
+            plain(name)
+        ));
     }
     for (channel, outcome) in told {
         let line = match outcome {
             Ok(()) => format!("{} {} was told", out.paint(GOOD, out.symbol("✓")), plain(channel)),
-            Err(why) => format!("{} {} was not told: {}", out.paint(BAD, out.symbol("✗")), plain(channel), excerpt(&why, 200)),
+            Err(why) => format!(
+                "{} {} was not told: {}",
+                out.paint(BAD, out.symbol("✗")),
+                plain(channel),
+                excerpt(&why, 200)
+            ),
         };
         out.line(line);
     }
@@ -208,16 +238,22 @@ fn silence(app: &App, name: &str, length: Option<String>, out: &mut Out) -> Resu
     let until_ms = match length {
         None => None,
         Some(length) => {
-            let length = duration::parse(&length).map_err(|error| CliError::usage("DURATION_INVALID", error.to_string()))?;
+            let length =
+                duration::parse(&length).map_err(|error| CliError::usage("DURATION_INVALID", error.to_string()))?;
             let length_ms = length.as_millis() as u64;
             if !(1..=SILENCE_MAX_MS).contains(&length_ms) {
                 let max = duration::for_people(SILENCE_MAX_MS);
-                return Err(CliError::usage("DURATION_INVALID", format!("a rule is silent for up to {max}")));
+                return Err(CliError::usage(
+                    "DURATION_INVALID",
+                    format!("a rule is silent for up to {max}"),
+                ));
             }
             Some(app.clock.unix_ms().saturating_add(length_ms as i64))
         }
     };
-    let by = app.masks.mask_text(app.person().unwrap_or_else(|| "somebody".to_owned()));
+    let by = app
+        .masks
+        .mask_text(app.person().unwrap_or_else(|| "somebody".to_owned()));
     let ground = app.writer()?;
     state::silence(&*ground.store, name, until_ms, &by)?;
     if out.json {

@@ -90,7 +90,12 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         out.line(line);
     }
     for (name, line) in &lines {
-        let text = format!("{:<8} {} ({})", excerpt(name, 24), excerpt(&line.text, 200), ago(line.at_ms, now_ms));
+        let text = format!(
+            "{:<8} {} ({})",
+            excerpt(name, 24),
+            excerpt(&line.text, 200),
+            ago(line.at_ms, now_ms)
+        );
         let text = match line.level {
             Level::Info => text,
             Level::Good => out.paint(GOOD, &text),

@@ -5,6 +5,7 @@
 )]
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -34,8 +35,9 @@ pub enum ProgramFault {
     Late(Duration),
 }
 
-/// Starts the program that `words` begin with, gives it `input`, and waits for its end; ends it when that takes too long.
-pub fn run(words: &[String], input: &[u8], timeout: Duration) -> Result<Ended, ProgramFault> {
+/// Starts the program that `words` begin with in `folder`, gives it `input`, and waits for its end; ends it when that takes
+/// too long.
+pub fn run(words: &[String], folder: &Path, input: &[u8], timeout: Duration) -> Result<Ended, ProgramFault> {
     let Some((program, arguments)) = words.split_first() else {
         let (program, reason) = (String::new(), "there is no program".to_owned());
         return Err(ProgramFault::Start { program, reason });
@@ -46,7 +48,7 @@ pub fn run(words: &[String], input: &[u8], timeout: Duration) -> Result<Ended, P
     };
     let until = Instant::now() + timeout;
     let mut command = Command::new(program);
-    command.args(arguments).env_clear();
+    command.args(arguments).current_dir(folder).env_clear();
     for name in PASSED_ON {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
@@ -109,6 +111,7 @@ mod tests {
         let script = "read line; echo \"$line $1 ${CARGO_PKG_NAME:-none}\" >&2; exit 3";
         let ended = run(
             &words(&["sh", "-c", script, "x", "; rm -rf $HOME"]),
+            Path::new("/"),
             b"hello\n",
             Duration::from_secs(10),
         );
@@ -122,11 +125,16 @@ mod tests {
     #[test]
     fn one_that_does_not_end_is_ended() {
         let begun = Instant::now();
-        let late = run(&words(&["sleep", "60"]), b"", Duration::from_millis(100));
+        let late = run(
+            &words(&["sleep", "60"]),
+            Path::new("/"),
+            b"",
+            Duration::from_millis(100),
+        );
         assert!(matches!(late, Err(ProgramFault::Late(_))));
         assert!(begun.elapsed() < Duration::from_secs(10));
         assert!(matches!(
-            run(&words(&["/no/such"]), b"", Duration::from_secs(1)),
+            run(&words(&["/no/such"]), Path::new("/"), b"", Duration::from_secs(1)),
             Err(ProgramFault::Start { .. })
         ));
     }

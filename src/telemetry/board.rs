@@ -31,7 +31,9 @@ const AGAIN_S: u32 = 15;
 /// What the page may do, as the header `content-security-policy` says it: show its own style, and nothing else.
 pub fn policy() -> String {
     let style = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
-    format!("default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+    format!(
+        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
 }
 
 /// The page as it is now.
@@ -74,7 +76,14 @@ pub fn data(telemetry: &Telemetry) -> Json {
     let realm = if status.live { Realm::Live } else { Realm::Dry };
     let found = telemetry.kept.found(store, realm, &*telemetry.clock);
     let hindrances = telemetry.hindrances();
-    let project = edition.app.config.root.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let project = edition
+        .app
+        .config
+        .root
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let process = crate::io::process::look();
     let lines: Vec<Json> = telemetry
         .lines()
@@ -138,7 +147,13 @@ fn tile(name: &str, value: u64, loud: &str) -> Json {
 /// The bars of the last 24 hours, in parts of the highest.
 fn hours(found: &Found) -> Json {
     const HEIGHT: u64 = 60;
-    let most = found.hours.iter().map(|hour| hour[0] + hour[1]).max().unwrap_or(0).max(1);
+    let most = found
+        .hours
+        .iter()
+        .map(|hour| hour[0] + hour[1])
+        .max()
+        .unwrap_or(0)
+        .max(1);
     let bars = found.hours.iter().enumerate().map(|(at, [good, bad])| {
         // What there is can be seen, however little it is.
         let high = |count: u64| if count == 0 { 0 } else { (count * HEIGHT / most).max(2) };
@@ -149,7 +164,10 @@ fn hours(found: &Found) -> Json {
             "bad_y": HEIGHT.saturating_sub(good_high + bad_high), "bad_high": bad_high,
         })
     });
-    let (good, bad) = found.hours.iter().fold((0, 0), |(good, bad), hour| (good + hour[0], bad + hour[1]));
+    let (good, bad) = found
+        .hours
+        .iter()
+        .fold((0, 0), |(good, bad), hour| (good + hour[0], bad + hour[1]));
     json!({ "bars": bars.collect::<Vec<_>>(), "good": good, "bad": bad })
 }
 
@@ -160,7 +178,11 @@ fn monitors(
 ) -> Vec<Json> {
     let shown = monitors.iter().map(|(name, monitor)| {
         let state = State::read(store, name).map(|(state, _)| state).unwrap_or_default();
-        let untold = state.notices.iter().filter(|notice| notice.sent_ms.is_none() && notice.tries > 0).count();
+        let untold = state
+            .notices
+            .iter()
+            .filter(|notice| notice.sent_ms.is_none() && notice.tries > 0)
+            .count();
         json!({
             "name": name, "when": monitor.when, "severity": monitor.severity.as_str(),
             "state": state.standing().as_str(), "found": state.found, "silent": state.is_silent(now_ms),
@@ -187,7 +209,9 @@ fn runs(store: &dyn Store, now_ms: i64) -> Vec<Json> {
             Status::Cancelled => "warn",
             _ => "",
         };
-        let took = record.ended_ms.map(|ended_ms| for_people((ended_ms - record.begun_ms).max(0) as u64));
+        let took = record
+            .ended_ms
+            .map(|ended_ms| for_people((ended_ms - record.begun_ms).max(0) as u64));
         json!({
             "run": record.run.short(), "playbook": record.playbook, "status": record.status.to_string(), "level": level,
             "begun": ago(record.begun_ms, now_ms), "took": took, "effects": record.effects,
@@ -237,10 +261,18 @@ mod tests {
         let page = page(&watched.telemetry);
         assert!(page.contains("&lt;script&gt;alert("), "{page}");
         assert!(!page.contains("<script"), "no scripts at all");
-        for shown in ["vod.login", "not ready", "host_queue_dead_jobs &gt; 0", "succeeded", "failed"] {
+        for shown in [
+            "vod.login",
+            "not ready",
+            "host_queue_dead_jobs &gt; 0",
+            "succeeded",
+            "failed",
+        ] {
             assert!(page.contains(shown), "{shown} in {page}");
         }
-        for outside in ["http://", "https://", "src=", "@import", "url(", " style=", "onload", "onclick"] {
+        for outside in [
+            "http://", "https://", "src=", "@import", "url(", " style=", "onload", "onclick",
+        ] {
             assert!(!page.contains(outside), "{outside}");
         }
         let (_, style) = page.split_once("<style>").expect("a style");
@@ -256,7 +288,11 @@ mod tests {
             ("on", "status::line(\"login\", \"fine\", #{ ready: true })"),
         ]);
         let lines = || {
-            let found = watched.telemetry.hindrances().into_iter().filter(|one| one.what == "line");
+            let found = watched
+                .telemetry
+                .hindrances()
+                .into_iter()
+                .filter(|one| one.what == "line");
             found.map(|one| one.why).collect::<Vec<_>>()
         };
         assert!(lines().is_empty());

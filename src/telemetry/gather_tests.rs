@@ -38,7 +38,9 @@ impl Watched {
     }
 
     pub(super) fn with(playbooks: &[(&str, &str)], settings: &str) -> Watched {
-        let host = TestHost::default().file("host.toml", settings);
+        let host = TestHost::default()
+            .file("host.toml", settings)
+            .file("data/store.redb", "");
         let host = playbooks.iter().fold(host, |host, (name, script)| {
             host.file(&format!("playbooks/{name}.rhai"), script)
         });
@@ -216,6 +218,62 @@ fn prometheus_own_tool_finds_nothing_wrong_with_the_page() {
     assert!(is_good && said.is_empty(), "{said}");
     let (is_good, _) = promtool(&["check", "metrics"], &text.replace("_total", "")).expect("it was there");
     assert!(!is_good, "it finds what is wrong");
+}
+
+/// The names of the host's metrics in `text`, without the parts of histograms.
+fn names_in(text: &str) -> std::collections::BTreeSet<String> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    let own = words.filter(|word| word.starts_with("host_") || word.starts_with("process_"));
+    let bare = own.map(|word| {
+        let parts = ["_bucket", "_sum", "_count"];
+        parts.iter().find_map(|part| word.strip_suffix(part)).unwrap_or(word)
+    });
+    bare.filter(|word| !word.ends_with('_')).map(str::to_owned).collect()
+}
+
+#[test]
+fn board_alerts_and_docs_speak_of_metrics_that_there_are() {
+    let mut watched = Watched::new(&[("get", "try { http::get(\"http://127.0.0.1:9/\") } catch {}")]);
+    watched.run("get");
+    watched.telemetry.beat.heard(1);
+    let collector = |path: &str| format!("http://127.0.0.1:9{path}").parse().expect("a URL");
+    watched.telemetry.exporter = Some(super::otlp::Exporter {
+        settings: super::otlp::Settings {
+            traces: collector("/v1/traces"),
+            metrics: collector("/v1/metrics"),
+            headers: Vec::new(),
+            timeout: std::time::Duration::from_secs(1),
+            metrics_every: std::time::Duration::from_secs(60),
+            resource: super::otlp::encode::Resource {
+                service: "host".to_owned(),
+                instance: "test".to_owned(),
+                more: Vec::new(),
+            },
+        },
+        traces: watched.traces.clone(),
+        sent: Arc::default(),
+    });
+    let kinds = watched.page().kinds;
+    let board = include_str!("../../examples/telemetry/grafana-board.json");
+    serde_json::from_str::<serde_json::Value>(board).expect("the board is JSON");
+    let alerts = include_str!("../../examples/telemetry/alert-rules.yml");
+    let docs = include_str!("../../docs/telemetry.md");
+    for (of, text) in [("board", board), ("alerts", alerts), ("docs", docs)] {
+        let names = names_in(text);
+        assert!(names.len() > 10, "{of}: {names:?}");
+        for name in names {
+            assert!(kinds.contains_key(&name), "{of} speaks of {name}, which is not there");
+        }
+    }
+    for name in kinds.keys().filter(|name| name.starts_with("host_")) {
+        assert!(
+            names_in(docs).contains(name),
+            "docs/telemetry.md does not speak of {name}"
+        );
+    }
+    if let Some((is_good, said)) = promtool(&["check", "rules", "/dev/stdin"], alerts) {
+        assert!(is_good, "{said}");
+    }
 }
 
 /// Prints how long a page with a thousand playbooks takes; run it with `--release` for the figure that counts.

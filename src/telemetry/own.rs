@@ -18,9 +18,20 @@ const SERIES_MAX: usize = 10_000;
 /// What begins so is the host's own, but for its count of saves, which it keeps like a playbook.
 const RESERVED: [&str; 2] = ["host_", "process_"];
 
-/// Says of saves what nobody declares.
-const SAVES_HELP: &str = "Saves of the project, by what became of them: live, broken or held.";
+/// What becomes of saves.
+const STATES: [&str; 3] = ["broken", "held", "live"];
 const HELP: &str = "Recorded by playbooks.";
+
+/// The count of saves, as a playbook would declare it.
+fn saves() -> DeclaredMetric {
+    DeclaredMetric {
+        name: crate::serve::figures::SAVES.to_owned(),
+        kind: metrics::Kind::Counter,
+        help: "Saves of the project, by what became of them.".to_owned(),
+        labels: BTreeMap::from([("state".to_owned(), STATES.map(str::to_owned).to_vec())]),
+        buckets: None,
+    }
+}
 
 /// The declared metrics of an edition, by name; those that two playbooks declare are the same.
 pub fn declared(edition: &Edition) -> BTreeMap<&str, &DeclaredMetric> {
@@ -39,7 +50,9 @@ pub fn make_known(edition: &Edition, realm: Realm, now_ms: i64) -> Result<Vec<St
 
 /// One family for each metric that is declared or recorded.
 pub(super) fn families(edition: &Edition, store: &dyn Store, realm: Realm) -> Vec<Family> {
-    let declared = declared(edition);
+    let saves = saves();
+    let mut declared = declared(edition);
+    declared.insert(&saves.name, &saves);
     let (mut recorded, left_out) = match metrics::read_every(store, realm, SERIES_MAX) {
         Ok(read) => read,
         Err(error) => {
@@ -54,7 +67,7 @@ pub(super) fn families(edition: &Edition, store: &dyn Store, realm: Realm) -> Ve
     }
     for (name, metric) in recorded {
         let is_reserved = RESERVED.iter().any(|reserved| name.starts_with(reserved));
-        if !is_reserved || name == crate::serve::figures::SAVES {
+        if !is_reserved {
             families.push(family(&name, Some(metric), None));
         }
     }
@@ -73,7 +86,6 @@ fn family(name: &str, recorded: Option<Metric>, declared: Option<&DeclaredMetric
     };
     let help = match declared {
         Some(declared) => declared.help.clone(),
-        None if name == crate::serve::figures::SAVES => SAVES_HELP.to_owned(),
         None => HELP.to_owned(),
     };
     let (kind, name) = match kind {

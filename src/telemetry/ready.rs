@@ -61,7 +61,11 @@ impl Telemetry {
     pub fn lines(&self) -> Vec<(String, Line)> {
         let edition = self.live.current();
         let store: &dyn Store = &*edition.runner.gate.ground.store;
-        let realm = if self.board.status().live { Realm::Live } else { Realm::Dry };
+        let realm = if self.board.status().live {
+            Realm::Live
+        } else {
+            Realm::Dry
+        };
         lines::standing(store, realm, self.clock.unix_ms()).unwrap_or_else(|error| {
             tracing::error!(%error, code = error.code(), "lines of playbooks cannot be read");
             Vec::new()

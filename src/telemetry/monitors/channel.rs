@@ -60,7 +60,7 @@ pub fn send(app: &App, channel: &Channel, message: &Message) -> Result<(), Strin
     let sent = match channel.kind() {
         Some(Kind::Slack(variable)) => slack(app, variable, message, timeout),
         Some(Kind::Webhook(address)) => webhook(app, channel, address, message, timeout),
-        Some(Kind::Command(words)) => command(words, message, timeout),
+        Some(Kind::Command(words)) => command(app, words, message, timeout),
         None => Err("it says neither `slack` nor `webhook` nor `command`".to_owned()),
     };
     sent.map_err(|reason| app.masks.mask_text(reason).chars().take(300).collect())
@@ -109,9 +109,9 @@ fn post(request: Request, timeout: Duration) -> Result<(), String> {
     }
 }
 
-fn command(words: &[String], message: &Message, timeout: Duration) -> Result<(), String> {
+fn command(app: &App, words: &[String], message: &Message, timeout: Duration) -> Result<(), String> {
     let input = format!("{}\n", message.json());
-    let ended = program::run(words, input.as_bytes(), timeout).map_err(|error| error.to_string())?;
+    let ended = program::run(words, &app.config.root, input.as_bytes(), timeout).map_err(|error| error.to_string())?;
     match ended.code {
         Some(0) => Ok(()),
         Some(code) => Err(format!("it ended with code {code}: {}", ended.said)),

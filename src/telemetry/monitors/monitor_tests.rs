@@ -1,4 +1,5 @@
 //! Rules that fire, last, are silenced and recover, with the clock in the test's hand.
+#![expect(clippy::disallowed_methods, reason = "a test reads what a program has written")]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -243,6 +244,9 @@ fn slack_and_programs_are_told_and_what_never_goes_is_given_up() {
         (notices[2].sent_ms, notices[2].next_ms, notices[2].tries),
         (None, None, TRIES_MAX)
     );
+    let told = std::fs::read_to_string(watched.host.folder().join("told.json"));
+    let told = told.expect("it was written in the project");
+    assert!(told.contains("\"monitor\":\"dead-jobs\""), "{told}");
     assert_eq!(stub.requests().len(), 1);
     assert!(
         stub.requests()[0].text().contains("dead-jobs fired"),
