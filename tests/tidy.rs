@@ -14,7 +14,7 @@ const FLOORS: [(&str, &[&str]); 7] = [
     ("runs", &["runs", "report"]),
     (
         "edges",
-        &["cli", "lsp", "serve", "telemetry", "triggers", "app", "config"],
+        &["cli", "lsp", "http", "serve", "telemetry", "triggers", "app", "config"],
     ),
 ];
 

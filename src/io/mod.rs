@@ -15,6 +15,7 @@ pub mod files;
 pub mod fresh;
 pub mod http;
 pub mod line_history;
+pub mod listen;
 pub mod notify;
 pub mod pager;
 pub mod pages;

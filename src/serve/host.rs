@@ -19,12 +19,14 @@ use super::watchdog::Watchdog;
 use crate::app::{App, AppError};
 use crate::config::ConfigError;
 use crate::gate::Gate;
+use crate::http;
 use crate::io::notify;
 use crate::io::socket::SocketError;
 use crate::journal::JournalError;
 use crate::runs::conductor::{Crew, Shift};
 use crate::runs::recovery;
 use crate::store::remote::Server;
+use crate::store::told::Told;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Telemetry;
 use crate::telemetry::lookout::Eyes;
@@ -61,6 +63,8 @@ pub enum ServeError {
     Journal(#[from] JournalError),
     #[error("the socket for other commands cannot be opened: {0}")]
     Desk(#[from] SocketError),
+    #[error(transparent)]
+    Http(#[from] crate::http::StartError),
     #[error("a thread or a signal handler of the server cannot be made: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -72,6 +76,7 @@ impl ServeError {
             ServeError::App(error) => error.code(),
             ServeError::Journal(error) => error.code(),
             ServeError::Desk(_) => "SERVE_SOCKET",
+            ServeError::Http(error) => error.code(),
             ServeError::Io(_) => "SERVE_THREADS",
         }
     }
@@ -97,6 +102,11 @@ pub struct Host {
     beat: Arc<Beat>,
     grace: Duration,
     heartbeat: Option<(url::Url, Duration)>,
+    http: Option<(http::Limits, Arc<http::News>)>,
+    /// Says who asks over HTTP.
+    pub doorkeeper: http::caller::Doorkeeper,
+    /// Routes that come and go with what is live.
+    pub doors: Option<Arc<dyn http::routes::Doors>>,
     /// Runs that an earlier host had left at work or queued.
     pub taken_up: usize,
 }
@@ -123,7 +133,8 @@ impl Host {
             .map_err(AppError::from)?;
         let heartbeat = heartbeat(&app)?;
         refuse_second(&app)?;
-        let ground = match app.holder() {
+        let limits = http::Limits::of(&app.config).map_err(AppError::from)?;
+        let mut ground = match app.holder() {
             Err(AppError::Store(StoreError::Locked { path })) => {
                 // It may just have begun to serve.
                 refuse_second(&app)?;
@@ -131,6 +142,13 @@ impl Host {
             }
             ground => ground?,
         };
+        let http = limits.map(|limits| (limits, Arc::<http::News>::default()));
+        if let Some((_, news)) = &http {
+            ground.store = Arc::new(Told {
+                store: ground.store,
+                hears: news.clone(),
+            });
+        }
         let store = ground.store.clone();
         let taken_up = recovery::unfinished(&ground)?.len();
         let reloader = Reloader::open(app.clone(), ground)?;
@@ -175,6 +193,9 @@ impl Host {
             reloader,
             grace,
             heartbeat,
+            http,
+            doorkeeper: Arc::new(http::caller::authenticate),
+            doors: None,
             taken_up,
         };
         Ok(host)
@@ -193,6 +214,9 @@ impl Host {
             beat: self.beat,
             grace: self.grace,
             heartbeat: self.heartbeat,
+            http: self.http,
+            doorkeeper: self.doorkeeper,
+            doors: self.doors,
         };
         serving.serve(reloader, stop, says)
     }
@@ -209,6 +233,9 @@ struct Serving {
     beat: Arc<Beat>,
     grace: Duration,
     heartbeat: Option<(url::Url, Duration)>,
+    http: Option<(http::Limits, Arc<http::News>)>,
+    doorkeeper: http::caller::Doorkeeper,
+    doors: Option<Arc<dyn http::routes::Doors>>,
 }
 
 impl Serving {
@@ -224,7 +251,13 @@ impl Serving {
         if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
             tracing::debug!(%error, "memory is given back by those who ask for some");
         }
-        let desk = self.desk(&gate)?;
+        let hands = Arc::new(Hands {
+            live: self.live.clone(),
+            crew: self.core.crew().clone(),
+            followed: self.followed.clone(),
+        });
+        let desk = self.desk(&gate, hands.clone())?;
+        let http = self.http(hands, says)?;
         let around = self.surround(&gate)?;
         let reloading = {
             let (board, clock) = (self.board.clone(), self.app.clock.clone());
@@ -242,6 +275,9 @@ impl Serving {
         self.turns(stop);
         notify::stopping();
         drop(reloading);
+        if let Some(http) = http {
+            http.stop();
+        }
         // From here on nothing is begun, and the loop does not turn: nobody is to be alarmed by that.
         self.beat.end();
         let stopped = self.stop(says);
@@ -257,7 +293,7 @@ impl Serving {
     }
 
     /// Lets other commands in.
-    fn desk(&self, gate: &Gate) -> Result<Desk, SocketError> {
+    fn desk(&self, gate: &Gate, driver: Arc<Hands>) -> Result<Desk, SocketError> {
         let status = self.board.status();
         let ready = gate.ready.clone();
         Desk::open(Opening {
@@ -270,17 +306,35 @@ impl Serving {
                 started_ms: status.since_ms,
                 edition: status.edition,
             },
-            driver: Arc::new(Hands {
-                live: self.live.clone(),
-                crew: self.core.crew().clone(),
-                followed: self.followed.clone(),
-            }),
+            driver,
             on_commit: Box::new(move |written| {
                 if look::look(written, &ready) {
                     ready.stir();
                 }
             }),
         })
+    }
+
+    /// Answers over HTTP, where `[server]` says so.
+    fn http(&self, driver: Arc<Hands>, says: &dyn Fn(&str)) -> Result<Option<http::Running>, ServeError> {
+        let Some((limits, news)) = self.http.clone() else {
+            return Ok(None);
+        };
+        let opening = http::Opening {
+            app: self.app.clone(),
+            live: self.live.clone(),
+            board: self.board.clone(),
+            driver,
+            news,
+            telemetry: Some(self.telemetry.clone()),
+            doorkeeper: self.doorkeeper.clone(),
+            knows_anybody: false,
+            doors: self.doors.clone(),
+        };
+        let running = http::start(http::Server::new(opening, limits))?;
+        says(&format!("answering on {}", running.url()));
+        self.board.change(|status| status.http = Some(running.url()));
+        Ok(Some(running))
     }
 
     /// The threads that look on.

@@ -248,10 +248,12 @@ impl Consumer<'_> {
             mode: self.mode.clone(),
             trigger: format!("by queue {}, job {}", self.queue, job.number),
             corr: None,
-            cause: Cause::Job {
+            cause: Some(Cause::Job {
                 queue: self.queue.to_owned(),
                 job: job.number,
-            },
+            }),
+            by: None,
+            retry_of: None,
             at_ms: self.now_ms,
         };
         match creation.batch(&self.edition.runner.gate) {

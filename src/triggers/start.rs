@@ -141,7 +141,9 @@ impl<'a> Startable<'a> {
             mode: self.mode.clone(),
             trigger: reason.trigger,
             corr: None,
-            cause: reason.cause,
+            cause: Some(reason.cause),
+            by: None,
+            retry_of: None,
             at_ms: self.now_ms,
         };
         match creation.batch(gate) {

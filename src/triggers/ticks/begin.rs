@@ -280,10 +280,12 @@ impl Known {
                 mode,
                 trigger: in_words(scheduled, planned_ms, how),
                 corr: None,
-                cause: Cause::Tick {
+                cause: Some(Cause::Tick {
                     schedule: id.schedule.clone(),
                     planned_ms,
-                },
+                }),
+                by: None,
+                retry_of: None,
                 at_ms: now_ms,
             };
             creation.batch(live.gate)
