@@ -282,6 +282,8 @@ impl Serving {
         self.beat.end();
         let stopped = self.stop(says);
         drop(desk);
+        // Whoever sends has all that the last runs did.
+        self.telemetry.over.end();
         for thread in around {
             // It says itself what went wrong.
             thread.join().unwrap_or_default();

@@ -288,9 +288,10 @@ mod tests {
             ("on", "status::line(\"login\", \"fine\", #{ ready: true })"),
         ]);
         let lines = || {
+            watched.telemetry.look();
             let found = watched
                 .telemetry
-                .hindrances()
+                .last_hindrances()
                 .into_iter()
                 .filter(|one| one.what == "line");
             found.map(|one| one.why).collect::<Vec<_>>()

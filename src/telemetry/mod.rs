@@ -34,8 +34,8 @@ mod gather_tests;
 #[cfg(test)]
 mod strict;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex};
 
 use crate::io::clock::Clock;
 use crate::runs::conductor::Crew;
@@ -50,12 +50,16 @@ pub struct Telemetry {
     pub board: Arc<Board>,
     pub crew: Arc<Crew>,
     pub beat: Arc<Beat>,
+    /// Ends those who send: when the last run has come to rest, and not before.
+    pub over: Beat,
     pub clock: Arc<dyn Clock>,
     pub figures: Arc<figures::Figures>,
     /// Who sends to a collector, where one is named.
     pub exporter: Option<otlp::Exporter>,
     /// When somebody is next to be told what a monitor has found, in Unix milliseconds.
     pub notice_ms: AtomicI64,
+    /// What kept the server from its work when that was looked at last.
+    hindrances: Mutex<Vec<ready::Hindrance>>,
     kept: kept::Keeper,
 }
 
@@ -74,11 +78,13 @@ impl Telemetry {
             board,
             crew,
             beat,
+            over: Beat::default(),
             clock,
             figures,
             exporter,
             // Something may have been left by an earlier server.
             notice_ms: AtomicI64::new(0),
+            hindrances: Mutex::default(),
             kept: kept::Keeper::default(),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Liveness is another question, which `/healthz` answers: a server that is not ready is not helped by starting it anew.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -55,6 +56,17 @@ impl Telemetry {
             }
         }
         found
+    }
+
+    /// What kept the server from its work a moment ago. It lies in memory: a disk that hangs does not hang who asks.
+    pub fn last_hindrances(&self) -> Vec<Hindrance> {
+        self.hindrances.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks what keeps the server from its work, for [`Telemetry::last_hindrances`].
+    pub(super) fn look(&self) {
+        let found = self.hindrances();
+        *self.hindrances.lock().unwrap_or_else(PoisonError::into_inner) = found;
     }
 
     /// What playbooks say on the pages, by name.

@@ -1,5 +1,5 @@
 //! The thread that tells people what monitors have found. A message that is not taken is sent again, less and less often; in
-//! the end it is given up, and `host monitors list` says so.
+//! the end it is given up, and `host monitors list` says so. It also looks whether the server is ready, for those who ask.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,7 +20,8 @@ const PAUSE_MS_MAX: i64 = 600_000;
 
 /// Tells people until the host ends.
 pub fn run(telemetry: &Telemetry) {
-    while telemetry.beat.pause(LOOKS_EVERY) {
+    while telemetry.over.pause(LOOKS_EVERY) {
+        telemetry.look();
         let now_ms = telemetry.clock.unix_ms();
         if telemetry.notice_ms.load(Ordering::Relaxed) > now_ms {
             continue;

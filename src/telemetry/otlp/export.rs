@@ -197,7 +197,7 @@ impl Exporter {
         let mut held: Option<Held> = None;
         let (mut sent_at, mut metrics_at) = (clock.monotonic(), clock.monotonic());
         let (mut pause_until, mut is_well) = (Duration::ZERO, true);
-        while telemetry.beat.pause(LOOKS_EVERY) {
+        while telemetry.over.pause(LOOKS_EVERY) {
             let now = clock.monotonic();
             if now < pause_until {
                 continue;

@@ -158,11 +158,10 @@ fn what_is_left_is_sent_when_the_host_ends_and_what_is_not_taken_now_is_sent_aga
     watched.telemetry.clock = Arc::new(crate::io::clock::SystemClock::new());
     let exporter = exporter(&stub);
     (0..600).for_each(|_| exporter.traces.put(span()));
-    let beat = watched.telemetry.beat.clone();
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| exporter.run(&watched.telemetry));
         assert!(stub.wait_for_requests(2, Duration::from_secs(20)), "it is sent again");
-        beat.end();
+        watched.telemetry.over.end();
         thread.join().expect("no panic");
     });
     let requests = stub.requests();
