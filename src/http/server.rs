@@ -29,9 +29,9 @@ use crate::serve::desk::{Driver, look};
 use crate::serve::status::Board;
 use crate::serve::{Edition, Live};
 use crate::store::remote::Written;
-use crate::telemetry::Telemetry;
 use crate::store::tx::Ground;
 use crate::store::{Batch, Durability, Realm, Store, StoreError, Tx};
+use crate::telemetry::Telemetry;
 
 /// Threads that drive connections.
 const RUNTIME_THREADS: usize = 2;

@@ -275,11 +275,11 @@ impl Serving {
         self.turns(stop);
         notify::stopping();
         drop(reloading);
+        // From here on nothing is begun, and the loop does not turn: nobody is to be alarmed by that.
+        self.beat.end();
         if let Some(http) = http {
             http.stop();
         }
-        // From here on nothing is begun, and the loop does not turn: nobody is to be alarmed by that.
-        self.beat.end();
         let stopped = self.stop(says);
         drop(desk);
         // Whoever sends has all that the last runs did.

@@ -29,6 +29,7 @@ pub mod figures;
 mod guard;
 pub mod heartbeat;
 pub mod host;
+mod judged;
 mod refusal;
 pub mod reload;
 pub mod rollback;

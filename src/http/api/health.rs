@@ -190,7 +190,11 @@ fn status(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let counts = server.counts()?;
     let paused = operation::paused(store)?;
     let next_due_ms = operation::next_due(store)?;
-    let lines = server.telemetry.as_ref().map(|telemetry| telemetry.lines()).unwrap_or_default();
+    let lines = server
+        .telemetry
+        .as_ref()
+        .map(|telemetry| telemetry.lines())
+        .unwrap_or_default();
     let http = json!({
         "connections": server.figures.connections(),
         "streams": server.streams(),

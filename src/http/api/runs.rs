@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
-use super::{any, body, count, list_of, map, map_or_null, moment, text, text_or_null};
+use super::{any, body, count, list_of, map, map_or_null, moment, person, text, text_or_null};
 use crate::effect::RunMode;
 use crate::gate::Silent;
 use crate::http::answer::{Answer, Refusal};
@@ -299,7 +299,8 @@ fn begin(
 
 fn cancel(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let record = run(server, request)?;
-    if let Some(ended) = server.driver.cancel(record.run, CANCEL_TIME) {
+    let by = format!("by {}", person(request));
+    if let Some(ended) = server.driver.cancel(record.run, &by, CANCEL_TIME) {
         return Ok(Answer::data(record_json(&ended?.record)));
     }
     let record = RunRecord::get(&*server.store, record.run)?;

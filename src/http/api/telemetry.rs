@@ -58,8 +58,14 @@ fn monitor(server: &Server, _: &Request) -> Result<Answer, Refusal> {
 /// What this server has answered.
 fn of_http(server: &Server) -> Vec<Family> {
     let figures: &Figures = &server.figures;
-    let mut answered = Family::counter("host_http_requests_total", "Requests that were answered, by route and status.");
-    let mut took = Family::histogram("host_http_request_duration_seconds", "How long answers took, by route and status.");
+    let mut answered = Family::counter(
+        "host_http_requests_total",
+        "Requests that were answered, by route and status.",
+    );
+    let mut took = Family::histogram(
+        "host_http_request_duration_seconds",
+        "How long answers took, by route and status.",
+    );
     let bounds: Vec<f64> = BUCKETS_US.iter().map(|micros| *micros as f64 / 1e6).collect();
     for (route, status, figures) in figures.all() {
         let status = status.to_string();
@@ -84,8 +90,12 @@ fn of_http(server: &Server) -> Vec<Family> {
         took,
         Family::gauge("host_http_connections", "Connections that are open.").is(figures.connections() as f64),
         Family::gauge("host_http_streams", "Streams of events that are open.").is(server.streams() as f64),
-        Family::gauge("host_http_waiting_requests", "Requests that wait for a thread.").is(server.pool.waiting() as f64),
-        Family::counter("host_http_refused_connections_total", "Connections that found all places taken.")
-            .is(figures.turned_away_count() as f64),
+        Family::gauge("host_http_waiting_requests", "Requests that wait for a thread.")
+            .is(server.pool.waiting() as f64),
+        Family::counter(
+            "host_http_refused_connections_total",
+            "Connections that found all places taken.",
+        )
+        .is(figures.turned_away_count() as f64),
     ]
 }

@@ -242,7 +242,6 @@ impl Crew {
         let mut now = self.lock();
         let is_cancelled = now.lanes.is_cancelled(run);
         let again = now.lanes.rests(run);
-        now.asked.remove(&run);
         // It had suspended itself already, and nothing was left to stop.
         if is_cancelled && waits.is_some() {
             now.lanes.push(Offer {
@@ -250,6 +249,8 @@ impl Crew {
                 playbook: at_rest.playbook.clone(),
                 what: What::Cancel,
             });
+        } else {
+            now.asked.remove(&run);
         }
         if let Some(record) = waits {
             let until_ms = record.waits.as_ref().and_then(|waits| waits.until_ms);
