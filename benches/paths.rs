@@ -327,6 +327,7 @@ fn runs(bench: &Bench<'_>) {
         trigger: "bench".to_owned(),
         by: None,
         retry_of: None,
+        corr: None,
         observer: host.observer.clone(),
     };
 

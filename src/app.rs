@@ -113,11 +113,18 @@ impl App {
             .escalation
             .check()
             .map_err(|(key, reason)| ConfigError::Value { key, reason })?;
+        crate::telemetry::monitors::settings::check(&config.file.monitors, &config.file.notify)
+            .map_err(|(key, reason)| ConfigError::Value { key, reason })?;
         let mut providers = namespaces::providers();
         providers.extend(declared.iter().map(DeclaredProvider::spec));
         let named = providers.iter().flat_map(ProviderSpec::all_secrets);
         let secrets = named.filter_map(|name| Some((name.clone(), config.env.get(name)?.to_owned())));
-        let secrets = Secrets::new(secrets);
+        let headers = config.env.get("OTEL_EXPORTER_OTLP_HEADERS");
+        let headers = headers.into_iter().flat_map(crate::telemetry::otlp::Settings::secrets);
+        let channels = config.file.notify.values();
+        let channels = channels.flat_map(|channel| [&channel.slack, &channel.secret]);
+        let channels = channels.filter_map(|name| Some((name.clone(), config.env.get(name)?.to_owned())));
+        let secrets = Secrets::new(secrets.chain(headers).chain(channels));
         let masks = Arc::new(Masks::new(&secrets));
         let language = Arc::new(Language::new(
             || namespaces::modules(&declared),

@@ -40,6 +40,10 @@ pub struct FileConfig {
     pub escalation: crate::journal::incident::Ladder,
     /// People by name, with the roles that questions of runs may demand.
     pub people: BTreeMap<String, Vec<String>>,
+    /// Rules over metrics, by name.
+    pub monitors: BTreeMap<String, crate::telemetry::monitors::Monitor>,
+    /// On which ways people are told, by name.
+    pub notify: BTreeMap<String, crate::telemetry::monitors::Channel>,
     pub providers: BTreeMap<String, toml::Table>,
 }
 

@@ -5,7 +5,7 @@
 //!
 //! | floor | modules |
 //! | --- | --- |
-//! | edges | [`cli`], [`lsp`], [`http`], [`serve`], [`triggers`], [`app`], [`config`] |
+//! | edges | [`cli`], [`lsp`], [`http`], [`serve`], [`telemetry`], [`triggers`], [`app`], [`config`] |
 //! | runs | [`runs`], [`report`] |
 //! | namespaces | [`namespaces`] |
 //! | script | [`script`] |
@@ -31,6 +31,7 @@ pub mod runs;
 pub mod script;
 pub mod serve;
 pub mod store;
+pub mod telemetry;
 #[doc(hidden)]
 pub mod testing;
 pub mod triggers;

@@ -28,6 +28,7 @@ mod init;
 mod kv;
 mod lsp;
 mod man;
+mod monitors;
 mod new;
 mod next;
 mod pause;
@@ -169,6 +170,8 @@ enum Command {
     Kv(kv::Args),
     /// Look at and change queues of jobs.
     Queue(queue::Args),
+    /// Look at the rules that watch this host, try out whom they tell, and silence them.
+    Monitors(monitors::Args),
     /// Show the effective configuration and where each value comes from.
     Config(config::Args),
     /// Show for each provider whether it is live, and why not.
@@ -267,6 +270,7 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Store(args) => store::perform(args, &app, out),
         Command::Kv(args) => kv::perform(args, &app, out),
         Command::Queue(args) => queue::perform(args, &app, out),
+        Command::Monitors(args) => monitors::perform(args, &app, out),
         Command::Config(args) => config::perform(args, &app, out),
         Command::Providers(args) => providers::perform(args, &app, out),
         Command::Bench(args) => bench::perform(args, &app, out),

@@ -10,6 +10,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::error::CliError;
 use crate::app::App;
+use crate::telemetry::log::{self, Look};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorChoice {
@@ -235,25 +236,13 @@ impl Out {
     pub fn start_log(&self, app: &App, is_serving: bool) {
         let preset = if is_serving { "info" } else { "warn" };
         let level = app.config.env.get("LOG_LEVEL").unwrap_or(preset).to_ascii_lowercase();
-        let filter = tracing_subscriber::EnvFilter::try_new(format!("off,host={level}"));
-        let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off,host=warn"));
-        let builder = tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .with_target(false);
-        let json = app.config.env.get("LOG_FORMAT") == Some("json");
-        let started = if json {
-            builder.json().flatten_event(true).try_init()
-        } else {
-            let builder = builder.with_ansi(self.color);
-            if is_serving {
-                builder.try_init()
-            } else {
-                builder.without_time().try_init()
-            }
+        log::mask(app.masks.clone());
+        let look = Look {
+            json: app.config.env.get("LOG_FORMAT") == Some("json"),
+            color: self.color,
+            time: is_serving,
         };
-        // A second start in one process (tests) keeps the first.
-        started.unwrap_or_default();
+        log::start(&level, look);
     }
 }
 

@@ -54,6 +54,7 @@ impl Observer for Screen {
                 let line = effect_line(answer, &state.out);
                 state.out.line(line);
             }
+            Notice::Attempted { .. } | Notice::Rested { .. } => {}
             Notice::Log { level, message, fields } => {
                 let fields = if fields.is_unit() {
                     String::new()

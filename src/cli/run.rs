@@ -30,6 +30,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         trigger: "by hand".to_owned(),
         by: app.person(),
         retry_of: None,
+        corr: None,
         observer: observer(out),
     };
     start(app, &runner, order, out)

@@ -14,7 +14,7 @@ use crate::gate::{Notice, Observer};
 use crate::id::RunId;
 use crate::journal::Status;
 use crate::runs::ResumeError;
-use crate::runs::conductor::{AtRest, Crew, Offer, What};
+use crate::runs::conductor::{AtRest, Crew, Offer};
 use crate::serve::escalation::Escalation;
 use crate::serve::{Host, ServeError};
 
@@ -119,16 +119,9 @@ fn runs(count: usize) -> String {
     }
 }
 
-/// One line when a run gets a thread, one when it is at rest, and what its script says in between.
+/// What its script says while a run has a thread, and one line when it is at rest.
 fn watch(crew: &mut Crew) {
-    crew.observe = Box::new(|offer: &Offer| {
-        let (run, playbook) = (offer.run.short(), &offer.playbook);
-        match offer.what {
-            What::Cancel => tracing::info!(%run, %playbook, "is being cancelled"),
-            What::GoOn | What::Reopen => tracing::info!(%run, %playbook, "at work"),
-        }
-        Arc::new(Logged(offer.run))
-    });
+    crew.observe = Box::new(|offer: &Offer| Arc::new(Logged(offer.run)));
     crew.on_rest = Box::new(at_rest);
 }
 
@@ -144,6 +137,9 @@ fn at_rest(rest: &AtRest) {
         }
     };
     let record = &finished.record;
+    // Read by the log itself, beside what each line says.
+    let span = tracing::error_span!("run", corr = record.corr());
+    let _entered = span.enter();
     let failure = finished.outcome.error.as_ref().map(|error| &error.failure);
     let code = failure.map(|failure| failure.code.as_str()).unwrap_or_default();
     let error = failure
@@ -165,6 +161,9 @@ fn at_rest(rest: &AtRest) {
     }
 }
 
+/// The longest fields of a script's line that are kept whole.
+const FIELDS_BYTES_MAX: usize = 8 << 10;
+
 /// What a script says goes to the log.
 struct Logged(RunId);
 
@@ -173,8 +172,16 @@ impl Observer for Logged {
         let Notice::Log { level, message, fields } = notice else {
             return;
         };
+        // A text that was cut is no JSON any more, and stands as it is.
         let (run, said) = (self.0.short(), excerpt(message, 2000));
-        let fields = (!fields.is_unit()).then(|| excerpt(&fields.to_string(), 2000));
+        let fields = (!fields.is_unit()).then(|| fields.to_string());
+        let fields = fields.map(|text| {
+            if text.len() > FIELDS_BYTES_MAX {
+                excerpt(&text, 2000)
+            } else {
+                text
+            }
+        });
         let fields = fields.as_deref();
         match level {
             LogLevel::Debug => tracing::debug!(%run, fields, "{said}"),

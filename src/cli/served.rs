@@ -76,6 +76,7 @@ pub fn start(
         trigger: order.trigger,
         by: order.by,
         retry_of: order.retry_of,
+        corr: order.corr.clone(),
     });
     follow(app, server, runner, work, &script, out, |begun, out| {
         let mode = begun.mode.clone().unwrap_or_default();

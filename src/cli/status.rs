@@ -7,6 +7,8 @@ use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, ago, excerpt, moment, p
 use crate::app::App;
 use crate::report::operation::{self, Counts};
 use crate::serve::status::Status;
+use crate::store::Realm;
+use crate::store::lines::{self, Level};
 
 #[derive(clap::Args)]
 pub struct Args {}
@@ -36,6 +38,7 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let next_due_ms = operation::next_due(store)?;
     let paused = operation::paused(store)?;
     let unusable = operation::unusable_save(store)?;
+    let lines = lines::standing(store, if live { Realm::Live } else { Realm::Dry }, now_ms)?;
     if out.json {
         out.json(&json!({
             "running": server.is_some(),
@@ -45,6 +48,10 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             "runs": counts,
             "next_due_ms": next_due_ms,
             "paused": paused,
+            "lines": lines.iter().map(|(name, line)| json!({
+                "name": name, "text": line.text, "level": line.level, "ready": line.ready, "playbook": line.playbook,
+                "at_ms": line.at_ms, "expires_ms": line.expires_ms,
+            })).collect::<Vec<_>>(),
             "save": unusable.as_ref().map(|version| json!({
                 "version": version.number,
                 "state": version.state,
@@ -81,6 +88,21 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     for paused in paused {
         let line = out.paint(CAREFUL, &format!("paused   {}", plain(&paused)));
         out.line(line);
+    }
+    for (name, line) in &lines {
+        let text = format!(
+            "{:<8} {} ({})",
+            excerpt(name, 24),
+            excerpt(&line.text, 200),
+            ago(line.at_ms, now_ms)
+        );
+        let text = match line.level {
+            Level::Info => text,
+            Level::Good => out.paint(GOOD, &text),
+            Level::Warn => out.paint(CAREFUL, &text),
+            Level::Bad => out.paint(BAD, &text),
+        };
+        out.line(text);
     }
     if let Some(version) = &unusable {
         let files = crate::serve::versions::in_words(&version.changes);

@@ -50,6 +50,8 @@ pub(super) fn run(
     act: &dyn Act,
     verdict: Option<Verdict>,
 ) -> Result<Answer, Stop> {
+    let span = tracing::error_span!("effect", step = asked.step, effect = asked.name);
+    let _entered = span.enter();
     let mut history = History::of(tape, asked.step);
     let mut doubt = history.doubt.take();
     let sending = Sending {
@@ -197,7 +199,7 @@ impl Sending<'_> {
                 return Ok(finish(gate, tape, answer, Err(fault.failure.landed(landed))));
             };
             let now_ms = tape.elapsed_ms(gate);
-            tape.append(Entry::Attempt(Attempt {
+            let failed = Attempt {
                 step: answer.asked.step,
                 attempt,
                 error: fault.failure.clone(),
@@ -206,7 +208,12 @@ impl Sending<'_> {
                 wait_ms: wait.as_millis() as u64,
                 in_doubt: doubt.is_some() && fault.landed == Landed::Unknown,
                 perhaps_landed,
-            }));
+            };
+            tape.observer().notice(Notice::Attempted {
+                asked: &answer.asked,
+                attempt: &failed,
+            });
+            tape.append(Entry::Attempt(failed));
             let why = fault.failure.to_string();
             pause(gate, tape, &answer.asked, wait, why, doubt.is_some())?;
             attempt += 1;
@@ -221,6 +228,8 @@ impl Sending<'_> {
             Class::Local | Class::Read => None,
         };
         let began_ms = tape.elapsed_ms(gate);
+        let span = tracing::error_span!("attempt", attempt);
+        let _entered = span.enter();
         let mut kept = Kept::default();
         let outcome = match &intent {
             Some(intent) if tape.elapsed_ms(gate) > intent.send_deadline_ms => Err(too_late(intent)),
@@ -233,12 +242,25 @@ impl Sending<'_> {
         let told = tell_circuit(gate, tape, effect, outcome.as_ref().err());
         let fault = match outcome {
             // Kept whatever became of the circuit: it was done. If that cannot be written, the run is halted by now.
-            Ok(value) => return Ok(Ok(value)),
+            Ok(value) => {
+                tracing::debug!(
+                    took_ms = tape.elapsed_ms(gate).saturating_sub(began_ms),
+                    "an attempt was answered"
+                );
+                return Ok(Ok(value));
+            }
             Err(fault) => Fault {
                 failure: gate.clean(fault.failure),
                 ..fault
             },
         };
+        let took_ms = tape.elapsed_ms(gate).saturating_sub(began_ms);
+        tracing::info!(
+            took_ms,
+            code = fault.failure.code,
+            error = fault.failure.message,
+            "an attempt failed"
+        );
         told?;
         Ok(Err(Attempted {
             intent,

@@ -11,7 +11,7 @@ use super::aftermath::{self, Aftermath};
 use super::aligned::clock_reading;
 use super::carried::Carried;
 use super::matching::Sites;
-use super::observer::Observer;
+use super::observer::{Notice, Observer};
 use super::stop::Halt;
 use super::tape::{Beyond, Tape};
 use crate::effect::Failure;
@@ -55,6 +55,7 @@ pub struct ScriptEnd {
 impl Tape {
     /// The tape of a run that begins now.
     pub fn begin_run(gate: &Gate, begun: Begun, versions: Batch, observer: Arc<dyn Observer>) -> Tape {
+        let observer = gate.watched(&begun, begun.epoch, observer);
         let mut tape = Tape::new(gate, begun, 0, None, Beyond::Perform, observer);
         let mut record = tape.record(Status::Running, None, None);
         record.lease = Some(gate.owner.lease(tape.epoch, tape.begun.at_ms));
@@ -76,6 +77,7 @@ impl Tape {
         let wall_ms = gate.world.clock.unix_ms() - begun.at_ms;
         let stored = recorded.entries;
         let last_ms = recorded.last_ms;
+        let observer = gate.watched(&begun, recorded.epoch + 1, observer);
         let mut tape = Tape::new(gate, begun, stored, Some(recorded), Beyond::Perform, observer);
         let recorded = tape.recorded.as_mut().expect("it was just given");
         tape.clock_went_back = wall_ms < last_ms as i64;
@@ -229,6 +231,7 @@ impl Tape {
         batch.delete(keys::open(self.run));
         let entry = Entry::Suspended(Box::new(suspended));
         self.writer.commit(&gate.ground, batch, Some(&entry), Durability::Now)?;
+        self.observer().notice(Notice::Rested { record: &record });
         Ok(halt)
     }
 
@@ -341,13 +344,16 @@ impl Tape {
         if let Some(parent) = self.begun.parent {
             gate.ready.tell(parent.run);
         }
+        self.observer().notice(Notice::Rested { record: &record });
         Ok(record)
     }
 
     /// Lets go of a run that its process cannot end: what waits of it is on disk when this returns.
     pub fn park(&mut self, gate: &Gate) -> Result<RunRecord, StoreError> {
         self.writer.flush(&gate.ground, Durability::Now)?;
-        Ok(self.record(Status::Running, None, None))
+        let record = self.record(Status::Running, None, None);
+        self.observer().notice(Notice::Rested { record: &record });
+        Ok(record)
     }
 
     /// The record of a run that is suspended, as it was written last.
@@ -374,6 +380,7 @@ impl Tape {
             parent: self.begun.parent,
             lease: None,
             waits: None,
+            corr: self.begun.corr.clone(),
         }
     }
 }

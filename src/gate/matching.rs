@@ -203,6 +203,7 @@ mod tests {
             parent: None,
             cause: None,
             retry_of: None,
+            corr: None,
         };
         let answer = |asked: &Asked| {
             Entry::Answer(Box::new(Answer {

@@ -65,7 +65,7 @@ pub use governance::Signals;
 pub use local::Local;
 pub use mask::Masks;
 pub use matching::Sites;
-pub use observer::{Notice, Observer, Silent};
+pub use observer::{Lookout, Notice, Observer, Silent};
 pub use perform::{How, perform};
 pub use ready::{Birth, Born, Playbooks, Ready};
 pub use recompute::{Past, RecordedWrite, Rendering};
@@ -75,11 +75,11 @@ pub use tape::{Beyond, Tape};
 pub use waiting::{Look, Waiting};
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use crate::io::World;
-use crate::journal::Owner;
+use crate::journal::{Begun, Owner};
 use crate::store::tx::Ground;
 
 /// What every run of this process shares at the gate.
@@ -94,6 +94,8 @@ pub struct Gate {
     pub ready: Arc<Ready>,
     /// Set to let go of every run of this process where it stands, to be gone on with by another.
     pub parks: Arc<AtomicBool>,
+    /// Who watches every run of this process, once there is somebody.
+    pub lookout: Arc<OnceLock<Arc<dyn Lookout>>>,
     /// Where runs that start others get playbooks from.
     pub playbooks: Arc<dyn Playbooks>,
     /// In a test: what stands in for the outside.
@@ -123,8 +125,17 @@ impl Gate {
             policies,
             ready: Arc::default(),
             parks: Arc::default(),
+            lookout: Arc::default(),
             playbooks: Arc::new(ready::NoPlaybooks),
             stage: None,
+        }
+    }
+
+    /// Who watches a run that `observer` wants to watch.
+    pub(crate) fn watched(&self, begun: &Begun, owner: u32, observer: Arc<dyn Observer>) -> Arc<dyn Observer> {
+        match self.lookout.get() {
+            Some(lookout) => lookout.watch(begun, owner, observer),
+            None => observer,
         }
     }
 
@@ -134,6 +145,7 @@ impl Gate {
             owner: other.owner.clone(),
             ready: other.ready.clone(),
             parks: other.parks.clone(),
+            lookout: other.lookout.clone(),
             ..self
         }
     }
@@ -148,6 +160,7 @@ impl Gate {
             owner: self.owner.clone(),
             ready: Arc::default(),
             parks: Arc::default(),
+            lookout: Arc::default(),
             playbooks: Arc::new(ready::NoPlaybooks),
             stage: None,
         }

@@ -2,8 +2,10 @@
 //!
 //! Notices are diagnostic. They may be lost in a crash, and nothing is decided by them.
 
+use std::sync::Arc;
+
 use crate::id::StepNo;
-use crate::journal::{Answer, Asked};
+use crate::journal::{Answer, Asked, Attempt, Begun, RunRecord};
 use crate::value::Value;
 
 /// Something worth showing while it happens.
@@ -28,6 +30,15 @@ pub enum Notice<'a> {
     Answered {
         answer: &'a Answer,
     },
+    /// An attempt was not the last word on its step.
+    Attempted {
+        asked: &'a Asked,
+        attempt: &'a Attempt,
+    },
+    /// The run has come to rest and that is on disk: over, suspended or parked.
+    Rested {
+        record: &'a RunRecord,
+    },
     /// A script's `log::` or `print`.
     Log {
         level: LogLevel,
@@ -47,6 +58,12 @@ pub enum LogLevel {
 
 pub trait Observer: Send + Sync {
     fn notice(&self, notice: Notice<'_>);
+}
+
+/// Watches every run that this process drives, beside whoever watches one: for figures and traces.
+pub trait Lookout: Send + Sync {
+    /// Who is to be told of the run from here on, and tells `beside`. `owner` counts those that the run has had.
+    fn watch(&self, begun: &Begun, owner: u32, beside: Arc<dyn Observer>) -> Arc<dyn Observer>;
 }
 
 /// Watches nothing.

@@ -217,7 +217,7 @@ impl Way<'_> {
         within: Duration,
         work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let span = tracing::info_span!("request", corr = %self.corr);
+        let span = tracing::error_span!("request", corr = %self.corr);
         let work = self.server.pool.run(move || span.in_scope(work));
         match tokio::time::timeout(within, work).await {
             Ok(done) => done?,

@@ -18,6 +18,7 @@ use super::server::Server;
 /// Every group, in the order of the document.
 pub const GROUPS: &[Group] = &[
     api::health::GROUP,
+    api::telemetry::GROUP,
     api::runs::GROUP,
     api::questions::GROUP,
     api::ticks::GROUP,

@@ -31,6 +31,7 @@ use crate::serve::{Edition, Live};
 use crate::store::remote::Written;
 use crate::store::tx::Ground;
 use crate::store::{Batch, Durability, Realm, Store, StoreError, Tx};
+use crate::telemetry::Telemetry;
 
 /// Threads that drive connections.
 const RUNTIME_THREADS: usize = 2;
@@ -64,6 +65,8 @@ pub struct Server {
     pub figures: Figures,
     /// What happens.
     pub news: Arc<News>,
+    /// What the server shows of itself.
+    pub telemetry: Option<Arc<Telemetry>>,
     pub pool: Pool,
     streams: Arc<Semaphore>,
     stop: watch::Sender<bool>,
@@ -77,6 +80,7 @@ pub struct Opening {
     pub driver: Arc<dyn Driver>,
     /// Hears of every commit.
     pub news: Arc<News>,
+    pub telemetry: Option<Arc<Telemetry>>,
     pub doorkeeper: Doorkeeper,
     /// Whether there is a user or a token.
     pub knows_anybody: bool,
@@ -93,6 +97,7 @@ impl Server {
             store: gate.ground.store.clone(),
             driver: opening.driver,
             news: opening.news,
+            telemetry: opening.telemetry,
             ready: gate.ready.clone(),
             doorkeeper: opening.doorkeeper,
             knows_anybody: opening.knows_anybody,

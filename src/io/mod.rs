@@ -20,6 +20,8 @@ pub mod notify;
 pub mod pager;
 pub mod pages;
 pub mod pinned;
+pub mod process;
+pub mod program;
 pub mod provider;
 pub mod restore;
 pub mod scratch;

@@ -76,12 +76,20 @@ pub struct Begun {
     /// The person who started it, or started the run that did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// Follows it through logs and traces: the request's that started it. `None`: its own id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corr: Option<String>,
     /// What it answers to, when a trigger started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<super::Cause>,
 }
 
 impl Begun {
+    /// What follows the run through logs and traces, and every run that it starts.
+    pub fn corr(&self) -> String {
+        self.corr.clone().unwrap_or_else(|| self.run.to_string())
+    }
+
     /// The moment `at_ms` of the run, in Unix milliseconds.
     pub fn unix_ms(&self, at_ms: u64) -> i64 {
         self.at_ms.saturating_add(i64::try_from(at_ms).unwrap_or(i64::MAX))

@@ -36,6 +36,7 @@ fn ended(number: u128, status: Status) -> RunRecord {
         parent: None,
         lease: None,
         waits: None,
+        corr: None,
     }
 }
 

@@ -122,6 +122,9 @@ pub struct RunRecord {
     /// What it waits for, while it is suspended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waits>,
+    /// Follows it through logs and traces; `None`: its own id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corr: Option<String>,
 }
 
 /// What a suspended run waits for, as lists show it.
@@ -154,7 +157,13 @@ impl RunRecord {
             parent: begun.parent,
             lease: None,
             waits: None,
+            corr: begun.corr.clone(),
         }
+    }
+
+    /// What follows the run through logs and traces.
+    pub fn corr(&self) -> String {
+        self.corr.clone().unwrap_or_else(|| self.run.to_string())
     }
 
     /// Fills `batch` with a run that is ready to begin, on the condition that there is none of its id.

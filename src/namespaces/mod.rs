@@ -30,6 +30,7 @@ pub mod report;
 pub mod run;
 pub mod slack;
 pub mod stats;
+pub mod status;
 pub mod store;
 pub mod test;
 pub mod text;
@@ -66,6 +67,7 @@ pub fn modules(declared: &[DeclaredProvider]) -> Vec<(String, Module)> {
         ("text", text::module()),
         ("list", list::module()),
         ("log", log::module()),
+        ("status", status::module()),
         ("event", event::module()),
         ("run", run::module()),
         ("playbook", playbook::module()),

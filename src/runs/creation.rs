@@ -41,6 +41,8 @@ pub struct Creation<'a> {
     pub mode: RunMode,
     /// In words: `by schedule, planned for 07:00 EST`.
     pub trigger: String,
+    /// The request's that it answers to, where there is one.
+    pub corr: Option<String>,
     pub cause: Option<Cause>,
     /// The person, where one asked for it.
     pub by: Option<String>,
@@ -75,6 +77,7 @@ impl Creation<'_> {
             epoch: 1,
             parent: None,
             retry_of: self.retry_of,
+            corr: self.corr,
             by: self.by,
             cause: self.cause,
         };

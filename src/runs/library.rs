@@ -287,6 +287,7 @@ impl Playbooks for Library {
             }),
             cause: None,
             retry_of: None,
+            corr: Some(birth.parent.corr()),
             by: birth.parent.by.clone(),
         };
         let mut versions = Batch::new();

@@ -90,6 +90,7 @@ pub fn plan(
         trigger: "plan".to_owned(),
         by,
         retry_of: None,
+        corr: None,
         observer: seen.clone(),
     };
     for (name, data) in &given.events {

@@ -185,6 +185,7 @@ pub fn retry(
         trigger: format!("once more after {}", run.short()),
         by,
         retry_of: Some(run),
+        corr: None,
         observer,
     })
 }

@@ -44,6 +44,8 @@ pub struct Order {
     pub by: Option<String>,
     /// The run that this one does once more.
     pub retry_of: Option<RunId>,
+    /// Follows it through logs and traces; `None`: its own id.
+    pub corr: Option<String>,
     pub observer: Arc<dyn Observer>,
 }
 
@@ -84,8 +86,11 @@ impl Runner {
             parent: None,
             cause: None,
             retry_of: order.retry_of,
+            corr: order.corr.clone(),
             by: order.by.clone(),
         };
+        // Before the first note: a histogram keeps the bounds that it begins with.
+        crate::script::metrics::make_known(&gate.ground, begun.mode.realm(), at_ms, &script.header.metrics)?;
         let versions = super::library::unknown_versions(&*gate.ground.store, script)?;
         Ok(RunHandle::new(
             gate.clone(),
@@ -95,6 +100,10 @@ impl Runner {
 
     /// Runs `script` until it is at rest, and answers when that is on disk.
     pub fn finish(&self, run: &RunHandle, script: &Arc<Script>) -> Result<Finished, StoreError> {
+        span(run).in_scope(|| self.finish_in_span(run, script))
+    }
+
+    fn finish_in_span(&self, run: &RunHandle, script: &Arc<Script>) -> Result<Finished, StoreError> {
         let recorded = run.tape().recorded_cleanup().cloned();
         let outcome = match recorded {
             Some(cleanup) => Outcome {
@@ -182,8 +191,10 @@ impl Runner {
 
     fn execute_part(&self, run: &RunHandle, script: &Arc<Script>, part: Part) -> Outcome {
         let (runner, handle, script) = (self.clone(), run.clone(), script.clone());
+        // It may get a thread of its own.
+        let span = tracing::Span::current();
         pool::run(self.language.limits.stack_bytes(), move || {
-            runner.evaluate(&handle, &script, part)
+            span.in_scope(|| runner.evaluate(&handle, &script, part))
         })
         .unwrap_or_else(|lost| judge::failed(Failure::new(lost.code(), lost.to_string())))
     }
@@ -241,6 +252,13 @@ impl Runner {
             (Part::Playbook | Part::Case(_), None) => meter,
         }
     }
+}
+
+/// What every line of the log says that is written while the run is at work.
+fn span(run: &RunHandle) -> tracing::Span {
+    let tape = run.tape();
+    let begun = tape.begun();
+    tracing::error_span!("run", run = %begun.run.short(), playbook = begun.playbook, corr = begun.corr())
 }
 
 /// Whether a run that ends so has anything to clean up: not one that succeeded, or waits for a decision, or whose

@@ -132,6 +132,7 @@ impl Session {
             trigger: NAME.to_owned(),
             by: None,
             retry_of: None,
+            corr: None,
             observer,
         };
         let run = self.runner.begin(&order)?;

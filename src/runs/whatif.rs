@@ -196,6 +196,7 @@ pub fn whatif(
         owner: gate.owner.clone(),
         ready: Arc::default(),
         parks: Arc::default(),
+        lookout: Arc::default(),
         playbooks: Arc::new(library.clone()),
         stage: None,
     });

@@ -9,6 +9,7 @@ use rhai::{AST, Expr, Position, Stmt};
 
 use super::error::{Diagnosis, nearest, place_of};
 use super::inputs::{InputSpec, Inputs};
+use super::metrics::{self, DeclaredMetric};
 use super::source::Text;
 use super::triggers::{self, Step, Triggers};
 use super::value::from_dynamic;
@@ -35,7 +36,7 @@ pub const TRIGGER_KEYS: [&str; 15] = [
     "http",
     "webhook",
 ];
-pub const KEYS: [&str; 7] = [
+pub const KEYS: [&str; 8] = [
     "title",
     "description",
     "uses",
@@ -43,6 +44,7 @@ pub const KEYS: [&str; 7] = [
     "timeout",
     "deadline",
     "on_failure",
+    "metrics",
 ];
 
 /// A playbook's header.
@@ -59,6 +61,8 @@ pub struct Header {
     pub incident_on_failure: bool,
     /// How long after its beginning a run must be over, waits included.
     pub deadline: Option<Duration>,
+    /// What it records, known before it has recorded anything.
+    pub metrics: Vec<DeclaredMetric>,
     /// What starts it by itself.
     pub starts: Triggers,
     /// What starts it, as written.
@@ -100,7 +104,9 @@ impl Header {
                 Err(error) => return fail(format!("`{name}` in {CONSTANT}: {error}"), position),
             };
             header.written.insert(name.to_owned(), value.clone());
-            if let Err(message) = header.set(name, value) {
+            if name == "metrics" {
+                header.metrics = read_metrics(&value, expression, text)?;
+            } else if let Err(message) = header.set(name, value) {
                 return fail(message, position);
             }
         }
@@ -171,6 +177,21 @@ impl Header {
         }
         Ok(())
     }
+}
+
+/// The metrics that `value` declares, which is written as `expression`.
+fn read_metrics(value: &Value, expression: &Expr, text: &Text) -> Result<Vec<DeclaredMetric>, Diagnosis> {
+    let (found, wrong) = metrics::read(value);
+    let Some(wrong) = wrong.into_iter().next() else {
+        return Ok(found);
+    };
+    let path: Vec<Step> = wrong.path.into_iter().map(Step::Key).collect();
+    let position = position_of(expression, &path, true);
+    let diagnosis = Diagnosis::new("HEADER", wrong.message, text.clone());
+    Err(Diagnosis {
+        help: wrong.help,
+        ..diagnosis.at(place_of(position, None))
+    })
 }
 
 /// Where the value lies to which `path` leads, or its key; as near as it can be told.

@@ -13,6 +13,7 @@
 //! | [`header`], [`inputs`] | what a playbook says of itself, and what it wants to be told |
 //! | [`context`] | how a namespace's function reaches its run and the gate |
 //! | [`value`] | between Rhai's values and ours |
+//! | [`metrics`] | the metrics that a header declares |
 //! | [`error`] | what went wrong, and where in the playbook |
 //! | [`check`], [`findings`] | mistakes that show without running, and how they are told |
 //! | [`mistake`] | what was probably meant where a script cannot be read |
@@ -35,6 +36,7 @@ pub mod format;
 pub mod header;
 pub mod inputs;
 pub mod limits;
+pub mod metrics;
 pub mod mistake;
 pub mod reference;
 pub mod schedule;

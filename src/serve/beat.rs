@@ -1,6 +1,6 @@
 //! Whether the host's loop still turns, for those who look on from threads of their own.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +8,8 @@ use std::time::Duration;
 #[derive(Default)]
 pub struct Beat {
     last_ms: AtomicU64,
+    /// When the heartbeat was heard last, in Unix milliseconds; 0: never.
+    heard_ms: AtomicI64,
     is_over: Mutex<bool>,
     over: Condvar,
 }
@@ -20,6 +22,16 @@ impl Beat {
     /// How long ago the loop turned last.
     pub fn age(&self, now: Duration) -> Duration {
         Duration::from_millis(as_ms(now).saturating_sub(self.last_ms.load(Ordering::Relaxed)))
+    }
+
+    /// The heartbeat was heard.
+    pub fn heard(&self, unix_ms: i64) {
+        self.heard_ms.store(unix_ms, Ordering::Relaxed);
+    }
+
+    /// When the heartbeat was heard last, in Unix milliseconds.
+    pub fn heard_ms(&self) -> Option<i64> {
+        Some(self.heard_ms.load(Ordering::Relaxed)).filter(|heard_ms| *heard_ms > 0)
     }
 
     /// The host ends: nobody need look on.

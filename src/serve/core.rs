@@ -15,7 +15,7 @@ use crate::runs::conductor::{Crew, Offer, What};
 use crate::runs::recovery;
 use crate::store::StoreError;
 use crate::store::tx::Ground;
-use crate::triggers::{Trigger, Turn};
+use crate::triggers::{Fated, Trigger, Turn};
 
 /// Runs that may wait for a thread before nothing more is started; those that their own playbook keeps back do not count.
 pub const OPEN_MAX: usize = 1024;
@@ -60,6 +60,8 @@ pub struct Moved {
     pub started: usize,
     /// When the next turn is due at the latest, in Unix milliseconds.
     pub next_ms: Option<i64>,
+    /// Fates of ticks that are on record now.
+    pub fates: Vec<Fated>,
     /// What could not be done now, by whom.
     pub failed: Vec<(&'static str, StoreError)>,
 }
@@ -215,7 +217,9 @@ impl Core {
                     cancel,
                     next_ms,
                     has_more,
+                    mut fates,
                 }) => {
+                    moved.fates.append(&mut fates);
                     post.is_due = has_more;
                     post.next_ms = if has_more { Some(now_ms) } else { next_ms };
                     moved.started += runs.len();

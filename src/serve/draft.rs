@@ -18,7 +18,9 @@ use crate::runs::Runner;
 use crate::runs::creation::Pinned;
 use crate::runs::library::LibraryError;
 use crate::script::Diagnosis;
+use crate::script::check::metrics::{self, Placed};
 use crate::script::check::routes::{self, Route};
+use crate::script::findings::Finding;
 use crate::script::source::Text;
 use crate::script::syntax;
 use crate::store::tx::Ground;
@@ -47,7 +49,7 @@ pub(super) struct Draft<'a> {
 }
 
 /// What became of one script.
-type Compiled = Result<(Listed, Option<Route>), Diagnosis>;
+type Compiled = Result<(Listed, Option<Route>, Vec<Placed>), Diagnosis>;
 
 impl Draft<'_> {
     /// The set, and what is wrong with what is changed in it. It has the number of the set before.
@@ -67,6 +69,7 @@ impl Draft<'_> {
         let mut faults = Vec::new();
         let mut playbooks = before.map(|before| before.playbooks.clone()).unwrap_or_default();
         let mut routes = before.map(|before| before.parts.routes.clone()).unwrap_or_default();
+        let mut metrics = before.map(|before| before.parts.metrics.clone()).unwrap_or_default();
         let left_out = self.before.map(|before| before.parts.left_out.clone());
         let mut left_out = left_out.unwrap_or_default();
         for path in changed.iter().filter(|path| self.files.get(path).is_none()) {
@@ -74,15 +77,20 @@ impl Draft<'_> {
             if let Some(name) = name_of_file(path) {
                 playbooks.remove(name);
                 routes.remove(name);
+                metrics.remove(name);
             }
         }
         for (name, compiled) in compile(&app, names)? {
             let file = crate::io::scripts::file_of(&name);
             routes.remove(&name);
+            metrics.remove(&name);
             match compiled {
-                Ok((listed, route)) => {
+                Ok((listed, route, declared)) => {
                     left_out.remove(&file);
                     routes.extend(route.map(|route| (name.clone(), route)));
+                    if !declared.is_empty() {
+                        metrics.insert(name.clone(), declared);
+                    }
                     playbooks.insert(name, Arc::new(listed));
                 }
                 Err(diagnosis) => {
@@ -95,7 +103,10 @@ impl Draft<'_> {
                 }
             }
         }
-        faults.extend(self.conflicts(&routes, &changed, self.before.is_none()));
+        let routes_of_all: Vec<Route> = routes.values().cloned().collect();
+        let conflicts = routes::conflicts(&routes_of_all).into_iter();
+        let conflicts = conflicts.chain(metrics::conflicts(metrics.values().flatten()));
+        faults.extend(self.conflicts(conflicts, &changed, self.before.is_none()));
         faults.extend(self.prompts(&app, &changed));
         let mut known = BTreeSet::new();
         faults.retain(|fault| {
@@ -110,6 +121,7 @@ impl Draft<'_> {
             parts: Parts {
                 files: self.files,
                 routes,
+                metrics,
                 left_out,
                 secrets: self.secrets,
             },
@@ -172,15 +184,14 @@ impl Draft<'_> {
         names.filter(is_due).map(|(_, name)| name.to_owned()).collect()
     }
 
-    /// Routes that two playbooks want, where one of the two is changed.
+    /// What two playbooks want, and only one can have, where one of the two is changed.
     fn conflicts(
         &self,
-        routes: &BTreeMap<String, Route>,
+        found: impl Iterator<Item = Finding>,
         changed: &BTreeSet<String>,
         is_first: bool,
     ) -> Vec<Diagnosis> {
-        let routes: Vec<Route> = routes.values().cloned().collect();
-        let found = routes::conflicts(&routes).into_iter().filter(|finding| {
+        let found = found.filter(|finding| {
             let is_changed = |file: &str| changed.contains(file);
             is_first || is_changed(&finding.file) || finding.related.iter().any(|other| is_changed(&other.file))
         });
@@ -194,7 +205,7 @@ impl Draft<'_> {
             });
             diagnosis
                 .at(place.unwrap_or_default())
-                .help("give one of them another path or method")
+                .help(finding.help.unwrap_or_default())
         });
         told.collect()
     }
@@ -282,6 +293,10 @@ fn compile_one(app: &App, name: &str) -> Result<Compiled, StoreError> {
         .contains("http:")
         .then(|| routes::of(&file, text, &syntax::parse(text)))
         .flatten();
+    let declared = match script.header.metrics.is_empty() {
+        true => Vec::new(),
+        false => metrics::of(&file, text, &syntax::parse(text)),
+    };
     let mut pinned = Pinned::of(&script);
     // Nobody asks a playbook that is to be started how its header is written.
     pinned.header.written.clear();
@@ -289,7 +304,7 @@ fn compile_one(app: &App, name: &str) -> Result<Compiled, StoreError> {
     let triggers = std::mem::take(&mut pinned.header.triggers).into_iter();
     pinned.header.triggers = triggers.filter(|(key, _)| AS_WRITTEN.contains(&key.as_str())).collect();
     let triggers = std::mem::take(&mut pinned.header.starts);
-    Ok(Ok((Listed { pinned, triggers }, route)))
+    Ok(Ok((Listed { pinned, triggers }, route, declared)))
 }
 
 /// Puts `texts` into `store`, those that it does not have.

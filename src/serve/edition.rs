@@ -15,6 +15,7 @@ use crate::journal::edition::Hashes;
 use crate::runs::Runner;
 use crate::runs::creation::Pinned;
 use crate::runs::library::LibraryError;
+use crate::script::check::metrics::Placed;
 use crate::script::check::routes::Route;
 use crate::script::triggers::Triggers;
 use crate::store::tx::Ground;
@@ -37,6 +38,8 @@ pub struct Edition {
 pub(super) struct Parts {
     pub files: PinnedFiles,
     pub routes: BTreeMap<String, Route>,
+    /// What playbooks declare to record, with its places.
+    pub metrics: BTreeMap<String, Vec<Placed>>,
     /// Files that do not compile, and did not when the host began to serve.
     pub left_out: BTreeSet<String>,
     /// Of `.env`.
@@ -96,6 +99,7 @@ impl Edition {
             parts: Parts {
                 files,
                 routes: BTreeMap::new(),
+                metrics: BTreeMap::new(),
                 left_out: BTreeSet::new(),
                 secrets: None,
             },

@@ -46,6 +46,9 @@ impl Heartbeat {
                         message: reason.clone(),
                     });
                 }
+                if answered.is_ok() {
+                    self.beat.heard(self.clock.unix_ms());
+                }
                 if failed && answered.is_ok() {
                     tracing::info!("the heartbeat is heard again");
                 }

@@ -28,6 +28,10 @@ use crate::runs::recovery;
 use crate::store::remote::Server;
 use crate::store::told::Told;
 use crate::store::{Store, StoreError};
+use crate::telemetry::Telemetry;
+use crate::telemetry::lookout::Eyes;
+use crate::telemetry::monitors::Monitors;
+use crate::telemetry::otlp::{self, Exporter};
 use crate::triggers::Trigger;
 
 /// How long the loop sleeps at most: the clock on the wall may have been set meanwhile.
@@ -91,6 +95,7 @@ pub struct Host {
     pub app: Arc<App>,
     pub live: Arc<Live>,
     pub board: Arc<Board>,
+    pub telemetry: Arc<Telemetry>,
     core: Core,
     followed: Arc<Followed>,
     reloader: Reloader,
@@ -172,15 +177,20 @@ impl Host {
         watched(&mut crew);
         let followed = Arc::new(Followed::new(app.clock.clone()));
         followed.attach(&mut crew);
-        let core = Core::new(live.clone(), Arc::new(crew), triggers);
+        let crew = Arc::new(crew);
+        let telemetry = telemetry(&live, &board, &crew)?;
+        let mut triggers = triggers;
+        triggers.push(Box::new(Monitors::new(telemetry.clone())));
+        let core = Core::new(live.clone(), crew, triggers);
         let host = Host {
             app,
             live,
             board,
+            beat: telemetry.beat.clone(),
+            telemetry,
             core,
             followed,
             reloader,
-            beat: Arc::default(),
             grace,
             heartbeat,
             http,
@@ -198,6 +208,7 @@ impl Host {
             app: self.app,
             live: self.live,
             board: self.board,
+            telemetry: self.telemetry,
             core: self.core,
             followed: self.followed,
             beat: self.beat,
@@ -216,6 +227,7 @@ struct Serving {
     app: Arc<App>,
     live: Arc<Live>,
     board: Arc<Board>,
+    telemetry: Arc<Telemetry>,
     core: Core,
     followed: Arc<Followed>,
     beat: Arc<Beat>,
@@ -249,7 +261,9 @@ impl Serving {
         let around = self.surround(&gate)?;
         let reloading = {
             let (board, clock) = (self.board.clone(), self.app.clock.clone());
+            let telemetry = self.telemetry.clone();
             reloader.start(move |edition| {
+                telemetry.make_known();
                 board.change(|status| tell_edition(status, edition, clock.unix_ms()));
                 ready.stir();
             })?
@@ -268,6 +282,8 @@ impl Serving {
         }
         let stopped = self.stop(says);
         drop(desk);
+        // Whoever sends has all that the last runs did.
+        self.telemetry.over.end();
         for thread in around {
             // It says itself what went wrong.
             thread.join().unwrap_or_default();
@@ -312,6 +328,7 @@ impl Serving {
             board: self.board.clone(),
             driver,
             news,
+            telemetry: Some(self.telemetry.clone()),
             doorkeeper: self.doorkeeper.clone(),
             knows_anybody: false,
             doors: self.doors.clone(),
@@ -342,6 +359,12 @@ impl Serving {
                 board: self.board.clone(),
             };
             around.push(thread("heartbeat").spawn(move || heartbeat.run())?);
+        }
+        let telemetry = self.telemetry.clone();
+        around.push(thread("notify").spawn(move || crate::telemetry::monitors::notify::run(&telemetry))?);
+        if self.telemetry.exporter.is_some() {
+            let telemetry = self.telemetry.clone();
+            around.push(thread("otlp").spawn(move || telemetry.export())?);
         }
         Ok(around)
     }
@@ -383,6 +406,7 @@ impl Serving {
     }
 
     fn tell(&self, moved: &Moved) {
+        self.telemetry.figures.fated(&moved.fates);
         for (what, error) in &moved.failed {
             tracing::error!(what, %error, code = error.code(), "this could not be done, and is tried again");
             self.board.problem(Problem {
@@ -446,6 +470,27 @@ impl Serving {
             tracing::debug!("somebody still holds the store: it is made good at the next start");
         }
     }
+}
+
+/// Watches every run of this process from here on.
+fn telemetry(live: &Arc<Live>, board: &Arc<Board>, crew: &Arc<Crew>) -> Result<Arc<Telemetry>, ServeError> {
+    let edition = live.current();
+    let settings = otlp::Settings::read(&edition.app.config).map_err(AppError::from)?;
+    let exporter = settings.map(|settings| Exporter {
+        settings,
+        traces: Arc::default(),
+        sent: Arc::default(),
+    });
+    let eyes = Eyes {
+        figures: Arc::default(),
+        traces: exporter.as_ref().map(|exporter| exporter.traces.clone()),
+    };
+    let figures = eyes.figures.clone();
+    edition.runner.gate.lookout.get_or_init(|| Arc::new(eyes));
+    let (live, board, crew) = (live.clone(), board.clone(), crew.clone());
+    let telemetry = Telemetry::new(live, board, crew, Arc::default(), figures, exporter);
+    telemetry.make_known();
+    Ok(Arc::new(telemetry))
 }
 
 fn runs(count: usize) -> String {

@@ -16,6 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use redb::{Database, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, StorageBackend, TableDefinition};
 
+use super::effort::Effort;
 use super::keys::KEY_BYTES_MAX;
 use super::layered::{VisitLayered, scan_layered};
 use super::pending::Pending;
@@ -211,7 +212,11 @@ impl Store for Engine {
         }
         check_limits(&batch)?;
         let mut pending = self.shared.lock_for_commit()?;
-        self.shared.check_preconditions(&mut pending, &batch)?;
+        let checked = self.shared.check_preconditions(&mut pending, &batch);
+        if matches!(checked, Err(StoreError::Conflict { .. })) {
+            pending.effort.conflicts += 1;
+        }
+        checked?;
         if batch.puts.is_empty() && batch.deletes.is_empty() {
             let last = pending.open.last;
             drop(pending);
@@ -255,6 +260,10 @@ impl Store for Engine {
             batches: pending.batches,
             last_commit: pending.open.last,
         }
+    }
+
+    fn effort(&self) -> Effort {
+        self.shared.lock().effort
     }
 }
 

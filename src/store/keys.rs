@@ -381,7 +381,9 @@ pub fn parse(key: &[u8]) -> Option<Place> {
         | Space::Cursor
         | Space::Seen
         | Space::Overlap
-        | Space::Edition) => {
+        | Space::Edition
+        | Space::Monitor
+        | Space::Line) => {
             let mut names = Vec::new();
             while !rest.is_empty() {
                 names.push(read_text(rest)?);

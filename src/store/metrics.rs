@@ -4,12 +4,13 @@
 //! 1,440 minutes and 720 hours. Those places are used again in turn, so a series never takes more room than that.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
 use super::keys::{self, MetricRow, Place};
 use super::large::damaged;
-use super::{Row, StoreError, Tx};
+use super::{Realm, Row, Store, StoreError, Tx};
 
 /// The longest name, and the longest value of a label, in bytes.
 pub const NAME_BYTES_MAX: usize = 100;
@@ -141,7 +142,7 @@ pub fn note(tx: &mut Tx<'_>, name: &str, labels: &Labels, note: &Note) -> Result
     let head_row = tx.get(&head_key)?;
     let mut head = match &head_row {
         Some(row) => read::<Head>(&head_key, row)?,
-        None => begin(tx, kind, note)?,
+        None => begin(tx, kind, bounds_of(note))?,
     };
     if head.kind != kind {
         let is = head.kind.as_str();
@@ -190,18 +191,22 @@ pub fn note(tx: &mut Tx<'_>, name: &str, labels: &Labels, note: &Note) -> Result
     Ok(series.value)
 }
 
-fn begin(tx: &mut Tx<'_>, kind: Kind, note: &Note) -> Result<Head, StoreError> {
+/// The bounds of a metric that begins with `note`.
+fn bounds_of(note: &Note) -> Vec<f64> {
+    match note {
+        Note::Observe(_, Some(bounds)) => bounds.clone(),
+        Note::Observe(_, None) => BUCKETS_DEFAULT.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+fn begin(tx: &mut Tx<'_>, kind: Kind, buckets: Vec<f64>) -> Result<Head, StoreError> {
     let known = tx.scan(keys::metric_heads(tx.realm), METRICS_MAX, false)?.len();
     if known >= METRICS_MAX {
         return Err(limit(format!(
             "there are {METRICS_MAX} metrics already; put what differs into labels"
         )));
     }
-    let buckets = match note {
-        Note::Observe(_, Some(bounds)) => bounds.clone(),
-        Note::Observe(_, None) => BUCKETS_DEFAULT.to_vec(),
-        _ => Vec::new(),
-    };
     Ok(Head {
         kind,
         series: 0,
@@ -256,6 +261,64 @@ pub fn read_all(tx: &mut Tx<'_>, name: &str) -> Result<Option<Metric>, StoreErro
         bounds: head.buckets,
         series: series.collect::<Result<_, _>>()?,
     }))
+}
+
+/// All metrics of `realm` as they stand, with up to `series_max` series in all, and how many series were left out.
+pub fn read_every(
+    store: &dyn Store,
+    realm: Realm,
+    series_max: usize,
+) -> Result<(BTreeMap<String, Metric>, usize), StoreError> {
+    let mut found: BTreeMap<String, Metric> = BTreeMap::new();
+    for (key, row) in store.scan(keys::metric_heads(realm), METRICS_MAX, false)? {
+        let head: Head = read(&key, &row)?;
+        if let Some(Place::Metric { metric, .. }) = keys::parse(&key) {
+            let metric_is = Metric {
+                kind: head.kind,
+                bounds: head.buckets,
+                series: Vec::new(),
+            };
+            found.insert(metric, metric_is);
+        }
+    }
+    let (mut taken, mut left_out, mut failed) = (0, 0, None);
+    store.visit(keys::metric_series_of_all(realm), &mut |key, value, _| {
+        if taken == series_max {
+            left_out += 1;
+            return ControlFlow::Continue(());
+        }
+        let Some(Place::Metric { metric, .. }) = keys::parse(key) else {
+            return ControlFlow::Continue(());
+        };
+        match (found.get_mut(&metric), rmp_serde::from_slice::<Series>(value)) {
+            (Some(metric), Ok(series)) => {
+                metric.series.push(series);
+                taken += 1;
+                ControlFlow::Continue(())
+            }
+            // Its head came after the heads were read.
+            (None, Ok(_)) => ControlFlow::Continue(()),
+            (_, Err(error)) => {
+                failed = Some(damaged(keys::describe(key), &error.to_string()));
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    failed.map_or(Ok((found, left_out)), Err)
+}
+
+/// Makes the metric `name` known before anything is noted of it; `false` when it is known as another kind. Bounds count
+/// only for one that is new.
+pub fn declare(tx: &mut Tx<'_>, name: &str, kind: Kind, bounds: &[f64]) -> Result<bool, StoreError> {
+    check_name("metric", name)?;
+    let key = keys::metric(tx.realm, name, &MetricRow::Head);
+    if let Some(row) = tx.get(&key)? {
+        return Ok(read::<Head>(&key, &row)?.kind == kind);
+    }
+    let head = begin(tx, kind, bounds.to_vec())?;
+    tx.unchanged(&key, None);
+    tx.batch.put(key, write(&head));
+    Ok(true)
 }
 
 /// What came of a series since `since_ms`, place by place; places in which nothing came are left out.

@@ -7,6 +7,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`batch`] | puts, deletes and preconditions that succeed or fail together |
+//! | [`effort`] | how long commits took, for figures |
 //! | [`engine`] | redb, with commits gathered in memory and one thread that takes them to the disk |
 //! | [`remote`] | the store of a server, through its local socket |
 //! | [`overlay`] | a copy-on-write view, for `plan`, `replay` and tests |
@@ -15,7 +16,7 @@
 //! | [`keys`] | the layout of every key, versioned |
 //! | [`order`] | values as bytes that sort as they do |
 //! | [`tx`] | what a local effect's closure reads and fills |
-//! | [`documents`], [`kv`], [`queue`], [`metrics`] | what playbooks keep |
+//! | [`documents`], [`kv`], [`queue`], [`metrics`], [`lines`] | what playbooks keep, and show |
 //! | [`told`] | a store that tells somebody of what was committed |
 //! | [`ticks`] | what is planned of schedules, what became of it, and what is paused |
 //! | [`metrics_copy`] | a metric carried over to another realm |
@@ -23,12 +24,14 @@
 pub mod batch;
 pub mod content;
 pub mod documents;
+pub mod effort;
 pub mod engine;
 pub mod error;
 pub mod keys;
 pub mod kv;
 pub mod large;
 mod layered;
+pub mod lines;
 pub mod metrics;
 pub mod metrics_copy;
 mod open;
@@ -135,6 +138,11 @@ pub trait Store: Send + Sync {
 
     /// What the engine has done since it was opened.
     fn stats(&self) -> StoreStats;
+
+    /// How much work that was, where somebody counts it.
+    fn effort(&self) -> effort::Effort {
+        effort::Effort::default()
+    }
 }
 
 /// Figures of an open store, for `host bench` and metrics.

@@ -17,6 +17,7 @@ use std::collections::btree_map;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::effort::Effort;
 use super::engine::Rows;
 use super::layered::{Layer, cut_layer};
 use super::{Batch, CommitNo, KeyRange, Row, StoreError};
@@ -89,6 +90,7 @@ pub(super) struct Pending {
     pub(super) durable: CommitNo,
     pub(super) batches: u64,
     pub(super) durable_commits: u64,
+    pub(super) effort: Effort,
 }
 
 impl Pending {
@@ -104,6 +106,7 @@ impl Pending {
             durable: last,
             batches: 0,
             durable_commits: 0,
+            effort: Effort::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::effort::Effort;
 use super::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, VisitRow};
 
 /// Hears which of the keys that it wants were put, with the commit.
@@ -59,6 +60,10 @@ impl Store for Told {
 
     fn stats(&self) -> StoreStats {
         self.store.stats()
+    }
+
+    fn effort(&self) -> Effort {
+        self.store.effort()
     }
 }
 

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::StoreError;
+use super::effort::Stopwatch;
 use super::engine::{LAST_COMMIT_KEY, ROWS, Shared, guard};
 use super::pending::Generation;
 use super::row::write_row;
@@ -56,8 +57,10 @@ fn run(shared: &Shared) {
 
 /// Takes `generation`, which the caller has begun to flush, to the disk, and tells all who wait for it.
 pub(super) fn flush(shared: &Shared, generation: &Generation, scratch: &mut Vec<u8>) -> Result<(), StoreError> {
+    let watch = Stopwatch::start();
     let written = guard(&shared.path, || write(shared, generation, scratch))
         .and_then(|written| written.map_err(|error| shared.explain(error)));
+    let took_micros = watch.micros();
     let mut pending = shared.lock();
     let mut outdated = None;
     match &written {
@@ -66,6 +69,7 @@ pub(super) fn flush(shared: &Shared, generation: &Generation, scratch: &mut Vec<
             outdated = pending.snapshot.take();
             pending.durable = generation.last;
             pending.durable_commits += 1;
+            pending.effort.synced(took_micros);
         }
         // What could not be written stays visible, so that readers see no step back.
         Err(failure) => drop(shared.failure.set(failure.clone())),

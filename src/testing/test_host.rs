@@ -274,6 +274,7 @@ impl TestHost {
             trigger: "test".to_owned(),
             by: Some("anna".to_owned()),
             retry_of: None,
+            corr: None,
             observer: self.observer.clone(),
         }
     }

@@ -247,6 +247,7 @@ impl Consumer<'_> {
             input: inputs_of(payload),
             mode: self.mode.clone(),
             trigger: format!("by queue {}, job {}", self.queue, job.number),
+            corr: None,
             cause: Some(Cause::Job {
                 queue: self.queue.to_owned(),
                 job: job.number,

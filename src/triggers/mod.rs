@@ -34,6 +34,7 @@ pub use ticks::Ticks;
 use crate::id::RunId;
 use crate::serve::Edition;
 use crate::store::StoreError;
+use crate::store::ticks::tick::Fate;
 
 /// Something that starts runs.
 pub trait Trigger: Send {
@@ -67,6 +68,18 @@ pub struct Turn {
     pub next_ms: Option<i64>,
     /// Whether more was due than there was room for.
     pub has_more: bool,
+    /// Fates of ticks that are on record now, for figures.
+    pub fates: Vec<Fated>,
+}
+
+/// What became of ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fated {
+    pub fate: Fate,
+    /// How long after it was due the tick ran, where it did.
+    pub late_ms: Option<i64>,
+    /// How many share this.
+    pub count: u64,
 }
 
 impl Turn {

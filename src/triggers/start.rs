@@ -140,6 +140,7 @@ impl<'a> Startable<'a> {
             input: reason.input,
             mode: self.mode.clone(),
             trigger: reason.trigger,
+            corr: None,
             cause: Some(reason.cause),
             by: None,
             retry_of: None,

@@ -22,6 +22,7 @@ mod functions;
 mod incident;
 mod init;
 mod kv;
+mod monitors;
 mod new;
 mod next;
 mod one_fault;

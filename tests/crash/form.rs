@@ -90,6 +90,7 @@ fn known() -> Vec<Entry> {
             parent: None,
             cause: None,
             retry_of: None,
+            corr: None,
             by: None,
         })),
         Entry::Answer(Box::new(Answer {
@@ -432,6 +433,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 }),
                 cause: None,
                 retry_of: live.then_some(RunId::from_bytes(run)),
+                corr: None,
                 by: live.then(String::new),
             }))
         });

@@ -42,6 +42,7 @@ fn order(host: &TestHost, script: &str) -> Order {
         trigger: "test".to_owned(),
         by: None,
         retry_of: None,
+        corr: None,
         observer: host.observer.clone(),
     }
 }

@@ -150,6 +150,7 @@ pub fn run(edition: &Edition, name: &str) -> Finished {
         trigger: "by a test".to_owned(),
         by: None,
         retry_of: None,
+        corr: None,
         observer: Arc::new(Silent),
     };
     edition.runner.run(&order).expect("the store works")

@@ -598,6 +598,7 @@ fn bombs_on_other_threads_do_not_touch_an_innocent_run() {
         trigger: "test".to_owned(),
         by: None,
         retry_of: None,
+        corr: None,
         observer: host.observer.clone(),
     };
     let bomb = "let m = #{}; let i = 0; loop { m[`${i}`] = `a text of some length ${i}`; i += 1; }";
@@ -696,6 +697,7 @@ fn a_cancelled_run_stops_at_its_next_operation() {
         trigger: "test".to_owned(),
         by: None,
         retry_of: None,
+        corr: None,
         observer: host.observer.clone(),
     };
     let run = runner.begin(&order).expect("it begins");

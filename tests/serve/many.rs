@@ -44,6 +44,7 @@ fn runs_that_are_queued_at_once_all_begin_soon_and_each_once() {
             input: BTreeMap::new(),
             mode: RunMode::dry(),
             trigger: "a test".to_owned(),
+            corr: None,
             cause: Some(Cause::Startup {
                 boot: number.to_string(),
             }),

@@ -134,6 +134,7 @@ pub fn start(runner: &Runner, wanted: &Wanted) -> Result<Finished, StoreError> {
         trigger: wanted.name.clone(),
         by: None,
         retry_of: None,
+        corr: None,
         observer: Arc::new(Silent),
     })
 }

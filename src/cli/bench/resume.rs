@@ -220,6 +220,7 @@ fn run_to(runner: &Runner, script: &Arc<Script>, step: u32) -> Result<(), CliErr
         trigger: "bench".to_owned(),
         by: None,
         retry_of: None,
+        corr: None,
         observer: stop.clone(),
     };
     let run = runner.begin(&order)?;

@@ -194,6 +194,7 @@ fn run(runner: &Runner, script: &Arc<Script>) -> Result<Finished, CliError> {
         trigger: "bench".to_owned(),
         by: None,
         retry_of: None,
+        corr: None,
         observer: Arc::new(Silent),
     };
     let finished = runner.run(&order)?;

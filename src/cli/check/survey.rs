@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::io::scripts::{Found, ScriptFault};
 use crate::namespaces::prompt;
 use crate::runs::library::LibraryError;
+use crate::script::check::metrics::{self, Placed};
 use crate::script::check::routes::{self, Route};
 use crate::script::check::{Project, check_text};
 use crate::script::findings::{Finding, Level};
@@ -56,13 +57,17 @@ pub fn survey(app: &App, project: &Project, names: &[String], listed: bool, busy
         }
     }
     add_imported(app, &mut open, &mut survey);
-    let mut routes = Vec::new();
+    let (mut routes, mut declared) = (Vec::new(), Vec::new());
     for (found, checked) in in_parallel(project, &open, busy) {
         survey.findings.extend(checked.findings);
         routes.extend(checked.route);
+        declared.extend(checked.metrics);
         survey.texts.insert(found.file.clone(), found.text.clone());
     }
-    for finding in routes::conflicts(&routes) {
+    for finding in routes::conflicts(&routes)
+        .into_iter()
+        .chain(metrics::conflicts(&declared))
+    {
         let level = project.settings.level(&finding);
         if level != Level::Off {
             survey.findings.push(Finding { level, ..finding });
@@ -124,6 +129,7 @@ fn imports_of(text: &str) -> Vec<String> {
 struct Checked {
     findings: Vec<Finding>,
     route: Option<Route>,
+    metrics: Vec<Placed>,
 }
 
 fn in_parallel<'f>(project: &Project, texts: &'f [Found], busy: &Busy) -> Vec<(&'f Found, Checked)> {
@@ -140,6 +146,10 @@ fn in_parallel<'f>(project: &Project, texts: &'f [Found], busy: &Busy) -> Vec<(&
                     .contains("http:")
                     .then(|| routes::of(&found.file, &found.text, &syntax::parse(&found.text)))
                     .flatten(),
+                metrics: match found.text.contains("metrics:") {
+                    true => metrics::of(&found.file, &found.text, &syntax::parse(&found.text)),
+                    false => Vec::new(),
+                },
             };
             let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             done.insert(at, checked);

@@ -37,6 +37,7 @@ pub fn perform(prefix: &str, args: &playbook::Args, app: &App, out: &mut Out) ->
         trigger: format!("for incident {}", found.id.short()),
         by: app.person(),
         retry_of: None,
+        corr: None,
         observer: observer(out),
     };
     let run = Cell::new(None::<RunId>);

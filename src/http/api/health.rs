@@ -82,6 +82,7 @@ fn schemas() -> Vec<(&'static str, Value)> {
                     "paused": {"type": "array", "items": {"type": "string"}},
                     "alarms": {"type": "array", "items": {"$ref": "#/components/schemas/Alarm"}},
                     "problems": {"type": "array", "items": {"$ref": "#/components/schemas/Problem"}},
+                    "lines": {"type": "array", "items": {"$ref": "#/components/schemas/Line"}},
                     "http": {"$ref": "#/components/schemas/HttpStatus"},
                 },
                 "required": ["pid", "since_ms", "live", "edition", "playbooks", "runs", "paused", "alarms", "problems", "http"],
@@ -117,6 +118,20 @@ fn schemas() -> Vec<(&'static str, Value)> {
                     "at_ms": moment(), "what": {"type": "string"}, "code": {"type": "string"}, "message": {"type": "string"},
                 },
                 "required": ["at_ms", "what", "code", "message"],
+                "additionalProperties": false,
+            }),
+        ),
+        (
+            "Line",
+            json!({
+                "type": "object",
+                "properties": {
+                    "name": {"type": "string"}, "text": {"type": "string"},
+                    "level": {"enum": ["info", "good", "warn", "bad"]},
+                    "ready": {"type": ["boolean", "null"]}, "playbook": {"type": "string"},
+                    "at_ms": moment(), "expires_ms": moment(),
+                },
+                "required": ["name", "text", "level", "ready", "playbook", "at_ms", "expires_ms"],
                 "additionalProperties": false,
             }),
         ),
@@ -159,6 +174,10 @@ fn readyz(server: &Server, _: &Request) -> Result<Answer, Refusal> {
     if let Some(alarm) = status.alarms.first() {
         return not_ready(&alarm.what);
     }
+    let hindrances = server.telemetry.as_ref().map(|telemetry| telemetry.last_hindrances());
+    if let Some(hindrance) = hindrances.iter().flatten().next() {
+        return not_ready(&hindrance.why);
+    }
     if let Some(code) = server.news.store_fails() {
         return not_ready(&format!("the store takes no changes ({code})"));
     }
@@ -171,6 +190,11 @@ fn status(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let counts = server.counts()?;
     let paused = operation::paused(store)?;
     let next_due_ms = operation::next_due(store)?;
+    let lines = server
+        .telemetry
+        .as_ref()
+        .map(|telemetry| telemetry.lines())
+        .unwrap_or_default();
     let http = json!({
         "connections": server.figures.connections(),
         "streams": server.streams(),
@@ -189,6 +213,10 @@ fn status(server: &Server, request: &Request) -> Result<Answer, Refusal> {
         );
         for paused in &paused {
             text += &format!("paused   {}\n", crate::cli::out::plain(paused));
+        }
+        for (name, line) in &lines {
+            let (name, said) = (crate::cli::out::plain(name), crate::cli::out::plain(&line.text));
+            text += &format!("{name:<8} {said}\n");
         }
         for alarm in &status.alarms {
             text += &format!("alarm    {}\n", crate::cli::out::plain(&alarm.what));
@@ -216,6 +244,10 @@ fn status(server: &Server, request: &Request) -> Result<Answer, Refusal> {
         "paused": paused,
         "alarms": status.alarms,
         "problems": status.problems,
+        "lines": lines.iter().map(|(name, line)| json!({
+            "name": name, "text": line.text, "level": line.level, "ready": line.ready, "playbook": line.playbook,
+            "at_ms": line.at_ms, "expires_ms": line.expires_ms,
+        })).collect::<Vec<_>>(),
         "http": http,
     })))
 }

@@ -7,6 +7,7 @@ pub mod pauses;
 pub mod questions;
 pub mod queues;
 pub mod runs;
+pub mod telemetry;
 pub mod ticks;
 pub mod versions;
 

@@ -282,6 +282,7 @@ fn begin(
         input,
         mode,
         trigger,
+        corr: Some(request.corr.clone()),
         cause: None,
         by: (!caller.user.is_empty()).then(|| caller.user.clone()),
         retry_of,

@@ -60,6 +60,8 @@ pub enum OpenedBy {
     Hand,
     /// The host's watchdog saw that something did not happen.
     Watchdog,
+    /// A rule of `[monitors]` held.
+    Monitor,
 }
 
 /// One line of an incident's history.
@@ -197,6 +199,7 @@ impl OpenedBy {
             OpenedBy::InDoubt => "in_doubt",
             OpenedBy::Hand => "hand",
             OpenedBy::Watchdog => "watchdog",
+            OpenedBy::Monitor => "monitor",
         }
     }
 }
@@ -209,6 +212,7 @@ impl fmt::Display for OpenedBy {
             OpenedBy::InDoubt => "by a write in doubt",
             OpenedBy::Hand => "by hand",
             OpenedBy::Watchdog => "by the watchdog",
+            OpenedBy::Monitor => "by a monitor",
         })
     }
 }

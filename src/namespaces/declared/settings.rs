@@ -94,9 +94,9 @@ const RESERVED: [&str; 72] = [
     "tiktok",
     "time",
 ];
-const RESERVED_TOO: [&str; 16] = [
+const RESERVED_TOO: [&str; 17] = [
     "this", "try", "twitch", "until", "use", "var", "void", "wait", "webhook", "while", "with", "yield", "youtube",
-    "sync", "list", "report",
+    "sync", "list", "report", "status",
 ];
 
 /// The section as it is written.

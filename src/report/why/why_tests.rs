@@ -24,6 +24,7 @@ fn begun() -> Begun {
         parent: None,
         cause: None,
         retry_of: None,
+        corr: None,
     }
 }
 
@@ -88,6 +89,7 @@ fn record(status: Status, failure: Option<(&str, Option<u32>)>) -> RunRecord {
         parent: None,
         lease: None,
         waits: None,
+        corr: None,
     }
 }
 

@@ -207,6 +207,7 @@ impl Case {
             parent: None,
             cause: None,
             retry_of: None,
+            corr: None,
             by: None,
         }
     }
@@ -297,6 +298,7 @@ impl Trial for Case {
             trigger: "test".to_owned(),
             by: None,
             retry_of: None,
+            corr: None,
             observer: Arc::new(Silent),
         };
         let replies = self.replies.clone();

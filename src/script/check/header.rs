@@ -113,6 +113,7 @@ pub fn check(view: &View<'_>, sheet: &mut Sheet<'_>) {
             "timeout" | "deadline" => super::arguments::length(key, &entry.value, false, sheet),
             "uses" => providers(view, header, sheet),
             "inputs" => all_inputs(header, sheet),
+            "metrics" => super::metrics::check(&entry.value, sheet),
             "http" => super::routes::check(header, &entry.value, sheet),
             key if KEYS.contains(&key) || TRIGGER_KEYS.contains(&key) => {}
             _ => {

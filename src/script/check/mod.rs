@@ -29,6 +29,7 @@ pub mod fields;
 pub mod flow;
 pub mod header;
 pub mod imports;
+pub mod metrics;
 pub mod names;
 pub mod playbooks;
 pub mod project;

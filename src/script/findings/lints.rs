@@ -59,6 +59,7 @@ pub const LINTS: &[Lint] = &[
     error("SCHEDULE_INVALID"),
     warning("SCHEDULE_NEVER"),
     error("ROUTE_INVALID"),
+    error("METRIC_CONFLICT"),
     error("ROUTE_CONFLICT"),
     // Prompts.
     error("PROMPT_NOT_FOUND"),

@@ -162,7 +162,7 @@ struct Teller {
 
 impl Observer for Teller {
     fn notice(&self, notice: Notice<'_>) {
-        let mut told = Told::of(&notice);
+        let Some(mut told) = Told::of(&notice) else { return };
         let mut frame = encode(&Word::Told(told.clone()));
         if frame.len() > TOLD_BYTES_MAX {
             match &mut told {
@@ -245,6 +245,7 @@ fn start(begin: Begin, edition: &Edition, observer: Arc<dyn Observer>) -> Result
         trigger: begin.trigger,
         by: begin.by,
         retry_of: begin.retry_of,
+        corr: begin.corr,
         observer,
     };
     let handle = edition.runner.begin(&order)?;

@@ -75,6 +75,8 @@ pub struct Begin {
     /// The person.
     pub by: Option<String>,
     pub retry_of: Option<RunId>,
+    #[serde(default)]
+    pub corr: Option<String>,
 }
 
 /// A run that goes on with another script.
@@ -137,8 +139,10 @@ pub enum Told {
 const LEVELS: [LogLevel; 4] = [LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error];
 
 impl Told {
-    pub fn of(notice: &Notice<'_>) -> Told {
-        match notice {
+    /// `None` for what only figures and traces are made of.
+    pub fn of(notice: &Notice<'_>) -> Option<Told> {
+        Some(match notice {
+            Notice::Attempted { .. } | Notice::Rested { .. } => return None,
             Notice::Asked { asked, at_ms } => Told::Asked {
                 asked: (*asked).clone(),
                 at_ms: *at_ms,
@@ -159,7 +163,7 @@ impl Told {
                 message: (*message).to_owned(),
                 fields: (*fields).clone(),
             },
-        }
+        })
     }
 
     pub fn notice(&self) -> Notice<'_> {

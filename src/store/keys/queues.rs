@@ -178,6 +178,11 @@ pub fn metric_all_points(realm: Realm, metric: &str) -> KeyRange {
     prefix_range(of(Space::Metric, realm, POINT, metric).0)
 }
 
+/// All series of all metrics of a realm, by metric.
+pub fn metric_series_of_all(realm: Realm) -> KeyRange {
+    prefix_range(Parts::of(Space::Metric).realm(realm).raw(&[SERIES]).0)
+}
+
 /// All points of a series in one ring.
 pub fn metric_points(realm: Realm, metric: &str, labels: &str, ring: u8) -> KeyRange {
     prefix_range(of(Space::Metric, realm, POINT, metric).text(labels).raw(&[ring]).0)

@@ -55,10 +55,14 @@ pub enum Space {
     Overlap,
     /// Sets of playbooks, prompts and settings that were live.
     Edition,
+    /// How far the rules of monitors have come.
+    Monitor,
+    /// What playbooks say on a server's pages.
+    Line,
 }
 
 impl Space {
-    pub(super) const ALL: [(Space, u8, &'static str); 28] = [
+    pub(super) const ALL: [(Space, u8, &'static str); 30] = [
         (Space::Meta, 0x01, "meta"),
         (Space::Run, 0x10, "run"),
         (Space::Journal, 0x11, "journal"),
@@ -87,6 +91,8 @@ impl Space {
         (Space::Seen, 0x45, "seen file"),
         (Space::Overlap, 0x46, "overlap"),
         (Space::Edition, 0x47, "edition"),
+        (Space::Monitor, 0x5C, "monitor"),
+        (Space::Line, 0x5D, "line"),
     ];
 
     pub(super) fn byte(self) -> u8 {

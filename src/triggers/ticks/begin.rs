@@ -279,6 +279,7 @@ impl Known {
                 input: scheduled.input.clone(),
                 mode,
                 trigger: in_words(scheduled, planned_ms, how),
+                corr: None,
                 cause: Some(Cause::Tick {
                     schedule: id.schedule.clone(),
                     planned_ms,

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::known::Known;
+use crate::store::ticks::tick::Fate;
 use crate::store::ticks::{Ledger, ScheduleId, Tick};
 use crate::store::{Batch, CommitNo, Durability, Precondition, Store, StoreError, keys};
-use crate::triggers::{Started, Turn};
+use crate::triggers::{Fated, Started, Turn};
 
 /// So many ticks are one commit: many at once are cheap, and a batch is searched for each of its keys.
 const TICKS_AT_ONCE: usize = 64;
@@ -23,6 +24,8 @@ pub(super) struct Writing<'a> {
     /// Rows of overlap in the batch.
     guards: BTreeSet<Vec<u8>>,
     started: Vec<Started>,
+    /// Of the ticks in the batch.
+    fates: Vec<Fated>,
 }
 
 impl<'a> Writing<'a> {
@@ -37,6 +40,7 @@ impl<'a> Writing<'a> {
             before: BTreeMap::new(),
             guards: BTreeSet::new(),
             started: Vec::new(),
+            fates: Vec::new(),
         }
     }
 
@@ -75,6 +79,12 @@ impl<'a> Writing<'a> {
     }
 
     pub fn tick(&mut self, id: &ScheduleId, planned_ms: i64, tick: &Tick) {
+        let ran = matches!(tick.fate, Fate::Ran | Fate::Late | Fate::CaughtUp);
+        self.fates.push(Fated {
+            fate: tick.fate,
+            late_ms: ran.then(|| (tick.at_ms - tick.due_ms).max(0)),
+            count: tick.many.map_or(1, |many| many.count),
+        });
         tick.put(&mut self.batch, id, planned_ms);
     }
 
@@ -103,6 +113,7 @@ impl<'a> Writing<'a> {
         self.guards.clear();
         self.ticks = 0;
         self.turn.runs.append(&mut self.started);
+        self.turn.fates.append(&mut self.fates);
         Ok(())
     }
 }
