@@ -18,8 +18,12 @@
 //! | [`documents`], [`kv`], [`queue`], [`metrics`] | what playbooks keep |
 //! | [`ticks`] | what is planned of schedules, what became of it, and what is paused |
 //! | [`metrics_copy`] | a metric carried over to another realm |
+//! | [`backup`] | a store in one file, to be kept elsewhere |
+//! | [`build`] | a store's file made of rows that exist already |
 
+pub mod backup;
 pub mod batch;
+pub mod build;
 pub mod content;
 pub mod documents;
 pub mod engine;

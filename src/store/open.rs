@@ -133,7 +133,7 @@ pub(super) fn open_read_only(path: &Path, options: EngineOptions) -> Result<Read
     Ok(database)
 }
 
-fn builder(options: EngineOptions) -> Builder {
+pub(super) fn builder(options: EngineOptions) -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(options.cache_bytes);
     builder
@@ -151,7 +151,7 @@ fn open_file(path: &Path) -> Result<FileBackend, StoreError> {
     FileBackend::new(file).map_err(|error| explain(path, error.into()))
 }
 
-fn create_with(builder: &Builder, backend: impl StorageBackend, path: &Path) -> Result<Database, StoreError> {
+pub(super) fn create_with(builder: &Builder, backend: impl StorageBackend, path: &Path) -> Result<Database, StoreError> {
     guard(path, || builder.create_with_backend(backend))?.map_err(|error| explain(path, error.into()))
 }
 
@@ -221,7 +221,7 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Writes the format number to a new file, checks it in an old one.
-fn prepare(database: &Database, path: &Path) -> Result<(), StoreError> {
+pub(super) fn prepare(database: &Database, path: &Path) -> Result<(), StoreError> {
     let is_new = guard(path, || -> Result<bool, redb::Error> {
         let snapshot = database.begin_read()?;
         Ok(snapshot.list_tables()?.next().is_none() && snapshot.list_multimap_tables()?.next().is_none())
