@@ -33,6 +33,7 @@ pub mod store;
 #[doc(hidden)]
 pub mod testing;
 pub mod triggers;
+pub mod upkeep;
 pub mod value;
 
 /// Counts memory by thread, which is how a run is held to its share.

@@ -43,6 +43,11 @@ pub trait Content: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Whether the file holds what its name says, and its bytes; `None` when there is none.
+    fn is_intact(&self, hash: &ContentHash) -> Result<Option<(bool, u64)>, StoreError> {
+        Ok(self.get(hash)?.map(|bytes| (true, bytes.len() as u64)))
+    }
+
     /// Removes a file that no row names, if it was put there before `before`; gives its bytes.
     fn remove(&self, _hash: &ContentHash, _before: SystemTime) -> Result<Option<u64>, StoreError> {
         Ok(None)
@@ -177,6 +182,15 @@ impl Content for FileContent {
         }
         found.sort();
         Ok(found)
+    }
+
+    fn is_intact(&self, hash: &ContentHash) -> Result<Option<(bool, u64)>, StoreError> {
+        let place = self.place(hash);
+        match hash_file(&place) {
+            Ok((found, bytes)) => Ok(Some((found == *hash, bytes))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io(&place, &error)),
+        }
     }
 
     fn remove(&self, hash: &ContentHash, before: SystemTime) -> Result<Option<u64>, StoreError> {

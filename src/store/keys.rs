@@ -410,6 +410,11 @@ pub fn space_name(byte: u8) -> String {
     }
 }
 
+/// Whether keys that begin with `byte` belong to a space that this host knows.
+pub fn is_known(byte: u8) -> bool {
+    Space::entry(|entry| entry.1 == byte).is_some()
+}
+
 /// `key` for people.
 pub fn describe(key: &[u8]) -> String {
     match parse(key) {

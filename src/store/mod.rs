@@ -137,6 +137,16 @@ pub trait Store: Send + Sync {
 
     /// What the engine has done since it was opened.
     fn stats(&self) -> StoreStats;
+
+    /// Gives back what the file holds of the disk and does not use, while reads and commits go on. `go_on` is asked now and
+    /// then; `None` when it said no.
+    fn compact(&self, go_on: &mut dyn FnMut() -> bool) -> Result<Option<engine::Compacted>, StoreError> {
+        go_on();
+        Err(StoreError::Refused {
+            code: "STORE_NO_FILE",
+            reason: "this store is not a file of this process, and cannot be compacted".to_owned(),
+        })
+    }
 }
 
 /// Figures of an open store, for `host bench` and metrics.

@@ -139,7 +139,7 @@ pub(super) fn builder(options: EngineOptions) -> Builder {
     builder
 }
 
-fn open_file(path: &Path) -> Result<FileBackend, StoreError> {
+pub(super) fn open_file(path: &Path) -> Result<FileBackend, StoreError> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)

@@ -85,6 +85,8 @@ pub enum BackupError {
     Damaged { path: PathBuf, at: u64, reason: String },
     #[error("{} is sealed: name the variable that holds its key, `--key BACKUP_KEY`", .0.display())]
     KeyMissing(PathBuf),
+    #[error("the variable {0} is not set, and was named as the key of backups")]
+    NoKey(String),
     #[error("{} was sealed with another key than this one", .0.display())]
     KeyWrong(PathBuf),
     #[error("the key has {bytes} bytes, and needs 32 to 1024; `openssl rand -hex 32` makes one")]
@@ -105,7 +107,7 @@ impl BackupError {
             BackupError::Newer { .. } | BackupError::NewerStore { .. } => "BACKUP_NEWER_FORMAT",
             BackupError::CutOff { .. } => "BACKUP_CUT_OFF",
             BackupError::Damaged { .. } => "BACKUP_DAMAGED",
-            BackupError::KeyMissing(_) => "BACKUP_KEY_MISSING",
+            BackupError::KeyMissing(_) | BackupError::NoKey(_) => "BACKUP_KEY_MISSING",
             BackupError::KeyWrong(_) => "BACKUP_KEY_WRONG",
             BackupError::KeyShort { .. } => "BACKUP_KEY_SHORT",
             BackupError::Exists(_) => "BACKUP_EXISTS",

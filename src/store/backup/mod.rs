@@ -5,6 +5,8 @@
 //! | [`form`] | the parts of the file, and what can be wrong with them |
 //! | [`write`] | writes it, whole or not at all |
 //! | [`read`] | reads it, and says where it is not as it was written |
+//! | [`unpack`] | makes a store of it, aside |
+//! | [`install`] | puts that in the place of the one there was |
 //! | [`seal`] | closes its parts to whoever lacks the key |
 //!
 //! The file begins with `HOSTBAK` and a line feed, the number of its format in two bytes, and a block with its header. Blocks
@@ -15,14 +17,18 @@
 //! Secrets of the environment are never in it; the header names those that the project needs.
 
 pub mod form;
+pub mod install;
 pub mod read;
 pub mod seal;
+pub mod unpack;
 pub mod write;
 
 #[cfg(test)]
 mod backup_tests;
 
 pub use form::{BackupError, Header, Trailer};
+pub use install::{Installed, install};
 pub use read::{Part, Reader};
 pub use seal::Key;
-pub use write::{Made, Progress, write};
+pub use unpack::{Unpacked, unpack};
+pub use write::{Made, Progress, Tell, write};

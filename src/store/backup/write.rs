@@ -33,6 +33,8 @@ pub struct Progress {
     pub files: u64,
     /// Bytes of the backup.
     pub bytes: u64,
+    /// How many there will be, where that is known.
+    pub of: Option<u64>,
 }
 
 /// What was made.
@@ -198,6 +200,7 @@ fn flush(
         rows: trailer.rows,
         files: trailer.files,
         bytes: out.bytes,
+        of: None,
     };
     match tell(progress) {
         ControlFlow::Continue(()) => Ok(()),
