@@ -12,7 +12,7 @@ use crate::config::ConfigError;
 use crate::journal::Owner;
 use crate::store::content::{Content, FileContent};
 use crate::store::documents::Indexes;
-use crate::store::engine::{self, Compacted, Engine, EngineOptions, Repaired};
+use crate::store::engine::{self, Compacted, Engine, Repaired};
 use crate::store::remote::{RemoteStore, Server};
 use crate::store::tx::Ground;
 use crate::store::{Store, StoreError};
@@ -92,7 +92,7 @@ impl App {
     }
 
     /// Fails while a server holds the store.
-    fn alone(&self, command: &'static str) -> Result<(), StoreError> {
+    pub(super) fn alone(&self, command: &'static str) -> Result<(), StoreError> {
         match self.call()? {
             None => Ok(()),
             Some(server) => Err(StoreError::Served {
@@ -123,12 +123,6 @@ impl App {
                 }
                 other => return other,
             }
-        }
-    }
-
-    fn engine_options(&self) -> EngineOptions {
-        EngineOptions {
-            cache_bytes: self.config.file.store.cache_mib as usize * (1 << 20),
         }
     }
 

@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::beat::Beat;
+use super::caretaker::Caretaker;
 use super::core::{Core, Moved};
 use super::desk::{Desk, Followed, Hands, Opening, look};
 use super::edition::{Edition, Live};
 use super::heartbeat::Heartbeat;
+use super::keeper::Keeper;
 use super::reload::Reloader;
 use super::status::{Board, Problem, Status};
 use super::watchdog::Watchdog;
@@ -86,6 +88,7 @@ pub struct Host {
     followed: Arc<Followed>,
     reloader: Reloader,
     beat: Arc<Beat>,
+    keeper: Arc<Keeper>,
     grace: Duration,
     heartbeat: Option<(url::Url, Duration)>,
     /// Runs that an earlier host had left at work or queued.
@@ -152,6 +155,7 @@ impl Host {
         followed.attach(&mut crew);
         let mut core = Core::new(live.clone(), Arc::new(crew), triggers);
         let taken_up = core.recover()?;
+        let keeper = Arc::new(Keeper::new(live.clone()));
         let host = Host {
             app,
             live,
@@ -160,6 +164,7 @@ impl Host {
             followed,
             reloader,
             beat: Arc::default(),
+            keeper,
             grace,
             heartbeat,
             taken_up,
@@ -177,6 +182,7 @@ impl Host {
             core: self.core,
             followed: self.followed,
             beat: self.beat,
+            keeper: self.keeper,
             grace: self.grace,
             heartbeat: self.heartbeat,
         };
@@ -192,6 +198,7 @@ struct Serving {
     core: Core,
     followed: Arc<Followed>,
     beat: Arc<Beat>,
+    keeper: Arc<Keeper>,
     grace: Duration,
     heartbeat: Option<(url::Url, Duration)>,
 }
@@ -254,6 +261,7 @@ impl Serving {
                 live: self.live.clone(),
                 crew: self.core.crew().clone(),
                 followed: self.followed.clone(),
+                keeper: self.keeper.clone(),
             }),
             on_commit: Box::new(move |written| {
                 if look::look(written, &ready) {
@@ -274,6 +282,8 @@ impl Serving {
             seen: BTreeMap::new(),
         };
         let mut around = vec![thread("watchdog").spawn(move || watchdog.watch())?];
+        let caretaker = Caretaker::new(self.keeper.clone(), self.beat.clone(), self.board.clone());
+        around.push(thread("caretaker").spawn(move || caretaker.run())?);
         if let Some((url, every)) = self.heartbeat.clone() {
             let heartbeat = Heartbeat {
                 url,

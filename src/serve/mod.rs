@@ -6,6 +6,7 @@
 //! | [`host`] | the core's turns, driven by the clock; how the host ends |
 //! | [`status`] | what the server says of itself, for every command |
 //! | [`beat`], [`watchdog`], [`heartbeat`] | who looks on: that the loop turns, that ticks get fates, that all is well |
+//! | [`keeper`], [`caretaker`] | backups, checks and retention: on demand, and by themselves |
 //! | [`edition`] | the playbooks, prompts and settings that new runs get, as one set |
 //! | [`draft`] | such a set in the making |
 //! | [`reload`], [`guard`] | what is saved goes live, judged against recent runs where that is wanted |
@@ -18,6 +19,7 @@
 //! | [`settings`] | `[serve]` in host.toml |
 
 pub mod beat;
+mod caretaker;
 pub mod core;
 pub mod desk;
 mod draft;
@@ -27,6 +29,7 @@ pub mod figures;
 mod guard;
 pub mod heartbeat;
 pub mod host;
+pub mod keeper;
 mod refusal;
 pub mod reload;
 pub mod rollback;

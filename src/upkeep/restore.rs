@@ -20,7 +20,7 @@ use crate::store::keys::{self, Place};
 use crate::store::ticks::Pauses;
 use crate::store::ticks::pause::{self, ALL, Pause};
 use crate::store::tx::Ground;
-use crate::store::{Batch, Durability, Store, StoreError};
+use crate::store::{Batch, Durability, StoreError};
 
 /// The folder in the data folder in which backups are unpacked.
 pub const UNPACKED: &str = ".restoring";
