@@ -93,7 +93,8 @@ fn make(file: &Path, key: Option<String>, app: &App, out: &mut Out) -> Result<u8
 fn left_out(files: &[String], out: &mut Out) {
     if !files.is_empty() {
         let count = files.len();
-        let line = format!("left out {count} files that were damaged in the store already: `host store check` names them");
+        let line =
+            format!("left out {count} files that were damaged in the store already: `host store check` names them");
         let line = out.paint(BAD, &line);
         out.line(line);
     }
@@ -102,7 +103,10 @@ fn left_out(files: &[String], out: &mut Out) {
 fn secrets(needs: &[String], out: &mut Out) {
     if !needs.is_empty() {
         let needs: Vec<String> = needs.iter().map(|name| plain(name)).collect();
-        out.line(format!("needs    {}: their values are not in it, keep them elsewhere", needs.join(", ")));
+        out.line(format!(
+            "needs    {}: their values are not in it, keep them elsewhere",
+            needs.join(", ")
+        ));
     }
 }
 
@@ -118,7 +122,11 @@ fn check(file: &Path, key: Option<&str>, app: &App, out: &mut Out) -> Result<u8,
     let folder = scratch.path().join("unpacked");
     let options = app.engine_options();
     let verified = watched(out, |tell| Ok(verify(file, key.as_ref(), &folder, options, tell)?))?;
-    let code = if verified.checked.wrong == 0 && verified.trailer.left_out.is_empty() { 0 } else { FAILED };
+    let code = if verified.checked.wrong == 0 && verified.trailer.left_out.is_empty() {
+        0
+    } else {
+        FAILED
+    };
     if out.json {
         out.json(&verified_json(&verified));
         return Ok(code);
@@ -146,7 +154,9 @@ fn check(file: &Path, key: Option<&str>, app: &App, out: &mut Out) -> Result<u8,
     problems(checked, out);
     if code == 0 {
         let mark = out.paint(GOOD, out.symbol("✓"));
-        out.line(format!("{mark} every part of it is as it was written, and can be restored"));
+        out.line(format!(
+            "{mark} every part of it is as it was written, and can be restored"
+        ));
     }
     Ok(code)
 }
@@ -199,7 +209,9 @@ fn show(app: &App, out: &mut Out) -> Result<u8, CliError> {
         None => None,
     };
     let now_ms = app.clock.unix_ms();
-    let next_ms = rota.as_ref().and_then(|(_, when)| rota::State::due_ms(state.as_ref(), when));
+    let next_ms = rota
+        .as_ref()
+        .and_then(|(_, when)| rota::State::due_ms(state.as_ref(), when));
     let next_ms = next_ms.map(|next_ms| next_ms.max(now_ms));
     let folder = rota.as_ref().map(|(folder, _)| folder);
     let has_failed = state.as_ref().is_some_and(|state| state.failed.is_some());
@@ -223,7 +235,11 @@ fn show(app: &App, out: &mut Out) -> Result<u8, CliError> {
         None => out.line("last     none yet"),
     }
     if let Some(failed) = state.as_ref().and_then(|state| state.failed.as_ref()) {
-        let line = format!("failing  since {}: {}", ago(failed.since_ms, now_ms), plain(&failed.message));
+        let line = format!(
+            "failing  since {}: {}",
+            ago(failed.since_ms, now_ms),
+            plain(&failed.message)
+        );
         let line = out.paint(BAD, &line);
         out.line(line);
     }

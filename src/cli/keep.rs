@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::error::{CliError, CONFIG, FAILED, OTHER, STORE, USAGE};
+use super::error::{CONFIG, CliError, FAILED, OTHER, STORE, USAGE};
 use super::out::{Out, bytes_for_people};
 use super::progress::Busy;
 use crate::app::App;
@@ -26,7 +26,11 @@ pub fn keep(app: &App, chore: &Chore, out: &Out) -> Result<Option<Kept>, CliErro
         Chore::Backup { .. } | Chore::Check => false,
         Chore::Compact => {
             // Whoever is alone needs no copy.
-            return if app.reader()?.is_none() { Ok(None) } else { alone(app, out).map(Some) };
+            return if app.reader()?.is_none() {
+                Ok(None)
+            } else {
+                alone(app, out).map(Some)
+            };
         }
         Chore::Retain { preview } => !preview,
     };
@@ -80,7 +84,11 @@ fn said(what: &str, progress: &Progress) -> String {
         parts.push(format!("{} files", progress.files));
     }
     match progress.of {
-        Some(of) => parts.push(format!("{} of {}", bytes_for_people(progress.bytes), bytes_for_people(of))),
+        Some(of) => parts.push(format!(
+            "{} of {}",
+            bytes_for_people(progress.bytes),
+            bytes_for_people(of)
+        )),
         None if progress.bytes > 0 => parts.push(bytes_for_people(progress.bytes)),
         None => {}
     }
@@ -119,11 +127,9 @@ impl From<RestoreError> for CliError {
             RestoreError::Backup(error) => error.into(),
             RestoreError::Store(error) => error.into(),
             RestoreError::Journal(error) => error.into(),
-            error @ RestoreError::NotEmpty(_) => CliError::new(error.code(), error.to_string(), USAGE).help(
-                "`--replace` moves it aside, deletes nothing, and puts the backup in its place",
-            ),
+            error @ RestoreError::NotEmpty(_) => CliError::new(error.code(), error.to_string(), USAGE)
+                .help("`--replace` moves it aside, deletes nothing, and puts the backup in its place"),
             error => CliError::new(error.code(), error.to_string(), FAILED),
         }
     }
 }
-

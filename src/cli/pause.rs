@@ -172,7 +172,9 @@ pub fn resume(name: Option<&str>, missed: Option<MissedChoice>, app: &App, out: 
     let missed = missed.map(MissedChoice::resumed).unwrap_or_default();
     if names.iter().any(|name| *name == ALL) && Epoch::read(&*ground.store)?.frozen {
         let message = "everything is held since the store was restored, and not only paused";
-        return Err(CliError::usage("RESTORE_HELD", message).help("`host restore` tells what is held, and how it goes on"));
+        return Err(
+            CliError::usage("RESTORE_HELD", message).help("`host restore` tells what is held, and how it goes on")
+        );
     }
     if names.is_empty() {
         if let Some(name) = name {

@@ -94,7 +94,13 @@ fn restore(file: &Path, args: &Args, app: &App, out: &mut Out) -> Result<u8, Cli
         out.line(format!("aside    {aside}: the store that was there, with all it held"));
     }
     if !lacks.is_empty() {
-        let line = out.paint(CAREFUL, &format!("lacks    {}: set when the backup was made, and not now", lacks.join(", ")));
+        let line = out.paint(
+            CAREFUL,
+            &format!(
+                "lacks    {}: set when the backup was made, and not now",
+                lacks.join(", ")
+            ),
+        );
         out.line(line);
     }
     for (provider, why) in &simulated {
@@ -164,8 +170,24 @@ fn show(app: &App, out: &mut Out) -> Result<u8, CliError> {
     }
     if !hold.runs.is_empty() {
         out.line("");
-        let rows: Vec<Vec<String>> = hold.runs.iter().take(LINES_MAX).map(|held| row(held, now_ms, out)).collect();
-        out.table(&["held run", "playbook", "was", "mode", "started", "recorded to", "in doubt"], &rows);
+        let rows: Vec<Vec<String>> = hold
+            .runs
+            .iter()
+            .take(LINES_MAX)
+            .map(|held| row(held, now_ms, out))
+            .collect();
+        out.table(
+            &[
+                "held run",
+                "playbook",
+                "was",
+                "mode",
+                "started",
+                "recorded to",
+                "in doubt",
+            ],
+            &rows,
+        );
         more(hold.runs.len(), out);
     }
     if !hold.ticks.is_empty() {
@@ -228,7 +250,11 @@ fn row(held: &Held, now_ms: i64, out: &Out) -> Vec<String> {
 }
 
 fn nothing_held() -> CliError {
-    CliError::new("RESTORE_NOTHING_HELD", "nothing is held: no restore waits for its release", USAGE)
+    CliError::new(
+        "RESTORE_NOTHING_HELD",
+        "nothing is held: no restore waits for its release",
+        USAGE,
+    )
 }
 
 fn release_runs(prefixes: &[String], app: &App, out: &mut Out) -> Result<u8, CliError> {
@@ -297,11 +323,17 @@ fn say(released: &[Held], all: bool, app: &App, out: &mut Out) {
     }
     let mark = out.paint(GOOD, out.symbol("✓"));
     for held in released.iter().take(LINES_MAX) {
-        out.line(format!("{mark} run {}  {}  goes on", held.run.short(), plain(&held.playbook)));
+        out.line(format!(
+            "{mark} run {}  {}  goes on",
+            held.run.short(),
+            plain(&held.playbook)
+        ));
     }
     more(released.len(), out);
     if all {
-        out.line(format!("{mark} triggers start runs again, and publishing is as governance says"));
+        out.line(format!(
+            "{mark} triggers start runs again, and publishing is as governance says"
+        ));
     }
     if !served {
         let hint = out.paint(FAINT, "`host serve` goes on with them, or `host resume --all`");

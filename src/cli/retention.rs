@@ -43,7 +43,11 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         out.line(line);
     }
     let now_ms = app.clock.unix_ms();
-    let mark = if preview { String::new() } else { format!("{} ", out.paint(GOOD, out.symbol("✓"))) };
+    let mark = if preview {
+        String::new()
+    } else {
+        format!("{} ", out.paint(GOOD, out.symbol("✓")))
+    };
     let verb = if preview { "would go" } else { "gone" };
     let span = match (swept.oldest_ms, swept.latest_ms) {
         (Some(oldest), Some(latest)) if swept.runs > 0 => {
@@ -70,7 +74,10 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         out.line("kept     every file, as long as a store lies aside that was replaced by a restore");
     }
     let bytes = bytes_for_people(swept.row_bytes + swept.file_bytes);
-    out.line(format!("{bytes} in all; {} are left", bytes_for_people(swept.bytes_left)));
+    out.line(format!(
+        "{bytes} in all; {} are left",
+        bytes_for_people(swept.bytes_left)
+    ));
     if !preview && swept.row_bytes > 0 {
         let hint = out.paint(FAINT, "`host store compact` gives what rows took back to the disk");
         out.line(hint);

@@ -122,7 +122,11 @@ pub fn held_in_words(hold: &Hold, now_ms: i64) -> String {
         1 => "1 run".to_owned(),
         count => format!("{count} runs"),
     };
-    let rest = if hold.frozen { ", every trigger and publishing" } else { "" };
+    let rest = if hold.frozen {
+        ", every trigger and publishing"
+    } else {
+        ""
+    };
     let since = ago(hold.restored_ms, now_ms);
     format!("{runs}{rest}, since the store was restored {since}: `host restore`")
 }
@@ -135,7 +139,11 @@ fn backup_line(backup: &rota::State, now_ms: i64, out: &mut Out) {
     let line = match &backup.failed {
         None => format!("backup   {made}"),
         Some(failed) => {
-            let line = format!("backup   {made}; failing since {}: {}", ago(failed.since_ms, now_ms), plain(&failed.message));
+            let line = format!(
+                "backup   {made}; failing since {}: {}",
+                ago(failed.since_ms, now_ms),
+                plain(&failed.message)
+            );
             out.paint(BAD, &line)
         }
     };

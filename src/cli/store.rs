@@ -97,7 +97,9 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         Command::Count { collection, conditions } => count(app, realm, &collection, conditions.as_deref(), out)?,
         Command::Put { collection, id, data } => put(app, realm, &collection, &id, &data, out)?,
         Command::Delete { collection, id } => delete(app, realm, &collection, &id, out)?,
-        Command::Repair | Command::Check | Command::Compact | Command::Stats | Command::Copy(_) => unreachable!("they choose no realm and were handled above"),
+        Command::Repair | Command::Check | Command::Compact | Command::Stats | Command::Copy(_) => {
+            unreachable!("they choose no realm and were handled above")
+        }
     }
     Ok(0)
 }

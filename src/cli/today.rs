@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::error::{CliError, FAILED};
-use super::status::held_in_words;
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, ago, bytes_for_people, excerpt, moment, plain};
+use super::status::held_in_words;
 use crate::app::App;
 use crate::journal::question;
 use crate::journal::{RunRecord, Status};
@@ -282,7 +282,12 @@ fn of_upkeep(ground: &Ground, now_ms: i64) -> Result<Vec<Matter>, CliError> {
             (held_in_words(hold, now_ms), json!(hold))
         }),
         Matter::of(["backup", "backups are not made", "host backup"], &failed, |failed| {
-            let line = format!("{}: {}  since {}", failed.code, plain(&failed.message), ago(failed.since_ms, now_ms));
+            let line = format!(
+                "{}: {}  since {}",
+                failed.code,
+                plain(&failed.message),
+                ago(failed.since_ms, now_ms)
+            );
             (line, json!(failed))
         }),
     ])

@@ -77,4 +77,3 @@ fn may_have_been_sent(gate: &Gate, tape: &Tape, step: StepNo) -> Result<Option<i
         Err(_) => Ok(Some(origin.at_ms)),
     }
 }
-

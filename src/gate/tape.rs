@@ -304,7 +304,9 @@ impl Tape {
     /// Whether a person has said that `step`, as it was asked before, did not land.
     pub(super) fn is_settled(&self, step: StepNo) -> bool {
         let past = self.recorded.iter().flat_map(|recorded| &recorded.past);
-        let mut said = past.filter(|(number, _)| *number == step).filter_map(|(_, before)| before.resolved.as_ref());
+        let mut said = past
+            .filter(|(number, _)| *number == step)
+            .filter_map(|(_, before)| before.resolved.as_ref());
         said.any(|resolved| !resolved.landed)
     }
 

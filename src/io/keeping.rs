@@ -1,5 +1,8 @@
 //! Folders in which the host keeps files for itself, such as backups.
-#![expect(clippy::disallowed_methods, reason = "this is the door to folders that the host keeps files in")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the door to folders that the host keeps files in"
+)]
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};

@@ -111,7 +111,12 @@ impl Caretaker {
         }
         let beat = self.beat.clone();
         let swept: Swept = retention::retain(place, false, &mut |_, _| go_on(&beat))?;
-        tracing::info!(runs = swept.runs, ticks = swept.ticks, files = swept.files, "what is old was removed");
+        tracing::info!(
+            runs = swept.runs,
+            ticks = swept.ticks,
+            files = swept.files,
+            "what is old was removed"
+        );
         retention::Last { at_ms: now_ms, swept }.write(store).map_err(of_store)
     }
 }

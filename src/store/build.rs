@@ -12,7 +12,7 @@ use redb::Database;
 use redb::backends::FileBackend;
 
 use super::engine::{EngineOptions, LAST_COMMIT_KEY, ROWS, guard};
-use super::open::{create_with, builder, explain, prepare};
+use super::open::{builder, create_with, explain, prepare};
 use super::row::write_row;
 use super::{CommitNo, StoreError};
 

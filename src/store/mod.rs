@@ -19,6 +19,7 @@
 //! | [`ticks`] | what is planned of schedules, what became of it, and what is paused |
 //! | [`metrics_copy`] | a metric carried over to another realm |
 //! | [`backup`] | a store in one file, to be kept elsewhere |
+//! | `swap` | compaction while a store is used |
 //! | [`build`] | a store's file made of rows that exist already |
 
 pub mod backup;
@@ -41,6 +42,7 @@ mod pending;
 pub mod queue;
 pub mod remote;
 mod row;
+mod swap;
 pub mod ticks;
 pub mod tx;
 mod writer;
@@ -51,6 +53,8 @@ mod engine_tests;
 mod model_tests;
 #[cfg(test)]
 mod open_tests;
+#[cfg(test)]
+mod swap_tests;
 #[cfg(test)]
 pub mod test_disk;
 #[cfg(test)]
@@ -142,10 +146,14 @@ pub trait Store: Send + Sync {
     /// then; `None` when it said no.
     fn compact(&self, go_on: &mut dyn FnMut() -> bool) -> Result<Option<engine::Compacted>, StoreError> {
         go_on();
-        Err(StoreError::Refused {
-            code: "STORE_NO_FILE",
-            reason: "this store is not a file of this process, and cannot be compacted".to_owned(),
-        })
+        Err(not_a_file())
+    }
+}
+
+fn not_a_file() -> StoreError {
+    StoreError::Refused {
+        code: "STORE_NO_FILE",
+        reason: "this store is not a file of this process, and cannot be compacted".to_owned(),
     }
 }
 

@@ -151,7 +151,11 @@ pub(super) fn open_file(path: &Path) -> Result<FileBackend, StoreError> {
     FileBackend::new(file).map_err(|error| explain(path, error.into()))
 }
 
-pub(super) fn create_with(builder: &Builder, backend: impl StorageBackend, path: &Path) -> Result<Database, StoreError> {
+pub(super) fn create_with(
+    builder: &Builder,
+    backend: impl StorageBackend,
+    path: &Path,
+) -> Result<Database, StoreError> {
     guard(path, || builder.create_with_backend(backend))?.map_err(|error| explain(path, error.into()))
 }
 

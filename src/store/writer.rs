@@ -12,6 +12,8 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use redb::Database;
+
 use super::StoreError;
 use super::engine::{LAST_COMMIT_KEY, ROWS, Shared, guard};
 use super::pending::Generation;
@@ -55,9 +57,11 @@ fn run(shared: &Shared) {
 }
 
 /// Takes `generation`, which the caller has begun to flush, to the disk, and tells all who wait for it.
-pub(super) fn flush(shared: &Shared, generation: &Generation, scratch: &mut Vec<u8>) -> Result<(), StoreError> {
-    let written = guard(&shared.path, || write(shared, generation, scratch))
-        .and_then(|written| written.map_err(|error| shared.explain(error)));
+pub(super) fn flush(shared: &Shared, generation: &Arc<Generation>, scratch: &mut Vec<u8>) -> Result<(), StoreError> {
+    let written = guard(&shared.path, || {
+        put_generation(shared.handle().database(), generation, scratch)
+    })
+    .and_then(|written| written.map_err(|error| shared.explain(error)));
     let mut pending = shared.lock();
     let mut outdated = None;
     match &written {
@@ -66,6 +70,9 @@ pub(super) fn flush(shared: &Shared, generation: &Generation, scratch: &mut Vec<
             outdated = pending.snapshot.take();
             pending.durable = generation.last;
             pending.durable_commits += 1;
+            if let Some(tail) = &mut pending.tail {
+                tail.push(generation);
+            }
         }
         // What could not be written stays visible, so that readers see no step back.
         Err(failure) => drop(shared.failure.set(failure.clone())),
@@ -98,7 +105,8 @@ fn next_generation(shared: &Shared) -> Option<Arc<Generation>> {
             return None;
         }
         // Whoever is writing says when it is over and there is more.
-        let Some(since) = since.filter(|_| pending.flushing.is_none()) else {
+        let is_free = pending.flushing.is_none() && !pending.is_swapping;
+        let Some(since) = since.filter(|_| is_free) else {
             pending = shared.work.wait(pending).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
@@ -114,8 +122,13 @@ fn next_generation(shared: &Shared) -> Option<Arc<Generation>> {
     }
 }
 
-fn write(shared: &Shared, generation: &Generation, scratch: &mut Vec<u8>) -> Result<(), redb::Error> {
-    let mut transaction = shared.database().begin_write()?;
+/// Takes `generation` to the disk of `database`, whole.
+pub(super) fn put_generation(
+    database: &Database,
+    generation: &Generation,
+    scratch: &mut Vec<u8>,
+) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
     // Without it, opening after a crash walks through the whole file.
     transaction.set_quick_repair(true);
     {

@@ -77,7 +77,10 @@ pub fn check(ground: &Ground, seen: &mut Seen<'_>) -> Result<Option<Checked>, St
     let Walk { mut found, named, .. } = walk;
     let there: BTreeSet<ContentHash> = ground.content.list()?.into_iter().collect();
     for (hash, place) in named.iter().filter(|(hash, _)| !there.contains(hash)) {
-        found.problem(place.clone(), format!("the file {} that it names is missing", hash.short()));
+        found.problem(
+            place.clone(),
+            format!("the file {} that it names is missing", hash.short()),
+        );
     }
     for hash in &there {
         if seen(&found).is_break() {
@@ -141,7 +144,8 @@ impl Walk {
             Place::Version(hash) => {
                 self.texts.insert(*hash);
                 if ContentHash::of(value) != *hash {
-                    self.found.problem(place.to_string(), "it does not hold what its name says");
+                    self.found
+                        .problem(place.to_string(), "it does not hold what its name says");
                 }
             }
             _ => match contents_of_row(&place, value) {

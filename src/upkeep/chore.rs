@@ -20,12 +20,17 @@ use crate::store::tx::Ground;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Chore {
     /// Write a backup to a path of this machine, sealed with the key in a variable where one is named.
-    Backup { path: PathBuf, key: Option<String> },
+    Backup {
+        path: PathBuf,
+        key: Option<String>,
+    },
     /// Read everything.
     Check,
     Compact,
     /// Remove what is old, or only tell what would be.
-    Retain { preview: bool },
+    Retain {
+        preview: bool,
+    },
 }
 
 /// What came of it.

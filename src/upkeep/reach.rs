@@ -19,6 +19,10 @@ const DOCUMENT_HEAD_BYTES: usize = 1 + 8;
 
 /// The digits of a hash, and of the id of a run.
 const HASH_DIGITS: usize = 64;
+
+/// Texts are named by their first digits too, as people read them: so few at least.
+const SHORT_DIGITS: usize = 7;
+
 const RUN_DIGITS: usize = 26;
 
 /// The files that an entry of a journal names.
@@ -36,8 +40,7 @@ pub fn contents_of_row(place: &Place, value: &[u8]) -> Result<Vec<ContentHash>, 
         Place::Kv { .. } => value.get(crate::store::kv::HEAD_BYTES..),
         Place::Document { .. } => value.get(DOCUMENT_HEAD_BYTES..),
         Place::Queue {
-            row: QueueRow::Job(_),
-            ..
+            row: QueueRow::Job(_), ..
         } => {
             let job = Job::decode(value).map_err(|error| error.to_string())?;
             return Ok(content_of(&job.payload).into_iter().collect());
@@ -95,7 +98,11 @@ impl Named {
             }
         }
         let is_digit = |byte: &u8| byte.is_ascii_alphanumeric();
-        for word in bytes.split(|byte| !is_digit(byte)).filter(|word| word.len() >= RUN_DIGITS) {
+        for word in bytes
+            .split(|byte| !is_digit(byte))
+            .filter(|word| word.len() >= SHORT_DIGITS)
+        {
+            self.mark_short(word);
             for digits in word.windows(HASH_DIGITS) {
                 if let Some(hash) = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()) {
                     self.mark(hash);
@@ -106,6 +113,25 @@ impl Named {
                 let ids = ids.filter_map(|digits| std::str::from_utf8(digits).ok()?.parse::<RunId>().ok());
                 self.runs.extend(ids);
             }
+        }
+    }
+
+    /// Marks those that begin with these digits.
+    fn mark_short(&mut self, digits: &[u8]) {
+        let is_short = (SHORT_DIGITS..HASH_DIGITS).contains(&digits.len());
+        if !is_short || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return;
+        }
+        let padded = |digit: &str| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            format!("{digits}{}", digit.repeat(HASH_DIGITS - digits.len()))
+                .parse::<ContentHash>()
+                .ok()
+        };
+        if let (Some(low), Some(high)) = (padded("0"), padded("f")) {
+            let from = self.known.partition_point(|hash| *hash < low);
+            let until = self.known.partition_point(|hash| *hash <= high);
+            self.seen[from..until].fill(true);
         }
     }
 
@@ -132,7 +158,9 @@ fn first_bits(bytes: &[u8]) -> usize {
 
 /// The entries of a row of a journal as they are before they are pressed.
 fn decode_journal(place: Option<&Place>, row: &[u8]) -> Option<Vec<u8>> {
-    let Some(Place::Journal { .. }) = place else { return None };
+    let Some(Place::Journal { .. }) = place else {
+        return None;
+    };
     let entries = decode(row).ok()?;
     rmp_serde::to_vec_named(&entries).ok()
 }
@@ -151,6 +179,9 @@ mod tests {
         assert_eq!(named.unnamed().collect::<Vec<_>>(), [three]);
         named.look(None, format!("a{three}").as_bytes(), false);
         assert!(named.has(&three), "digits that run on from others");
+        let mut named = Named::among([one, two]);
+        named.look(None, format!("clip@{}", one.short()).as_bytes(), false);
+        assert!(named.has(&one) && !named.has(&two), "the first digits alone");
     }
 
     #[test]

@@ -161,4 +161,3 @@ pub fn release_all(
     store.commit(batch, Durability::Now)?;
     Ok(held)
 }
-

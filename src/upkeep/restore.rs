@@ -36,7 +36,9 @@ pub enum RestoreError {
     Journal(#[from] JournalError),
     #[error("{} holds something already, and was left as it is", .0.display())]
     NotEmpty(PathBuf),
-    #[error("the backup holds {wrong} things that are not as they should be, and nothing was restored; the first: {first}")]
+    #[error(
+        "the backup holds {wrong} things that are not as they should be, and nothing was restored; the first: {first}"
+    )]
     Unsound { wrong: u64, first: String },
 }
 

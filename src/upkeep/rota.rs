@@ -160,11 +160,7 @@ fn make(
 }
 
 /// Reads a backup to its end.
-fn read_back(
-    path: &Path,
-    key: Option<&crate::store::backup::Key>,
-    tell: &mut Tell<'_>,
-) -> Result<(), BackupError> {
+fn read_back(path: &Path, key: Option<&crate::store::backup::Key>, tell: &mut Tell<'_>) -> Result<(), BackupError> {
     let mut reader = Reader::open(path, key)?;
     while !matches!(reader.next_part()?, Part::End(_)) {
         if tell("reading it back", Default::default()).is_break() {
@@ -177,10 +173,8 @@ fn read_back(
 /// The files among `names` that need not stay: backups that were made by themselves and are neither of the latest nor the
 /// last of a day, week or month that counts.
 pub fn superfluous(names: &[String], settings: &BackupSettings) -> Vec<String> {
-    let mut made: Vec<(DateTime<Utc>, &String)> = names
-        .iter()
-        .filter_map(|name| Some((moment_of(name)?, name)))
-        .collect();
+    let mut made: Vec<(DateTime<Utc>, &String)> =
+        names.iter().filter_map(|name| Some((moment_of(name)?, name))).collect();
     made.sort();
     made.reverse();
     let mut stay: BTreeSet<&String> = BTreeSet::new();
@@ -203,5 +197,7 @@ pub fn superfluous(names: &[String], settings: &BackupSettings) -> Vec<String> {
 /// When the backup of that name was made, if it was made by itself.
 fn moment_of(name: &str) -> Option<DateTime<Utc>> {
     let stamp = name.strip_prefix(BEGIN)?.strip_suffix(END)?;
-    NaiveDateTime::parse_from_str(stamp, "%Y%m%dT%H%M%SZ").ok().map(|at| at.and_utc())
+    NaiveDateTime::parse_from_str(stamp, "%Y%m%dT%H%M%SZ")
+        .ok()
+        .map(|at| at.and_utc())
 }

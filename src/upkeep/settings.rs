@@ -71,7 +71,10 @@ impl BackupSettings {
         if self.folder.is_empty() {
             return match self.at.is_empty() && self.every.is_empty() {
                 true => Ok(None),
-                false => bad("folder", "it is empty, and backups are to be made: say where they go".to_owned()),
+                false => bad(
+                    "folder",
+                    "it is empty, and backups are to be made: say where they go".to_owned(),
+                ),
             };
         }
         if self.latest == 0 {
@@ -157,7 +160,9 @@ impl RetentionSettings {
 /// A whole number and a unit of bytes.
 fn bytes(text: &str) -> Option<u64> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
-    let (number, shift) = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))?;
+    let (number, shift) = units
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))?;
     let number: u64 = number.trim().parse().ok()?;
     number.checked_mul(1 << shift)
 }
@@ -197,6 +202,10 @@ mod tests {
         assert_eq!(settings("b", "0 3 * *", "").when().unwrap_err().0, "[backup] at");
         assert_eq!(settings("b", "", "5s").when().unwrap_err().0, "[backup] every");
         let nightly = settings("b", "30 3 * * *", "").when().unwrap().unwrap();
-        assert_eq!(nightly.next_ms(1_763_683_200_000), Some(1_763_695_800_000), "03:30 of that day");
+        assert_eq!(
+            nightly.next_ms(1_763_683_200_000),
+            Some(1_763_695_800_000),
+            "03:30 of that day"
+        );
     }
 }

@@ -13,7 +13,10 @@ use crate::upkeep::{Chore, Kept};
 fn checked(app: &App, out: &Out) -> Result<Checked, CliError> {
     match keep(app, &Chore::Check, out)? {
         Some(Kept::Checked(checked)) => Ok(*checked),
-        _ => Err(CliError::usage("STORE_MISSING", "there is no store yet: the first run makes it")),
+        _ => Err(CliError::usage(
+            "STORE_MISSING",
+            "there is no store yet: the first run makes it",
+        )),
     }
 }
 
@@ -32,7 +35,9 @@ pub fn check(app: &App, out: &mut Out) -> Result<u8, CliError> {
     problems(&checked, out);
     if code == 0 {
         let mark = out.paint(GOOD, out.symbol("✓"));
-        out.line(format!("{mark} each is as it was written, and all that they name is there"));
+        out.line(format!(
+            "{mark} each is as it was written, and all that they name is there"
+        ));
     }
     Ok(code)
 }
@@ -82,7 +87,10 @@ pub fn stats(app: &App, out: &mut Out) -> Result<u8, CliError> {
 
 pub fn compact(app: &App, out: &mut Out) -> Result<u8, CliError> {
     let Some(Kept::Compacted { before, after }) = keep(app, &Chore::Compact, out)? else {
-        return Err(CliError::usage("STORE_MISSING", "there is no store yet: the first run makes it"));
+        return Err(CliError::usage(
+            "STORE_MISSING",
+            "there is no store yet: the first run makes it",
+        ));
     };
     if out.json {
         out.json(&json!({ "before": before, "after": after }));

@@ -56,8 +56,12 @@ fn read(path: &Path, key: Option<&Key>) -> Result<(Vec<(Vec<u8>, Vec<u8>, Commit
 }
 
 fn all(store: &dyn Store) -> Vec<(Vec<u8>, Vec<u8>, CommitNo)> {
-    let rows = store.scan((Bound::Unbounded, Bound::Unbounded), usize::MAX, false).unwrap();
-    rows.into_iter().map(|(key, row)| (key, row.value, row.version)).collect()
+    let rows = store
+        .scan((Bound::Unbounded, Bound::Unbounded), usize::MAX, false)
+        .unwrap();
+    rows.into_iter()
+        .map(|(key, row)| (key, row.value, row.version))
+        .collect()
 }
 
 #[test]
@@ -154,7 +158,10 @@ fn a_backup_of_a_newer_format_is_refused_before_anything_of_it_is_read() {
         store_format: FORMAT + 1,
         ..Header::default()
     };
-    write(&store, &content, &newer, header, None, &mut |_| ControlFlow::Continue(())).unwrap();
+    write(&store, &content, &newer, header, None, &mut |_| {
+        ControlFlow::Continue(())
+    })
+    .unwrap();
     let error = read(&newer, None).unwrap_err();
     assert_eq!(error.code(), "BACKUP_NEWER_FORMAT");
     assert!(error.to_string().contains("use the newer host"), "{error}");

@@ -9,6 +9,9 @@ use std::io::ErrorKind;
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 
+use redb::StorageBackend;
+use redb::backends::FileBackend;
+
 use super::form::BackupError;
 use super::unpack::Unpacked;
 use crate::store::content::{Content, FileContent};
@@ -47,7 +50,7 @@ pub fn install(unpacked: &Unpacked, data: &Path, stamp: &str) -> Result<Installe
     let place = data.join("store.redb");
     // While this is held, nobody else opens the store; a store that cannot be read can still be held.
     let held = match open_file(&place) {
-        Ok(held) => Some(held),
+        Ok(held) => Some(lock(held, &place)?),
         Err(StoreError::Missing { .. }) => None,
         Err(error) => return Err(error.into()),
     };
@@ -75,6 +78,18 @@ pub fn install(unpacked: &Unpacked, data: &Path, stamp: &str) -> Result<Installe
     sync_folder(data).map_err(failed)?;
     drop(held);
     Ok(Installed { aside })
+}
+
+/// Keeps everybody else from opening the store at `place`, as long as this lives.
+fn lock(held: FileBackend, place: &Path) -> Result<FileBackend, StoreError> {
+    match held.try_lock_range(Bound::Unbounded, Bound::Unbounded) {
+        Ok(true) => Ok(held),
+        Ok(false) => Err(StoreError::Locked { path: place.to_owned() }),
+        Err(error) => Err(StoreError::Io {
+            path: place.to_owned(),
+            reason: error.to_string(),
+        }),
+    }
 }
 
 /// Whether a store lies beside the one in `data` that was moved aside: the files that it names must stay.

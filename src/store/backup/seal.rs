@@ -86,7 +86,11 @@ impl Lock {
 
     /// `None` when it was not sealed so.
     pub fn open(&self, number: u64, kind: u8, mut body: Vec<u8>) -> Option<Vec<u8>> {
-        let opened = self.0.open_in_place(nonce(number), Aad::from([kind]), &mut body).ok()?.len();
+        let opened = self
+            .0
+            .open_in_place(nonce(number), Aad::from([kind]), &mut body)
+            .ok()?
+            .len();
         body.truncate(opened);
         Some(body)
     }

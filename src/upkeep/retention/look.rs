@@ -39,6 +39,8 @@ pub(super) struct Look {
     pub ticks: Vec<Going>,
     pub pairs: Vec<Going>,
     pub row_bytes: u64,
+    /// Of these, the bytes of runs, journals and texts.
+    pub record_bytes: u64,
 }
 
 /// One look over all rows, of one moment.
@@ -54,6 +56,9 @@ pub(super) fn look(store: &dyn Store, limits: &Limits, now_ms: i64, tell: &mut T
         found.row_bytes += bytes;
         rows += 1;
         let place = keys::parse(key);
+        if matches!(place, Some(Key::Run(_) | Key::Journal { .. } | Key::Version(_))) {
+            found.record_bytes += bytes;
+        }
         match &place {
             Some(Key::Run(run)) => match RunRecord::decode(*run, value) {
                 Ok(record) if record.status.is_over() => {
@@ -83,9 +88,7 @@ pub(super) fn look(store: &dyn Store, limits: &Limits, now_ms: i64, tell: &mut T
                     found.named.insert(*run);
                 }
             }
-            Some(Key::Tick {
-                playbook, schedule, ..
-            }) => {
+            Some(Key::Tick { playbook, schedule, .. }) => {
                 let schedule = keys::schedule(playbook, schedule);
                 if ticks.0 != schedule {
                     settle_ticks(&mut ticks, &mut found.ticks);
@@ -115,7 +118,16 @@ pub(super) fn look(store: &dyn Store, limits: &Limits, now_ms: i64, tell: &mut T
                 names.look(place.as_ref(), value, true);
             }
         }
-        if rows % 4096 == 0 && tell("looking", Progress { rows, ..Progress::default() }).is_break() {
+        if rows % 4096 == 0
+            && tell(
+                "looking",
+                Progress {
+                    rows,
+                    ..Progress::default()
+                },
+            )
+            .is_break()
+        {
             failed = Some(BackupError::Cancelled);
             return ControlFlow::Break(());
         }
@@ -130,10 +142,7 @@ pub(super) fn look(store: &dyn Store, limits: &Limits, now_ms: i64, tell: &mut T
 }
 
 /// Of a schedule's ticks, the last ones stay.
-fn settle_ticks(
-    ticks: &mut (Vec<u8>, Vec<Going>, usize),
-    going: &mut Vec<Going>,
-) {
+fn settle_ticks(ticks: &mut (Vec<u8>, Vec<Going>, usize), going: &mut Vec<Going>) {
     let (_, old, count) = std::mem::take(ticks);
     let free = count.saturating_sub(TICKS_KEPT);
     going.extend(old.into_iter().take(free));
@@ -142,7 +151,8 @@ fn settle_ticks(
 impl Limits {
     /// Whether a tick whose fate was decided then is old enough to go.
     fn lets_tick_go(&self, at_ms: i64, now_ms: i64) -> bool {
-        self.ticks_ms.is_some_and(|age_ms| at_ms < now_ms - age_ms.max(YOUNG_MS))
+        self.ticks_ms
+            .is_some_and(|age_ms| at_ms < now_ms - age_ms.max(YOUNG_MS))
     }
 }
 
@@ -150,7 +160,7 @@ impl Limits {
 pub(super) fn choose<'a>(
     look: &'a Look,
     limits: &Limits,
-    bytes: u64,
+    file_bytes: u64,
     now_ms: i64,
     swept: &mut Swept,
 ) -> BTreeMap<RunId, &'a Over> {
@@ -172,7 +182,10 @@ pub(super) fn choose<'a>(
         .filter(|(ended_ms, ..)| *ended_ms < now_ms - YOUNG_MS)
         .collect();
     by_age.sort();
-    let mut left = bytes;
+    let mut left = look.row_bytes + file_bytes;
+    // Texts and files are shared: one run counts for at least its part of them, so that no more go than must.
+    let runs = (look.over.len() + look.unfinished.len()).max(1) as u64;
+    let part = (look.record_bytes + file_bytes) / runs;
     let mut going = BTreeMap::new();
     for (ended_ms, root, family) in by_age {
         let is_old = limits.runs_ms.is_some_and(|age_ms| ended_ms < now_ms - age_ms);
@@ -187,7 +200,7 @@ pub(super) fn choose<'a>(
         swept.oldest_ms = swept.oldest_ms.or(Some(ended_ms));
         swept.latest_ms = Some(ended_ms);
         for run in family {
-            left = left.saturating_sub(look.over[run].bytes);
+            left = left.saturating_sub(look.over[run].bytes.max(part));
             going.insert(*run, &look.over[run]);
         }
     }
@@ -210,4 +223,3 @@ fn root_of(look: &Look, run: RunId) -> RunId {
     }
     root
 }
-

@@ -59,7 +59,7 @@ pub fn retain(place: &Place, preview: bool, tell: &mut Tell<'_>) -> Result<Swept
     };
     let look = look(store, &place.limits, now_ms, tell)?;
     let file_bytes = file_bytes(place)?;
-    let going = choose(&look, &place.limits, look.row_bytes + file_bytes, now_ms, &mut swept);
+    let going = choose(&look, &place.limits, file_bytes, now_ms, &mut swept);
     let mut sweeping = Sweeping { place, preview, tell };
     for (run, over) in &going {
         if sweeping.run(*run, over)? {
@@ -77,7 +77,10 @@ pub fn retain(place: &Place, preview: bool, tell: &mut Tell<'_>) -> Result<Swept
 fn file_bytes(place: &Place) -> Result<u64, StoreError> {
     let paths = place.ground.content.list()?;
     let paths = paths.iter().filter_map(|hash| place.ground.content.path(hash));
-    Ok(paths.filter_map(|path| path.metadata().ok()).map(|data| data.len()).sum())
+    Ok(paths
+        .filter_map(|path| path.metadata().ok())
+        .map(|data| data.len())
+        .sum())
 }
 
 /// What a retention did last that was made by itself.
@@ -93,7 +96,10 @@ impl Last {
             rmp_serde::from_slice(&row.value)
                 .map_err(|error| StoreError::corrupt(Path::new("the last retention"), error.to_string()))
         };
-        store.get(&keys::named(Space::Meta, &["retention"]))?.map(read).transpose()
+        store
+            .get(&keys::named(Space::Meta, &["retention"]))?
+            .map(read)
+            .transpose()
     }
 
     pub fn write(&self, store: &dyn Store) -> Result<(), StoreError> {

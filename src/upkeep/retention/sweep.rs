@@ -80,7 +80,10 @@ impl Sweeping<'_, '_> {
         for part in rows.chunks(ROWS_AT_ONCE) {
             let bytes: u64 = part.iter().map(|(_, _, bytes)| bytes).sum();
             let mut batch = Batch::new();
-            batch.preconditions = part.iter().map(|(key, version, _)| (key.clone(), Precondition::At(*version))).collect();
+            batch.preconditions = part
+                .iter()
+                .map(|(key, version, _)| (key.clone(), Precondition::At(*version)))
+                .collect();
             batch.deletes = part.iter().map(|(key, ..)| key.clone()).collect();
             if self.preview || self.commit(batch)? {
                 count += part.len() as u64;
@@ -130,7 +133,9 @@ impl Sweeping<'_, '_> {
             let gone = match self.preview {
                 true => content.path(hash).and_then(|path| {
                     let data = path.metadata().ok()?;
-                    data.modified().is_ok_and(|modified| modified < before).then_some(data.len())
+                    data.modified()
+                        .is_ok_and(|modified| modified < before)
+                        .then_some(data.len())
                 }),
                 false => content.remove(hash, before)?,
             };
@@ -166,7 +171,15 @@ impl Sweeping<'_, '_> {
                 named.look(place.as_ref(), key, false);
                 named.look(place.as_ref(), value, false);
             }
-            is_broken_off = rows % 1024 == 0 && tell("looking for names", Progress { rows, ..Progress::default() }).is_break();
+            is_broken_off = rows % 1024 == 0
+                && tell(
+                    "looking for names",
+                    Progress {
+                        rows,
+                        ..Progress::default()
+                    },
+                )
+                .is_break();
             match is_broken_off {
                 true => ControlFlow::Break(()),
                 false => ControlFlow::Continue(()),
@@ -234,10 +247,11 @@ impl Sweeping<'_, '_> {
         let mut named = Named::among([hash]);
         let first = keys::journal(RunId::new(now_ms - 60_000, 0), 0);
         let all = keys::journal_of(RunId::from_bytes([0xFF; 16]));
-        self.store().visit((Bound::Included(first), all.1), &mut |key, value, _| {
-            named.look(keys::parse(key).as_ref(), value, false);
-            ControlFlow::Continue(())
-        })?;
+        self.store()
+            .visit((Bound::Included(first), all.1), &mut |key, value, _| {
+                named.look(keys::parse(key).as_ref(), value, false);
+                ControlFlow::Continue(())
+            })?;
         Ok(named.has(&hash))
     }
 }
