@@ -15,6 +15,7 @@ use crate::store::documents::Indexes;
 use crate::store::engine::{self, Compacted, Engine, Repaired};
 use crate::store::remote::{RemoteStore, Server};
 use crate::store::tx::Ground;
+use crate::store::upgrade;
 use crate::store::{Store, StoreError};
 
 /// How long to wait for another command to let go of the store.
@@ -57,6 +58,13 @@ impl App {
         let path = self.config.data().join(STORE_FILE);
         self.alone("compacting the store")?;
         Ok(self.patiently(|| engine::compact(&path, self.engine_options()))?)
+    }
+
+    /// Brings the project's store back to the format before this host's.
+    pub fn downgrade(&self) -> Result<u64, AppError> {
+        let path = self.config.data().join(STORE_FILE);
+        self.alone("host store downgrade")?;
+        Ok(self.patiently(|| upgrade::downgrade(&path, self.engine_options()))?)
     }
 
     /// The project's store, only to be read. `None` when there is none yet.

@@ -55,6 +55,8 @@ enum Command {
     Compact,
     /// Show how much of what there is.
     Stats,
+    /// Bring the store back to the format of the host before, for that one to open it. A newer host brings it forward again.
+    Downgrade,
     /// Check every row, and make good what a host that was killed left behind.
     Repair,
 }
@@ -84,6 +86,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     match args.command {
         Command::Repair => return repair(app, out),
         Command::Check => return care::check(app, out),
+        Command::Downgrade => return care::downgrade(app, out),
         Command::Compact => return care::compact(app, out),
         Command::Stats => return care::stats(app, out),
         Command::Copy(args) => return copy::perform(args, app, out),
@@ -97,7 +100,12 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         Command::Count { collection, conditions } => count(app, realm, &collection, conditions.as_deref(), out)?,
         Command::Put { collection, id, data } => put(app, realm, &collection, &id, &data, out)?,
         Command::Delete { collection, id } => delete(app, realm, &collection, &id, out)?,
-        Command::Repair | Command::Check | Command::Compact | Command::Stats | Command::Copy(_) => {
+        Command::Repair
+        | Command::Check
+        | Command::Compact
+        | Command::Stats
+        | Command::Downgrade
+        | Command::Copy(_) => {
             unreachable!("they choose no realm and were handled above")
         }
     }

@@ -25,7 +25,7 @@ use super::{
     Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, VisitRow, is_empty, open, swap,
 };
 
-pub use super::open::{Compacted, EngineOptions, FORMAT, Repaired, compact, repair};
+pub use super::open::{Compacted, EngineOptions, FORMAT, FORMAT_MIN, Repaired, compact, repair};
 
 /// The one table: keys to rows.
 pub(super) const ROWS: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("rows");

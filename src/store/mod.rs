@@ -19,6 +19,7 @@
 //! | [`ticks`] | what is planned of schedules, what became of it, and what is paused |
 //! | [`metrics_copy`] | a metric carried over to another realm |
 //! | [`backup`] | a store in one file, to be kept elsewhere |
+//! | [`upgrade`] | files of earlier formats, and the way back |
 //! | `swap` | compaction while a store is used |
 //! | [`build`] | a store's file made of rows that exist already |
 
@@ -45,6 +46,7 @@ mod row;
 mod swap;
 pub mod ticks;
 pub mod tx;
+pub mod upgrade;
 mod writer;
 
 #[cfg(test)]

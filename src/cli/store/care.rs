@@ -7,6 +7,7 @@ use crate::cli::backup::problems;
 use crate::cli::error::{CliError, FAILED};
 use crate::cli::keep::keep;
 use crate::cli::out::{FAINT, GOOD, Out, bytes_for_people, plain};
+use crate::journal::epoch::{self, Epoch};
 use crate::upkeep::check::Checked;
 use crate::upkeep::{Chore, Kept};
 
@@ -101,6 +102,27 @@ pub fn compact(app: &App, out: &mut Out) -> Result<u8, CliError> {
         "{mark} the store takes {} of the disk; before it took {}",
         bytes_for_people(after),
         bytes_for_people(before)
+    ));
+    Ok(0)
+}
+
+pub fn downgrade(app: &App, out: &mut Out) -> Result<u8, CliError> {
+    let missing = || CliError::usage("STORE_MISSING", "there is no store yet: the first run makes it");
+    let ground = app.reader()?.ok_or_else(missing)?;
+    let is_frozen = Epoch::read(&*ground.store)?.frozen;
+    if is_frozen || !epoch::held(&*ground.store)?.is_empty() {
+        let message = "a restore holds runs or triggers, and the host before this one would go on with them";
+        return Err(CliError::usage("RESTORE_HELD", message).help("`host restore` tells what is held, and how it goes on"));
+    }
+    drop(ground);
+    let format = app.downgrade()?;
+    if out.json {
+        out.json(&json!({ "format": format }));
+        return Ok(0);
+    }
+    let mark = out.paint(GOOD, out.symbol("✓"));
+    out.line(format!(
+        "{mark} the store has format {format}: start the host before this one; whatever this one opens for writing is brought forward again"
     ));
     Ok(0)
 }

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::{Bound, ControlFlow};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use redb::StorageBackend;
@@ -21,6 +22,9 @@ use crate::store::{Store, StoreError};
 
 /// How the name of a store begins that was moved aside.
 pub const ASIDE: &str = "store.redb.before-restore-";
+
+/// Stores of one second that may lie aside.
+const ASIDE_MAX: u32 = 100;
 
 /// What became of the store that was there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,12 +69,8 @@ pub fn install(unpacked: &Unpacked, data: &Path, stamp: &str) -> Result<Installe
     let aside = match &held {
         None => None,
         Some(_) => {
-            let aside = data.join(format!("{ASIDE}{stamp}"));
-            match fs::hard_link(&place, &aside) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(BackupError::Exists(aside)),
-                linked => linked.map_err(failed)?,
-            }
-            Some(aside)
+            forget_second_names(data, &place).map_err(failed)?;
+            Some(put_aside(data, &place, stamp)?)
         }
     };
     sync_folder(data).map_err(failed)?;
@@ -78,6 +78,37 @@ pub fn install(unpacked: &Unpacked, data: &Path, stamp: &str) -> Result<Installe
     sync_folder(data).map_err(failed)?;
     drop(held);
     Ok(Installed { aside })
+}
+
+/// Gives the store a second name, under which it stays.
+fn put_aside(data: &Path, place: &Path, stamp: &str) -> Result<PathBuf, BackupError> {
+    let mut aside = data.join(format!("{ASIDE}{stamp}"));
+    for number in 2..ASIDE_MAX {
+        match fs::hard_link(place, &aside) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                aside = data.join(format!("{ASIDE}{stamp}-{number}"));
+            }
+            linked => {
+                linked.map_err(|error| BackupError::io(&aside, &error))?;
+                return Ok(aside);
+            }
+        }
+    }
+    Err(BackupError::Exists(aside))
+}
+
+/// Removes second names of the store that is there: a restore was killed before it took the first.
+fn forget_second_names(data: &Path, place: &Path) -> std::io::Result<()> {
+    let own = fs::metadata(place)?;
+    for entry in fs::read_dir(data)? {
+        let entry = entry?;
+        let other = entry.metadata()?;
+        let is_same = (other.dev(), other.ino()) == (own.dev(), own.ino());
+        if is_same && entry.file_name().to_string_lossy().starts_with(ASIDE) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Keeps everybody else from opening the store at `place`, as long as this lives.

@@ -23,15 +23,19 @@ fn fill(project: &Project, mib: usize) {
         .expect("it serves");
     for number in 0..mib * 16 {
         let mut batch = Batch::new();
-        let mut value = noise(number as u64, 64 << 10);
-        value[0] = 0;
+        let value = noise(number as u64, 64 << 10);
         batch.put(
             kv(Realm::Live, &format!("fill-{number:05}")),
-            [&[1], [0x7F; 8].as_slice(), &value].concat(),
+            pair(&value),
         );
         store.commit(batch, Durability::Soon).expect("it is committed");
     }
     assert_eq!(server.stop(), 0);
+}
+
+/// What the row of a pair holds: its form, that it never expires, and a value in the row itself.
+fn pair(value: &[u8]) -> Vec<u8> {
+    [&[1], [0x7F; 8].as_slice(), &[0], value].concat()
 }
 
 /// Bytes that cannot be pressed.
@@ -70,7 +74,7 @@ fn a_backup_under_load_restores_everything_that_was_acknowledged_before_it_began
                 while !stop.load(Ordering::Relaxed) {
                     let key = format!("w{writer}-{number:06}");
                     let mut batch = Batch::new();
-                    batch.put(kv(Realm::Dry, &key), number.to_be_bytes().to_vec());
+                    batch.put(kv(Realm::Dry, &key), pair(&number.to_be_bytes()));
                     let begun = Instant::now();
                     store.commit(batch, Durability::Now).expect("it is committed");
                     let took = begun.elapsed();
@@ -112,7 +116,7 @@ fn a_backup_under_load_restores_everything_that_was_acknowledged_before_it_began
             .get(&kv(Realm::Dry, &key))
             .expect("it answers")
             .unwrap_or_else(|| panic!("{key} is lost"));
-        assert_eq!(row.value, number.to_be_bytes());
+        assert_eq!(row.value, pair(&number.to_be_bytes()));
     }
     assert_eq!(other.json(&["runs"])[0]["held"], true);
     let held = other.host(&["resume", &waits, "--json"]);
@@ -126,7 +130,7 @@ fn a_backup_under_load_restores_everything_that_was_acknowledged_before_it_began
 fn a_restored_server_starts_nothing_until_it_is_released_and_sends_nothing_twice() {
     let stub = HttpStub::start();
     stub.on("POST", "/posts").json(201, json!({}));
-    let script = "const PLAYBOOK = #{ uses: [\"acme\"] };\nrun::sleep(\"2s\"); acme::post(\"/posts\", #{}).status";
+    let script = "const PLAYBOOK = #{ uses: [\"acme\"] };\nrun::wait_event(\"go\"); acme::post(\"/posts\", #{}).status";
     let often = "const PLAYBOOK = #{ schedule: \"* * * * * *\" };\nkv::increment(\"ticks\")";
     let project = live(&stub)
         .file("playbooks/posts.rhai", script)
@@ -135,9 +139,11 @@ fn a_restored_server_starts_nothing_until_it_is_released_and_sends_nothing_twice
     project.ok(&["backup", "a.backup"]);
     {
         // After the backup it posts.
-        let _server = Server::start(&project);
+        let server = Server::start(&project);
+        project.ok(&["emit", "go"]);
         super::ended(&project, &waits);
         assert_eq!(stub.count("POST", "/posts"), 1);
+        server.stop();
     }
     let restored = project.ok(&["restore", "a.backup", "--replace"]);
     assert!(restored.contains("1 run is held"), "{restored}");
@@ -153,6 +159,7 @@ fn a_restored_server_starts_nothing_until_it_is_released_and_sends_nothing_twice
     let refused = project.host(&["resume", "--all-paused", "--json"]);
     assert_eq!(refused.error_code(), "RESTORE_HELD", "{refused:?}");
 
+    project.ok(&["emit", "go"]);
     let released = project.ok(&["restore", "--release", &waits]);
     assert!(released.contains("goes on"), "{released}");
     let shown = super::ended(&project, &waits);
@@ -250,33 +257,39 @@ fn a_full_disk_fails_the_backup_and_nothing_else() {
     project.ok(&["backup", "a.backup"]);
 }
 
+/// Waits until `done`.
+fn wait(what: &str, done: &dyn Fn() -> bool) {
+    let give_up_at = Instant::now() + Duration::from_secs(30);
+    while !done() {
+        assert!(Instant::now() < give_up_at, "{what}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
 #[test]
-fn a_server_makes_backups_by_itself_reads_them_back_and_says_when_it_cannot() {
+fn a_server_makes_backups_by_itself_and_reads_them_back() {
     let project = Project::none().file("host.toml", "[backup]\nfolder = \"kept\"\nevery = \"1m\"\nlatest = 2\n");
     project.ok(&["kv", "set", "a", "1"]);
-    let wait = |done: &dyn Fn() -> bool| {
-        let give_up_at = Instant::now() + Duration::from_secs(30);
-        while !done() {
-            assert!(Instant::now() < give_up_at, "it is not done");
-            std::thread::sleep(Duration::from_millis(200));
-        }
-    };
-    {
-        let _server = Server::start(&project);
-        wait(&|| project.json(&["status"])["backup"]["made_ms"].is_i64());
-        let shown = project.json(&["backup"]);
-        let file = shown["state"]["file"].as_str().expect("a path").to_owned();
-        project.ok(&["backup", "verify", &file]);
-    }
-    std::fs::remove_dir_all(project.path("kept")).expect("it is there");
-    project.write("kept", "a file where the folder should be");
-    project.write("host.toml", "[backup]\nfolder = \"kept/deeper\"\nevery = \"1m\"\n");
-    let state = project.json(&["backup"])["state"]["tried_ms"].as_i64().expect("a time");
-    assert!(state > 0);
     let _server = Server::start(&project);
-    std::thread::sleep(Duration::from_secs(1));
-    let status = project.json(&["status"]);
-    assert!(status["backup"]["failed"].is_null(), "none is due yet: {status}");
+    wait("one is made at once", &|| project.json(&["status"])["backup"]["made_ms"].is_i64());
+    let shown = project.json(&["backup"]);
+    let file = shown["state"]["file"].as_str().expect("a path").to_owned();
+    project.ok(&["backup", "verify", &file]);
+    assert!(shown["next_ms"].as_i64() > shown["state"]["made_ms"].as_i64(), "{shown}");
+}
+
+#[test]
+fn a_backup_that_cannot_be_made_is_told_by_status_and_today_and_opens_an_incident() {
+    let project = Project::none().file("host.toml", "[backup]\nfolder = \"kept/deeper\"\nevery = \"1m\"\n");
+    project.ok(&["kv", "set", "a", "1"]);
+    project.write("kept", "a file where the folder should be");
+    let _server = Server::start(&project);
+    wait("somebody says that it failed", &|| !project.json(&["status"])["backup"]["failed"].is_null());
+    let today = project.host(&["today", "--json"]);
+    assert_eq!(today.code, 1);
+    assert!(today.stdout.contains("\"backup\""), "{today:?}");
+    wait("an incident", &|| project.json(&["incident", "list"])[0]["title"] == "backups are not made");
+    assert_eq!(project.host(&["backup"]).code, 1);
 }
 
 #[test]
