@@ -288,7 +288,11 @@ fn a_store_of_every_earlier_format_is_read_as_it_is_and_brought_forward_after_a_
 
     use super::engine::{FORMAT_MIN, compact};
 
-    let all = |store: &Engine| store.scan((Bound::Unbounded, Bound::Unbounded), usize::MAX, false).unwrap();
+    let all = |store: &Engine| {
+        store
+            .scan((Bound::Unbounded, Bound::Unbounded), usize::MAX, false)
+            .unwrap()
+    };
     for format in FORMAT_MIN..FORMAT {
         let (folder, path) = kept(format);
         let bytes = std::fs::read(&path).unwrap();
@@ -314,10 +318,23 @@ fn a_store_of_every_earlier_format_is_read_as_it_is_and_brought_forward_after_a_
         // It is done once.
         drop(Engine::open(&path, EngineOptions::default()).unwrap());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
-        assert_eq!(super::upgrade::downgrade(&path, EngineOptions::default()).unwrap(), FORMAT - 1);
+        assert_eq!(
+            super::upgrade::downgrade(&path, EngineOptions::default()).unwrap(),
+            FORMAT - 1
+        );
         compact(&path, EngineOptions::default()).unwrap();
         let again = Engine::open(&path, EngineOptions::default()).unwrap();
-        assert_eq!(again.scan((Bound::Unbounded, Bound::Unbounded), usize::MAX, false).unwrap().len(), rows.len() + 1);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3, "a copy of its own");
+        assert_eq!(
+            again
+                .scan((Bound::Unbounded, Bound::Unbounded), usize::MAX, false)
+                .unwrap()
+                .len(),
+            rows.len() + 1
+        );
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            3,
+            "a copy of its own"
+        );
     }
 }

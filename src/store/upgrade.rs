@@ -22,12 +22,7 @@ use super::open::{
 const COPIES_MAX: u32 = 100;
 
 /// Closes `database` and keeps a copy of its file, which has the format `found`.
-pub(super) fn keep_copy(
-    database: Database,
-    path: &Path,
-    options: EngineOptions,
-    found: u64,
-) -> Result<(), StoreError> {
+pub(super) fn keep_copy(database: Database, path: &Path, options: EngineOptions, found: u64) -> Result<(), StoreError> {
     guard(path, || database.close())?.map_err(|error| explain(path, error.into()))?;
     let held = open_file(path)?;
     match held.try_lock_range(Bound::Unbounded, Bound::Unbounded) {
@@ -69,7 +64,11 @@ fn settle(path: &Path, part: &Path, options: EngineOptions, found: u64) -> Resul
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     for number in 1..=COPIES_MAX {
-        let mark = if number == 1 { String::new() } else { format!("-{number}") };
+        let mark = if number == 1 {
+            String::new()
+        } else {
+            format!("-{number}")
+        };
         let copy = path.with_file_name(format!("{name}.format-{found}{mark}"));
         match fs::hard_link(part, &copy) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,

@@ -112,7 +112,9 @@ pub fn downgrade(app: &App, out: &mut Out) -> Result<u8, CliError> {
     let is_frozen = Epoch::read(&*ground.store)?.frozen;
     if is_frozen || !epoch::held(&*ground.store)?.is_empty() {
         let message = "a restore holds runs or triggers, and the host before this one would go on with them";
-        return Err(CliError::usage("RESTORE_HELD", message).help("`host restore` tells what is held, and how it goes on"));
+        return Err(
+            CliError::usage("RESTORE_HELD", message).help("`host restore` tells what is held, and how it goes on")
+        );
     }
     drop(ground);
     let format = app.downgrade()?;

@@ -24,10 +24,7 @@ fn fill(project: &Project, mib: usize) {
     for number in 0..mib * 16 {
         let mut batch = Batch::new();
         let value = noise(number as u64, 64 << 10);
-        batch.put(
-            kv(Realm::Live, &format!("fill-{number:05}")),
-            pair(&value),
-        );
+        batch.put(kv(Realm::Live, &format!("fill-{number:05}")), pair(&value));
         store.commit(batch, Durability::Soon).expect("it is committed");
     }
     assert_eq!(server.stop(), 0);
@@ -271,11 +268,16 @@ fn a_server_makes_backups_by_itself_and_reads_them_back() {
     let project = Project::none().file("host.toml", "[backup]\nfolder = \"kept\"\nevery = \"1m\"\nlatest = 2\n");
     project.ok(&["kv", "set", "a", "1"]);
     let _server = Server::start(&project);
-    wait("one is made at once", &|| project.json(&["status"])["backup"]["made_ms"].is_i64());
+    wait("one is made at once", &|| {
+        project.json(&["status"])["backup"]["made_ms"].is_i64()
+    });
     let shown = project.json(&["backup"]);
     let file = shown["state"]["file"].as_str().expect("a path").to_owned();
     project.ok(&["backup", "verify", &file]);
-    assert!(shown["next_ms"].as_i64() > shown["state"]["made_ms"].as_i64(), "{shown}");
+    assert!(
+        shown["next_ms"].as_i64() > shown["state"]["made_ms"].as_i64(),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -284,11 +286,15 @@ fn a_backup_that_cannot_be_made_is_told_by_status_and_today_and_opens_an_inciden
     project.ok(&["kv", "set", "a", "1"]);
     project.write("kept", "a file where the folder should be");
     let _server = Server::start(&project);
-    wait("somebody says that it failed", &|| !project.json(&["status"])["backup"]["failed"].is_null());
+    wait("somebody says that it failed", &|| {
+        !project.json(&["status"])["backup"]["failed"].is_null()
+    });
     let today = project.host(&["today", "--json"]);
     assert_eq!(today.code, 1);
     assert!(today.stdout.contains("\"backup\""), "{today:?}");
-    wait("an incident", &|| project.json(&["incident", "list"])[0]["title"] == "backups are not made");
+    wait("an incident", &|| {
+        project.json(&["incident", "list"])[0]["title"] == "backups are not made"
+    });
     assert_eq!(project.host(&["backup"]).code, 1);
 }
 
