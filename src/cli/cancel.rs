@@ -30,7 +30,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     };
     let cancelled = match app.server() {
         None => runner.cancel(&app.library, record.run, &how),
-        Some(server) => match Caller::to(&server)?.cancel(record.run) {
+        Some(server) => match Caller::to(&server)?.cancel(record.run, &how.by) {
             Ok(Some(mut ended)) => ended
                 .finished
                 .pop()

@@ -13,6 +13,7 @@ use crate::id::RunId;
 use crate::journal::Status;
 use crate::runs::{Order, Runner, Task};
 use crate::script::Script;
+use crate::serve::banner::tell_provider;
 
 pub use super::playbook::Args;
 
@@ -62,6 +63,7 @@ pub fn start_told(
     let run = handle.tape().run;
     told(run);
     let script = order.script;
+    order.mode.live_providers().for_each(tell_provider);
     if !out.json {
         headline(&script, run, order.mode.live, out);
         out.line("");

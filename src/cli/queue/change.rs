@@ -134,9 +134,12 @@ pub fn retry(app: &App, realm: Realm, args: &RetryArgs, out: &mut Out) -> Result
         }
         back.push(number);
     } else {
+        // Those that die again meanwhile are for the next time.
+        let begun_ms = app.clock.unix_ms() as u64;
         loop {
             let found = change(app, realm, |tx| {
-                let dead = queue::list(tx, name, Some(State::Dead), AT_ONCE)?;
+                let mut dead = queue::list(tx, name, Some(State::Dead), AT_ONCE)?;
+                dead.retain(|job| job.job.died_ms.is_some_and(|died_ms| died_ms <= begun_ms));
                 for job in &dead {
                     queue::requeue(tx, name, job.number)?;
                 }

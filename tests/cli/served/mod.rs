@@ -3,8 +3,10 @@
 mod backup;
 mod environments;
 mod hostile;
+mod persons;
 mod runs;
 pub mod server;
+mod stopping;
 
 use host::testing::HttpStub;
 use serde_json::json;
