@@ -286,7 +286,7 @@ fn kept(format: u64) -> (tempfile::TempDir, std::path::PathBuf) {
 fn a_store_of_every_earlier_format_is_read_as_it_is_and_brought_forward_after_a_copy_of_it() {
     use std::ops::Bound;
 
-    use super::engine::{FORMAT_MIN, compact};
+    use super::engine::{EngineOptions, FORMAT_MIN, compact};
 
     let all = |store: &Engine| {
         store
