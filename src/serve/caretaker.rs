@@ -72,7 +72,8 @@ impl Caretaker {
             None => Ok(()),
             Some(Ok(made)) => {
                 tracing::info!(file = %made.path.display(), bytes = made.bytes, "backed up");
-                self.recover(place, now_ms);
+                self.board
+                    .change(|status| status.problems.retain(|problem| problem.what != "the backup"));
                 Ok(())
             }
             Some(Err(error)) => {
@@ -90,12 +91,6 @@ impl Caretaker {
                 Ok(())
             }
         }
-    }
-
-    /// One was made again: the problem is over, and what happened to the incident is for people to say.
-    fn recover(&self, _place: &Place, _now_ms: i64) {
-        self.board
-            .change(|status| status.problems.retain(|problem| problem.what != "the backup"));
     }
 
     fn retain(&self, place: &Place) -> Result<(), Refused> {

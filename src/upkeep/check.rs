@@ -60,7 +60,7 @@ pub fn check(ground: &Ground, seen: &mut Seen<'_>) -> Result<Option<Checked>, St
     let mut is_broken_off = false;
     let visit: &mut VisitRow<'_> = &mut |key, value, _| {
         walk.row(key, value);
-        is_broken_off = walk.found.rows % 1024 == 0 && seen(&walk.found).is_break();
+        is_broken_off = walk.found.rows.is_multiple_of(1024) && seen(&walk.found).is_break();
         match is_broken_off {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),

@@ -110,10 +110,10 @@ fn must_stay(kept: &Kept, age_ms: i64) -> BTreeSet<RunId> {
     loop {
         let before = stays.len();
         for (run, record) in &records {
-            if let Some(parent) = record.parent.map(|parent| parent.run) {
-                if stays.contains(run) || stays.contains(&parent) {
-                    stays.extend([*run, parent]);
-                }
+            if let Some(parent) = record.parent.map(|parent| parent.run)
+                && (stays.contains(run) || stays.contains(&parent))
+            {
+                stays.extend([*run, parent]);
             }
         }
         stays.retain(|run| records.contains_key(run));

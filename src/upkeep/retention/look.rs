@@ -118,7 +118,7 @@ pub(super) fn look(store: &dyn Store, limits: &Limits, now_ms: i64, tell: &mut T
                 names.look(place.as_ref(), value, true);
             }
         }
-        if rows % 4096 == 0
+        if rows.is_multiple_of(4096)
             && tell(
                 "looking",
                 Progress {

@@ -171,7 +171,7 @@ impl Sweeping<'_, '_> {
                 named.look(place.as_ref(), key, false);
                 named.look(place.as_ref(), value, false);
             }
-            is_broken_off = rows % 1024 == 0
+            is_broken_off = rows.is_multiple_of(1024)
                 && tell(
                     "looking for names",
                     Progress {
