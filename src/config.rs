@@ -38,6 +38,8 @@ pub struct FileConfig {
     pub backup: crate::upkeep::BackupSettings,
     /// What of the host's own records goes after a time.
     pub retention: crate::upkeep::RetentionSettings,
+    /// Where `host serve` is asked over HTTP.
+    pub server: crate::http::Settings,
     /// To whom an incident goes when nobody solves it in time.
     pub escalation: crate::journal::incident::Ladder,
     /// People by name, with the roles that questions of runs may demand.

@@ -16,6 +16,7 @@ pub mod fresh;
 pub mod http;
 pub mod keeping;
 pub mod line_history;
+pub mod listen;
 pub mod notify;
 pub mod pager;
 pub mod pages;

@@ -89,7 +89,22 @@ impl Runner {
         run: RunId,
         how: &Resume,
     ) -> Result<(RunHandle, Arc<Script>), ResumeError> {
+        self.take_up(library, run, how, true)
+    }
+
+    /// The same, of a run that is over only where `is_named`: somebody wants this one to go on.
+    pub(super) fn take_up(
+        &self,
+        library: &Library,
+        run: RunId,
+        how: &Resume,
+        is_named: bool,
+    ) -> Result<(RunHandle, Arc<Script>), ResumeError> {
         let record = free(&self.gate, run)?;
+        if !is_named && record.status.is_over() {
+            let status = record.status;
+            return Err(ResumeError::Over { run, status });
+        }
         let recorded = Recorded::load(&self.gate.ground, run)?;
         let script = library.pinned(&*self.gate.ground.store, &recorded.begun)?;
         let handle = self.go_on_from(library, (record, recorded), how, None, &script)?;

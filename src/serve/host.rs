@@ -21,12 +21,14 @@ use super::watchdog::Watchdog;
 use crate::app::{App, AppError};
 use crate::config::ConfigError;
 use crate::gate::Gate;
+use crate::http;
 use crate::io::notify;
 use crate::io::socket::SocketError;
 use crate::journal::JournalError;
 use crate::runs::conductor::{Crew, Shift};
 use crate::runs::recovery;
 use crate::store::remote::Server;
+use crate::store::told::Told;
 use crate::store::{Store, StoreError};
 use crate::triggers::Trigger;
 
@@ -59,6 +61,8 @@ pub enum ServeError {
     Journal(#[from] JournalError),
     #[error("the socket for other commands cannot be opened: {0}")]
     Desk(#[from] SocketError),
+    #[error(transparent)]
+    Http(#[from] crate::http::StartError),
     #[error("a thread or a signal handler of the server cannot be made: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -70,6 +74,7 @@ impl ServeError {
             ServeError::App(error) => error.code(),
             ServeError::Journal(error) => error.code(),
             ServeError::Desk(_) => "SERVE_SOCKET",
+            ServeError::Http(error) => error.code(),
             ServeError::Io(_) => "SERVE_THREADS",
         }
     }
@@ -92,9 +97,13 @@ pub struct Host {
     followed: Arc<Followed>,
     reloader: Reloader,
     beat: Arc<Beat>,
-    keeper: Arc<Keeper>,
     grace: Duration,
     heartbeat: Option<(url::Url, Duration)>,
+    http: Option<(http::Limits, Arc<http::News>)>,
+    /// Says who asks over HTTP.
+    pub doorkeeper: http::caller::Doorkeeper,
+    /// Routes that come and go with what is live.
+    pub doors: Option<Arc<dyn http::routes::Doors>>,
     /// Runs that an earlier host had left at work or queued.
     pub taken_up: usize,
 }
@@ -121,7 +130,8 @@ impl Host {
             .map_err(AppError::from)?;
         let heartbeat = heartbeat(&app)?;
         refuse_second(&app)?;
-        let ground = match app.holder() {
+        let limits = http::Limits::of(&app.config).map_err(AppError::from)?;
+        let mut ground = match app.holder() {
             Err(AppError::Store(StoreError::Locked { path })) => {
                 // It may just have begun to serve.
                 refuse_second(&app)?;
@@ -129,6 +139,13 @@ impl Host {
             }
             ground => ground?,
         };
+        let http = limits.map(|limits| (limits, Arc::<http::News>::default()));
+        if let Some((_, news)) = &http {
+            ground.store = Arc::new(Told {
+                store: ground.store,
+                hears: news.clone(),
+            });
+        }
         let store = ground.store.clone();
         let taken_up = recovery::unfinished(&ground)?.len();
         let reloader = Reloader::open(app.clone(), ground)?;
@@ -158,7 +175,6 @@ impl Host {
         let followed = Arc::new(Followed::new(app.clock.clone()));
         followed.attach(&mut crew);
         let core = Core::new(live.clone(), Arc::new(crew), triggers);
-        let keeper = Arc::new(Keeper::new(live.clone()));
         let host = Host {
             app,
             live,
@@ -167,9 +183,11 @@ impl Host {
             followed,
             reloader,
             beat: Arc::default(),
-            keeper,
             grace,
             heartbeat,
+            http,
+            doorkeeper: Arc::new(http::caller::authenticate),
+            doors: None,
             taken_up,
         };
         Ok(host)
@@ -185,9 +203,11 @@ impl Host {
             core: self.core,
             followed: self.followed,
             beat: self.beat,
-            keeper: self.keeper,
             grace: self.grace,
             heartbeat: self.heartbeat,
+            http: self.http,
+            doorkeeper: self.doorkeeper,
+            doors: self.doors,
         };
         serving.serve(reloader, stop, says)
     }
@@ -201,9 +221,11 @@ struct Serving {
     core: Core,
     followed: Arc<Followed>,
     beat: Arc<Beat>,
-    keeper: Arc<Keeper>,
     grace: Duration,
     heartbeat: Option<(url::Url, Duration)>,
+    http: Option<(http::Limits, Arc<http::News>)>,
+    doorkeeper: http::caller::Doorkeeper,
+    doors: Option<Arc<dyn http::routes::Doors>>,
 }
 
 impl Serving {
@@ -219,8 +241,16 @@ impl Serving {
         if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
             tracing::debug!(%error, "memory is given back by those who ask for some");
         }
-        let desk = self.desk(&gate)?;
-        let around = self.surround(&gate)?;
+        let keeper = Arc::new(Keeper::new(self.live.clone()));
+        let hands = Arc::new(Hands {
+            live: self.live.clone(),
+            crew: self.core.crew().clone(),
+            followed: self.followed.clone(),
+            keeper: keeper.clone(),
+        });
+        let desk = self.desk(&gate, hands.clone())?;
+        let http = self.http(hands, says)?;
+        let around = self.surround(&gate, keeper)?;
         let reloading = {
             let (board, clock) = (self.board.clone(), self.app.clock.clone());
             reloader.start(move |edition| {
@@ -237,6 +267,9 @@ impl Serving {
         drop(reloading);
         // From here on nothing is begun, and the loop does not turn: nobody is to be alarmed by that.
         self.beat.end();
+        if let Some(http) = http {
+            http.stop();
+        }
         let stopped = self.stop(says);
         drop(desk);
         for thread in around {
@@ -250,7 +283,7 @@ impl Serving {
     }
 
     /// Lets other commands in.
-    fn desk(&self, gate: &Gate) -> Result<Desk, SocketError> {
+    fn desk(&self, gate: &Gate, driver: Arc<Hands>) -> Result<Desk, SocketError> {
         let status = self.board.status();
         let ready = gate.ready.clone();
         Desk::open(Opening {
@@ -263,12 +296,7 @@ impl Serving {
                 started_ms: status.since_ms,
                 edition: status.edition,
             },
-            driver: Arc::new(Hands {
-                live: self.live.clone(),
-                crew: self.core.crew().clone(),
-                followed: self.followed.clone(),
-                keeper: self.keeper.clone(),
-            }),
+            driver,
             on_commit: Box::new(move |written| {
                 if look::look(written, &ready) {
                     ready.stir();
@@ -277,8 +305,29 @@ impl Serving {
         })
     }
 
+    /// Answers over HTTP, where `[server]` says so.
+    fn http(&self, driver: Arc<Hands>, says: &dyn Fn(&str)) -> Result<Option<http::Running>, ServeError> {
+        let Some((limits, news)) = self.http.clone() else {
+            return Ok(None);
+        };
+        let opening = http::Opening {
+            app: self.app.clone(),
+            live: self.live.clone(),
+            board: self.board.clone(),
+            driver,
+            news,
+            doorkeeper: self.doorkeeper.clone(),
+            knows_anybody: false,
+            doors: self.doors.clone(),
+        };
+        let running = http::start(http::Server::new(opening, limits))?;
+        says(&format!("answering on {}", running.url()));
+        self.board.change(|status| status.http = Some(running.url()));
+        Ok(Some(running))
+    }
+
     /// The threads that look on.
-    fn surround(&self, gate: &Gate) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
+    fn surround(&self, gate: &Gate, keeper: Arc<Keeper>) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned()).stack_size(512 << 10);
         let watchdog = Watchdog {
             store: gate.ground.store.clone(),
@@ -288,7 +337,7 @@ impl Serving {
             seen: BTreeMap::new(),
         };
         let mut around = vec![thread("watchdog").spawn(move || watchdog.watch())?];
-        let caretaker = Caretaker::new(self.keeper.clone(), self.beat.clone(), self.board.clone());
+        let caretaker = Caretaker::new(keeper, self.beat.clone(), self.board.clone());
         around.push(thread("caretaker").spawn(move || caretaker.run())?);
         if let Some((url, every)) = self.heartbeat.clone() {
             let heartbeat = Heartbeat {

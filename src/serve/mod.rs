@@ -31,6 +31,7 @@ pub mod figures;
 mod guard;
 pub mod heartbeat;
 pub mod host;
+mod judged;
 pub mod keeper;
 mod refusal;
 pub mod reload;

@@ -19,6 +19,7 @@ use super::draft::{Draft, STACK_BYTES, keep_texts};
 use super::edition::{Edition, Live, hashes};
 use super::figures::{self, Figures};
 use super::guard::{Guard, Verdict};
+use super::judged::{Judged, is_same};
 use super::refusal::{Refusal, playbooks_gone, refusal, settings, store_error, tell};
 use super::settings::Reload;
 use super::versions::{self, News};
@@ -51,25 +52,6 @@ const DECISION: Duration = Duration::from_millis(500);
 const RESCAN: Duration = Duration::from_secs(30);
 /// The same where watching does not work at all.
 const RESCAN_UNWATCHED: Duration = Duration::from_secs(2);
-
-/// What has been judged: the files, and the hash of `.env`.
-struct Judged {
-    files: PinnedFiles,
-    secrets: Option<ContentHash>,
-}
-
-impl Judged {
-    fn is(&self, files: &Files, secrets: Option<ContentHash>) -> bool {
-        self.secrets == secrets && is_same(&self.files.files, files)
-    }
-}
-
-fn is_same(a: &Files, b: &Files) -> bool {
-    let same = |((path, file), (other_path, other)): ((&String, &PinnedFile), (&String, &PinnedFile))| {
-        path == other_path && file.hash == other.hash
-    };
-    a.len() == b.len() && a.iter().zip(b).all(same)
-}
 
 type OnLive = Box<dyn Fn(&Edition) + Send>;
 

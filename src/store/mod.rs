@@ -16,6 +16,7 @@
 //! | [`order`] | values as bytes that sort as they do |
 //! | [`tx`] | what a local effect's closure reads and fills |
 //! | [`documents`], [`kv`], [`queue`], [`metrics`] | what playbooks keep |
+//! | [`told`] | a store that tells somebody of what was committed |
 //! | [`ticks`] | what is planned of schedules, what became of it, and what is paused |
 //! | [`metrics_copy`] | a metric carried over to another realm |
 //! | [`backup`] | a store in one file, to be kept elsewhere |
@@ -45,6 +46,7 @@ pub mod remote;
 mod row;
 mod swap;
 pub mod ticks;
+pub mod told;
 pub mod tx;
 pub mod upgrade;
 mod writer;

@@ -247,10 +247,12 @@ impl Consumer<'_> {
             input: inputs_of(payload),
             mode: self.mode.clone(),
             trigger: format!("by queue {}, job {}", self.queue, job.number),
-            cause: Cause::Job {
+            cause: Some(Cause::Job {
                 queue: self.queue.to_owned(),
                 job: job.number,
-            },
+            }),
+            by: None,
+            retry_of: None,
             at_ms: self.now_ms,
         };
         match creation.batch(&self.edition.runner.gate) {

@@ -140,7 +140,9 @@ impl<'a> Startable<'a> {
             input: reason.input,
             mode: self.mode.clone(),
             trigger: reason.trigger,
-            cause: reason.cause,
+            cause: Some(reason.cause),
+            by: None,
+            retry_of: None,
             at_ms: self.now_ms,
         };
         match creation.batch(gate) {

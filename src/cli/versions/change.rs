@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::super::error::CliError;
 use super::super::out::{CAREFUL, FAINT, GOOD, Out, plain};
-use super::list::{change_json, version_json};
 use crate::app::App;
 use crate::journal::edition::{State, Version};
+use crate::report::versions::{change_json, version_json};
 use crate::serve::rollback::{RollbackError, Wish};
 use crate::serve::versions::{decide, in_words};
 use crate::store::Store;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::gate::Observer;
 use crate::id::RunId;
-use crate::journal::RunRecord;
 use crate::runs::library::Library;
 use crate::runs::recovery;
 use crate::runs::resume::{Resume, ResumeError};
@@ -31,13 +30,7 @@ impl Hand<'_> {
     /// Takes `run` over. One that is over is reopened only for a caller who named it: a child of it may end, or an
     /// event come, long after it failed or was cancelled.
     pub fn take_up(&self, run: RunId, is_named: bool) -> Result<(RunHandle, Arc<Script>), ResumeError> {
-        if !is_named {
-            let status = RunRecord::get(&*self.runner.gate.ground.store, run)?.status;
-            if status.is_over() {
-                return Err(ResumeError::Over { run, status });
-            }
-        }
-        self.runner.take_over(self.library, run, &self.how())
+        self.runner.take_up(self.library, run, &self.how(), is_named)
     }
 
     /// Hands a cancellation down: what is at work is stopped, the rest ended where it stands.

@@ -25,23 +25,33 @@ mod oracle_tests;
 pub use next::Planned;
 pub use parse::BadSchedule;
 
+use std::sync::OnceLock;
+
 use parse::Line;
 
 /// A crontab line, ready to be reckoned with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Schedule {
     line: Line,
-    /// Two where either day field suffices: the `cron` crate wants both.
-    days: Vec<cron::Schedule>,
+    /// Two where either day field suffices: the `cron` crate wants both. Made when they are first asked: most headers are
+    /// read by runs, which never do.
+    days: OnceLock<Vec<cron::Schedule>>,
 }
+
+impl PartialEq for Schedule {
+    fn eq(&self, other: &Schedule) -> bool {
+        self.line == other.line
+    }
+}
+
+impl Eq for Schedule {}
 
 impl Schedule {
     /// Reads a crontab(5) line.
     pub fn parse(text: &str) -> Result<Schedule, BadSchedule> {
-        let line = Line::read(text)?;
         Ok(Schedule {
-            line,
-            days: next::translate(&line),
+            line: Line::read(text)?,
+            days: OnceLock::new(),
         })
     }
 

@@ -42,7 +42,7 @@ const SET_BACK_MAX: TimeDelta = TimeDelta::hours(25);
 const TRIES_MAX: usize = 4 * 3600;
 
 /// The lines of the `cron` crate that together mean `line`.
-pub(super) fn translate(line: &Line) -> Vec<cron::Schedule> {
+fn translate(line: &Line) -> Vec<cron::Schedule> {
     let days = list(line.days, 1, 31, 0);
     let weekdays = list(line.weekdays, 0, 6, 1);
     let one = |days: &str, weekdays: &str| {
@@ -142,7 +142,11 @@ impl Schedule {
             return None;
         }
         let wall = wall.and_utc();
-        let next = self.days.iter().filter_map(|days| days.after(&wall).next());
+        let next = self
+            .days
+            .get_or_init(|| translate(&self.line))
+            .iter()
+            .filter_map(|days| days.after(&wall).next());
         next.min().map(|next| next.naive_utc())
     }
 }

@@ -279,10 +279,12 @@ impl Known {
                 input: scheduled.input.clone(),
                 mode,
                 trigger: in_words(scheduled, planned_ms, how),
-                cause: Cause::Tick {
+                cause: Some(Cause::Tick {
                     schedule: id.schedule.clone(),
                     planned_ms,
-                },
+                }),
+                by: None,
+                retry_of: None,
                 at_ms: now_ms,
             };
             creation.batch(live.gate)

@@ -1,0 +1,17 @@
+//! The HTTP server as those see it who ask: over real sockets, most of it of the real binary.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests are clients: they open sockets, start the binary and write its project"
+)]
+
+mod api;
+mod binary;
+mod client;
+mod doors;
+mod hostile;
+mod inside;
+mod listing;
+mod probes;
+mod roles;
+mod streams;
+mod tls;
