@@ -1,5 +1,6 @@
 //! Puts the parts together: from a configuration to a host that runs playbooks.
 
+mod keeping;
 mod opening;
 
 use std::collections::{BTreeMap, BTreeSet};

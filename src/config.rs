@@ -34,6 +34,10 @@ pub struct FileConfig {
     pub collections: BTreeMap<String, CollectionConfig>,
     /// How `host serve` goes about it.
     pub serve: crate::serve::Settings,
+    /// When the server backs the store up by itself.
+    pub backup: crate::upkeep::BackupSettings,
+    /// What of the host's own records goes after a time.
+    pub retention: crate::upkeep::RetentionSettings,
     /// Where `host serve` is asked over HTTP.
     pub server: crate::http::Settings,
     /// To whom an incident goes when nobody solves it in time.

@@ -35,6 +35,7 @@ pub mod telemetry;
 #[doc(hidden)]
 pub mod testing;
 pub mod triggers;
+pub mod upkeep;
 pub mod value;
 
 /// Counts memory by thread, which is how a run is held to its share.

@@ -11,7 +11,7 @@ const FLOORS: [(&str, &[&str]); 7] = [
     ("gate", &["gate"]),
     ("script", &["script"]),
     ("namespaces", &["namespaces"]),
-    ("runs", &["runs", "report"]),
+    ("runs", &["runs", "report", "upkeep"]),
     (
         "edges",
         &["cli", "lsp", "http", "serve", "telemetry", "triggers", "app", "config"],
@@ -248,6 +248,7 @@ const NOT_CODES: &[&str] = &[
     "SLACK_WEBHOOK_URL",
     "MONGODB_URI",
     "REDIS_URL",
+    "BACKUP_KEY",
     // How keys of a service begin.
     "AKIA",
 ];

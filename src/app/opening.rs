@@ -12,9 +12,10 @@ use crate::config::ConfigError;
 use crate::journal::Owner;
 use crate::store::content::{Content, FileContent};
 use crate::store::documents::Indexes;
-use crate::store::engine::{self, Compacted, Engine, EngineOptions, Repaired};
+use crate::store::engine::{self, Compacted, Engine, Repaired};
 use crate::store::remote::{RemoteStore, Server};
 use crate::store::tx::Ground;
+use crate::store::upgrade;
 use crate::store::{Store, StoreError};
 
 /// How long to wait for another command to let go of the store.
@@ -59,6 +60,13 @@ impl App {
         Ok(self.patiently(|| engine::compact(&path, self.engine_options()))?)
     }
 
+    /// Brings the project's store back to the format before this host's.
+    pub fn downgrade(&self) -> Result<u64, AppError> {
+        let path = self.config.data().join(STORE_FILE);
+        self.alone("host store downgrade")?;
+        Ok(self.patiently(|| upgrade::downgrade(&path, self.engine_options()))?)
+    }
+
     /// The project's store, only to be read. `None` when there is none yet.
     pub fn reader(&self) -> Result<Option<Ground>, AppError> {
         let path = self.config.data().join(STORE_FILE);
@@ -92,7 +100,7 @@ impl App {
     }
 
     /// Fails while a server holds the store.
-    fn alone(&self, command: &'static str) -> Result<(), StoreError> {
+    pub(super) fn alone(&self, command: &'static str) -> Result<(), StoreError> {
         match self.call()? {
             None => Ok(()),
             Some(server) => Err(StoreError::Served {
@@ -123,12 +131,6 @@ impl App {
                 }
                 other => return other,
             }
-        }
-    }
-
-    fn engine_options(&self) -> EngineOptions {
-        EngineOptions {
-            cache_bytes: self.config.file.store.cache_mib as usize * (1 << 20),
         }
     }
 

@@ -10,6 +10,7 @@ mod unified;
 
 mod answer;
 mod backtest;
+mod backup;
 mod bench;
 mod bundle;
 mod cancel;
@@ -25,6 +26,7 @@ mod fmt;
 mod functions;
 mod incident;
 mod init;
+mod keep;
 mod kv;
 mod lsp;
 mod man;
@@ -38,7 +40,9 @@ mod queue;
 mod repl;
 mod replay;
 mod resolve;
+mod restore;
 mod resume;
+mod retention;
 mod retry;
 mod run;
 mod runs;
@@ -172,6 +176,12 @@ enum Command {
     Queue(queue::Args),
     /// Look at the rules that watch this host, try out whom they tell, and silence them.
     Monitors(monitors::Args),
+    /// Write the store to one file, of one moment, while it is used; and check such files.
+    Backup(backup::Args),
+    /// Make a backup the store; show what is held since, and release it.
+    Restore(restore::Args),
+    /// Remove what is old and nobody needs, or tell what that is.
+    Retention(retention::Args),
     /// Show the effective configuration and where each value comes from.
     Config(config::Args),
     /// Show for each provider whether it is live, and why not.
@@ -271,6 +281,9 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Kv(args) => kv::perform(args, &app, out),
         Command::Queue(args) => queue::perform(args, &app, out),
         Command::Monitors(args) => monitors::perform(args, &app, out),
+        Command::Backup(args) => backup::perform(args, &app, &folder, out),
+        Command::Restore(args) => restore::perform(args, &app, &folder, out),
+        Command::Retention(args) => retention::perform(args, &app, out),
         Command::Config(args) => config::perform(args, &app, out),
         Command::Providers(args) => providers::perform(args, &app, out),
         Command::Bench(args) => bench::perform(args, &app, out),

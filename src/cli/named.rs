@@ -36,6 +36,8 @@ fn is_known(all: &clap::Command, named: &str) -> bool {
         } else if below.has_subcommands() {
             match below.find_subcommand(word) {
                 Some(found) => below = found,
+                // What may be given in place of a subcommand.
+                None if is_argument(word) && below.get_positionals().next().is_some() => {}
                 None => return false,
             }
         } else if below.get_positionals().next().is_none() && is_argument(word) {

@@ -6,6 +6,7 @@ use super::error::CliError;
 use super::out::{CAREFUL, GOOD, Out, ago, plain};
 use crate::app::App;
 use crate::duration;
+use crate::journal::epoch::Epoch;
 use crate::store::ticks::pause::{self, ALL, Pause};
 use crate::store::ticks::{Pauses, Resumed};
 use crate::store::{Batch, Durability};
@@ -28,6 +29,16 @@ pub enum MissedChoice {
     All,
     Latest,
     None,
+}
+
+impl MissedChoice {
+    pub fn resumed(self) -> Resumed {
+        match self {
+            MissedChoice::All => Resumed::All,
+            MissedChoice::Latest => Resumed::Latest,
+            MissedChoice::None => Resumed::None,
+        }
+    }
 }
 
 /// The longest reason.
@@ -158,11 +169,13 @@ pub fn resume(name: Option<&str>, missed: Option<MissedChoice>, app: &App, out: 
         .keys()
         .filter(|known| name.is_none_or(|name| name == *known))
         .collect();
-    let missed = match missed {
-        Some(MissedChoice::All) => Resumed::All,
-        Some(MissedChoice::Latest) => Resumed::Latest,
-        Some(MissedChoice::None) | None => Resumed::None,
-    };
+    let missed = missed.map(MissedChoice::resumed).unwrap_or_default();
+    if names.iter().any(|name| *name == ALL) && Epoch::read(&*ground.store)?.frozen {
+        let message = "everything is held since the store was restored, and not only paused";
+        return Err(
+            CliError::usage("RESTORE_HELD", message).help("`host restore` tells what is held, and how it goes on")
+        );
+    }
     if names.is_empty() {
         if let Some(name) = name {
             let message = format!("{:?} is not paused", name.chars().take(80).collect::<String>());

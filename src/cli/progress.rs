@@ -3,7 +3,7 @@
 //! Each effect is one line when it has its answer. While a long one is under way a bar stands below, on standard
 //! error and only on a terminal; piped, there is none.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -161,13 +161,15 @@ pub fn effect_line(answer: &Answer, out: &Out) -> String {
 const PIPED_COLUMNS: usize = 120;
 
 /// A sign of life on standard error while a command works for more than a second; none when piped.
-pub struct Busy(ProgressBar);
+pub struct Busy(ProgressBar, Arc<Mutex<String>>);
 
 impl Busy {
     pub fn new(out: &Out, what: &'static str) -> Busy {
+        let now: Arc<Mutex<String>> = Arc::new(Mutex::new(what.to_owned()));
         if !out.live {
-            return Busy(ProgressBar::hidden());
+            return Busy(ProgressBar::hidden(), now);
         }
+        let shown = now.clone();
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let style = ProgressStyle::with_template("{life}").expect("the template is right");
         bar.set_style(
@@ -177,6 +179,7 @@ impl Busy {
                     return;
                 }
                 let elapsed = for_people(state.elapsed().as_millis() as u64);
+                let what = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 let written = match state.len() {
                     Some(whole) if whole > 0 => {
                         let eta = for_people(state.eta().as_millis() as u64);
@@ -188,7 +191,12 @@ impl Busy {
             }),
         );
         bar.enable_steady_tick(Duration::from_millis(250));
-        Busy(bar)
+        Busy(bar, now)
+    }
+
+    /// What is being done now.
+    pub fn say(&self, what: &str) {
+        what.clone_into(&mut self.1.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// How much of a known whole is done.

@@ -1,12 +1,14 @@
 //! `host runs`: what ran, newest first.
 
+use std::collections::BTreeSet;
+
 use super::drive::waited_for;
 use super::error::CliError;
 use super::out::{BAD, CAREFUL, GOOD, Out, ago, excerpt, plain};
 use crate::app::App;
 use crate::duration::for_people;
 use crate::id::RunId;
-use crate::journal::{RunRecord, Status};
+use crate::journal::{RunRecord, Status, epoch};
 use crate::report::runs::{STATUSES, Wanted, matching};
 use crate::report::summary::record_json;
 
@@ -35,12 +37,22 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         limit: args.limit as usize,
         looked_through_max: LOOKED_THROUGH_MAX,
     };
-    let records = match app.reader()? {
-        Some(ground) => matching(&*ground.store, &wanted)?.0,
-        None => Vec::new(),
+    let (records, held) = match app.reader()? {
+        Some(ground) => {
+            let held = epoch::held(&*ground.store)?.into_iter().map(|held| held.run);
+            (matching(&*ground.store, &wanted)?.0, held.collect())
+        }
+        None => (Vec::new(), BTreeSet::new()),
     };
     if out.json {
-        out.json(&records.iter().map(record_json).collect::<Vec<_>>());
+        let shown = records.iter().map(|record| {
+            let mut json = record_json(record);
+            if held.contains(&record.run) {
+                json["held"] = true.into();
+            }
+            json
+        });
+        out.json(&shown.collect::<Vec<_>>());
         return Ok(0);
     }
     if records.is_empty() {
@@ -53,7 +65,10 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     }
     out.page();
     let now_ms = app.clock.unix_ms();
-    let rows: Vec<Vec<String>> = records.iter().map(|record| row(record, now_ms, out)).collect();
+    let rows: Vec<Vec<String>> = records
+        .iter()
+        .map(|record| row(record, held.contains(&record.run), now_ms, out))
+        .collect();
     out.table(
         &["run", "playbook", "status", "mode", "started", "took", "effects", "why"],
         &rows,
@@ -71,7 +86,7 @@ fn status(text: &str) -> Result<Status, CliError> {
     Err(CliError::usage("USAGE", message))
 }
 
-fn row(record: &RunRecord, now_ms: i64, out: &Out) -> Vec<String> {
+fn row(record: &RunRecord, is_held: bool, now_ms: i64, out: &Out) -> Vec<String> {
     let style = match record.status {
         Status::Succeeded => GOOD,
         Status::Queued | Status::Running | Status::Suspended => CAREFUL,
@@ -88,6 +103,7 @@ fn row(record: &RunRecord, now_ms: i64, out: &Out) -> Vec<String> {
     };
     let start = record.parent.map_or("", |_| out.symbol("└ "));
     let why = match (&record.waits, &record.error) {
+        _ if is_held => "since the restore".to_owned(),
         (Some(waits), _) if record.status == Status::Suspended => excerpt(&waited_for(waits), 40),
         (_, Some(error)) => plain(&error.failure.code),
         _ => String::new(),
@@ -95,7 +111,10 @@ fn row(record: &RunRecord, now_ms: i64, out: &Out) -> Vec<String> {
     vec![
         record.run.short(),
         format!("{start}{}@{}", plain(&record.playbook), record.version.short()),
-        out.paint(style, &record.status.to_string()),
+        match is_held {
+            true => out.paint(CAREFUL, "held"),
+            false => out.paint(style, &record.status.to_string()),
+        },
         if record.live { "LIVE" } else { "DRY" }.to_owned(),
         ago(record.begun_ms, now_ms),
         took,

@@ -3,12 +3,14 @@
 use serde_json::json;
 
 use super::error::CliError;
-use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, ago, excerpt, moment, plain};
+use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, ago, bytes_for_people, excerpt, moment, plain};
 use crate::app::App;
 use crate::report::operation::{self, Counts};
 use crate::serve::status::Status;
 use crate::store::Realm;
 use crate::store::lines::{self, Level};
+use crate::upkeep::release::{self, Hold};
+use crate::upkeep::rota;
 
 #[derive(clap::Args)]
 pub struct Args {}
@@ -39,6 +41,8 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let paused = operation::paused(store)?;
     let unusable = operation::unusable_save(store)?;
     let lines = lines::standing(store, if live { Realm::Live } else { Realm::Dry }, now_ms)?;
+    let hold = release::hold(&ground, now_ms)?.filter(|hold| hold.frozen || !hold.runs.is_empty());
+    let backup = rota::State::read(store)?;
     if out.json {
         out.json(&json!({
             "running": server.is_some(),
@@ -57,6 +61,8 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
                 "state": version.state,
                 "files": version.changes.iter().map(|change| &change.path).collect::<Vec<_>>(),
             })),
+            "held": hold,
+            "backup": backup,
             "server": status,
         }));
         return Ok(0);
@@ -78,6 +84,10 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         }
     }
     out.line(format!("runs     {}", in_words(&counts)));
+    if let Some(hold) = &hold {
+        let line = out.paint(CAREFUL, &format!("held     {}", held_in_words(hold, now_ms)));
+        out.line(line);
+    }
     if let Some(due_ms) = next_due_ms {
         let line = match due_ms < now_ms {
             true => format!("next     was due {}", ago(due_ms, now_ms)),
@@ -115,6 +125,9 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         let line = out.paint(BAD, &line);
         out.line(line);
     }
+    if let Some(backup) = &backup {
+        backup_line(backup, now_ms, out);
+    }
     if let Some(status) = &status {
         server_lines(status, server.is_some(), now_ms, out);
     }
@@ -123,6 +136,40 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         out.line(hint);
     }
     Ok(0)
+}
+
+/// What is held since a restore.
+pub fn held_in_words(hold: &Hold, now_ms: i64) -> String {
+    let runs = match hold.runs.len() {
+        1 => "1 run".to_owned(),
+        count => format!("{count} runs"),
+    };
+    let rest = if hold.frozen {
+        ", every trigger and publishing"
+    } else {
+        ""
+    };
+    let since = ago(hold.restored_ms, now_ms);
+    format!("{runs}{rest}, since the store was restored {since}: `host restore`")
+}
+
+fn backup_line(backup: &rota::State, now_ms: i64, out: &mut Out) {
+    let made = backup
+        .made_ms
+        .map(|made_ms| format!("{}, {}", ago(made_ms, now_ms), bytes_for_people(backup.bytes)));
+    let made = made.unwrap_or_else(|| "none yet".to_owned());
+    let line = match &backup.failed {
+        None => format!("backup   {made}"),
+        Some(failed) => {
+            let line = format!(
+                "backup   {made}; failing since {}: {}",
+                ago(failed.since_ms, now_ms),
+                plain(&failed.message)
+            );
+            out.paint(BAD, &line)
+        }
+    };
+    out.line(line);
 }
 
 fn mode(live: bool, out: &Out) -> String {

@@ -1,5 +1,6 @@
 //! `host store`: documents, as playbooks keep them.
 
+mod care;
 mod copy;
 
 use serde_json::json;
@@ -48,6 +49,14 @@ enum Command {
     Delete { collection: String, id: String },
     /// Carry over what one realm holds to the other: documents, pairs, queues and metrics.
     Copy(copy::Args),
+    /// Read everything, and tell what is not as it should be. Nothing is changed.
+    Check,
+    /// Give back what the file holds of the disk and does not use; also while a server uses it.
+    Compact,
+    /// Show how much of what there is.
+    Stats,
+    /// Bring the store back to the format of the host before, for that one to open it. A newer host brings it forward again.
+    Downgrade,
     /// Check every row, and make good what a host that was killed left behind.
     Repair,
 }
@@ -76,6 +85,10 @@ struct QueryArgs {
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     match args.command {
         Command::Repair => return repair(app, out),
+        Command::Check => return care::check(app, out),
+        Command::Downgrade => return care::downgrade(app, out),
+        Command::Compact => return care::compact(app, out),
+        Command::Stats => return care::stats(app, out),
         Command::Copy(args) => return copy::perform(args, app, out),
         _ => {}
     }
@@ -87,7 +100,14 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         Command::Count { collection, conditions } => count(app, realm, &collection, conditions.as_deref(), out)?,
         Command::Put { collection, id, data } => put(app, realm, &collection, &id, &data, out)?,
         Command::Delete { collection, id } => delete(app, realm, &collection, &id, out)?,
-        Command::Repair | Command::Copy(_) => unreachable!("they choose no realm and were handled above"),
+        Command::Repair
+        | Command::Check
+        | Command::Compact
+        | Command::Stats
+        | Command::Downgrade
+        | Command::Copy(_) => {
+            unreachable!("they choose no realm and were handled above")
+        }
     }
     Ok(0)
 }

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::error::{CliError, FAILED};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, ago, bytes_for_people, excerpt, moment, plain};
+use super::status::held_in_words;
 use crate::app::App;
 use crate::journal::{RunRecord, Status};
 use crate::journal::{question, unstarted};
@@ -14,6 +15,7 @@ use crate::report::summary::record_json;
 use crate::runs::recovery;
 use crate::store::ticks;
 use crate::store::tx::Ground;
+use crate::upkeep::{release, rota};
 
 /// What counts as today.
 const DAY_MS: i64 = 24 * 3_600_000;
@@ -35,7 +37,7 @@ const LITTLE_BYTES: u64 = 1 << 30;
 const OVERDUE_MS: i64 = 60_000;
 
 const EXIT: &str = "Exit codes: 0 nothing needs anybody, 1 something does (failed runs, missed ticks, starts that were refused, writes in doubt, \
-questions, dead jobs, stuck runs, a broken or held save, alarms, a nearly full disk).";
+questions, dead jobs, stuck runs, a broken or held save, alarms, what a restore holds, backups that fail, a nearly full disk).";
 
 #[derive(clap::Args)]
 #[command(after_help = EXIT)]
@@ -82,6 +84,7 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let (ended, mut matters) = of_runs(&ground, is_served, now_ms)?;
     matters.extend(of_triggers(&ground, is_served, now_ms)?);
     matters.extend(of_people(&ground, now_ms)?);
+    matters.extend(of_upkeep(&ground, now_ms)?);
     matters.push(Matter::of(
         ["disk", "the disk is nearly full", "clear old folders in data/runs/"],
         disk.iter().filter(|space| is_little(**space)),
@@ -294,6 +297,27 @@ fn of_people(ground: &Ground, now_ms: i64) -> Result<Vec<Matter>, CliError> {
                 (line, json)
             },
         ),
+    ])
+}
+
+/// What is held since a restore, and backups that are not made.
+fn of_upkeep(ground: &Ground, now_ms: i64) -> Result<Vec<Matter>, CliError> {
+    let hold = release::hold(ground, now_ms)?.filter(|hold| hold.frozen || !hold.runs.is_empty());
+    let state = rota::State::read(&*ground.store)?;
+    let failed = state.and_then(|state| state.failed);
+    Ok(vec![
+        Matter::of(["held", "held since a restore", "host restore"], &hold, |hold| {
+            (held_in_words(hold, now_ms), json!(hold))
+        }),
+        Matter::of(["backup", "backups are not made", "host backup"], &failed, |failed| {
+            let line = format!(
+                "{}: {}  since {}",
+                failed.code,
+                plain(&failed.message),
+                ago(failed.since_ms, now_ms)
+            );
+            (line, json!(failed))
+        }),
     ])
 }
 

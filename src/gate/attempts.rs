@@ -14,7 +14,7 @@ use super::history::History;
 use super::observer::Notice;
 use super::stop::{Halt, Stop};
 use super::tape::Tape;
-use super::{Gate, circuit, panic, rate};
+use super::{Gate, circuit, panic, rate, restored};
 use crate::effect::{Class, Effect, Failure, Fault, Landed};
 use crate::id::ContentHash;
 use crate::journal::{Answer, Asked, Attempt, Awaited, Entry, Intent, Wake};
@@ -53,12 +53,14 @@ pub(super) fn run(
     let span = tracing::error_span!("effect", step = asked.step, effect = asked.name);
     let _entered = span.enter();
     let mut history = History::of(tape, asked.step);
+    let key = history.key.take().unwrap_or_else(|| idempotency_key(tape, &asked));
+    restored::suspect(gate, tape, effect, &asked, &key, &mut history)?;
     let mut doubt = history.doubt.take();
     let sending = Sending {
         gate,
         effect,
         act,
-        key: history.key.take().unwrap_or_else(|| idempotency_key(tape, &asked)),
+        key,
         verdict,
     };
     let answer = tape.answer_to(gate, asked);

@@ -5,6 +5,7 @@
 
 use super::Gate;
 use crate::effect::{Effect, Failure, RunMode};
+use crate::journal::epoch::Epoch;
 
 /// The environment variables that carry the signals.
 pub const SIGNAL_NAMES: [&str; 3] = [
@@ -64,6 +65,16 @@ impl Verdict {
 /// missing here, too.
 pub(super) fn decide(gate: &Gate, mode: &RunMode, effect: &Effect<'_>) -> Option<Verdict> {
     effect.publication.as_ref()?;
+    let frozen = match Epoch::read(&*gate.ground.store) {
+        Ok(epoch) if epoch.frozen => {
+            Some("publishing is frozen since the store was restored: `host restore` tells what is held".to_owned())
+        }
+        Ok(_) => None,
+        Err(error) => Some(format!("whether publishing is frozen cannot be read: {error}")),
+    };
+    if frozen.is_some() {
+        return Some(Verdict { refused: frozen });
+    }
     let given_there = |name: &&str| !mode.unsigned.iter().any(|unsigned| unsigned == name);
     let lacks = gate.policies.signals.missing();
     let mut missing = SIGNAL_NAMES.to_vec();

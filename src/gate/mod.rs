@@ -21,6 +21,7 @@
 //! | [`circuit`], [`rate`] | is the provider healthy, and may it be called this often? |
 //! | [`backoff`] | may it be tried again, and after how long? |
 //! | [`doubt`] | did a write land whose answer was lost? |
+//! | [`restored`] | was it sent after the backup that the store was restored from? |
 //! | [`stage`] | what stands in for the outside in a test? |
 //! | [`mask`] | which parts of an outcome must nobody see? |
 //! | [`panic`] | what if carrying it out fails in a way that nobody thought of? |
@@ -49,6 +50,7 @@ pub mod poll;
 pub mod rate;
 pub mod ready;
 pub mod recompute;
+mod restored;
 pub mod stage;
 pub mod state;
 pub mod stop;

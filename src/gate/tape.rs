@@ -301,6 +301,15 @@ impl Tape {
         self.recorded.as_ref()?.steps.get(&step)
     }
 
+    /// Whether a person has said that `step`, as it was asked before, did not land.
+    pub(super) fn is_settled(&self, step: StepNo) -> bool {
+        let past = self.recorded.iter().flat_map(|recorded| &recorded.past);
+        let mut said = past
+            .filter(|(number, _)| *number == step)
+            .filter_map(|(_, before)| before.resolved.as_ref());
+        said.any(|resolved| !resolved.landed)
+    }
+
     /// Stops a replay whose record has ended: as the run was stopped, where that came from outside.
     pub(super) fn refuse_beyond(&mut self, asked: &Asked) -> Result<(), Stop> {
         match self.beyond {

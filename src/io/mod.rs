@@ -14,6 +14,7 @@ pub mod ffmpeg;
 pub mod files;
 pub mod fresh;
 pub mod http;
+pub mod keeping;
 pub mod line_history;
 pub mod listen;
 pub mod notify;

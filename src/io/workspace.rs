@@ -33,6 +33,14 @@ impl WorkspaceFault {
     }
 }
 
+/// Removes the folder of a run that is gone; it may be gone already.
+pub fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
 /// The folder of one run.
 #[derive(Clone, Debug)]
 pub struct Workspace(PathBuf);

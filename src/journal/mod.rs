@@ -12,6 +12,7 @@
 //! | [`unstarted`] | what a trigger did not start, and why |
 //! | [`run`] | the one row per run that lists it: status, mode, outcome |
 //! | [`edition`] | what the host ran, and what it refused to run |
+//! | [`epoch`] | the lives of the store, and what is held since it was restored |
 //! | [`incident`] | runs that are held, with what people found out about them |
 //!
 //! On disk a journal is a row of rows: `journal/<run>/<number of its first entry>`, each holding a format version and
@@ -20,6 +21,7 @@
 pub mod cause;
 pub mod edition;
 pub mod entry;
+pub mod epoch;
 pub mod event;
 pub mod follow;
 pub mod incident;

@@ -11,7 +11,7 @@ use super::whatif::sites;
 use crate::effect::Failure;
 use crate::gate::{Edit, Gate, Observer, Resumption, Tape};
 use crate::id::{RunId, StepNo};
-use crate::journal::{JournalError, Recorded, RunRecord, Status};
+use crate::journal::{JournalError, Recorded, RunRecord, Status, epoch};
 use crate::script::{API_VERSION, RunHandle, Script};
 use crate::store::StoreError;
 
@@ -42,6 +42,12 @@ pub enum ResumeError {
     NeedsEdit { run: RunId, code: String },
     #[error("run {} began with version {api} of the script functions, and this host has {API_VERSION}", .run.short())]
     HostChanged { run: RunId, api: u32 },
+    #[error(
+        "run {} is held since the store was restored, because it may have done more than its record tells: \
+         `host restore --release {}` lets it go on",
+        .0.short(), .0.short()
+    )]
+    Held(RunId),
     #[error("{}", .0.message)]
     Refused(Failure),
 }
@@ -57,6 +63,7 @@ impl ResumeError {
             ResumeError::InDoubt { .. } => "STEP_IN_DOUBT",
             ResumeError::NeedsEdit { .. } => "RESUME_NEEDS_EDIT",
             ResumeError::HostChanged { .. } => "HOST_CHANGED",
+            ResumeError::Held(_) => "RUN_HELD",
             ResumeError::Refused(failure) => &failure.code,
         }
     }
@@ -130,6 +137,9 @@ impl Runner {
         let gate = &self.gate;
         let store = &*gate.ground.store;
         let run = record.run;
+        if epoch::is_held(store, run)? {
+            return Err(ResumeError::Held(run));
+        }
         let how_on = Resumption {
             by: how.by.clone(),
             reopens: match edit {

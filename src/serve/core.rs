@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::edition::{Edition, Live};
 use crate::gate::Gate;
 use crate::id::RunId;
+use crate::journal::epoch::{self, Epoch};
 use crate::journal::{JournalError, RunRecord};
 use crate::runs::conductor::{Crew, Offer, What};
 use crate::runs::recovery;
@@ -137,7 +138,16 @@ impl Core {
             moved.failed.push(("runs that wait", error));
             moved.next_ms = Some(now_ms + AGAIN_MS);
         }
-        self.ask(&edition, now_ms, is_stirred, &mut moved);
+        match Epoch::read(&*gate.ground.store) {
+            Ok(epoch) if !epoch.frozen => self.ask(&edition, now_ms, is_stirred, &mut moved),
+            // Whoever releases it stirs, and everybody is asked.
+            Ok(_) => {}
+            Err(error) => {
+                self.stirs = None;
+                moved.failed.push(("the epoch of the store", error));
+                moved.next_ms = Some(now_ms + AGAIN_MS);
+            }
+        }
         let asked = self.posts.iter().filter_map(|post| post.next_ms);
         moved.next_ms = moved.next_ms.into_iter().chain(asked).chain(self.next_wake_ms).min();
         moved
@@ -272,6 +282,7 @@ fn limits(edition: &Edition) -> BTreeMap<String, usize> {
 fn offer_of(ground: &Ground, run: RunId, what: What) -> Result<Option<Offer>, JournalError> {
     match RunRecord::get(&*ground.store, run) {
         Ok(record) if record.status.is_over() => Ok(None),
+        Ok(_) if epoch::is_held(&*ground.store, run)? => Ok(None),
         Ok(record) => Ok(Some(Offer {
             run,
             playbook: record.playbook,

@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::beat::Beat;
+use super::caretaker::Caretaker;
 use super::core::{Core, Moved};
 use super::desk::{Desk, Followed, Hands, Opening, look};
 use super::edition::{Edition, Live};
 use super::heartbeat::Heartbeat;
+use super::keeper::Keeper;
 use super::reload::Reloader;
 use super::status::{Board, Problem, Status};
 use super::watchdog::Watchdog;
@@ -251,14 +253,16 @@ impl Serving {
         if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
             tracing::debug!(%error, "memory is given back by those who ask for some");
         }
+        let keeper = Arc::new(Keeper::new(self.live.clone()));
         let hands = Arc::new(Hands {
             live: self.live.clone(),
             crew: self.core.crew().clone(),
             followed: self.followed.clone(),
+            keeper: keeper.clone(),
         });
         let desk = self.desk(&gate, hands.clone())?;
         let http = self.http(hands, says)?;
-        let around = self.surround(&gate)?;
+        let around = self.surround(&gate, keeper)?;
         let reloading = {
             let (board, clock) = (self.board.clone(), self.app.clock.clone());
             let telemetry = self.telemetry.clone();
@@ -340,7 +344,7 @@ impl Serving {
     }
 
     /// The threads that look on.
-    fn surround(&self, gate: &Gate) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
+    fn surround(&self, gate: &Gate, keeper: Arc<Keeper>) -> std::io::Result<Vec<std::thread::JoinHandle<()>>> {
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned()).stack_size(512 << 10);
         let watchdog = Watchdog {
             store: gate.ground.store.clone(),
@@ -350,6 +354,8 @@ impl Serving {
             seen: BTreeMap::new(),
         };
         let mut around = vec![thread("watchdog").spawn(move || watchdog.watch())?];
+        let caretaker = Caretaker::new(keeper, self.beat.clone(), self.board.clone());
+        around.push(thread("caretaker").spawn(move || caretaker.run())?);
         if let Some((url, every)) = self.heartbeat.clone() {
             let heartbeat = Heartbeat {
                 url,

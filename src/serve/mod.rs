@@ -7,6 +7,7 @@
 //! | [`status`] | what the server says of itself, for every command |
 //! | [`banner`] | what a set makes live, said once |
 //! | [`beat`], [`watchdog`], [`heartbeat`] | who looks on: that the loop turns, that ticks get fates, that all is well |
+//! | [`keeper`], [`caretaker`] | backups, checks and retention: on demand, and by themselves |
 //! | [`edition`] | the playbooks, prompts and settings that new runs get, as one set |
 //! | [`draft`] | such a set in the making |
 //! | [`reload`], [`guard`] | what is saved goes live, judged against recent runs where that is wanted |
@@ -20,6 +21,7 @@
 
 pub mod banner;
 pub mod beat;
+mod caretaker;
 pub mod core;
 pub mod desk;
 mod draft;
@@ -30,6 +32,7 @@ mod guard;
 pub mod heartbeat;
 pub mod host;
 mod judged;
+pub mod keeper;
 mod refusal;
 pub mod reload;
 pub mod rollback;

@@ -15,6 +15,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use super::StoreError;
 use super::open::{make_folder, sync_folder};
@@ -36,6 +37,21 @@ pub trait Content: Send + Sync {
 
     /// Where the content lies as a file, if it does. Not checked against its hash.
     fn path(&self, hash: &ContentHash) -> Option<PathBuf>;
+
+    /// The hash of each that is there, in order. Not checked. What is kept in memory only is not listed.
+    fn list(&self) -> Result<Vec<ContentHash>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Whether the file holds what its name says, and its bytes; `None` when there is none.
+    fn is_intact(&self, hash: &ContentHash) -> Result<Option<(bool, u64)>, StoreError> {
+        Ok(self.get(hash)?.map(|bytes| (true, bytes.len() as u64)))
+    }
+
+    /// Removes a file that no row names, if it was put there before `before`; gives its bytes.
+    fn remove(&self, _hash: &ContentHash, _before: SystemTime) -> Result<Option<u64>, StoreError> {
+        Ok(None)
+    }
 }
 
 /// Contents in a folder: `ab/abcdef…`.
@@ -153,6 +169,56 @@ impl Content for FileContent {
         let place = self.place(hash);
         place.is_file().then_some(place)
     }
+
+    fn list(&self) -> Result<Vec<ContentHash>, StoreError> {
+        let mut found = Vec::new();
+        for folder in entries(&self.folder)? {
+            if !folder.is_dir() {
+                continue;
+            }
+            let names = entries(&folder)?.into_iter();
+            // What is unfinished begins with a dot, and is no hash.
+            found.extend(names.filter_map(|path| path.file_name()?.to_str()?.parse::<ContentHash>().ok()));
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn is_intact(&self, hash: &ContentHash) -> Result<Option<(bool, u64)>, StoreError> {
+        let place = self.place(hash);
+        match hash_file(&place) {
+            Ok((found, bytes)) => Ok(Some((found == *hash, bytes))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io(&place, &error)),
+        }
+    }
+
+    fn remove(&self, hash: &ContentHash, before: SystemTime) -> Result<Option<u64>, StoreError> {
+        let place = self.place(hash);
+        let failed = |error: io::Error| StoreError::io(&place, &error);
+        let data = match fs::metadata(&place) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            data => data.map_err(failed)?,
+        };
+        if data.modified().is_ok_and(|modified| modified >= before) {
+            return Ok(None);
+        }
+        fs::remove_file(&place).map_err(failed)?;
+        Ok(Some(data.len()))
+    }
+}
+
+/// What lies in `folder`, in order; nothing when it is not there.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let failed = |error: io::Error| StoreError::io(folder, &error);
+    let listed = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed.map_err(failed)?,
+    };
+    let paths: io::Result<Vec<PathBuf>> = listed.map(|entry| entry.map(|entry| entry.path())).collect();
+    let mut paths = paths.map_err(failed)?;
+    paths.sort();
+    Ok(paths)
 }
 
 /// Contents of a rehearsal: new ones go to a place of their own, old ones are read from the base, if there is one.

@@ -22,9 +22,11 @@ use super::layered::{VisitLayered, scan_layered};
 use super::pending::Pending;
 use super::row::{check_row, read_row, read_version};
 use super::writer::{self, Writer};
-use super::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, VisitRow, is_empty, open};
+use super::{
+    Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, VisitRow, is_empty, open, swap,
+};
 
-pub use super::open::{Compacted, EngineOptions, FORMAT, Repaired, compact, repair};
+pub use super::open::{Compacted, EngineOptions, FORMAT, FORMAT_MIN, Repaired, compact, repair};
 
 /// The one table: keys to rows.
 pub(super) const ROWS: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("rows");
@@ -49,6 +51,8 @@ pub struct Engine {
     shared: Arc<Shared>,
     /// `None` when the store was opened for reading only.
     writer: Option<Writer>,
+    /// How its file was opened, where it is one.
+    options: Option<EngineOptions>,
 }
 
 impl Engine {
@@ -56,7 +60,9 @@ impl Engine {
     /// A store that was not closed cleanly is repaired.
     pub fn open(path: &Path, options: EngineOptions) -> Result<Engine, StoreError> {
         let database = open::open_or_create(path, options)?;
-        Engine::start(database, path.to_owned())
+        let mut engine = Engine::start(database, path.to_owned())?;
+        engine.options = Some(options);
+        Ok(engine)
     }
 
     /// Opens the store at `path` without changing a byte of it: a store that needs repair is refused.
@@ -66,6 +72,7 @@ impl Engine {
         Ok(Engine {
             shared: Arc::new(shared),
             writer: None,
+            options: None,
         })
     }
 
@@ -87,6 +94,7 @@ impl Engine {
         Ok(Engine {
             shared,
             writer: Some(writer),
+            options: None,
         })
     }
 
@@ -253,6 +261,13 @@ impl Store for Engine {
         end.wait()
     }
 
+    fn compact(&self, go_on: &mut dyn FnMut() -> bool) -> Result<Option<Compacted>, StoreError> {
+        match self.options {
+            Some(options) if self.writer.is_some() => swap::compact(&self.shared, options, go_on),
+            _ => Err(super::not_a_file()),
+        }
+    }
+
     fn stats(&self) -> StoreStats {
         let pending = self.shared.lock();
         StoreStats {
@@ -307,8 +322,9 @@ fn checked_range(range: KeyRange) -> Option<KeyRange> {
 
 /// What readers, committers and the writer share.
 pub(super) struct Shared {
-    /// Taken when it is closed.
-    handle: Option<Handle>,
+    /// Taken when it is closed. Another takes its place only under the lock of `pending`, and while nothing is on its way
+    /// to the disk.
+    handle: Mutex<Option<Arc<Handle>>>,
     pub(super) path: PathBuf,
     pending: Mutex<Pending>,
     /// The first failure of the storage, after which nothing more is taken.
@@ -325,15 +341,30 @@ pub(super) enum Handle {
     Reading(ReadOnlyDatabase),
 }
 
-/// The rows of the file as they were at one moment.
-pub(super) type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
+impl Handle {
+    /// The database, for the writer.
+    pub(super) fn database(&self) -> &Database {
+        match self {
+            Handle::Writing(database) => database,
+            Handle::Reading(_) => unreachable!("only a store opened for writing has a writer"),
+        }
+    }
+}
+
+pub(super) type Table = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+/// The rows of the file as they were at one moment. The file is not closed as long as somebody looks at them.
+pub(super) struct Rows {
+    table: Table,
+    _handle: Arc<Handle>,
+}
 
 impl Shared {
     fn new(handle: Handle, path: PathBuf) -> Result<Shared, StoreError> {
         let pending = Mutex::new(Pending::after(CommitNo::default()));
         let failure = OnceLock::new();
         let shared = Shared {
-            handle: Some(handle),
+            handle: Mutex::new(Some(Arc::new(handle))),
             path,
             pending,
             failure,
@@ -351,12 +382,15 @@ impl Shared {
         Ok(shared)
     }
 
-    /// The database, for the writer.
-    pub(super) fn database(&self) -> &Database {
-        match &self.handle {
-            Some(Handle::Writing(database)) => database,
-            _ => unreachable!("only a store opened for writing has a writer, and it ends before the store is closed"),
-        }
+    pub(super) fn handle(&self) -> Arc<Handle> {
+        let handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(handle.as_ref().expect("it is taken when the last owner is dropped"))
+    }
+
+    /// Puts another file in the place of the one there was, and gives that.
+    pub(super) fn put_handle(&self, handle: Handle) -> Option<Arc<Handle>> {
+        let mut held = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        held.replace(Arc::new(handle))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Pending> {
@@ -402,30 +436,31 @@ impl Shared {
     }
 
     /// The rows of the file as they are while `pending` is as it is.
-    fn snapshot(&self, pending: &mut Pending) -> Result<Arc<Rows>, StoreError> {
+    pub(super) fn snapshot(&self, pending: &mut Pending) -> Result<Arc<Rows>, StoreError> {
         if let Some(snapshot) = &pending.snapshot {
             return Ok(Arc::clone(snapshot));
         }
-        let taken = guard(&self.path, || -> Result<Rows, redb::Error> {
-            let transaction = match &self.handle {
-                Some(Handle::Writing(database)) => database.begin_read()?,
-                Some(Handle::Reading(database)) => database.begin_read()?,
-                None => unreachable!("the handle is taken when the last owner is dropped"),
+        let handle = self.handle();
+        let taken = guard(&self.path, || -> Result<Table, redb::Error> {
+            let transaction = match &*handle {
+                Handle::Writing(database) => database.begin_read()?,
+                Handle::Reading(database) => database.begin_read()?,
             };
             Ok(transaction.open_table(ROWS)?)
         })?;
-        let taken = Arc::new(taken.map_err(|error| self.explain(error))?);
+        let table = taken.map_err(|error| self.explain(error))?;
+        let taken = Arc::new(Rows { table, _handle: handle });
         pending.snapshot = Some(Arc::clone(&taken));
         Ok(taken)
     }
 
     /// Runs `look` on the rows of `snapshot`.
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         snapshot: &Rows,
-        look: impl FnOnce(&Rows) -> Result<Result<T, StoreError>, redb::Error>,
+        look: impl FnOnce(&Table) -> Result<Result<T, StoreError>, redb::Error>,
     ) -> Result<T, StoreError> {
-        guard(&self.path, || look(snapshot))?.map_err(|error| self.explain(error))?
+        guard(&self.path, || look(&snapshot.table))?.map_err(|error| self.explain(error))?
     }
 
     /// The row stored under `key`.
@@ -433,7 +468,7 @@ impl Shared {
         read_row(key, stored).ok_or_else(|| self.altered(key))
     }
 
-    fn altered(&self, key: &[u8]) -> StoreError {
+    pub(super) fn altered(&self, key: &[u8]) -> StoreError {
         StoreError::corrupt(
             &self.path,
             format!("{} is not as it was written", super::keys::describe(key)),
@@ -453,7 +488,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         let snapshot = self.lock().snapshot.take();
-        let handle = self.handle.take();
+        let handle = self.handle.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // Closing writes; over a damaged file redb may panic here too. Nobody is left to be told.
         drop(guard(&self.path, move || drop((snapshot, handle))));
     }

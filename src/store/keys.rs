@@ -23,7 +23,7 @@
 //! | schedule | playbook, schedule |
 //! | tick | playbook, schedule, Unix milliseconds for which it is planned |
 //! | due | Unix milliseconds, playbook, schedule |
-//! | meta, event, waiter, limiter, circuit, claim, pause, cursor, seen, overlap, edition | names |
+//! | meta, event, waiter, limiter, circuit, claim, pause, cursor, seen, overlap, edition, epoch | names |
 //!
 //! The byte 0 belongs to the engine itself and is refused to everybody else.
 
@@ -383,7 +383,8 @@ pub fn parse(key: &[u8]) -> Option<Place> {
         | Space::Overlap
         | Space::Edition
         | Space::Monitor
-        | Space::Line) => {
+        | Space::Line
+        | Space::Epoch) => {
             let mut names = Vec::new();
             while !rest.is_empty() {
                 names.push(read_text(rest)?);
@@ -401,6 +402,19 @@ pub(super) fn sort_key_of(index_entry: &[u8]) -> Option<Vec<u8>> {
     read_delimited(&mut rest)?;
     read_delimited(&mut rest)?;
     read_delimited(&mut rest)
+}
+
+/// The name of the space whose keys begin with `byte`, in words also when this host does not know it.
+pub fn space_name(byte: u8) -> String {
+    match Space::entry(|entry| entry.1 == byte) {
+        Some((_, _, name)) => (*name).to_owned(),
+        None => format!("unknown ({byte:#04x})"),
+    }
+}
+
+/// Whether keys that begin with `byte` belong to a space that this host knows.
+pub fn is_known(byte: u8) -> bool {
+    Space::entry(|entry| entry.1 == byte).is_some()
 }
 
 /// `key` for people.

@@ -23,7 +23,7 @@ const LIST_CHUNK: usize = 256;
 
 const FORM: u8 = 1;
 /// The form and the expiry.
-const HEAD_BYTES: usize = 1 + 8;
+pub(crate) const HEAD_BYTES: usize = 1 + 8;
 const NEVER: i64 = i64::MAX;
 
 /// The value under `key`, unless it has expired.
@@ -187,6 +187,12 @@ fn check_key(key: &str) -> Result<(), StoreError> {
 }
 
 /// The row of `key`, and its pair unless that has expired.
+/// Whether the pair in this row had expired at `now_ms`: it is gone for every reader.
+pub fn has_expired(row: &[u8], now_ms: i64) -> bool {
+    let expiry = row.strip_prefix(&[FORM]).and_then(|rest| rest.first_chunk::<8>());
+    expiry.is_some_and(|expiry| i64::from_be_bytes(*expiry) <= now_ms)
+}
+
 fn read(tx: &mut Tx<'_>, key: &str) -> Result<(Option<Row>, Option<Pair>), StoreError> {
     check_key(key)?;
     let at = keys::kv(tx.realm, key);

@@ -20,8 +20,14 @@
 //! | [`told`] | a store that tells somebody of what was committed |
 //! | [`ticks`] | what is planned of schedules, what became of it, and what is paused |
 //! | [`metrics_copy`] | a metric carried over to another realm |
+//! | [`backup`] | a store in one file, to be kept elsewhere |
+//! | [`upgrade`] | files of earlier formats, and the way back |
+//! | `swap` | compaction while a store is used |
+//! | [`build`] | a store's file made of rows that exist already |
 
+pub mod backup;
 pub mod batch;
+pub mod build;
 pub mod content;
 pub mod documents;
 pub mod effort;
@@ -41,9 +47,11 @@ mod pending;
 pub mod queue;
 pub mod remote;
 mod row;
+mod swap;
 pub mod ticks;
 pub mod told;
 pub mod tx;
+pub mod upgrade;
 mod writer;
 
 #[cfg(test)]
@@ -52,6 +60,8 @@ mod engine_tests;
 mod model_tests;
 #[cfg(test)]
 mod open_tests;
+#[cfg(test)]
+mod swap_tests;
 #[cfg(test)]
 pub mod test_disk;
 #[cfg(test)]
@@ -142,6 +152,20 @@ pub trait Store: Send + Sync {
     /// How much work that was, where somebody counts it.
     fn effort(&self) -> effort::Effort {
         effort::Effort::default()
+    }
+
+    /// Gives back what the file holds of the disk and does not use, while reads and commits go on. `go_on` is asked now and
+    /// then; `None` when it said no.
+    fn compact(&self, go_on: &mut dyn FnMut() -> bool) -> Result<Option<engine::Compacted>, StoreError> {
+        go_on();
+        Err(not_a_file())
+    }
+}
+
+fn not_a_file() -> StoreError {
+    StoreError::Refused {
+        code: "STORE_NO_FILE",
+        reason: "this store is not a file of this process, and cannot be compacted".to_owned(),
     }
 }
 

@@ -17,12 +17,21 @@ use redb::{Builder, Database, ReadOnlyDatabase, ReadableDatabase, ReadableTable,
 use super::StoreError;
 use super::engine::{ROWS, guard};
 use super::row::read_version;
+use super::upgrade;
 
 /// The format that this host writes.
-pub const FORMAT: u64 = 1;
+///
+/// | format | since |
+/// | --- | --- |
+/// | 1 | rows with a checksum each |
+/// | 2 | a store may be held since a restore, which a host of format 1 does not know and would go on |
+pub const FORMAT: u64 = 2;
 
-const FORMAT_TABLE: TableDefinition<'static, &'static str, u64> = TableDefinition::new("format");
-const FORMAT_ROW: &str = "store";
+/// The earliest format that is read, and brought up to [`FORMAT`] when it is opened for writing.
+pub const FORMAT_MIN: u64 = 1;
+
+pub(super) const FORMAT_TABLE: TableDefinition<'static, &'static str, u64> = TableDefinition::new("format");
+pub(super) const FORMAT_ROW: &str = "store";
 
 /// How an engine is opened.
 #[derive(Clone, Copy, Debug)]
@@ -100,9 +109,19 @@ pub(super) fn open_or_create(path: &Path, options: EngineOptions) -> Result<Data
     if missing {
         create(path, options)?;
     }
-    let database = create_with(&builder(options), open_file(path)?, path)?;
-    prepare(&database, path)?;
-    Ok(database)
+    loop {
+        let database = create_with(&builder(options), open_file(path)?, path)?;
+        match prepare(&database, path)? {
+            FORMAT => return Ok(database),
+            found => upgrade::keep_copy(database, path, options, found)?,
+        }
+        let database = create_with(&builder(options), open_file(path)?, path)?;
+        // Somebody else may have been quicker, who kept a copy too.
+        if prepare(&database, path)? < FORMAT {
+            upgrade::write_format(&database, path, FORMAT)?;
+        }
+        guard(path, || database.close())?.map_err(|error| explain(path, error.into()))?;
+    }
 }
 
 pub(super) fn open_backend(
@@ -133,13 +152,13 @@ pub(super) fn open_read_only(path: &Path, options: EngineOptions) -> Result<Read
     Ok(database)
 }
 
-fn builder(options: EngineOptions) -> Builder {
+pub(super) fn builder(options: EngineOptions) -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(options.cache_bytes);
     builder
 }
 
-fn open_file(path: &Path) -> Result<FileBackend, StoreError> {
+pub(super) fn open_file(path: &Path) -> Result<FileBackend, StoreError> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -151,7 +170,11 @@ fn open_file(path: &Path) -> Result<FileBackend, StoreError> {
     FileBackend::new(file).map_err(|error| explain(path, error.into()))
 }
 
-fn create_with(builder: &Builder, backend: impl StorageBackend, path: &Path) -> Result<Database, StoreError> {
+pub(super) fn create_with(
+    builder: &Builder,
+    backend: impl StorageBackend,
+    path: &Path,
+) -> Result<Database, StoreError> {
     guard(path, || builder.create_with_backend(backend))?.map_err(|error| explain(path, error.into()))
 }
 
@@ -220,8 +243,8 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Writes the format number to a new file, checks it in an old one.
-fn prepare(database: &Database, path: &Path) -> Result<(), StoreError> {
+/// Writes the format number to a new file, checks it in an old one; gives it.
+pub(super) fn prepare(database: &Database, path: &Path) -> Result<u64, StoreError> {
     let is_new = guard(path, || -> Result<bool, redb::Error> {
         let snapshot = database.begin_read()?;
         Ok(snapshot.list_tables()?.next().is_none() && snapshot.list_multimap_tables()?.next().is_none())
@@ -236,10 +259,11 @@ fn prepare(database: &Database, path: &Path) -> Result<(), StoreError> {
         transaction.open_table(ROWS)?;
         Ok(transaction.commit()?)
     })?;
-    written.map_err(|error| explain(path, error))
+    written.map_err(|error| explain(path, error))?;
+    Ok(FORMAT)
 }
 
-fn check_format(database: &impl ReadableDatabase, path: &Path) -> Result<(), StoreError> {
+pub(super) fn check_format(database: &impl ReadableDatabase, path: &Path) -> Result<u64, StoreError> {
     let found = guard(path, || -> Result<Option<u64>, redb::Error> {
         let table = match database.begin_read()?.open_table(FORMAT_TABLE) {
             Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
@@ -248,7 +272,7 @@ fn check_format(database: &impl ReadableDatabase, path: &Path) -> Result<(), Sto
         Ok(table.get(FORMAT_ROW)?.map(|format| format.value()))
     })?;
     match found.map_err(|error| explain(path, error))? {
-        Some(FORMAT) => Ok(()),
+        Some(found @ FORMAT_MIN..=FORMAT) => Ok(found),
         Some(found) if found > FORMAT => Err(StoreError::NewerFormat {
             path: path.to_owned(),
             found,

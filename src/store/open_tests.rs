@@ -272,3 +272,69 @@ fn limits_are_told_and_the_engines_own_rows_are_hidden() {
         "key 6b has 16777217 bytes; at most 16777216 are allowed"
     );
 }
+
+/// The kept file of a format, in a folder of its own.
+fn kept(format: u64) -> (tempfile::TempDir, std::path::PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.redb");
+    let file = format!("{}/tests/data/store-v{format}.redb", env!("CARGO_MANIFEST_DIR"));
+    std::fs::copy(file, &path).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn a_store_of_every_earlier_format_is_read_as_it_is_and_brought_forward_after_a_copy_of_it() {
+    use std::ops::Bound;
+
+    use super::engine::{EngineOptions, FORMAT_MIN, compact};
+
+    let all = |store: &Engine| {
+        store
+            .scan((Bound::Unbounded, Bound::Unbounded), usize::MAX, false)
+            .unwrap()
+    };
+    for format in FORMAT_MIN..FORMAT {
+        let (folder, path) = kept(format);
+        let bytes = std::fs::read(&path).unwrap();
+        let looking = Engine::open_read_only(&path, EngineOptions::default()).unwrap();
+        let rows = all(&looking);
+        drop(looking);
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "who only reads changes nothing");
+        assert!(rows.len() > 10);
+        for (key, row) in &rows {
+            if let Some(super::keys::Place::Run(run)) = super::keys::parse(key) {
+                crate::journal::RunRecord::decode(run, &row.value).unwrap();
+            }
+        }
+        let store = Engine::open(&path, EngineOptions::default()).unwrap();
+        assert_eq!(all(&store), rows);
+        store.commit(put("a", "1"), Durability::Now).unwrap();
+        store.close().unwrap();
+        let copy = folder.path().join(format!("store.redb.format-{format}"));
+        let before = Engine::open_read_only(&copy, EngineOptions::default()).unwrap();
+        assert_eq!(all(&before), rows, "the way back");
+        drop(before);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        // It is done once.
+        drop(Engine::open(&path, EngineOptions::default()).unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert_eq!(
+            super::upgrade::downgrade(&path, EngineOptions::default()).unwrap(),
+            FORMAT - 1
+        );
+        compact(&path, EngineOptions::default()).unwrap();
+        let again = Engine::open(&path, EngineOptions::default()).unwrap();
+        assert_eq!(
+            again
+                .scan((Bound::Unbounded, Bound::Unbounded), usize::MAX, false)
+                .unwrap()
+                .len(),
+            rows.len() + 1
+        );
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            3,
+            "a copy of its own"
+        );
+    }
+}

@@ -20,6 +20,7 @@ use std::time::Instant;
 use super::effort::Effort;
 use super::engine::Rows;
 use super::layered::{Layer, cut_layer};
+use super::swap::Tail;
 use super::{Batch, CommitNo, KeyRange, Row, StoreError};
 
 /// How many bytes may gather before they are written without anybody's asking.
@@ -87,6 +88,10 @@ pub(super) struct Pending {
     /// How many waited for the last one that went.
     waited: u32,
     pub(super) is_closing: bool,
+    /// Another file takes the place of this one: nothing may begin on its way to the disk.
+    pub(super) is_swapping: bool,
+    /// While the file is copied: what goes to the disk meanwhile.
+    pub(super) tail: Option<Tail>,
     pub(super) durable: CommitNo,
     pub(super) batches: u64,
     pub(super) durable_commits: u64,
@@ -103,6 +108,8 @@ impl Pending {
             waiting: 0,
             waited: 0,
             is_closing: false,
+            is_swapping: false,
+            tail: None,
             durable: last,
             batches: 0,
             durable_commits: 0,
@@ -165,7 +172,8 @@ impl Pending {
     /// The open generation, for its only waiter to take to the disk himself; `None` when another is on its way, or the
     /// writer has been asked, or others are likely to come until the writer wakes up: then they go together.
     pub(super) fn take_open(&mut self) -> Option<Arc<Generation>> {
-        (self.flushing.is_none() && self.waiting == 0 && self.waited <= 1).then(|| self.begin_flush())
+        let is_free = self.flushing.is_none() && !self.is_swapping;
+        (is_free && self.waiting == 0 && self.waited <= 1).then(|| self.begin_flush())
     }
 
     /// Whether the open generation should go to the disk without waiting for more.

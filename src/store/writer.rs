@@ -12,6 +12,8 @@ use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use redb::Database;
+
 use super::StoreError;
 use super::effort::Stopwatch;
 use super::engine::{LAST_COMMIT_KEY, ROWS, Shared, guard};
@@ -56,10 +58,12 @@ fn run(shared: &Shared) {
 }
 
 /// Takes `generation`, which the caller has begun to flush, to the disk, and tells all who wait for it.
-pub(super) fn flush(shared: &Shared, generation: &Generation, scratch: &mut Vec<u8>) -> Result<(), StoreError> {
+pub(super) fn flush(shared: &Shared, generation: &Arc<Generation>, scratch: &mut Vec<u8>) -> Result<(), StoreError> {
     let watch = Stopwatch::start();
-    let written = guard(&shared.path, || write(shared, generation, scratch))
-        .and_then(|written| written.map_err(|error| shared.explain(error)));
+    let written = guard(&shared.path, || {
+        put_generation(shared.handle().database(), generation, scratch)
+    })
+    .and_then(|written| written.map_err(|error| shared.explain(error)));
     let took_micros = watch.micros();
     let mut pending = shared.lock();
     let mut outdated = None;
@@ -70,6 +74,9 @@ pub(super) fn flush(shared: &Shared, generation: &Generation, scratch: &mut Vec<
             pending.durable = generation.last;
             pending.durable_commits += 1;
             pending.effort.synced(took_micros);
+            if let Some(tail) = &mut pending.tail {
+                tail.push(generation);
+            }
         }
         // What could not be written stays visible, so that readers see no step back.
         Err(failure) => drop(shared.failure.set(failure.clone())),
@@ -102,7 +109,8 @@ fn next_generation(shared: &Shared) -> Option<Arc<Generation>> {
             return None;
         }
         // Whoever is writing says when it is over and there is more.
-        let Some(since) = since.filter(|_| pending.flushing.is_none()) else {
+        let is_free = pending.flushing.is_none() && !pending.is_swapping;
+        let Some(since) = since.filter(|_| is_free) else {
             pending = shared.work.wait(pending).unwrap_or_else(PoisonError::into_inner);
             continue;
         };
@@ -118,8 +126,13 @@ fn next_generation(shared: &Shared) -> Option<Arc<Generation>> {
     }
 }
 
-fn write(shared: &Shared, generation: &Generation, scratch: &mut Vec<u8>) -> Result<(), redb::Error> {
-    let mut transaction = shared.database().begin_write()?;
+/// Takes `generation` to the disk of `database`, whole.
+pub(super) fn put_generation(
+    database: &Database,
+    generation: &Generation,
+    scratch: &mut Vec<u8>,
+) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
     // Without it, opening after a crash walks through the whole file.
     transaction.set_quick_repair(true);
     {

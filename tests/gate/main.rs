@@ -2,6 +2,7 @@
 
 mod ledger;
 mod provider;
+mod restored;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -8,6 +8,8 @@ use crate::gate::Observer;
 use crate::id::RunId;
 use crate::runs::{Driven, Finished, ResumeError, Task};
 use crate::serve::edition::Edition;
+use crate::serve::keeper::Refused;
+use crate::upkeep::{Chore, Kept, Tell};
 
 /// A run that waits longer than this is not waited for by whoever asked for it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,4 +37,7 @@ pub trait Driver: Send + Sync {
     /// Ends `run`, at work or not, for `by`, and says how it is then; `None` when it was told to stop, and is not at rest within
     /// `patience`.
     fn cancel(&self, run: RunId, by: &str, patience: Duration) -> Option<Result<Finished, ResumeError>>;
+
+    /// Does a chore, unless another is under way.
+    fn keep(&self, chore: &Chore, tell: &mut Tell<'_>) -> Result<Kept, Refused>;
 }

@@ -17,7 +17,9 @@ use crate::journal::{Outcome, RunRecord, Status};
 use crate::runs::conductor::{AtRest, Crew, Offer, What};
 use crate::runs::{Driven, Finished, ResumeError, Task, recovery};
 use crate::serve::edition::{Edition, Live};
+use crate::serve::keeper::{Keeper, Refused};
 use crate::store::{Store, keys};
+use crate::upkeep::{Chore, Kept, Tell};
 use crate::value::Value;
 
 /// How soon it is seen that somebody wants to stop, or that the host does.
@@ -116,9 +118,14 @@ pub struct Hands {
     pub live: Arc<Live>,
     pub crew: Arc<Crew>,
     pub followed: Arc<Followed>,
+    pub keeper: Arc<Keeper>,
 }
 
 impl Driver for Hands {
+    fn keep(&self, chore: &Chore, tell: &mut Tell<'_>) -> Result<Kept, Refused> {
+        self.keeper.perform(chore, tell)
+    }
+
     fn current(&self) -> Arc<Edition> {
         self.live.current()
     }

@@ -8,12 +8,14 @@
 //! | [`driver`] | what it needs of the host that it stands in |
 //! | [`hands`] | that, over the crew of a host |
 //! | [`look`] | what follows from a commit of others |
+//! | [`keep`] | chores: backups, checks, retention |
 //! | [`narrow`] | the stricter of two modes |
 //! | [`caller`] | the other side: asks for runs |
 
 pub mod caller;
 pub mod driver;
 pub mod hands;
+pub mod keep;
 pub mod look;
 pub mod narrow;
 pub mod open;

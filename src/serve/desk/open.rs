@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::driver::Driver;
-use super::runs;
+use super::{keep, runs};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::socket::{Line, Listener, Shutter, SocketError};
 use crate::store::Store;
@@ -208,6 +208,7 @@ fn serve(line: &Line, place: &Arc<Place>) -> Result<(), SocketError> {
         _ if is_refused => Ok(()),
         Purpose::Store => attend(line, &*shared.opening.store, &*shared.opening.on_commit),
         Purpose::Drive => runs::attend(line, &shared.opening.driver, place),
+        Purpose::Keep => keep::attend(line, &*shared.opening.driver),
     }
 }
 

@@ -59,10 +59,12 @@ pub enum Space {
     Monitor,
     /// What playbooks say on a server's pages.
     Line,
+    /// The lives of the store, and what is held since it was restored.
+    Epoch,
 }
 
 impl Space {
-    pub(super) const ALL: [(Space, u8, &'static str); 30] = [
+    pub(super) const ALL: [(Space, u8, &'static str); 31] = [
         (Space::Meta, 0x01, "meta"),
         (Space::Run, 0x10, "run"),
         (Space::Journal, 0x11, "journal"),
@@ -93,6 +95,7 @@ impl Space {
         (Space::Edition, 0x47, "edition"),
         (Space::Monitor, 0x5C, "monitor"),
         (Space::Line, 0x5D, "line"),
+        (Space::Epoch, 0x60, "epoch"),
     ];
 
     pub(super) fn byte(self) -> u8 {

@@ -88,6 +88,13 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+impl Job {
+    /// From its row.
+    pub fn decode(row: &[u8]) -> Result<Job, rmp_serde::decode::Error> {
+        rmp_serde::from_slice(row)
+    }
+}
+
 /// What can be said of a job at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {

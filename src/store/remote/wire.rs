@@ -32,6 +32,8 @@ pub enum Purpose {
     Store,
     /// Runs.
     Drive,
+    /// Backups, checks, retention.
+    Keep,
 }
 
 /// What is answered.

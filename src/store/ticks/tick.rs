@@ -91,6 +91,13 @@ pub enum Why {
     },
 }
 
+impl Tick {
+    /// From its row; `None` when it cannot be read.
+    pub fn decode(row: &[u8]) -> Option<Tick> {
+        decode(row, String::new).ok()
+    }
+}
+
 impl Fate {
     pub const ALL: [Fate; 7] = [
         Fate::Ran,

@@ -1,5 +1,6 @@
 //! Every command while a server holds the store: what it reads, what it writes, and runs that the server carries out.
 
+mod backup;
 mod environments;
 mod hostile;
 mod persons;

@@ -1,0 +1,135 @@
+//! How commands have chores done: by the server that holds the store, or here.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::error::{CONFIG, CliError, FAILED, OTHER, STORE, USAGE};
+use super::out::{Out, bytes_for_people};
+use super::progress::Busy;
+use crate::app::App;
+use crate::serve::desk::keep;
+use crate::serve::keeper::Refused;
+use crate::store::backup::{BackupError, Progress};
+use crate::upkeep::restore::RestoreError;
+use crate::upkeep::{Chore, Kept};
+
+/// Has `chore` done; Ctrl-C breaks it off. `None` when there is no store yet.
+pub fn keep(app: &App, chore: &Chore, out: &Out) -> Result<Option<Kept>, CliError> {
+    if let Some(server) = app.call()? {
+        return watched(out, |tell| {
+            let answered = keep::ask(&server, chore, tell).map_err(CliError::from)?;
+            answered.map(Some).map_err(CliError::from)
+        });
+    }
+    let writes = match chore {
+        Chore::Backup { .. } | Chore::Check => false,
+        Chore::Compact => {
+            // Whoever is alone needs no copy.
+            return if app.reader()?.is_none() {
+                Ok(None)
+            } else {
+                alone(app, out).map(Some)
+            };
+        }
+        Chore::Retain { preview } => !preview,
+    };
+    let ground = match writes {
+        false => app.reader()?,
+        true if app.reader()?.is_none() => None,
+        true => Some(app.writer()?),
+    };
+    let Some(ground) = ground else { return Ok(None) };
+    let place = app.place(ground)?;
+    watched(out, |tell| Ok(Some(place.perform(chore, tell)?)))
+}
+
+fn alone(app: &App, out: &Out) -> Result<Kept, CliError> {
+    let busy = Busy::new(out, "compacting");
+    let compacted = app.compact()?;
+    busy.done();
+    Ok(Kept::Compacted {
+        before: compacted.before,
+        after: compacted.after,
+    })
+}
+
+/// Shows how `work` goes, and breaks it off on Ctrl-C.
+pub fn watched<T>(
+    out: &Out,
+    work: impl FnOnce(&mut dyn FnMut(&str, Progress) -> ControlFlow<()>) -> Result<T, CliError>,
+) -> Result<T, CliError> {
+    let stop: Arc<AtomicBool> = Arc::default();
+    if let Err(error) = crate::io::signals::note_interrupts(&stop) {
+        tracing::warn!(%error, "Ctrl-C will end this command at once");
+    }
+    let busy = Busy::new(out, "");
+    let done = work(&mut |what, progress| {
+        busy.say(&said(what, &progress));
+        match stop.load(Ordering::Relaxed) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    busy.done();
+    done
+}
+
+fn said(what: &str, progress: &Progress) -> String {
+    let mut parts = vec![what.to_owned()];
+    if progress.rows > 0 {
+        parts.push(format!("{} rows", progress.rows));
+    }
+    if progress.files > 0 {
+        parts.push(format!("{} files", progress.files));
+    }
+    match progress.of {
+        Some(of) => parts.push(format!(
+            "{} of {}",
+            bytes_for_people(progress.bytes),
+            bytes_for_people(of)
+        )),
+        None if progress.bytes > 0 => parts.push(bytes_for_people(progress.bytes)),
+        None => {}
+    }
+    parts.join("  ")
+}
+
+fn exit_code(code: &str) -> u8 {
+    match code {
+        "BACKUP_EXISTS" | "BACKUP_KEY_MISSING" | "BACKUP_KEY_SHORT" | "RESTORE_NOT_EMPTY" => USAGE,
+        "BACKUP_CANCELLED" | "CHORE_BUSY" => OTHER,
+        "CONFIG" => CONFIG,
+        code if code.starts_with("STORE_") => STORE,
+        _ => FAILED,
+    }
+}
+
+impl From<Refused> for CliError {
+    fn from(refused: Refused) -> CliError {
+        let exit_code = exit_code(&refused.code);
+        CliError::new(refused.code, refused.message, exit_code)
+    }
+}
+
+impl From<BackupError> for CliError {
+    fn from(error: BackupError) -> CliError {
+        match error {
+            BackupError::Store(error) => error.into(),
+            error => CliError::new(error.code(), error.to_string(), exit_code(error.code())),
+        }
+    }
+}
+
+impl From<RestoreError> for CliError {
+    fn from(error: RestoreError) -> CliError {
+        match error {
+            RestoreError::Backup(error) => error.into(),
+            RestoreError::Store(error) => error.into(),
+            RestoreError::Journal(error) => error.into(),
+            error @ RestoreError::NotEmpty(_) => CliError::new(error.code(), error.to_string(), USAGE)
+                .help("`--replace` moves it aside, deletes nothing, and puts the backup in its place"),
+            error => CliError::new(error.code(), error.to_string(), FAILED),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Folders in which the host keeps files for itself, such as backups.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the door to folders that the host keeps files in"
+)]
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+/// Makes `folder` and those above it, closed to other users.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// The names of the regular files in `folder`, in order; none when it is not there.
+pub fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let listed = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed?,
+    };
+    let mut names = Vec::new();
+    for entry in listed {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Removes a file; it may be gone already.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// The bytes of the file at `path`.
+pub fn bytes(path: &Path) -> io::Result<u64> {
+    fs::metadata(path).map(|data| data.len())
+}

@@ -1,0 +1,147 @@
+//! Makes the backups of `[backup]`, and has `[retention]` give back what nobody needs, from a thread of its own.
+//!
+//! What was done last stands in rows, so a server that starts anew goes on where the last one was. A backup that fails is a
+//! problem in `host status`, and an incident until one is made again.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::beat::Beat;
+use super::edition::Edition;
+use super::keeper::{Keeper, Refused};
+use super::status::{Board, Problem};
+use crate::id::IncidentId;
+use crate::journal::incident::{self, HOST, Incident, IncidentError, OpenedBy, State};
+use crate::store::backup::Progress;
+use crate::store::{Batch, Durability, StoreError};
+use crate::upkeep::retention::{self, Swept};
+use crate::upkeep::settings::Limits;
+use crate::upkeep::{Place, rota};
+
+/// How often it looks whether something is due: settings may have changed, and the clock.
+const LOOKS_EVERY: Duration = Duration::from_secs(5);
+
+/// How often retention looks.
+const RETAINS_EVERY_MS: i64 = 6 * 3_600_000;
+
+/// The title of the incident about backups.
+const TITLE: &str = "backups are not made";
+
+pub struct Caretaker {
+    keeper: Arc<Keeper>,
+    beat: Arc<Beat>,
+    board: Arc<Board>,
+}
+
+impl Caretaker {
+    pub fn new(keeper: Arc<Keeper>, beat: Arc<Beat>, board: Arc<Board>) -> Caretaker {
+        Caretaker { keeper, beat, board }
+    }
+
+    /// Looks until the host ends.
+    pub fn run(self) {
+        while self.beat.pause(LOOKS_EVERY) {
+            self.look();
+        }
+    }
+
+    /// Looks once, and does what is due.
+    pub fn look(&self) {
+        let looked = self.keeper.alone(|edition, place| {
+            self.back_up(edition, place)?;
+            self.retain(place)
+        });
+        if let Err(refused) = looked.as_ref()
+            && refused.code != "CHORE_BUSY"
+        {
+            tracing::error!(code = %refused.code, error = %refused.message, "the store could not be kept");
+        }
+    }
+
+    fn back_up(&self, edition: &Edition, place: &Place) -> Result<(), Refused> {
+        let Some((folder, when)) = edition.app.rota()? else {
+            return Ok(());
+        };
+        let now_ms = place.clock.unix_ms();
+        let settings = &edition.app.config.file.backup;
+        let beat = self.beat.clone();
+        let mut tell = |_: &str, _: Progress| go_on(&beat);
+        let turn = rota::turn(place, &folder, &when, settings, now_ms, &mut tell).map_err(of_store)?;
+        match turn.made {
+            None => Ok(()),
+            Some(Ok(made)) => {
+                tracing::info!(file = %made.path.display(), bytes = made.bytes, "backed up");
+                self.board
+                    .change(|status| status.problems.retain(|problem| problem.what != "the backup"));
+                Ok(())
+            }
+            Some(Err(error)) => {
+                let (code, message) = (error.code().to_owned(), error.to_string());
+                tracing::error!(%code, error = %message, "no backup was made; it is tried again");
+                self.board.problem(Problem {
+                    at_ms: now_ms,
+                    what: "the backup".to_owned(),
+                    code,
+                    message,
+                });
+                if let Err(error) = open_incident(place, now_ms) {
+                    tracing::error!(%error, code = error.code(), "its incident cannot be written");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn retain(&self, place: &Place) -> Result<(), Refused> {
+        if place.limits == Limits::default() {
+            return Ok(());
+        }
+        let now_ms = place.clock.unix_ms();
+        let store = &*place.ground.store;
+        let last = retention::Last::read(store).map_err(of_store)?;
+        let is_due = last.is_none_or(|last| now_ms >= last.at_ms + RETAINS_EVERY_MS || last.at_ms > now_ms);
+        if !is_due {
+            return Ok(());
+        }
+        let beat = self.beat.clone();
+        let swept: Swept = retention::retain(place, false, &mut |_, _| go_on(&beat))?;
+        tracing::info!(
+            runs = swept.runs,
+            ticks = swept.ticks,
+            files = swept.files,
+            "what is old was removed"
+        );
+        retention::Last { at_ms: now_ms, swept }.write(store).map_err(of_store)
+    }
+}
+
+fn of_store(error: StoreError) -> Refused {
+    Refused {
+        code: error.code().to_owned(),
+        message: error.to_string(),
+    }
+}
+
+/// Nothing long is gone on with when the host ends.
+fn go_on(beat: &Beat) -> ControlFlow<()> {
+    match beat.pause(Duration::ZERO) {
+        true => ControlFlow::Continue(()),
+        false => ControlFlow::Break(()),
+    }
+}
+
+/// One for as long as it is open.
+fn open_incident(place: &Place, now_ms: i64) -> Result<(), IncidentError> {
+    let store = &*place.ground.store;
+    let is_it = |incident: &Incident| incident.state == State::Open && incident.title == TITLE;
+    if incident::list(store)?.iter().any(is_it) {
+        return Ok(());
+    }
+    let id = IncidentId::new(now_ms, place.chance.wide_bits());
+    let incident = Incident::open(id, TITLE, OpenedBy::Watchdog, HOST, now_ms)?;
+    let mut batch = Batch::new();
+    incident::save_in(&mut batch, store, None, &incident)?;
+    store.commit(batch, Durability::Now)?;
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! A backup becomes the store, and everything that was not over is held.
+//!
+//! The backup is unpacked aside and read to its end before anything of the project is touched. In the unpacked store the next
+//! epoch is begun, in one commit; so whoever opens the restored store finds it frozen from the first moment.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::check::{self, Checked};
+use super::chore::Tell;
+use crate::journal::epoch::{Epoch, Held, HeldWrite, Origin};
+use crate::journal::{JournalError, Recorded, RunRecord, Status};
+use crate::store::backup::install::holds_something;
+use crate::store::backup::{BackupError, Header, Key, Trailer, Unpacked, install, unpack};
+use crate::store::content::FileContent;
+use crate::store::documents::Indexes;
+use crate::store::engine::{Engine, EngineOptions};
+use crate::store::keys::{self, Place};
+use crate::store::ticks::Pauses;
+use crate::store::ticks::pause::{self, ALL, Pause};
+use crate::store::tx::Ground;
+use crate::store::{Batch, Durability, StoreError};
+
+/// The folder in the data folder in which backups are unpacked.
+pub const UNPACKED: &str = ".restoring";
+
+/// Why nothing is restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("{} holds something already, and was left as it is", .0.display())]
+    NotEmpty(PathBuf),
+    #[error(
+        "the backup holds {wrong} things that are not as they should be, and nothing was restored; the first: {first}"
+    )]
+    Unsound { wrong: u64, first: String },
+}
+
+impl RestoreError {
+    pub fn code(&self) -> &'static str {
+        match self {
+            RestoreError::Backup(error) => error.code(),
+            RestoreError::Store(error) => error.code(),
+            RestoreError::Journal(error) => error.code(),
+            RestoreError::NotEmpty(_) => "RESTORE_NOT_EMPTY",
+            RestoreError::Unsound { .. } => "RESTORE_UNSOUND",
+        }
+    }
+}
+
+/// A backup to be restored.
+pub struct Restore<'a> {
+    pub file: &'a Path,
+    pub key: Option<&'a Key>,
+    /// The data folder.
+    pub data: &'a Path,
+    pub options: EngineOptions,
+    /// Whether a store that is there is moved aside.
+    pub replace: bool,
+    pub now_ms: i64,
+}
+
+/// What was restored.
+#[derive(Clone, Debug, Serialize)]
+pub struct Restored {
+    pub epoch: u64,
+    pub backup_ms: i64,
+    pub needs: Vec<String>,
+    pub trailer: Trailer,
+    /// The store that was there before.
+    pub aside: Option<PathBuf>,
+    pub held: Vec<Held>,
+}
+
+/// What a backup holds, and what of it is wrong.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    pub header: Header,
+    pub trailer: Trailer,
+    pub checked: Checked,
+}
+
+/// Unpacks the backup `file` in `folder` and checks all of it.
+pub fn verify(
+    file: &Path,
+    key: Option<&Key>,
+    folder: &Path,
+    options: EngineOptions,
+    tell: &mut Tell<'_>,
+) -> Result<Verified, BackupError> {
+    let unpacked = unpack(file, key, folder, options, &mut |progress| tell("unpacking", progress))?;
+    let ground = ground_of(&unpacked, options)?;
+    let checked = checked(&ground, tell)?;
+    Ok(Verified {
+        header: unpacked.header,
+        trailer: unpacked.trailer,
+        checked,
+    })
+}
+
+fn checked(ground: &Ground, tell: &mut Tell<'_>) -> Result<Checked, BackupError> {
+    let mut seen = |found: &Checked| {
+        let progress = crate::store::backup::Progress {
+            rows: found.rows,
+            files: found.files,
+            ..Default::default()
+        };
+        tell("checking", progress)
+    };
+    check::check(ground, &mut seen)?.ok_or(BackupError::Cancelled)
+}
+
+fn ground_of(unpacked: &Unpacked, options: EngineOptions) -> Result<Ground, StoreError> {
+    Ok(Ground {
+        store: std::sync::Arc::new(Engine::open(&unpacked.store, options)?),
+        content: std::sync::Arc::new(FileContent::new(&unpacked.content)),
+        indexes: std::sync::Arc::new(Indexes::none()),
+    })
+}
+
+impl Restore<'_> {
+    pub fn perform(&self, tell: &mut Tell<'_>) -> Result<Restored, RestoreError> {
+        let place = self.data.join("store.redb");
+        if !self.replace && holds_something(&place, self.options)? {
+            return Err(RestoreError::NotEmpty(place));
+        }
+        let folder = self.data.join(UNPACKED);
+        let restored = self.aside(&folder, tell);
+        // What is left of an attempt that failed is of no use, and in nobody's way.
+        crate::store::backup::unpack::clear(&folder)?;
+        restored
+    }
+
+    fn aside(&self, folder: &Path, tell: &mut Tell<'_>) -> Result<Restored, RestoreError> {
+        let unpacked = unpack(self.file, self.key, folder, self.options, &mut |progress| {
+            tell("unpacking", progress)
+        })?;
+        let ground = ground_of(&unpacked, self.options)?;
+        let checked = checked(&ground, tell)?;
+        // What was broken already when the backup was made is told, and keeps nobody from what is whole.
+        let left_out = !unpacked.trailer.left_out.is_empty();
+        if checked.wrong > 0 && !left_out {
+            let first = checked.problems.first();
+            let first = first.map(|problem| format!("{}: {}", problem.place, problem.what));
+            return Err(RestoreError::Unsound {
+                wrong: checked.wrong,
+                first: first.unwrap_or_default(),
+            });
+        }
+        let (epoch, held) = self.freeze(&ground, &unpacked.header)?;
+        drop(ground);
+        let installed = install(&unpacked, self.data, &stamp(self.now_ms))?;
+        Ok(Restored {
+            epoch,
+            backup_ms: unpacked.header.at_ms,
+            needs: unpacked.header.needs,
+            trailer: unpacked.trailer,
+            aside: installed.aside,
+            held,
+        })
+    }
+
+    /// Begins the next epoch: nothing starts, nothing is published, and what was not over is held.
+    fn freeze(&self, ground: &Ground, header: &Header) -> Result<(u64, Vec<Held>), RestoreError> {
+        let store = &*ground.store;
+        let (before, version) = Epoch::read_at(store)?;
+        let pauses = Pauses::load(store)?;
+        let number = before.number.max(header.epoch) + 1;
+        let mut batch = Batch::new();
+        let epoch = Epoch {
+            number,
+            began_ms: self.now_ms,
+            origin: Some(Origin {
+                at_ms: header.at_ms,
+                epoch: header.epoch,
+                last_commit: header.last_commit,
+                file: self.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            }),
+            frozen: true,
+            released: None,
+            was_paused: match before.frozen {
+                true => before.was_paused,
+                false => pauses.on.contains_key(ALL),
+            },
+        };
+        epoch.put(&mut batch, version);
+        if !pauses.on.contains_key(ALL) {
+            let why = "the store was restored: `host restore` tells what is held".to_owned();
+            let paused = Pause {
+                since_ms: self.now_ms,
+                by: None,
+                why,
+            };
+            pause::pause(&mut batch, ALL, &paused);
+        }
+        let mut held = unfinished(ground)?;
+        held.sort_by_key(|held| held.run);
+        for held in &held {
+            held.put(&mut batch);
+        }
+        store.commit(batch, Durability::Now)?;
+        Ok((number, held))
+    }
+}
+
+/// Every run that was not over, with the writes that were under way.
+fn unfinished(ground: &Ground) -> Result<Vec<Held>, RestoreError> {
+    let mut runs = Vec::new();
+    let mut wrong = None;
+    let range = keys::runs(
+        crate::id::RunId::from_bytes([0; 16]),
+        crate::id::RunId::from_bytes([0xFF; 16]),
+    );
+    ground.store.visit(range, &mut |key, value, _| {
+        let Some(Place::Run(run)) = keys::parse(key) else {
+            return std::ops::ControlFlow::Continue(());
+        };
+        match RunRecord::decode(run, value) {
+            Ok(record) if !record.status.is_over() => runs.push(record),
+            Ok(_) => {}
+            Err(error) => wrong = Some(error),
+        }
+        match wrong {
+            None => std::ops::ControlFlow::Continue(()),
+            Some(_) => std::ops::ControlFlow::Break(()),
+        }
+    })?;
+    if let Some(wrong) = wrong {
+        return Err(wrong.into());
+    }
+    let mut held = Vec::new();
+    for record in runs {
+        let recorded = Recorded::from_entries(record.run, Recorded::entries_of(ground, record.run)?)?;
+        let doubtful = recorded.steps.iter().filter(|(_, step)| step.is_in_doubt());
+        let writes = doubtful.filter_map(|(number, step)| {
+            let intent = step.intents.last()?;
+            Some(HeldWrite {
+                step: *number,
+                name: intent.asked.name.clone(),
+                attempt: intent.attempt,
+            })
+        });
+        held.push(Held {
+            run: record.run,
+            playbook: record.playbook,
+            live: record.live,
+            status: match record.status {
+                // Nobody has it at work any more.
+                Status::Queued => Status::Queued,
+                Status::Suspended => Status::Suspended,
+                _ => Status::Running,
+            },
+            since_ms: record.begun_ms,
+            last_step: recorded.steps.keys().next_back().copied().unwrap_or(0),
+            writes: writes.collect(),
+        });
+    }
+    Ok(held)
+}
+
+/// A moment as names of files have it.
+pub fn stamp(unix_ms: i64) -> String {
+    let moment = chrono::DateTime::from_timestamp_millis(unix_ms);
+    moment.map_or_else(
+        || unix_ms.to_string(),
+        |moment| moment.format("%Y%m%dT%H%M%SZ").to_string(),
+    )
+}

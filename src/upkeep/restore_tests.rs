@@ -1,0 +1,264 @@
+//! From a store at work to a backup to another folder, and what is held there.
+#![expect(clippy::disallowed_methods, reason = "these tests damage files")]
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::chore::Place;
+use super::release::{self, Jobs};
+use super::restore::{Restore, RestoreError, Restored, verify};
+use super::settings::Limits;
+use crate::io::chance::SeededChance;
+use crate::io::clock::Clock;
+use crate::journal::Status;
+use crate::journal::epoch::{self, Epoch};
+use crate::runs::ResumeError;
+use crate::store::content::FileContent;
+use crate::store::documents::Indexes;
+use crate::store::engine::{Engine, EngineOptions};
+use crate::store::ticks::pause::ALL;
+use crate::store::ticks::{Pauses, Resumed};
+use crate::store::tx::Ground;
+use crate::store::{Durability, Realm, Tx, queue};
+use crate::testing::TestHost;
+use crate::value::Value;
+
+fn ground(data: &Path) -> Ground {
+    Ground {
+        store: Arc::new(Engine::open(&data.join("store.redb"), EngineOptions::default()).unwrap()),
+        content: Arc::new(FileContent::new(data.join("content"))),
+        indexes: Arc::new(Indexes::none()),
+    }
+}
+
+/// A host on a store in `data`.
+fn host(data: &Path) -> TestHost {
+    let mut host = TestHost::default();
+    host.ground = ground(data);
+    host
+}
+
+fn place(host: &TestHost, data: &Path) -> Place {
+    Place {
+        ground: host.ground.clone(),
+        data: data.to_owned(),
+        node: "local".to_owned(),
+        needs: vec!["ACME_TOKEN".to_owned()],
+        variable: Box::new(|_| None),
+        limits: Limits::default(),
+        clock: host.clock.clone(),
+        chance: Arc::new(SeededChance::new(1)),
+    }
+}
+
+fn restore(file: &Path, data: &Path, replace: bool, now_ms: i64) -> Result<Restored, RestoreError> {
+    let restore = Restore {
+        file,
+        key: None,
+        data,
+        options: EngineOptions::default(),
+        replace,
+        now_ms,
+    };
+    restore.perform(&mut |_, _| ControlFlow::Continue(()))
+}
+
+/// A run that waits, one that is over, a large value and a job, backed up; the moment of the backup.
+fn backed_up(folder: &Path) -> (crate::id::RunId, crate::id::RunId, i64) {
+    let data = folder.join("old");
+    let host = host(&data);
+    let over = host
+        .run("let text = \"x\"; for i in 0..17 { text += text; } kv::put(\"large\", text); kv::get(\"large\").len()")
+        .id();
+    let waits = host
+        .start("kv::put(\"before\", 1); run::sleep(\"1h\"); kv::put(\"after\", 1); 7")
+        .id();
+    let mut tx = Tx::new(&host.ground, Realm::Dry, host.clock.unix_ms());
+    queue::push(&mut tx, "videos", &Value::from("a"), &queue::Wanted::default()).unwrap();
+    host.ground.store.commit(tx.batch, Durability::Now).unwrap();
+    let now_ms = host.clock.unix_ms();
+    let file = folder.join("a.backup");
+    place(&host, &data)
+        .backup(&file, None, &mut |_, _| ControlFlow::Continue(()))
+        .unwrap();
+    (over, waits, now_ms)
+}
+
+#[test]
+fn what_was_not_over_is_held_until_it_is_released_and_then_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (over, waits, backup_ms) = backed_up(folder.path());
+    let data = folder.path().join("new");
+    let restored = restore(&folder.path().join("a.backup"), &data, false, backup_ms + 1000).unwrap();
+    assert_eq!(
+        (restored.epoch, restored.needs.as_slice()),
+        (2, ["ACME_TOKEN".to_owned()].as_slice())
+    );
+    assert_eq!(restored.held.len(), 1);
+    assert_eq!(
+        (restored.held[0].run, restored.held[0].status),
+        (waits, Status::Suspended)
+    );
+
+    let host = host(&data);
+    let store = &*host.ground.store;
+    host.clock.advance(std::time::Duration::from_secs(2));
+    assert_eq!(host.run("kv::get(\"large\").len()").value(), &Value::from(1 << 17));
+    let hold = release::hold(&host.ground, backup_ms + 1000).unwrap().unwrap();
+    assert!(hold.frozen);
+    assert_eq!((hold.queues[0].queue.as_str(), hold.queues[0].jobs), ("videos", 1));
+    assert!(Pauses::load(store).unwrap().on.contains_key(ALL));
+    host.clock.advance(std::time::Duration::from_secs(7200));
+    assert!(matches!(host.resume(waits), Err(ResumeError::Held(run)) if run == waits));
+
+    assert!(
+        release::release_runs(store, &[over]).unwrap().is_empty(),
+        "it is not held"
+    );
+    assert_eq!(release::release_runs(store, &[waits]).unwrap().len(), 1);
+    assert_eq!(host.resume(waits).unwrap().value(), &Value::from(7));
+    assert!(Epoch::read(store).unwrap().frozen, "triggers and publishing still wait");
+
+    release::release_all(&host.ground, host.clock.unix_ms(), None, Resumed::None, Jobs::Pause).unwrap();
+    assert!(!Epoch::read(store).unwrap().frozen);
+    assert!(!Pauses::load(store).unwrap().on.contains_key(ALL));
+    let mut tx = Tx::new(&host.ground, Realm::Dry, 0);
+    assert!(
+        queue::pause::get(&mut tx, "videos").unwrap().is_some(),
+        "somebody looks at its jobs first"
+    );
+}
+
+#[test]
+fn a_pause_that_somebody_made_before_the_backup_outlives_the_release() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("old");
+    let host = host(&data);
+    let mut batch = crate::store::Batch::new();
+    let pause = crate::store::ticks::Pause {
+        since_ms: 1,
+        by: Some("anna".to_owned()),
+        why: "holidays".to_owned(),
+    };
+    crate::store::ticks::pause::pause(&mut batch, ALL, &pause);
+    host.ground.store.commit(batch, Durability::Now).unwrap();
+    let file = folder.path().join("a.backup");
+    place(&host, &data)
+        .backup(&file, None, &mut |_, _| ControlFlow::Continue(()))
+        .unwrap();
+    let data = folder.path().join("new");
+    restore(&file, &data, false, 5).unwrap();
+    let restored = ground(&data);
+    release::release_all(&restored, 9, None, Resumed::None, Jobs::Run).unwrap();
+    assert_eq!(Pauses::load(&*restored.store).unwrap().on[ALL], pause);
+}
+
+#[test]
+fn nothing_is_restored_over_a_store_that_holds_something_and_with_replace_it_is_moved_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let (.., now_ms) = backed_up(folder.path());
+    let (file, data) = (folder.path().join("a.backup"), folder.path().join("new"));
+    {
+        let other = host(&data);
+        other.run("kv::put(\"mine\", 1)");
+    }
+    let before = fs::read(data.join("store.redb")).unwrap();
+    let refused = restore(&file, &data, false, now_ms).unwrap_err();
+    assert_eq!(refused.code(), "RESTORE_NOT_EMPTY");
+    assert_eq!(fs::read(data.join("store.redb")).unwrap(), before);
+    let restored = restore(&file, &data, true, now_ms).unwrap();
+    let aside = restored.aside.unwrap();
+    assert_eq!(fs::read(&aside).unwrap(), before);
+    let old = Engine::open(&aside, EngineOptions::default()).unwrap();
+    drop(old);
+    assert!(!data.join(".restoring").exists());
+    // A store that nobody can read is in nobody's way either.
+    fs::write(data.join("store.redb"), b"rubbish").unwrap();
+    assert_eq!(
+        restore(&file, &data, false, now_ms).unwrap_err().code(),
+        "RESTORE_NOT_EMPTY"
+    );
+    restore(&file, &data, true, now_ms + 1000).unwrap();
+    ground(&data);
+}
+
+#[test]
+fn a_store_that_somebody_has_open_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (.., now_ms) = backed_up(folder.path());
+    let (file, data) = (folder.path().join("a.backup"), folder.path().join("new"));
+    let held = ground(&data);
+    assert_eq!(restore(&file, &data, true, now_ms).unwrap_err().code(), "STORE_LOCKED");
+    drop(held);
+    restore(&file, &data, true, now_ms).unwrap();
+}
+
+#[test]
+fn a_backup_that_cannot_be_read_to_its_end_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (.., now_ms) = backed_up(folder.path());
+    let (file, data) = (folder.path().join("a.backup"), folder.path().join("new"));
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, &whole[..whole.len() - 40]).unwrap();
+    assert_eq!(
+        restore(&file, &data, false, now_ms).unwrap_err().code(),
+        "BACKUP_CUT_OFF"
+    );
+    let mut altered = whole.clone();
+    altered[whole.len() / 2] ^= 1;
+    fs::write(&file, &altered).unwrap();
+    assert_eq!(
+        restore(&file, &data, false, now_ms).unwrap_err().code(),
+        "BACKUP_DAMAGED"
+    );
+    assert!(!data.join("store.redb").exists());
+}
+
+#[test]
+fn a_file_that_was_missing_in_the_store_already_is_told_with_the_row_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("old");
+    let host = host(&data);
+    host.run("let text = \"x\"; for i in 0..17 { text += text; } kv::put(\"large\", text)");
+    let hash = host.ground.content.list().unwrap()[0];
+    fs::remove_file(host.ground.content.path(&hash).unwrap()).unwrap();
+    let file = folder.path().join("a.backup");
+    place(&host, &data)
+        .backup(&file, None, &mut |_, _| ControlFlow::Continue(()))
+        .unwrap();
+    let aside = folder.path().join("aside");
+    let verified = verify(&file, None, &aside, EngineOptions::default(), &mut |_, _| {
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert!(verified.checked.wrong >= 1);
+    let told = format!("{:?}", verified.checked.problems);
+    assert!(told.contains("kv large (dry)") && told.contains("is missing"), "{told}");
+    let refused = restore(&file, &folder.path().join("new"), false, 1).unwrap_err();
+    assert_eq!(refused.code(), "RESTORE_UNSOUND");
+}
+
+#[test]
+fn each_restore_begins_another_epoch_and_what_was_held_stays_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, waits, now_ms) = backed_up(folder.path());
+    let data = folder.path().join("new");
+    restore(&folder.path().join("a.backup"), &data, false, now_ms).unwrap();
+    let second = folder.path().join("b.backup");
+    {
+        let host = host(&data);
+        place(&host, &data)
+            .backup(&second, None, &mut |_, _| ControlFlow::Continue(()))
+            .unwrap();
+    }
+    let again = restore(&second, &data, true, now_ms + 5000).unwrap();
+    assert_eq!(again.epoch, 3);
+    let ground = ground(&data);
+    assert!(epoch::is_held(&*ground.store, waits).unwrap());
+    assert!(
+        !Epoch::read(&*ground.store).unwrap().was_paused,
+        "the restore's own pause was nobody's"
+    );
+}
