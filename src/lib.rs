@@ -10,7 +10,7 @@
 //! | namespaces | [`namespaces`] |
 //! | script | [`script`] |
 //! | gate | [`gate`] |
-//! | record | [`journal`], [`effect`] |
+//! | record | [`journal`], [`identity`], [`effect`] |
 //! | ground | [`store`], [`io`], [`id`], [`value`], [`duration`], [`digits`] |
 
 pub mod app;
@@ -21,6 +21,7 @@ pub mod duration;
 pub mod effect;
 pub mod gate;
 pub mod id;
+pub mod identity;
 pub mod io;
 pub mod journal;
 pub mod lsp;

@@ -55,10 +55,20 @@ pub enum Space {
     Overlap,
     /// Sets of playbooks, prompts and settings that were live.
     Edition,
+    /// Who may be let in.
+    User,
+    Organisation,
+    Token,
+    /// Of browsers that have logged in.
+    Session,
+    /// Who has guessed passwords how often.
+    Guess,
+    /// Who did what.
+    Audit,
 }
 
 impl Space {
-    pub(super) const ALL: [(Space, u8, &'static str); 28] = [
+    pub(super) const ALL: [(Space, u8, &'static str); 34] = [
         (Space::Meta, 0x01, "meta"),
         (Space::Run, 0x10, "run"),
         (Space::Journal, 0x11, "journal"),
@@ -87,6 +97,12 @@ impl Space {
         (Space::Seen, 0x45, "seen file"),
         (Space::Overlap, 0x46, "overlap"),
         (Space::Edition, 0x47, "edition"),
+        (Space::User, 0x50, "user"),
+        (Space::Organisation, 0x51, "organisation"),
+        (Space::Token, 0x52, "token"),
+        (Space::Session, 0x53, "session"),
+        (Space::Guess, 0x54, "guesses"),
+        (Space::Audit, 0x55, "audit"),
     ];
 
     pub(super) fn byte(self) -> u8 {
