@@ -6,6 +6,7 @@ use super::*;
 use crate::io::chance::SeededChance;
 use crate::journal::audit::verify::verify;
 use crate::store::engine::Engine;
+use crate::store::keys;
 
 const PASSWORD: &str = "correct horse battery";
 const FROM: &str = "192.0.2.1";
@@ -57,7 +58,9 @@ impl World {
             grant,
             ..Scope::whole()
         };
+        let id = token::new_id(&*self.chance);
         let new = token::New {
+            id: &id,
             user,
             label: "",
             scope,
@@ -71,8 +74,6 @@ impl World {
         self.store.scan(range, 100_000, false).unwrap().len()
     }
 }
-
-use crate::store::keys;
 
 #[test]
 fn whoever_knows_the_password_gets_a_session_until_it_is_idle_old_or_ended() {
@@ -251,6 +252,7 @@ fn dead_tokens_make_room_and_live_ones_are_bounded() {
         world.token("ann", role::Grant::Read, None);
     }
     let new = token::New {
+        id: "0123456789abcdef",
         user: "ann",
         label: "",
         scope: Scope::whole(),

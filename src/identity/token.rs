@@ -79,8 +79,14 @@ impl Token {
     }
 }
 
+/// An id for a new token.
+pub fn new_id(chance: &dyn Chance) -> String {
+    format!("{:016x}", chance.bits())
+}
+
 /// A new token.
 pub struct New<'a> {
+    pub id: &'a str,
     pub user: &'a str,
     pub label: &'a str,
     pub scope: Scope,
@@ -102,7 +108,7 @@ pub fn add(
     if new.expires_ms.is_some_and(|expires_ms| expires_ms <= now_ms) {
         return Err(IdentityError::Token("the token would have expired already".to_owned()));
     }
-    let id = format!("{:016x}", chance.bits());
+    let id = new.id.to_owned();
     let secret = new_secret(chance);
     let token = rows::change(store, |batch| {
         let found = user::read(store, new.user)?;
@@ -135,6 +141,12 @@ pub fn add(
         owner.tokens.push(token.id.clone());
         found.put(batch, &owner);
         let own: Found<Token> = Found::read(store, Space::Token, &id)?;
+        if own.value.is_some() {
+            return Err(IdentityError::Exists {
+                what: "the token",
+                name: id.clone(),
+            });
+        }
         own.put(batch, &token);
         Ok(token)
     })?;

@@ -5,6 +5,7 @@
 )]
 
 mod answer;
+mod audit;
 mod backtest;
 mod bench;
 mod cancel;
@@ -41,6 +42,7 @@ mod terminal;
 mod test;
 mod ticks;
 mod today;
+mod users;
 mod versions;
 mod whatif;
 mod why;

@@ -4,8 +4,10 @@ use serde_json::json;
 
 use super::super::error::CliError;
 use super::super::out::{CAREFUL, FAINT, GOOD, Out, plain};
+use super::super::signed;
 use super::list::{change_json, version_json};
 use crate::app::App;
+use crate::journal::audit::Act;
 use crate::journal::edition::State;
 use crate::serve::rollback::{RollbackError, Wish};
 use crate::serve::versions::{decide, in_words};
@@ -35,17 +37,22 @@ fn person(app: &App) -> String {
 pub fn rollback(args: &RollbackArgs, app: &App, out: &mut Out) -> Result<u8, CliError> {
     super::reader(app)?;
     let ground = app.writer()?;
+    let act = Act::new("version.rollback", args.version.to_string())
+        .with("playbook", args.playbook.clone())
+        .with("force", args.force);
     let wish = Wish {
         to: args.version,
         playbook: args.playbook.as_deref(),
         force: args.force,
         by: &person(app),
     };
-    let done = crate::serve::rollback::rollback(app, &ground, &wish).map_err(|error| match error {
-        RollbackError::Unsaved(_) => CliError::from(error)
-            .note("`host versions diff live disk` shows them")
-            .help("--force keeps them as a version of their own, and goes back"),
-        other => other.into(),
+    let done = signed::attempt(app, &*ground.store, act, || {
+        crate::serve::rollback::rollback(app, &ground, &wish).map_err(|error| match error {
+            RollbackError::Unsaved(_) => CliError::from(error)
+                .note("`host versions diff live disk` shows them")
+                .help("--force keeps them as a version of their own, and goes back"),
+            other => other.into(),
+        })
     })?;
     if out.json {
         out.json(&json!({
@@ -83,7 +90,11 @@ pub fn discard(args: &DecideArgs, app: &App, out: &mut Out) -> Result<u8, CliErr
 
 fn decided(number: u64, state: State, app: &App, out: &mut Out) -> Result<u8, CliError> {
     super::reader(app)?;
-    let ground = app.writer()?;
+    let what = match state {
+        State::Accepted => "version.accept",
+        _ => "version.discard",
+    };
+    let ground = signed::writer(app, Act::new(what, number.to_string()))?;
     let version = decide(&*ground.store, number, state, &person(app))?;
     if out.json {
         out.json(&version_json(&version));

@@ -8,6 +8,7 @@
 //! | [`driver`] | what it needs of the host that it stands in |
 //! | [`hands`] | that, over the crew of a host |
 //! | [`look`] | what follows from a commit of others |
+//! | [`signed`] | who is held to account for it |
 //! | [`narrow`] | the stricter of two modes |
 //! | [`caller`] | the other side: asks for runs |
 
@@ -19,6 +20,7 @@ pub mod narrow;
 pub mod open;
 mod runs;
 pub mod said;
+pub mod signed;
 
 pub use caller::{CallError, Caller};
 pub use driver::{Driver, Watch};
