@@ -34,6 +34,8 @@ pub struct FileConfig {
     pub collections: BTreeMap<String, CollectionConfig>,
     /// How `host serve` goes about it.
     pub serve: crate::serve::Settings,
+    /// Where `host serve` is asked over HTTP.
+    pub server: crate::http::Settings,
     /// To whom an incident goes when nobody solves it in time.
     pub escalation: crate::journal::incident::Ladder,
     /// People by name, with the roles that questions of runs may demand.

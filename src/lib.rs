@@ -5,7 +5,7 @@
 //!
 //! | floor | modules |
 //! | --- | --- |
-//! | edges | [`cli`], [`lsp`], [`serve`], [`triggers`], [`app`], [`config`] |
+//! | edges | [`cli`], [`lsp`], [`http`], [`serve`], [`triggers`], [`app`], [`config`] |
 //! | runs | [`runs`], [`report`] |
 //! | namespaces | [`namespaces`] |
 //! | script | [`script`] |
@@ -20,6 +20,7 @@ pub mod digits;
 pub mod duration;
 pub mod effect;
 pub mod gate;
+pub mod http;
 pub mod id;
 pub mod identity;
 pub mod io;

@@ -28,7 +28,7 @@ impl From<ServeError> for CliError {
             ServeError::App(error) => error.into(),
             ServeError::Journal(error) => error.into(),
             ServeError::Running(_) => CliError::new(code, message, STORE).help("`host status` shows what it is at"),
-            ServeError::Desk(_) | ServeError::Io(_) => CliError::new(code, message, OTHER),
+            ServeError::Desk(_) | ServeError::Http(_) | ServeError::Io(_) => CliError::new(code, message, OTHER),
         }
     }
 }

@@ -120,6 +120,9 @@ fn server_lines(status: &Status, is_there: bool, now_ms: i64, out: &mut Out) {
             status.started_by_themselves,
             status.threads
         ));
+        if let Some(url) = &status.http {
+            out.line(format!("http     {}", plain(url)));
+        }
     }
     for alarm in &status.alarms {
         let line = format!(

@@ -16,6 +16,7 @@ pub mod fresh;
 pub mod hidden;
 pub mod http;
 pub mod line_history;
+pub mod listen;
 pub mod notify;
 pub mod pager;
 pub mod pages;

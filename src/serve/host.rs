@@ -19,6 +19,7 @@ use super::watchdog::Watchdog;
 use crate::app::{App, AppError};
 use crate::config::ConfigError;
 use crate::gate::Gate;
+use crate::http;
 use crate::io::notify;
 use crate::io::socket::SocketError;
 use crate::journal::JournalError;
@@ -53,6 +54,8 @@ pub enum ServeError {
     Journal(#[from] JournalError),
     #[error("the socket for other commands cannot be opened: {0}")]
     Desk(#[from] SocketError),
+    #[error(transparent)]
+    Http(#[from] crate::http::StartError),
     #[error("a thread or a signal handler of the server cannot be made: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -64,6 +67,7 @@ impl ServeError {
             ServeError::App(error) => error.code(),
             ServeError::Journal(error) => error.code(),
             ServeError::Desk(_) => "SERVE_SOCKET",
+            ServeError::Http(error) => error.code(),
             ServeError::Io(_) => "SERVE_THREADS",
         }
     }
@@ -209,7 +213,13 @@ impl Serving {
         if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
             tracing::debug!(%error, "memory is given back by those who ask for some");
         }
-        let desk = self.desk(&gate)?;
+        let hands = Arc::new(Hands {
+            live: self.live.clone(),
+            crew: self.core.crew().clone(),
+            followed: self.followed.clone(),
+        });
+        let desk = self.desk(&gate, hands.clone())?;
+        let http = self.http(hands, says)?;
         let around = self.surround(&gate)?;
         let reloading = {
             let (board, clock) = (self.board.clone(), self.app.clock.clone());
@@ -223,6 +233,9 @@ impl Serving {
         self.turns(stop);
         notify::stopping();
         drop(reloading);
+        if let Some(http) = http {
+            http.stop();
+        }
         let stopped = self.stop(says);
         drop(desk);
         self.beat.end();
@@ -237,7 +250,7 @@ impl Serving {
     }
 
     /// Lets other commands in.
-    fn desk(&self, gate: &Gate) -> Result<Desk, SocketError> {
+    fn desk(&self, gate: &Gate, driver: Arc<Hands>) -> Result<Desk, SocketError> {
         let status = self.board.status();
         let ready = gate.ready.clone();
         Desk::open(Opening {
@@ -250,17 +263,33 @@ impl Serving {
                 started_ms: status.since_ms,
                 edition: status.edition,
             },
-            driver: Arc::new(Hands {
-                live: self.live.clone(),
-                crew: self.core.crew().clone(),
-                followed: self.followed.clone(),
-            }),
+            driver,
             on_commit: Box::new(move |written| {
                 if look::look(written, &ready) {
                     ready.stir();
                 }
             }),
         })
+    }
+
+    /// Answers over HTTP, where `[server]` says so.
+    fn http(&self, driver: Arc<Hands>, says: &dyn Fn(&str)) -> Result<Option<http::Running>, ServeError> {
+        let Some(limits) = http::Limits::of(&self.app.config).map_err(AppError::from)? else {
+            return Ok(None);
+        };
+        let opening = http::Opening {
+            app: self.app.clone(),
+            live: self.live.clone(),
+            board: self.board.clone(),
+            driver,
+            doorkeeper: Box::new(http::caller::authenticate),
+            knows_anybody: false,
+            doors: None,
+        };
+        let running = http::start(http::Server::new(opening, limits))?;
+        says(&format!("answering on {}", running.url()));
+        self.board.change(|status| status.http = Some(running.url()));
+        Ok(Some(running))
     }
 
     /// The threads that look on.

@@ -32,6 +32,8 @@ pub struct Status {
     pub started_by_themselves: usize,
     /// What went wrong in the host itself, the latest at the end.
     pub problems: Vec<Problem>,
+    /// Where it is asked over HTTP, as a URL.
+    pub http: Option<String>,
     /// What the watchdog sees now.
     pub alarms: Vec<Alarm>,
 }

@@ -1,0 +1,399 @@
+//! The way of one request, in its order: who it is for, who asks, what it says, the answer.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::RawPathParams;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Response, header};
+use axum::routing::any;
+use futures_core::Stream as _;
+use serde_json::json;
+
+use super::answer::{Answer, Refusal};
+use super::caller::{Caller, Role};
+use super::checks;
+use super::connection::From;
+use super::envelope::{self, Asked, CORRELATION};
+use super::request::{Request, is_corr, parse_query};
+use super::routes::{self, Found, Needs, Route, Takes};
+use super::server::Server;
+
+/// The longest path that is looked up.
+const PATH_BYTES_MAX: usize = 4096;
+
+/// The longest query.
+const QUERY_BYTES_MAX: usize = 8192;
+
+/// What is read of a body that nobody wants, so that its sender hears why.
+const UNWANTED_BYTES_MAX: usize = 256 << 10;
+const UNWANTED_TIME: Duration = Duration::from_secs(1);
+
+type Places = Result<RawPathParams, RawPathParamsRejection>;
+
+/// Leads every path of the table, and every other, to [`pass`].
+pub fn router(server: Arc<Server>) -> Router {
+    let mut by_path: BTreeMap<&str, Vec<&'static Route>> = BTreeMap::new();
+    for route in routes::all() {
+        by_path.entry(route.path).or_default().push(route);
+    }
+    let mut router = Router::new();
+    for (path, routes) in by_path {
+        let (server, routes) = (server.clone(), Arc::new(routes));
+        let pass = move |places: Places, request: axum::extract::Request| {
+            let (server, routes) = (server.clone(), routes.clone());
+            let fixed = |route: &&'static Route| (route.verb.method(), Found::fixed(route));
+            let methods = routes.iter().map(fixed).collect();
+            pass(server, methods, Some(places), request)
+        };
+        router = router.route(path, any(pass));
+    }
+    router.fallback(move |request: axum::extract::Request| {
+        let server = server.clone();
+        let path = request.uri().path();
+        let methods = match (&server.doors, path.len() <= PATH_BYTES_MAX) {
+            (Some(doors), true) => doors.at(&server, path),
+            _ => Vec::new(),
+        };
+        pass(server, methods, None, request)
+    })
+}
+
+/// Answers one request, and takes note of it.
+async fn pass(
+    server: Arc<Server>,
+    methods: Vec<(Method, Found)>,
+    places: Option<Places>,
+    request: axum::extract::Request,
+) -> Response<Body> {
+    let begun = server.app.clock.monotonic();
+    let (parts, body) = request.into_parts();
+    let corr = correlation(&server, &parts.headers);
+    let mut way = Way {
+        server: &server,
+        parts: &parts,
+        corr: &corr,
+        body: Some(body),
+        name: Arc::from("none"),
+    };
+    let answered = way.answer(methods, places).await;
+    if answered.is_err() {
+        way.drain().await;
+    }
+    let name = way.name.clone();
+    let asked = Asked {
+        method: &parts.method,
+        known: parts
+            .headers
+            .get(header::IF_NONE_MATCH)
+            .and_then(|tags| tags.to_str().ok()),
+        corr: &corr,
+    };
+    let code = answered.as_ref().err().map(|refusal| refusal.code.clone());
+    let response = envelope::seal(answered, &asked, |stream| server.open(stream));
+    let status = response.status().as_u16();
+    let took = server.app.clock.monotonic().saturating_sub(begun);
+    server.figures.answered(&name, status, took);
+    let (method, route, took_ms) = (&parts.method, &*name, took.as_millis() as u64);
+    match status {
+        500.. => tracing::error!(%corr, %method, route, status, code, took_ms, "answered"),
+        _ => tracing::debug!(%corr, %method, route, status, code, took_ms, "answered"),
+    }
+    response
+}
+
+/// The way of one request.
+struct Way<'a> {
+    server: &'a Arc<Server>,
+    parts: &'a Parts,
+    corr: &'a str,
+    /// Until it is read.
+    body: Option<Body>,
+    /// Of the route, once it is found.
+    name: Arc<str>,
+}
+
+impl Way<'_> {
+    async fn answer(&mut self, methods: Vec<(Method, Found)>, places: Option<Places>) -> Result<Answer, Refusal> {
+        self.check_length()?;
+        let (allow, found) = choose(methods, &self.parts.method)?;
+        let Some(mut found) = found else {
+            return self.other_method(allow);
+        };
+        self.name = found.name.clone();
+        let request = self.head(&mut found, places)?;
+        // What anybody may ask, whether it lives, is answered while all threads are taken.
+        if found.needs == Needs::Probe {
+            checks::query(&request, found.query.unwrap_or_default())?;
+            return found.handle.answer(self.server, &request);
+        }
+        self.check_host()?;
+        let (server, needs) = (self.server.clone(), found.needs);
+        let within = self.server.limits.request_timeout;
+        if found.body == Takes::Nothing {
+            let work = move || answer(&server, &found, admit(&server, request, needs)?);
+            return self.on_thread(within, work).await;
+        }
+        // Nobody who may not ask makes the server read what they send.
+        let admitted = self.on_thread(within, move || admit(&server, request, needs)).await?;
+        let body = self.read(found.body).await?;
+        let (server, request) = (self.server.clone(), Request { body, ..admitted });
+        self.on_thread(within, move || answer(&server, &found, request)).await
+    }
+
+    fn check_length(&self) -> Result<(), Refusal> {
+        let uri = &self.parts.uri;
+        let is_long =
+            uri.path().len() > PATH_BYTES_MAX || uri.query().is_some_and(|query| query.len() > QUERY_BYTES_MAX);
+        let message =
+            || format!("the path has more than {PATH_BYTES_MAX} bytes, or the query more than {QUERY_BYTES_MAX}");
+        match is_long {
+            true => Err(Refusal::new(414, "PATH_TOO_LONG", message())),
+            false => Ok(()),
+        }
+    }
+
+    fn other_method(&self, allow: String) -> Result<Answer, Refusal> {
+        if self.parts.method == Method::OPTIONS {
+            return Ok(Answer::empty(204).header("allow", &allow));
+        }
+        let method: String = self.parts.method.as_str().chars().take(40).collect();
+        let message = format!("this path does not take {method}; it takes {allow}");
+        Err(Refusal::new(405, "METHOD_NOT_ALLOWED", message).header("allow", allow))
+    }
+
+    /// The request without its body.
+    fn head(&self, found: &mut Found, places: Option<Places>) -> Result<Request, Refusal> {
+        let mut params = std::mem::take(&mut found.params);
+        match places {
+            Some(Ok(places)) => {
+                let places = places.iter();
+                params.extend(places.map(|(name, value)| (name.to_owned(), value.to_owned())));
+            }
+            Some(Err(_)) => return Err(nothing_there()),
+            None => {}
+        }
+        let from = self.parts.extensions.get::<From>().copied();
+        let from = from.expect("every connection says where its requests come from");
+        Ok(Request {
+            method: self.parts.method.clone(),
+            path: self.parts.uri.path().to_owned(),
+            params,
+            query: parse_query(self.parts.uri.query().unwrap_or_default())?,
+            headers: self.parts.headers.clone(),
+            body: Bytes::new(),
+            corr: self.corr.to_owned(),
+            caller: Caller::nobody(self.corr),
+            peer: from.peer,
+            is_secure: from.is_secure,
+        })
+    }
+
+    /// A page of somebody else's may have a name of its own lead here, and read with the browser's eyes what answers.
+    fn check_host(&self) -> Result<(), Refusal> {
+        let named = match self.parts.uri.authority() {
+            Some(authority) => Some(authority.as_str()),
+            None => self.parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()),
+        };
+        let limits = &self.server.limits;
+        match named.map(host_of) {
+            Some(host) if is_known_host(&host, &limits.hosts, limits.address.ip()) => Ok(()),
+            _ => {
+                let message = "this server is not asked under that name; `hosts` in [server] lists its names";
+                Err(Refusal::new(421, "HOST_UNKNOWN", message))
+            }
+        }
+    }
+
+    /// Does `work` on a thread; who asked waits for it so long.
+    async fn on_thread<T: Send + 'static>(
+        &mut self,
+        within: Duration,
+        work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let span = tracing::info_span!("request", corr = %self.corr);
+        let work = self.server.pool.run(move || span.in_scope(work));
+        match tokio::time::timeout(within, work).await {
+            Ok(done) => done?,
+            Err(_) => {
+                let within = crate::duration::for_people(within.as_millis() as u64);
+                let message = format!("there was no answer within {within}; what was begun may still happen");
+                Err(Refusal::new(503, "REQUEST_TIMEOUT", message).header("retry-after", "5"))
+            }
+        }
+    }
+
+    async fn read(&mut self, takes: Takes) -> Result<Bytes, Refusal> {
+        let preset = self.server.limits.body_bytes_max;
+        let bytes_max = match takes {
+            Takes::Bytes(Some(bytes_max)) => bytes_max,
+            _ => preset,
+        };
+        let too_large = || {
+            let message = format!("the body has more than {bytes_max} bytes, which is the most that is taken");
+            Refusal::new(413, "BODY_TOO_LARGE", message).details(json!({ "bytes_max": bytes_max }))
+        };
+        let length = self.parts.headers.get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|length| length > bytes_max) {
+            return Err(too_large());
+        }
+        let body = self.body.take().unwrap_or_default();
+        let timeout = self.server.limits.body_timeout;
+        match tokio::time::timeout(timeout, collect(body, bytes_max as usize)).await {
+            Ok(Ok(Some(bytes))) => Ok(bytes),
+            Ok(Ok(None)) => Err(too_large()),
+            Ok(Err(())) => Err(Refusal::new(400, "BODY_CUT", "the body did not come whole")),
+            Err(_) => {
+                let timeout = crate::duration::for_people(timeout.as_millis() as u64);
+                let message = format!("the body did not come within {timeout}");
+                Err(Refusal::new(408, "BODY_TIMEOUT", message))
+            }
+        }
+    }
+
+    /// Takes what is left of a body that nobody wants, as far as it is short: else its sender would hear of a broken
+    /// connection, and not why.
+    async fn drain(&mut self) {
+        if let Some(body) = self.body.take()
+            && !self.parts.headers.contains_key(header::EXPECT)
+        {
+            let drained = tokio::time::timeout(UNWANTED_TIME, collect(body, UNWANTED_BYTES_MAX)).await;
+            drop(drained);
+        }
+    }
+}
+
+/// The methods that are taken, and what takes this one.
+fn choose(methods: Vec<(Method, Found)>, method: &Method) -> Result<(String, Option<Found>), Refusal> {
+    if methods.is_empty() {
+        return Err(nothing_there());
+    }
+    let mut allow: Vec<&str> = methods.iter().map(|(method, _)| method.as_str()).collect();
+    let reads = allow.contains(&"GET");
+    if reads {
+        allow.push("HEAD");
+    }
+    allow.push("OPTIONS");
+    let allow = allow.join(", ");
+    let meant = match reads && *method == Method::HEAD {
+        true => &Method::GET,
+        false => method,
+    };
+    let found = methods.into_iter().find(|(method, _)| method == meant);
+    Ok((allow, found.map(|(_, found)| found)))
+}
+
+fn nothing_there() -> Refusal {
+    Refusal::not_found("there is nothing under this path")
+}
+
+/// Lets the one who asks in, if they may.
+fn admit(server: &Server, mut request: Request, needs: Needs) -> Result<Request, Refusal> {
+    request.caller = (server.doorkeeper)(server, &request)?;
+    match (needs, request.caller.role) {
+        (Needs::Probe | Needs::Nobody, _) => Ok(request),
+        (Needs::Role(_), None) => Err(Refusal::unauthenticated()),
+        (Needs::Role(needed), Some(role)) if role >= needed => Ok(request),
+        (Needs::Role(needed), Some(role)) => Err(forbidden(needed, role)),
+    }
+}
+
+fn forbidden(needed: Role, role: Role) -> Refusal {
+    let message = format!("this is for the role {}, and you have {}", needed.code(), role.code());
+    Refusal::new(403, "ROLE_MISSING", message).details(json!({ "role": role.code(), "needed": needed.code() }))
+}
+
+fn answer(server: &Server, found: &Found, request: Request) -> Result<Answer, Refusal> {
+    if let Some(known) = found.query {
+        checks::places(&request)?;
+        checks::query(&request, known)?;
+    }
+    if let Takes::Json(schema) = found.body {
+        checks::body(&request, schema)?;
+    }
+    found.handle.answer(server, &request)
+}
+
+/// The id that whoever asks gave, or one of our own.
+fn correlation(server: &Server, headers: &HeaderMap) -> String {
+    let given = headers.get(CORRELATION).and_then(|corr| corr.to_str().ok());
+    match given.filter(|given| is_corr(given)) {
+        Some(given) => given.to_owned(),
+        None => {
+            let (now_ms, chance) = (server.now_ms(), server.app.chance.wide_bits());
+            format!("req_{}", crate::id::RunId::new(now_ms, chance))
+        }
+    }
+}
+
+/// The name without its port, in small letters.
+fn host_of(authority: &str) -> String {
+    let authority = authority.rsplit('@').next().unwrap_or(authority);
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host.to_ascii_lowercase()
+}
+
+/// Addresses cannot be made to lead elsewhere; names can.
+fn is_known_host(host: &str, hosts: &[String], bound: IpAddr) -> bool {
+    if hosts.iter().any(|known| known == host) {
+        return true;
+    }
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback() || address == bound || bound.is_unspecified(),
+        Err(_) => host == "localhost",
+    }
+}
+
+/// All of `body`; `None` when it is longer.
+async fn collect(body: Body, bytes_max: usize) -> Result<Option<Bytes>, ()> {
+    let mut stream = body.into_data_stream();
+    let mut whole = Vec::new();
+    loop {
+        match std::future::poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await {
+            None => return Ok(Some(whole.into())),
+            Some(Err(_)) => return Err(()),
+            Some(Ok(piece)) if whole.len() + piece.len() > bytes_max => return Ok(None),
+            Some(Ok(piece)) => whole.extend_from_slice(&piece),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_lead_elsewhere_are_not_ours() {
+        let hosts = ["host.example.com".to_owned()];
+        let loopback: IpAddr = "127.0.0.1".parse().unwrap();
+        for known in [
+            "localhost:7070",
+            "127.0.0.1",
+            "[::1]:80",
+            "HOST.example.com:443",
+            "127.9.9.9:1",
+        ] {
+            assert!(is_known_host(&host_of(known), &hosts, loopback), "{known}");
+        }
+        for strange in [
+            "evil.example",
+            "localhost.evil.example",
+            "10.0.0.1",
+            "",
+            "[::2]",
+            "127.0.0.1.nip.io",
+        ] {
+            assert!(!is_known_host(&host_of(strange), &hosts, loopback), "{strange}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The server as its handlers see it, and how it begins and ends.
+//!
+//! Connections are tasks of a runtime of two threads; whatever reads the store or waits runs on the [`Pool`]. Ending takes no
+//! new connection, closes streams, and lets requests that are being answered come to their end for a while.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, watch};
+
+use super::answer::Refusal;
+use super::caller::Doorkeeper;
+use super::connection;
+use super::figures::Figures;
+use super::pool::Pool;
+use super::routes::Doors;
+use super::settings::Limits;
+use super::stream::Stream;
+use crate::app::App;
+use crate::gate::Ready;
+use crate::io::listen::{Bound, Certificate, ListenError, Renewed};
+use crate::serve::desk::Driver;
+use crate::serve::status::Board;
+use crate::serve::{Edition, Live};
+use crate::store::Store;
+use crate::store::tx::Ground;
+
+/// Threads that drive connections.
+const RUNTIME_THREADS: usize = 2;
+
+/// How often the files of the certificate are looked at.
+const LOOKS_EVERY: Duration = Duration::from_secs(5);
+
+/// What handlers work with.
+pub struct Server {
+    pub app: Arc<App>,
+    pub live: Arc<Live>,
+    pub board: Arc<Board>,
+    pub store: Arc<dyn Store>,
+    /// Who drives runs.
+    pub driver: Arc<dyn Driver>,
+    /// Told when what triggers live by has changed.
+    pub ready: Arc<Ready>,
+    pub limits: Limits,
+    pub doorkeeper: Doorkeeper,
+    /// There was a user or a token when the server began.
+    knows_anybody: bool,
+    /// Routes that come and go with what is live.
+    pub doors: Option<Box<dyn Doors>>,
+    pub figures: Figures,
+    pub pool: Pool,
+    streams: Arc<Semaphore>,
+    stop: watch::Sender<bool>,
+}
+
+/// What a server is made of, beside its limits.
+pub struct Opening {
+    pub app: Arc<App>,
+    pub live: Arc<Live>,
+    pub board: Arc<Board>,
+    pub driver: Arc<dyn Driver>,
+    pub doorkeeper: Doorkeeper,
+    /// Whether there is a user or a token.
+    pub knows_anybody: bool,
+    pub doors: Option<Box<dyn Doors>>,
+}
+
+impl Server {
+    pub fn new(opening: Opening, limits: Limits) -> Server {
+        let gate = opening.live.current().runner.gate.clone();
+        Server {
+            app: opening.app,
+            live: opening.live,
+            board: opening.board,
+            store: gate.ground.store.clone(),
+            driver: opening.driver,
+            ready: gate.ready.clone(),
+            doorkeeper: opening.doorkeeper,
+            knows_anybody: opening.knows_anybody,
+            doors: opening.doors,
+            figures: Figures::default(),
+            pool: Pool::new(limits.threads, limits.waiting_max),
+            streams: Arc::new(Semaphore::new(limits.streams_max)),
+            stop: watch::Sender::new(false),
+            limits,
+        }
+    }
+
+    /// What new runs get now.
+    pub fn edition(&self) -> Arc<Edition> {
+        self.live.current()
+    }
+
+    /// The store with what large values need.
+    pub fn ground(&self) -> Ground {
+        self.edition().runner.gate.ground.clone()
+    }
+
+    pub fn now_ms(&self) -> i64 {
+        self.app.clock.unix_ms()
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Connections that are being told what happens.
+    pub fn streams(&self) -> usize {
+        self.limits.streams_max - self.streams.available_permits()
+    }
+
+    /// A stream as the body of an answer, if there is a place for it.
+    pub(super) fn open(&self, stream: Stream) -> Result<Body, Refusal> {
+        match self.streams.clone().try_acquire_owned() {
+            Ok(place) => Ok(stream.into_body(place, self.stop.subscribe())),
+            Err(_) => {
+                let message = format!(
+                    "{} connections are being told what happens, which is the most",
+                    self.limits.streams_max
+                );
+                Err(Refusal::new(503, "STREAMS_FULL", message).header("retry-after", "10"))
+            }
+        }
+    }
+}
+
+/// A server that answers. Dropping it without [`Running::stop`] ends it at once.
+pub struct Running {
+    pub address: SocketAddr,
+    pub is_secure: bool,
+    server: Arc<Server>,
+    runtime: Runtime,
+    taking: tokio::task::JoinHandle<()>,
+}
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Everybody could come, and nobody could show who they are.
+    #[error(
+        "{0} is reached by others, and there is no user and no token yet; listen on 127.0.0.1, or make a token first"
+    )]
+    Wide(SocketAddr),
+    #[error("the threads of the HTTP server cannot be made: {0}")]
+    Threads(#[from] std::io::Error),
+}
+
+impl StartError {
+    pub fn code(&self) -> &'static str {
+        match self {
+            StartError::Listen(error) => error.code(),
+            StartError::Wide(_) => "SERVER_WIDE",
+            StartError::Threads(_) => "SERVE_THREADS",
+        }
+    }
+}
+
+/// Begins to listen, and answers until it is stopped.
+pub fn start(server: Server) -> Result<Running, StartError> {
+    if !server.limits.address.ip().is_loopback() && !server.knows_anybody {
+        return Err(StartError::Wide(server.limits.address));
+    }
+    let bound = Bound::to(server.limits.address)?;
+    let certificate = certificate(&server.app)?;
+    let is_secure = certificate.is_some();
+    let address = bound.address;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(RUNTIME_THREADS)
+        .max_blocking_threads(server.limits.threads)
+        .thread_name("http-serve")
+        .thread_stack_size(1 << 20)
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let server = Arc::new(server);
+    let listener = {
+        let _guard = runtime.enter();
+        bound.listen()?
+    };
+    if let Some(certificate) = certificate.clone() {
+        runtime.spawn(renew(certificate));
+    }
+    let stop = server.stop.subscribe();
+    let taking = connection::take(&runtime, listener, certificate, server.clone(), stop);
+    Ok(Running {
+        address,
+        is_secure,
+        server,
+        runtime,
+        taking,
+    })
+}
+
+fn certificate(app: &App) -> Result<Option<Arc<Certificate>>, ListenError> {
+    let settings = &app.config.file.server;
+    if settings.tls_cert.is_empty() {
+        return Ok(None);
+    }
+    let path = |text: &str| app.config.root.join(text);
+    let certificate = Certificate::read(path(&settings.tls_cert), path(&settings.tls_key))?;
+    Ok(Some(Arc::new(certificate)))
+}
+
+async fn renew(certificate: Arc<Certificate>) {
+    loop {
+        tokio::time::sleep(LOOKS_EVERY).await;
+        let certificate = certificate.clone();
+        let looked = tokio::task::spawn_blocking(move || certificate.look()).await;
+        match looked {
+            Ok(Ok(Renewed::Same)) | Err(_) => {}
+            Ok(Ok(Renewed::Other)) => tracing::info!("another certificate is shown from now on"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, code = error.code(), "the certificate stays as it was");
+            }
+        }
+    }
+}
+
+impl Running {
+    /// As people type it.
+    pub fn url(&self) -> String {
+        let scheme = if self.is_secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// Takes no more requests, and returns when those that are there are answered, or after a while.
+    pub fn stop(self) {
+        let Running {
+            server,
+            runtime,
+            taking,
+            ..
+        } = self;
+        server.stop.send_replace(true);
+        let grace = server.limits.grace;
+        let is_done = runtime.block_on(async { tokio::time::timeout(grace, taking).await.is_ok() });
+        if !is_done {
+            tracing::warn!("some requests were still being answered");
+        }
+        runtime.shutdown_timeout(Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,123 @@
+//! Answers that go on: one message after another, as server-sent events.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, watch};
+
+use super::race::{First, first_of};
+
+/// Something is said at least this often, so that a connection that is dead is noticed.
+const SAYS_EVERY: Duration = Duration::from_secs(15);
+
+/// Messages that wait for who listens; beyond those, the shared channel keeps what is to come.
+const WAITING_MAX: usize = 4;
+
+/// One message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// With this, who was cut off asks for what came after it.
+    pub id: String,
+    pub event: String,
+    /// One line.
+    pub data: String,
+}
+
+impl Message {
+    fn write(&self) -> String {
+        // A line break would begin another field.
+        let plain = |text: &str| text.replace(['\r', '\n'], " ");
+        let id = match self.id.is_empty() {
+            true => String::new(),
+            false => format!("id: {}\n", plain(&self.id)),
+        };
+        format!("{id}event: {}\ndata: {}\n\n", plain(&self.event), plain(&self.data))
+    }
+}
+
+/// Whether a message is for who listens.
+pub type Wanted = Box<dyn Fn(&Message) -> bool + Send + Sync>;
+
+/// What is told: first what has been, then what comes.
+pub struct Stream {
+    pub first: VecDeque<Arc<Message>>,
+    pub then: broadcast::Receiver<Arc<Message>>,
+    /// `first` holds messages up to this place; what comes is told from the one after it.
+    pub wanted: Wanted,
+}
+
+impl Stream {
+    /// As a body, until the host stops, who listens is gone, or they have fallen too far behind: then they ask again from
+    /// the last message that they have.
+    pub fn into_body(self, place: OwnedSemaphorePermit, stop: watch::Receiver<bool>) -> Body {
+        let (sender, receiver) = mpsc::channel(WAITING_MAX);
+        tokio::spawn(tell(self, sender, stop, place));
+        Body::from_stream(Told(receiver))
+    }
+}
+
+async fn tell(
+    mut stream: Stream,
+    sender: mpsc::Sender<Bytes>,
+    mut stop: watch::Receiver<bool>,
+    place: OwnedSemaphorePermit,
+) {
+    // Says at once that it is there, and how soon to come again.
+    if sender.send(Bytes::from_static(b"retry: 2000\n\n")).await.is_err() {
+        return;
+    }
+    while let Some(message) = stream.first.pop_front() {
+        if sender.send(message.write().into()).await.is_err() {
+            return;
+        }
+    }
+    stream.first.shrink_to_fit();
+    while !*stop.borrow_and_update() {
+        let next = async {
+            match first_of(stop.changed(), stream.then.recv()).await {
+                First::Left(_) => None,
+                First::Right(message) => Some(message),
+            }
+        };
+        let text = match tokio::time::timeout(SAYS_EVERY, next).await {
+            Err(_) => Bytes::from_static(b": there\n\n"),
+            Ok(Some(Ok(message))) if (stream.wanted)(&message) => message.write().into(),
+            Ok(Some(Ok(_))) => continue,
+            Ok(Some(Err(_)) | None) => break,
+        };
+        if sender.send(text).await.is_err() {
+            break;
+        }
+    }
+    drop(place);
+}
+
+struct Told(mpsc::Receiver<Bytes>);
+
+impl futures_core::Stream for Told {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().0.poll_recv(context).map(|bytes| bytes.map(Ok))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_break_in_a_message_begins_no_other_field() {
+        let message = Message {
+            id: "7\nevent: x".to_owned(),
+            event: "run".to_owned(),
+            data: "a\r\ndata: b".to_owned(),
+        };
+        assert_eq!(message.write(), "id: 7 event: x\nevent: run\ndata: a  data: b\n\n");
+    }
+}
