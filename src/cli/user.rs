@@ -77,7 +77,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
                 password: password.as_deref(),
             };
             let act = Act::new("user.add", &name)
-                .with("role", role.as_str())
+                .with("role", role.code())
                 .with("org", org.clone());
             let ground = signed::writer(app, act)?;
             let user = user::add(&*ground.store, &new, app.clock.unix_ms())?;
@@ -91,7 +91,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         }
         Command::List { all } => list(app, &identity, all, out),
         Command::Role { name, role } => {
-            let ground = signed::writer(app, Act::new("user.role", &name).with("role", role.as_str()))?;
+            let ground = signed::writer(app, Act::new("user.role", &name).with("role", role.code()))?;
             let user = user::set_role(&*ground.store, &name, role)?;
             let text = format!("{name} is {role} from the next request on");
             told(&user, &identity, &text, out)?;

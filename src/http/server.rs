@@ -21,6 +21,7 @@ use super::settings::Limits;
 use super::stream::Stream;
 use crate::app::App;
 use crate::gate::Ready;
+use crate::identity::Identity;
 use crate::io::listen::{Bound, Certificate, ListenError, Renewed};
 use crate::serve::desk::Driver;
 use crate::serve::status::Board;
@@ -46,6 +47,7 @@ pub struct Server {
     pub ready: Arc<Ready>,
     pub limits: Limits,
     pub doorkeeper: Doorkeeper,
+    pub identity: Identity,
     /// There was a user or a token when the server began.
     knows_anybody: bool,
     /// Routes that come and go with what is live.
@@ -72,6 +74,7 @@ impl Server {
     pub fn new(opening: Opening, limits: Limits) -> Server {
         let gate = opening.live.current().runner.gate.clone();
         Server {
+            identity: opening.app.identity(),
             app: opening.app,
             live: opening.live,
             board: opening.board,

@@ -122,7 +122,7 @@ impl Caller {
 }
 
 /// Whether `origin`, as a browser sends it, is what the request was sent to.
-fn is_same_origin(origin: &str, host: Option<&str>) -> bool {
+pub fn is_same_origin(origin: &str, host: Option<&str>) -> bool {
     let authority = origin
         .strip_prefix("https://")
         .or_else(|| origin.strip_prefix("http://"));

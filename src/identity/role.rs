@@ -21,7 +21,7 @@ pub enum Role {
 impl Role {
     pub const ALL: [Role; 3] = [Role::Viewer, Role::Operator, Role::Admin];
 
-    pub fn as_str(self) -> &'static str {
+    pub fn code(self) -> &'static str {
         match self {
             Role::Viewer => "viewer",
             Role::Operator => "operator",
@@ -32,7 +32,7 @@ impl Role {
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(self.code())
     }
 }
 
@@ -40,7 +40,7 @@ impl FromStr for Role {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Role, String> {
-        let found = Role::ALL.into_iter().find(|role| role.as_str() == text);
+        let found = Role::ALL.into_iter().find(|role| role.code() == text);
         found.ok_or_else(|| format!("{text:?} is no role; there are viewer, operator and admin"))
     }
 }

@@ -29,6 +29,9 @@ pub const DAYS_MAX: u32 = 3650;
 
 const ID_CHARS: usize = 16;
 
+/// How many letters a token has.
+pub const CHARS: usize = PREFIX.len() + ID_CHARS + 1 + SECRET_CHARS;
+
 /// How coarsely the last use is noted, so that a request need not write.
 const USED_EVERY_MS: i64 = 10 * 60 * 1000;
 

@@ -141,6 +141,25 @@ fn change(
     })
 }
 
+/// Gives a user another role, another organisation (`Some(None)`: none), or both.
+pub fn change_to(
+    store: &dyn Store,
+    name: &str,
+    role: Option<Role>,
+    org: Option<Option<&str>>,
+) -> Result<User, IdentityError> {
+    change(store, name, |user, batch| {
+        if let Some(Some(org)) = org {
+            organisation::require(store, org, batch)?;
+        }
+        if let Some(org) = org {
+            user.org = org.map(str::to_owned);
+        }
+        user.role = role.unwrap_or(user.role);
+        Ok(())
+    })
+}
+
 /// Gives a user another role. It counts from the next request on.
 pub fn set_role(store: &dyn Store, name: &str, role: Role) -> Result<User, IdentityError> {
     change(store, name, |user, _| {

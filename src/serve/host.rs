@@ -20,6 +20,7 @@ use crate::app::{App, AppError};
 use crate::config::ConfigError;
 use crate::gate::Gate;
 use crate::http;
+use crate::identity;
 use crate::io::notify;
 use crate::io::socket::SocketError;
 use crate::journal::JournalError;
@@ -277,13 +278,15 @@ impl Serving {
         let Some(limits) = http::Limits::of(&self.app.config).map_err(AppError::from)? else {
             return Ok(None);
         };
+        let store = &self.live.current().runner.gate.ground.store;
+        let knows_anybody = identity::has_anybody(&**store, self.app.clock.unix_ms()).map_err(AppError::from)?;
         let opening = http::Opening {
             app: self.app.clone(),
             live: self.live.clone(),
             board: self.board.clone(),
             driver,
             doorkeeper: Box::new(http::caller::authenticate),
-            knows_anybody: false,
+            knows_anybody,
             doors: None,
         };
         let running = http::start(http::Server::new(opening, limits))?;

@@ -109,9 +109,12 @@ impl Act {
         }
     }
 
-    /// With one more detail.
+    /// With one more detail; nothing is none.
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Act {
-        self.details.insert(name.to_owned(), value.into());
+        let value = value.into();
+        if !value.is_null() && value != "" {
+            self.details.insert(name.to_owned(), value);
+        }
         self
     }
 
