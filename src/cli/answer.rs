@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::journal::audit::Act;
 use crate::journal::question::{self, Given, Question};
 use crate::journal::{RunRecord, Status};
-use crate::store::Store;
+use crate::report::questions::{open, question_json};
 
 /// Questions that are listed.
 const LISTED_MAX: usize = 1000;
@@ -71,23 +71,19 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
 
 fn list(args: &Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let questions = match app.reader()? {
-        Some(ground) => open(args, &*ground.store)?,
+        Some(ground) => {
+            let store = &*ground.store;
+            let only = args
+                .run
+                .as_ref()
+                .map(|prefix| RunRecord::find(store, prefix))
+                .transpose()?;
+            open(store, only.map(|record| record.run), LISTED_MAX)?
+        }
         None => Vec::new(),
     };
     if out.json {
-        let shown = questions.iter().map(|(record, step, question)| {
-            json!({
-                "run_id": record.run.to_string(),
-                "step": step,
-                "playbook": question.playbook,
-                "question": question.text,
-                "choices": question.choices,
-                "role": question.role,
-                "not_by": question.not_by,
-                "asked_ms": question.asked_ms,
-                "until_ms": question.until_ms,
-            })
-        });
+        let shown = questions.iter().map(question_json);
         out.json(&shown.collect::<Vec<_>>());
         return Ok(0);
     }
@@ -119,21 +115,4 @@ pub fn who(question: &Question) -> String {
         (None, Some(other)) => format!("not {}", plain(other)),
         (None, None) => "anybody".to_owned(),
     }
-}
-
-/// The questions of runs that still wait for them.
-fn open(args: &Args, store: &dyn Store) -> Result<Vec<(RunRecord, u32, Question)>, CliError> {
-    let only = match &args.run {
-        Some(prefix) => Some(RunRecord::find(store, prefix)?.run),
-        None => None,
-    };
-    let mut found = Vec::new();
-    for (run, step, question) in question::open(store, LISTED_MAX)? {
-        let record = RunRecord::get(store, run)?;
-        let waits = record.waits.as_ref().is_some_and(|waits| waits.step == step);
-        if waits && record.status == Status::Suspended && only.is_none_or(|only| only == run) {
-            found.push((record, step, question));
-        }
-    }
-    Ok(found)
 }

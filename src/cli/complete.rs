@@ -283,6 +283,6 @@ fn error_codes(_: &App) -> Vec<CompletionCandidate> {
 }
 
 fn statuses(_: &App) -> Vec<CompletionCandidate> {
-    let codes = super::runs::STATUSES.map(crate::journal::Status::code);
+    let codes = crate::report::runs::STATUSES.map(crate::journal::Status::code);
     codes.into_iter().map(|code| candidate(code, "")).collect()
 }

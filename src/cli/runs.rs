@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::duration::for_people;
 use crate::id::RunId;
 use crate::journal::{RunRecord, Status};
+use crate::report::runs::{STATUSES, Wanted, matching};
 use crate::report::summary::record_json;
 
 /// Runs that are looked through when a filter is given.
@@ -26,11 +27,16 @@ pub struct Args {
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
-    if let Some(status) = &args.status {
-        check_status(status)?;
-    }
+    let wanted = Wanted {
+        playbook: args.playbook.as_deref(),
+        status: args.status.as_deref().map(status).transpose()?,
+        live: None,
+        from: RunId::from_bytes([0xff; 16]),
+        limit: args.limit as usize,
+        looked_through_max: LOOKED_THROUGH_MAX,
+    };
     let records = match app.reader()? {
-        Some(ground) => matching(&args, &*ground.store)?,
+        Some(ground) => matching(&*ground.store, &wanted)?.0,
         None => Vec::new(),
     };
     if out.json {
@@ -55,51 +61,14 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     Ok(0)
 }
 
-fn check_status(text: &str) -> Result<(), CliError> {
-    let codes = STATUSES.map(Status::code);
-    if codes.contains(&text.replace([' ', '-'], "_").as_str()) {
-        return Ok(());
+fn status(text: &str) -> Result<Status, CliError> {
+    let word = text.replace([' ', '-'], "_");
+    if let Some(status) = STATUSES.into_iter().find(|status| status.code() == word) {
+        return Ok(status);
     }
+    let codes = STATUSES.map(Status::code);
     let message = format!("{text:?} is no status; there are {}", codes.join(", "));
     Err(CliError::usage("USAGE", message))
-}
-
-pub const STATUSES: [Status; 7] = [
-    Status::Queued,
-    Status::Running,
-    Status::Suspended,
-    Status::Succeeded,
-    Status::Failed,
-    Status::Cancelled,
-    Status::NeedsAttention,
-];
-
-fn matching(args: &Args, store: &dyn crate::store::Store) -> Result<Vec<RunRecord>, CliError> {
-    const AT_ONCE: usize = 256;
-    let mut found = Vec::new();
-    let mut before = RunId::from_bytes([0xff; 16]);
-    for _ in 0..LOOKED_THROUGH_MAX / AT_ONCE {
-        let records = RunRecord::latest(store, before, AT_ONCE)?;
-        let Some(last) = records.last().map(|record| record.run) else {
-            break;
-        };
-        let is_last = records.len() < AT_ONCE;
-        found.extend(records.into_iter().filter(|record| {
-            args.playbook
-                .as_ref()
-                .is_none_or(|playbook| record.playbook == *playbook)
-                && args
-                    .status
-                    .as_ref()
-                    .is_none_or(|status| record.status.code() == status.replace([' ', '-'], "_"))
-        }));
-        if is_last || found.len() >= args.limit as usize {
-            break;
-        }
-        before = RunId::from_bytes((u128::from_be_bytes(last.to_bytes()) - 1).to_be_bytes());
-    }
-    found.truncate(args.limit as usize);
-    Ok(found)
 }
 
 fn row(record: &RunRecord, now_ms: i64, out: &Out) -> Vec<String> {

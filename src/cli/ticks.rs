@@ -1,6 +1,5 @@
 //! `host ticks [PLAYBOOK]`: what was planned, and what became of it.
 
-use chrono::{DateTime, SecondsFormat};
 use chrono_tz::Tz;
 use serde_json::json;
 
@@ -9,10 +8,9 @@ use super::next::{moment, parse_time};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, plain};
 use crate::app::App;
 use crate::duration;
+use crate::report::ticks::{Found, Wanted, matching, next_json, tick_json, zone_of};
 use crate::script::error::nearest;
-use crate::store::ticks::tick::latest;
-use crate::store::ticks::{self, Fate, Ledger, Pauses, ScheduleId, State, Tick, Why};
-use crate::store::{Store, StoreError};
+use crate::store::ticks::{self, Fate, Ledger, Pauses, ScheduleId, State};
 
 /// A due tick that nobody has looked at for so long is told of.
 const UNSEEN_MS: i64 = 60_000;
@@ -32,14 +30,6 @@ pub struct Args {
     limit: u32,
 }
 
-/// A tick with what it is of.
-struct Found {
-    id: ScheduleId,
-    planned_ms: i64,
-    tick: Tick,
-    zone: Tz,
-}
-
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let now_ms = app.clock.unix_ms();
     let since_ms = args.since.as_deref().map(|since| since_ms(since, now_ms)).transpose()?;
@@ -50,7 +40,14 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             let store = &*ground.store;
             let planned = ticks::schedules(store, args.playbook.as_deref())?;
             let planned: Vec<(ScheduleId, Ledger)> = planned.into_iter().map(|(id, ledger, _)| (id, ledger)).collect();
-            let found = matching(store, &args, &planned, since_ms, fate)?;
+            let wanted = Wanted {
+                playbook: args.playbook.as_deref(),
+                since_ms,
+                fate,
+                after: None,
+                limit: args.limit as usize,
+            };
+            let found = matching(store, &wanted, &planned)?;
             (found, planned, Pauses::load(store)?)
         }
         None => Default::default(),
@@ -111,10 +108,6 @@ fn name(id: &ScheduleId) -> String {
     }
 }
 
-fn zone_of(ledger: &Ledger) -> Tz {
-    ledger.zone.parse().unwrap_or(Tz::UTC)
-}
-
 fn next_in_words(id: &ScheduleId, ledger: &Ledger, pauses: &Pauses, now_ms: i64) -> String {
     let name = name(id);
     let written = plain(&ledger.written);
@@ -158,108 +151,6 @@ fn row(found: &Found, now_ms: i64, out: &Out) -> Vec<String> {
         tick.run.map(|run| run.short()).unwrap_or_default(),
         why,
     ]
-}
-
-fn rfc3339(at_ms: i64, zone: Tz) -> String {
-    let at = DateTime::from_timestamp_millis(at_ms).unwrap_or_default();
-    at.with_timezone(&zone).to_rfc3339_opts(SecondsFormat::AutoSi, false)
-}
-
-fn tick_json(found: &Found) -> serde_json::Value {
-    let tick = &found.tick;
-    let zone = found.zone;
-    let blocked_by = match &tick.why {
-        Some(Why::Overlap { run } | Why::Waited { run }) => Some(run.to_string()),
-        _ => None,
-    };
-    json!({
-        "playbook": found.id.playbook,
-        "schedule": found.id.schedule,
-        "planned": rfc3339(found.planned_ms, zone),
-        "due": rfc3339(tick.due_ms, zone),
-        "decided": rfc3339(tick.at_ms, zone),
-        "fate": tick.fate.code(),
-        "late_ms": tick.late_ms(),
-        "run_id": tick.run.map(|run| run.to_string()),
-        "why": tick.why.as_ref().map(|why| json!({
-            "code": why.code(), "message": why.to_string(), "run_id": blocked_by,
-        })),
-        "many": tick.many.map(|many| json!({
-            "until": rfc3339(many.until_ms, zone), "count": many.count, "is_exact": many.is_exact,
-        })),
-    })
-}
-
-fn next_json(id: &ScheduleId, ledger: &Ledger, pauses: &Pauses) -> Option<serde_json::Value> {
-    let (next, zone) = (ledger.next?, zone_of(ledger));
-    let waits_for = match ledger.state {
-        State::Waiting(run) => Some(run.to_string()),
-        _ => None,
-    };
-    Some(json!({
-        "playbook": id.playbook,
-        "schedule": id.schedule,
-        "written": ledger.written,
-        "planned": rfc3339(next.planned_ms, zone),
-        "due": rfc3339(next.due_ms, zone),
-        "paused": pauses.of(&id.playbook).is_some(),
-        "waits_for": waits_for,
-    }))
-}
-
-/// The latest ticks that fit, the latest first.
-fn matching(
-    store: &dyn Store,
-    args: &Args,
-    planned: &[(ScheduleId, Ledger)],
-    since_ms: Option<i64>,
-    fate: Option<Fate>,
-) -> Result<Vec<Found>, StoreError> {
-    const AT_ONCE: usize = 500;
-    const LOOKED_AT_MAX: usize = 100_000;
-    let limit = args.limit as usize;
-    let mut found: Vec<Found> = Vec::new();
-    for id in ticks::tick::with_ticks(store, args.playbook.as_deref())? {
-        let ledger = planned.iter().find(|(known, _)| *known == id).map(|(_, ledger)| ledger);
-        let zone = ledger.map_or(Tz::UTC, zone_of);
-        let (mut before_ms, mut of_this, mut looked_at) = (i64::MAX, 0, 0);
-        'rows: while of_this < limit && looked_at < LOOKED_AT_MAX {
-            let at_once = if fate.is_some() { AT_ONCE } else { limit.min(AT_ONCE) };
-            let rows = latest(store, &id, before_ms, at_once)?;
-            let is_last = rows.len() < at_once;
-            looked_at += rows.len();
-            for (planned_ms, tick) in rows {
-                before_ms = planned_ms;
-                let until_ms = tick.many.map_or(planned_ms, |many| many.until_ms);
-                if since_ms.is_some_and(|since_ms| until_ms < since_ms) || of_this >= limit {
-                    break 'rows;
-                }
-                if fate.is_none_or(|fate| tick.fate == fate) {
-                    of_this += 1;
-                    let id = id.clone();
-                    found.push(Found {
-                        id,
-                        planned_ms,
-                        tick,
-                        zone,
-                    });
-                }
-            }
-            if is_last {
-                break;
-            }
-        }
-        if found.len() > 4 * limit.max(AT_ONCE) {
-            keep_latest(&mut found, limit);
-        }
-    }
-    keep_latest(&mut found, limit);
-    Ok(found)
-}
-
-fn keep_latest(found: &mut Vec<Found>, limit: usize) {
-    found.sort_by(|a, b| (b.planned_ms, &a.id).cmp(&(a.planned_ms, &b.id)));
-    found.truncate(limit);
 }
 
 fn since_ms(text: &str, now_ms: i64) -> Result<i64, CliError> {

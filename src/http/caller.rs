@@ -2,6 +2,8 @@
 
 use axum::http::header::{AUTHORIZATION, COOKIE};
 
+use std::sync::Arc;
+
 use super::answer::Refusal;
 use super::request::Request;
 use super::server::Server;
@@ -52,7 +54,8 @@ impl Caller {
     pub fn actor(&self) -> audit::Actor {
         match &self.known {
             Some(known) => known.actor(),
-            None => audit::Actor::new("(nobody)", audit::Via::Http, &self.corr),
+            None if self.user.is_empty() => audit::Actor::new("(nobody)", audit::Via::Http, &self.corr),
+            None => audit::Actor::new(&self.user, audit::Via::Http, &self.corr),
         }
     }
 }
@@ -76,7 +79,7 @@ impl From<identity::Caller> for Caller {
 }
 
 /// Says who asks. It may read the store; it sees the head of a request and never its body.
-pub type Doorkeeper = Box<dyn Fn(&Server, &Request) -> Result<Caller, Refusal> + Send + Sync>;
+pub type Doorkeeper = Arc<dyn Fn(&Server, &Request) -> Result<Caller, Refusal> + Send + Sync>;
 
 /// Whoever the token or the cookie says; without either nobody, or a viewer where `[server] open_reads` says so.
 pub fn authenticate(server: &Server, request: &Request) -> Result<Caller, Refusal> {

@@ -9,6 +9,7 @@
 //! | [`envelope`] | the form of every answer |
 //! | [`error`], [`denied`] | what errors from below are to those who ask |
 //! | [`checks`], [`caller`], [`admission`] | what is let through, and who; the record of what they change |
+//! | [`news`] | what happens, for those who listen |
 //! | [`page`] | lists, a page at a time |
 //! | [`openapi`] | the table as an OpenAPI document |
 //! | [`connection`], [`pool`], [`server`], [`settings`] | connections, threads, beginning and end, limits |
@@ -27,6 +28,7 @@ mod denied;
 pub mod envelope;
 mod error;
 pub mod figures;
+pub mod news;
 pub mod openapi;
 pub mod page;
 mod pass;
@@ -40,6 +42,7 @@ pub mod stream;
 
 pub use answer::{Answer, Refusal};
 pub use caller::{Caller, Role};
+pub use news::News;
 pub use request::Request;
 pub use server::{Opening, Running, Server, StartError, start};
 pub use settings::{Limits, Settings};

@@ -19,6 +19,14 @@ use crate::identity::quota::Quota;
 /// Every group, in the order of the document.
 pub const GROUPS: &[Group] = &[
     api::health::GROUP,
+    api::runs::GROUP,
+    api::questions::GROUP,
+    api::ticks::GROUP,
+    api::queues::GROUP,
+    api::incidents::GROUP,
+    api::versions::GROUP,
+    api::events::GROUP,
+    api::pauses::GROUP,
     api::session::GROUP,
     api::users::GROUP,
     api::tokens::GROUP,
@@ -188,6 +196,13 @@ pub const LIMIT: Param = Param {
     kind: Kind::Whole { least: 1, most: 200 },
 };
 
+/// Which body of data.
+pub const REALM: Param = Param {
+    name: "realm",
+    says: "the data of live runs or that of dry ones; that of the server's own mode when it is not said",
+    kind: Kind::OneOf(&["live", "dry"]),
+};
+
 /// What can stand in the places of paths.
 pub const PLACES: &[Param] = &[
     Param {
@@ -202,8 +217,11 @@ pub const PLACES: &[Param] = &[
     },
     Param {
         name: "job",
-        says: "the id of a job",
-        kind: Kind::Text { bytes_max: 200 },
+        says: "the number of a job",
+        kind: Kind::Whole {
+            least: 0,
+            most: i64::MAX,
+        },
     },
     Param {
         name: "incident",
@@ -227,14 +245,6 @@ pub const PLACES: &[Param] = &[
         name: "token",
         says: "the id of a token: the part between its two underscores",
         kind: Kind::Text { bytes_max: 64 },
-    },
-    Param {
-        name: "step",
-        says: "the step of a run",
-        kind: Kind::Whole {
-            least: 0,
-            most: u32::MAX as i64,
-        },
     },
 ];
 

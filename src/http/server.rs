@@ -15,6 +15,7 @@ use super::answer::Refusal;
 use super::caller::Doorkeeper;
 use super::connection;
 use super::figures::Figures;
+use super::news::News;
 use super::pool::Pool;
 use super::routes::Doors;
 use super::settings::Limits;
@@ -23,17 +24,21 @@ use crate::app::App;
 use crate::gate::Ready;
 use crate::identity::Identity;
 use crate::io::listen::{Bound, Certificate, ListenError, Renewed};
-use crate::serve::desk::Driver;
+use crate::serve::desk::{Driver, look};
 use crate::serve::status::Board;
 use crate::serve::{Edition, Live};
-use crate::store::Store;
+use crate::store::remote::Written;
 use crate::store::tx::Ground;
+use crate::store::{Batch, Durability, Realm, Store, StoreError, Tx};
 
 /// Threads that drive connections.
 const RUNTIME_THREADS: usize = 2;
 
 /// How often the files of the certificate are looked at.
 const LOOKS_EVERY: Duration = Duration::from_secs(5);
+
+/// How often a change is made anew because somebody else was quicker.
+const CONFLICTS_MAX: u32 = 16;
 
 /// What handlers work with.
 pub struct Server {
@@ -53,6 +58,8 @@ pub struct Server {
     /// Routes that come and go with what is live.
     pub doors: Option<Box<dyn Doors>>,
     pub figures: Figures,
+    /// What happens.
+    pub news: Arc<News>,
     pub pool: Pool,
     streams: Arc<Semaphore>,
     stop: watch::Sender<bool>,
@@ -64,6 +71,8 @@ pub struct Opening {
     pub live: Arc<Live>,
     pub board: Arc<Board>,
     pub driver: Arc<dyn Driver>,
+    /// Hears of every commit.
+    pub news: Arc<News>,
     pub doorkeeper: Doorkeeper,
     /// Whether there is a user or a token.
     pub knows_anybody: bool,
@@ -80,6 +89,7 @@ impl Server {
             board: opening.board,
             store: gate.ground.store.clone(),
             driver: opening.driver,
+            news: opening.news,
             ready: gate.ready.clone(),
             doorkeeper: opening.doorkeeper,
             knows_anybody: opening.knows_anybody,
@@ -104,6 +114,55 @@ impl Server {
 
     pub fn now_ms(&self) -> i64 {
         self.app.clock.unix_ms()
+    }
+
+    /// The body of data that runs started here belong to.
+    pub fn realm(&self) -> Realm {
+        match self.board.status().live {
+            true => Realm::Live,
+            false => Realm::Dry,
+        }
+    }
+
+    /// Reads of one moment's realm.
+    pub fn look<T>(
+        &self,
+        realm: Realm,
+        read: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        read(&mut Tx::new(&self.ground(), realm, self.now_ms()))
+    }
+
+    /// Makes `change` in one commit, which is on disk when this returns; made anew where somebody else was quicker.
+    pub fn change<T>(
+        &self,
+        realm: Realm,
+        change: impl Fn(&mut Tx<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let ground = self.ground();
+        let mut conflicts = 0;
+        loop {
+            let mut tx = Tx::new(&ground, realm, self.now_ms());
+            let result = change(&mut tx)?;
+            match self.commit(tx.batch) {
+                Ok(()) => return Ok(result),
+                Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Commits `batch`, which is on disk when this returns, and has the host look at what follows from it.
+    pub fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        let written = Written {
+            put: batch.puts.iter().map(|(key, _)| key.clone()).collect(),
+            deleted: batch.deletes.clone(),
+        };
+        self.store.commit(batch, Durability::Now)?;
+        if look::look(&written, &self.ready) {
+            self.ready.stir();
+        }
+        Ok(())
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -137,6 +196,7 @@ pub struct Running {
     server: Arc<Server>,
     runtime: Runtime,
     taking: tokio::task::JoinHandle<()>,
+    telling: std::thread::JoinHandle<()>,
 }
 
 /// Why there is no server.
@@ -188,6 +248,11 @@ pub fn start(server: Server) -> Result<Running, StartError> {
     if let Some(certificate) = certificate.clone() {
         runtime.spawn(renew(certificate));
     }
+    let telling = {
+        let server = server.clone();
+        let thread = std::thread::Builder::new().name("http-news".to_owned());
+        thread.spawn(move || server.news.tell(&server))?
+    };
     let stop = server.stop.subscribe();
     let taking = connection::take(&runtime, listener, certificate, server.clone(), stop);
     Ok(Running {
@@ -196,6 +261,7 @@ pub fn start(server: Server) -> Result<Running, StartError> {
         server,
         runtime,
         taking,
+        telling,
     })
 }
 
@@ -241,6 +307,7 @@ impl Running {
             server,
             runtime,
             taking,
+            telling,
             ..
         } = self;
         server.stop.send_replace(true);
@@ -250,5 +317,7 @@ impl Running {
             tracing::warn!("some requests were still being answered");
         }
         runtime.shutdown_timeout(Duration::from_secs(1));
+        // It says itself what went wrong.
+        telling.join().unwrap_or_default();
     }
 }

@@ -26,6 +26,8 @@ pub struct Message {
     pub event: String,
     /// One line.
     pub data: String,
+    /// Counts what happened since the server began.
+    pub number: u64,
 }
 
 impl Message {
@@ -47,7 +49,6 @@ pub type Wanted = Box<dyn Fn(&Message) -> bool + Send + Sync>;
 pub struct Stream {
     pub first: VecDeque<Arc<Message>>,
     pub then: broadcast::Receiver<Arc<Message>>,
-    /// `first` holds messages up to this place; what comes is told from the one after it.
     pub wanted: Wanted,
 }
 
@@ -117,6 +118,7 @@ mod tests {
             id: "7\nevent: x".to_owned(),
             event: "run".to_owned(),
             data: "a\r\ndata: b".to_owned(),
+            number: 0,
         };
         assert_eq!(message.write(), "id: 7 event: x\nevent: run\ndata: a  data: b\n\n");
     }

@@ -6,7 +6,12 @@ pub mod incident;
 pub mod lines;
 pub mod operation;
 pub mod page;
+pub mod questions;
+pub mod queues;
+pub mod runs;
 pub mod summary;
+pub mod ticks;
+pub mod versions;
 pub mod whatif;
 pub mod why;
 

@@ -1,4 +1,4 @@
-//! Runs that a trigger starts: on disk as queued, in the batch that says why.
+//! Runs that a trigger starts, or somebody who does not wait for them: on disk as queued, in the batch that says why.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,9 @@ pub struct Creation<'a> {
     pub mode: RunMode,
     /// In words: `by schedule, planned for 07:00 EST`.
     pub trigger: String,
-    pub cause: Cause,
+    pub cause: Option<Cause>,
+    /// The person, where one asked for it.
+    pub by: Option<String>,
     pub at_ms: i64,
 }
 
@@ -67,8 +69,8 @@ impl Creation<'_> {
             epoch: 1,
             parent: None,
             retry_of: None,
-            by: None,
-            cause: Some(self.cause),
+            by: self.by,
+            cause: self.cause,
         };
         let mut batch = Batch::new();
         RunRecord::create(&mut batch, begun);

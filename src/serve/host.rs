@@ -26,6 +26,7 @@ use crate::io::socket::SocketError;
 use crate::journal::JournalError;
 use crate::runs::conductor::{Crew, Shift};
 use crate::store::remote::Server;
+use crate::store::told::Told;
 use crate::store::{Store, StoreError};
 use crate::triggers::Trigger;
 
@@ -93,6 +94,9 @@ pub struct Host {
     beat: Arc<Beat>,
     grace: Duration,
     heartbeat: Option<(url::Url, Duration)>,
+    http: Option<(http::Limits, Arc<http::News>)>,
+    /// Says who asks over HTTP.
+    pub doorkeeper: http::caller::Doorkeeper,
     /// Runs that an earlier host had left at work or queued.
     pub taken_up: usize,
 }
@@ -119,7 +123,8 @@ impl Host {
             .map_err(AppError::from)?;
         let heartbeat = heartbeat(&app)?;
         refuse_second(&app)?;
-        let ground = match app.holder() {
+        let limits = http::Limits::of(&app.config).map_err(AppError::from)?;
+        let mut ground = match app.holder() {
             Err(AppError::Store(StoreError::Locked { path })) => {
                 // It may just have begun to serve.
                 refuse_second(&app)?;
@@ -127,6 +132,13 @@ impl Host {
             }
             ground => ground?,
         };
+        let http = limits.map(|limits| (limits, Arc::<http::News>::default()));
+        if let Some((_, news)) = &http {
+            ground.store = Arc::new(Told {
+                store: ground.store,
+                hears: news.clone(),
+            });
+        }
         let store = ground.store.clone();
         let reloader = Reloader::open(app.clone(), ground)?;
         let live = reloader.live();
@@ -167,6 +179,8 @@ impl Host {
             beat: Arc::default(),
             grace,
             heartbeat,
+            http,
+            doorkeeper: Arc::new(http::caller::authenticate),
             taken_up,
         };
         Ok(host)
@@ -184,6 +198,8 @@ impl Host {
             beat: self.beat,
             grace: self.grace,
             heartbeat: self.heartbeat,
+            http: self.http,
+            doorkeeper: self.doorkeeper,
         };
         serving.serve(reloader, stop, says)
     }
@@ -199,6 +215,8 @@ struct Serving {
     beat: Arc<Beat>,
     grace: Duration,
     heartbeat: Option<(url::Url, Duration)>,
+    http: Option<(http::Limits, Arc<http::News>)>,
+    doorkeeper: http::caller::Doorkeeper,
 }
 
 impl Serving {
@@ -275,7 +293,7 @@ impl Serving {
 
     /// Answers over HTTP, where `[server]` says so.
     fn http(&self, driver: Arc<Hands>, says: &dyn Fn(&str)) -> Result<Option<http::Running>, ServeError> {
-        let Some(limits) = http::Limits::of(&self.app.config).map_err(AppError::from)? else {
+        let Some((limits, news)) = self.http.clone() else {
             return Ok(None);
         };
         let store = &self.live.current().runner.gate.ground.store;
@@ -285,7 +303,8 @@ impl Serving {
             live: self.live.clone(),
             board: self.board.clone(),
             driver,
-            doorkeeper: Box::new(http::caller::authenticate),
+            news,
+            doorkeeper: self.doorkeeper.clone(),
             knows_anybody,
             doors: None,
         };

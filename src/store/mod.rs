@@ -16,6 +16,7 @@
 //! | [`order`] | values as bytes that sort as they do |
 //! | [`tx`] | what a local effect's closure reads and fills |
 //! | [`documents`], [`kv`], [`queue`], [`metrics`] | what playbooks keep |
+//! | [`told`] | a store that tells somebody of what was committed |
 //! | [`ticks`] | what is planned of schedules, what became of it, and what is paused |
 //! | [`metrics_copy`] | a metric carried over to another realm |
 
@@ -38,6 +39,7 @@ pub mod queue;
 pub mod remote;
 mod row;
 pub mod ticks;
+pub mod told;
 pub mod tx;
 mod writer;
 

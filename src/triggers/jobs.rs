@@ -231,10 +231,11 @@ impl Consumer<'_> {
             input: inputs_of(payload),
             mode: self.mode.clone(),
             trigger: format!("by queue {}, job {}", self.queue, job.number),
-            cause: Cause::Job {
+            cause: Some(Cause::Job {
                 queue: self.queue.to_owned(),
                 job: job.number,
-            },
+            }),
+            by: None,
             at_ms: self.now_ms,
         };
         match creation.batch(&self.edition.runner.gate) {

@@ -136,7 +136,8 @@ impl<'a> Startable<'a> {
             input: reason.input,
             mode: self.mode.clone(),
             trigger: reason.trigger,
-            cause: reason.cause,
+            cause: Some(reason.cause),
+            by: None,
             at_ms: self.now_ms,
         };
         match creation.batch(gate) {

@@ -1,9 +1,19 @@
-//! The HTTP server as others meet it: the real binary, asked over a socket.
+//! The HTTP server as those see it who ask: over real sockets, most of it of the real binary.
 #![expect(
     clippy::disallowed_methods,
-    reason = "these tests start the binary, speak with it and prepare folders for it"
+    reason = "these tests are clients: they open sockets, start the binary and write its project"
 )]
 
+mod api;
 mod asking;
+mod binary;
+mod client;
+mod everybody;
+mod hostile;
+mod inside;
+mod listing;
+mod probes;
 mod roles;
 mod sessions;
+mod streams;
+mod tls;

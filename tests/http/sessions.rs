@@ -190,3 +190,46 @@ fn while_nobody_could_show_who_they_are_nothing_listens_wider() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("SERVER_WIDE"), "{said}");
 }
+
+#[test]
+fn a_change_over_http_is_on_the_record_before_it_is_answered_and_so_is_what_came_of_it() {
+    let project = Project::new();
+    project.user("ann", Role::Operator);
+    let token = project.token("ann", scope(Grant::Admin), None);
+    let server = project.serve();
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("x-correlation-id", "req-7")];
+    let ask = |path: &str, body: Value| server.ask("POST", path, &headers, Some(&body));
+    let paused = ask("/api/v1/pauses", json!({ "playbook": "one", "why": "a look" }));
+    assert_eq!(paused.status, 200, "{paused:?}");
+    let begun = ask("/api/v1/runs", json!({ "playbook": "one" }));
+    assert!((200..300).contains(&begun.status), "{begun:?}");
+    let refused = ask("/api/v1/pauses/resume", json!({ "playbook": "two" }));
+    assert_eq!(refused.status, 409, "{refused:?}");
+    server.ask("GET", "/api/v1/pauses", &headers, None);
+    let acts = server.project.host(&["audit", "tail"]);
+    let text = |act: &Value, name: &str| act[name].as_str().unwrap_or_default().to_owned();
+    let found: Vec<_> = acts
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|act| {
+            (
+                text(act, "what"),
+                text(act, "target"),
+                text(act, "who"),
+                text(act, "via"),
+                text(act, "corr"),
+            )
+        })
+        .collect();
+    let of = |what: &str, target: &str| [what, target, "ann", "http", "req-7"].map(str::to_owned).into();
+    let expected: Vec<(String, String, String, String, String)> = vec![
+        of("playbook.pause", "one"),
+        of("run.start", "one"),
+        of("playbook.resume", "two"),
+        of("playbook.resume.failed", "two"),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(acts[0]["details"]["why"], "a look");
+}

@@ -44,9 +44,10 @@ fn runs_that_are_queued_at_once_all_begin_soon_and_each_once() {
             input: BTreeMap::new(),
             mode: RunMode::dry(),
             trigger: "a test".to_owned(),
-            cause: Cause::Startup {
+            cause: Some(Cause::Startup {
                 boot: number.to_string(),
-            },
+            }),
+            by: None,
             at_ms: 1,
         };
         let batch = creation.batch(&gate).expect("inputs");

@@ -9,9 +9,10 @@ use super::{check_known, job_not_found};
 use crate::app::App;
 use crate::digits::grouped;
 use crate::duration;
-use crate::store::queue::pause::{self, Paused};
+use crate::report::queues::{job_json, rows, stats_json};
+use crate::store::queue::pause;
 use crate::store::queue::{self, State, Stats, Taken, hold};
-use crate::store::{Realm, StoreError, Tx};
+use crate::store::{Realm, Tx};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -30,24 +31,6 @@ fn state(word: &str) -> Result<State, String> {
     let found = State::ALL.into_iter().find(|state| state.as_str() == word);
     let all = State::ALL.map(State::as_str).join(", ");
     found.ok_or_else(|| format!("a job is {all}"))
-}
-
-struct Row {
-    name: String,
-    stats: Stats,
-    paused: Option<Paused>,
-}
-
-fn rows(tx: &mut Tx<'_>) -> Result<Vec<Row>, StoreError> {
-    let names = queue::names(tx)?;
-    let row = |name: String| {
-        Ok(Row {
-            stats: queue::stats(tx, &name)?,
-            paused: pause::get(tx, &name)?,
-            name,
-        })
-    };
-    names.into_iter().map(row).collect()
 }
 
 pub fn list(app: &App, realm: Realm, out: &mut Out) -> Result<(), CliError> {
@@ -97,18 +80,6 @@ fn waits(stats: &Stats) -> String {
         0 => String::new(),
         _ => duration::for_people(stats.waits_ms),
     }
-}
-
-fn stats_json(name: &str, stats: &Stats, paused: Option<&Paused>) -> serde_json::Value {
-    json!({
-        "queue": name,
-        "ready": stats.ready,
-        "later": stats.later,
-        "held": stats.held,
-        "dead": stats.dead,
-        "oldest_waits_ms": stats.waits_ms,
-        "paused": paused,
-    })
 }
 
 pub fn show(app: &App, realm: Realm, args: &Args, out: &mut Out) -> Result<(), CliError> {
@@ -262,23 +233,4 @@ fn one(queue: &str, taken: &Taken, now_ms: i64, realm: Realm, out: &mut Out) {
     for (command, what) in next {
         out.line(format!("{command:<width$}  {}", out.paint(FAINT, what)));
     }
-}
-
-fn job_json(taken: &Taken, now_ms: i64) -> serde_json::Value {
-    let job = &taken.job;
-    json!({
-        "id": taken.number,
-        "state": job.state(now_ms as u64).as_str(),
-        "priority": job.priority,
-        "attempts": job.attempts,
-        "attempts_max": job.attempts_max,
-        "backoff_ms": job.backoff_ms,
-        "pushed_ms": job.pushed_ms,
-        "due_ms": job.due_ms,
-        "died_ms": job.died_ms,
-        "key": job.key,
-        "run": job.run.map(|run| run.to_string()),
-        "reason": job.reason,
-        "payload": taken.payload.to_json(),
-    })
 }

@@ -5,10 +5,10 @@ use serde_json::json;
 use super::super::error::CliError;
 use super::super::out::{CAREFUL, FAINT, GOOD, Out, plain};
 use super::super::signed;
-use super::list::{change_json, version_json};
 use crate::app::App;
 use crate::journal::audit::Act;
 use crate::journal::edition::State;
+use crate::report::versions::{change_json, version_json};
 use crate::serve::rollback::{RollbackError, Wish};
 use crate::serve::versions::{decide, in_words};
 

@@ -1,12 +1,13 @@
 //! `host versions list` and `show`.
 
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::super::error::{CliError, Shown, render};
 use super::super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, ago, excerpt, moment, plain};
 use crate::app::App;
-use crate::journal::edition::{Change, LiveSet, State, Version};
+use crate::journal::edition::{LiveSet, State, Version};
 use crate::report::entries::timestamp;
+use crate::report::versions::version_json;
 use crate::serve::versions::{diagnosis, in_words};
 
 #[derive(clap::Args)]
@@ -197,25 +198,4 @@ fn show_effects(version: &Version, out: &mut Out) {
             out.line(format!("{command}{}", out.paint(FAINT, what)));
         }
     }
-}
-
-/// A version in JSON.
-pub fn version_json(version: &Version) -> Json {
-    json!({
-        "version": version.number,
-        "at": timestamp(version.at_ms, 0),
-        "state": version.state.code(),
-        "by": version.by,
-        "base": version.base,
-        "changes": version.changes.iter().map(change_json).collect::<Vec<_>>(),
-        "faults": version.faults,
-        "more_faults": version.more_faults,
-        "why": version.why,
-        "effects": version.effects,
-        "decided_by": version.decided_by,
-    })
-}
-
-pub fn change_json(change: &Change) -> Json {
-    json!({ "path": change.path, "before": change.before, "after": change.after })
 }

@@ -232,7 +232,16 @@ impl Crew {
         let record = at_rest.outcome.as_ref().ok().map(|finished| &finished.record);
         let waits = record.filter(|record| record.status == Status::Suspended);
         let mut now = self.lock();
+        let is_cancelled = now.lanes.is_cancelled(run);
         let again = now.lanes.rests(run);
+        // It had suspended itself already, and nothing was left to stop.
+        if is_cancelled && waits.is_some() {
+            now.lanes.push(Offer {
+                run,
+                playbook: at_rest.playbook.clone(),
+                what: What::Cancel,
+            });
+        }
         if let Some(record) = waits {
             let until_ms = record.waits.as_ref().and_then(|waits| waits.until_ms);
             now.wakes_ms = now.wakes_ms.into_iter().chain(until_ms).min();

@@ -119,6 +119,11 @@ impl Lanes {
         }
     }
 
+    /// Whether somebody has cancelled `run` while it was at work.
+    pub fn is_cancelled(&self, run: RunId) -> bool {
+        self.active.get(&run).is_some_and(|active| active.is_cancelled)
+    }
+
     /// Takes note that `run` is at rest; gives whether it was said meanwhile that it can go on.
     pub fn rests(&mut self, run: RunId) -> bool {
         let Some(active) = self.active.remove(&run) else {

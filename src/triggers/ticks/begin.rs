@@ -255,10 +255,11 @@ impl Known {
                 input: scheduled.input.clone(),
                 mode,
                 trigger: in_words(scheduled, planned_ms, how),
-                cause: Cause::Tick {
+                cause: Some(Cause::Tick {
                     schedule: id.schedule.clone(),
                     planned_ms,
-                },
+                }),
+                by: None,
                 at_ms: now_ms,
             };
             creation.batch(live.gate)
