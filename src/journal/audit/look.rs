@@ -76,9 +76,9 @@ pub fn lines(
     }
 }
 
-/// The first act that is kept.
-pub(super) fn first(store: &dyn Store) -> Result<Option<(Vec<u8>, Vec<u8>)>, StoreError> {
+/// The line of the first act that is kept.
+pub(super) fn first(store: &dyn Store) -> Result<Option<Vec<u8>>, StoreError> {
     let range = (Bound::Included(row_key(0)), Bound::Included(row_key(u64::MAX)));
     let rows = store.scan(range, 1, false)?;
-    Ok(rows.into_iter().next().map(|(key, row)| (key, row.value)))
+    Ok(rows.into_iter().next().map(|(_, row)| row.value))
 }

@@ -78,7 +78,7 @@ fn each_old(
         return Err(AuditError::Kept { days });
     }
     let before_ms = now_ms.saturating_sub(i64::from(days) * DAY_MS);
-    let Some((_, line)) = look::first(store)? else {
+    let Some(line) = look::first(store)? else {
         return Ok(());
     };
     let (mut next, mut seen) = (look::read(&line)?.number, 0);

@@ -119,7 +119,8 @@ fn an_altered_removed_or_swapped_act_is_found_whichever_it_is() {
             tamper(store, &[(number, at(other)), (other, at(number))]);
         };
         let broken = |store: &dyn Store| tamper(store, &[(number, Some(b"{}".to_vec()))]);
-        let each: [&dyn Fn(&dyn Store); 4] = [&altered, &removed, &swapped, &broken];
+        type Change<'a> = &'a dyn Fn(&dyn Store);
+        let each: [Change<'_>; 4] = [&altered, &removed, &swapped, &broken];
         for (which, change) in each.into_iter().enumerate() {
             let store = store();
             chain(&*store, 6);
