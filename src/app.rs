@@ -436,9 +436,6 @@ impl App {
                     Failure::new("CREDENTIALS_MISSING", message).provider(&spec.name),
                 ));
             }
-            if mode.why_simulated(&spec.name).is_none() {
-                tracing::warn!(provider = %spec.name, "{} LIVE MODE ENABLED", spec.name.to_uppercase());
-            }
         }
         Ok(mode)
     }

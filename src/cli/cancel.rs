@@ -66,7 +66,7 @@ fn cancel(app: &App, runner: &Runner, record: &RunRecord, how: &Resume) -> Resul
         let cancelled = runner.cancel(&app.library, record.run, how);
         return cancelled.map(Some).map_err(CallError::Refused);
     };
-    match Caller::to(&server)?.cancel(record.run)? {
+    match Caller::to(&server)?.cancel(record.run, &how.by)? {
         Some(mut ended) => match ended.finished.pop() {
             Some(rested) => Ok(Some(rested.into())),
             None => Err(CallError::Refused(ResumeError::Busy(record.run))),

@@ -164,8 +164,10 @@ fn missed_word(missed: Missed) -> &'static str {
 
 fn everything(args: &Args, app: &App, out: &mut Out) -> Result<(), CliError> {
     let (ledgers, pauses) = ledgers(app, None)?;
-    let mut found = Vec::new();
+    let mut all: Vec<(String, Scheduled)> = Vec::new();
+    let mut found: Vec<(i64, usize)> = Vec::new();
     let mut broken = Vec::new();
+    let count = args.count as usize;
     for name in app.library.files.list() {
         let Ok(file) = app.library.files.playbook(&name) else {
             continue;
@@ -176,15 +178,18 @@ fn everything(args: &Args, app: &App, out: &mut Out) -> Result<(), CliError> {
         };
         for scheduled in &header.starts.schedules {
             let (_, ticks) = ticks_of(&name, scheduled, &ledgers, args, app)?;
-            found.extend(
-                ticks
-                    .into_iter()
-                    .map(|tick| (tick.at_ms, name.clone(), scheduled.clone())),
-            );
+            found.extend(ticks.into_iter().map(|tick| (tick.at_ms, all.len())));
+            all.push((name.clone(), scheduled.clone()));
+            if found.len() > 4 * count.max(1000) {
+                keep_first(&mut found, count);
+            }
         }
     }
-    found.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-    found.truncate(args.count as usize);
+    keep_first(&mut found, count);
+    let found = found
+        .into_iter()
+        .map(|(at_ms, place)| (at_ms, &all[place].0, &all[place].1));
+    let found: Vec<(i64, &String, &Scheduled)> = found.collect();
     if out.json {
         let rows = found.iter().map(|(at_ms, playbook, scheduled)| {
             json!({ "playbook": playbook, "schedule": scheduled.key, "at": rfc3339(*at_ms, scheduled.zone) })
@@ -222,6 +227,12 @@ fn everything(args: &Args, app: &App, out: &mut Out) -> Result<(), CliError> {
         out.line(text);
     }
     Ok(())
+}
+
+fn keep_first(found: &mut Vec<(i64, usize)>, count: usize) {
+    // Files are listed by their names.
+    found.sort_unstable();
+    found.truncate(count);
 }
 
 /// What the store knows of schedules; nothing where there is no store yet.

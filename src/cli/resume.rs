@@ -115,7 +115,13 @@ fn one(prefix: &str, app: &App, runner: &Runner, out: &mut Out) -> Result<u8, Cl
 
 /// The same in a server, which goes on by itself with what it can: what it has at work is left alone, and so is what is more
 /// live than it is here.
-fn all_served(mut runs: Vec<RunId>, app: &App, server: &RemoteStore, runner: &Runner) -> Result<Driven, CliError> {
+fn all_served(
+    mut runs: Vec<RunId>,
+    by: String,
+    app: &App,
+    server: &RemoteStore,
+    runner: &Runner,
+) -> Result<Driven, CliError> {
     let store = &*runner.gate.ground.store;
     let mut kept_back = 0;
     if app.config.dry_run()? {
@@ -126,7 +132,7 @@ fn all_served(mut runs: Vec<RunId>, app: &App, server: &RemoteStore, runner: &Ru
     if kept_back > 0 {
         tracing::warn!(runs = kept_back, "live runs are left to the server: DRY_RUN is on here");
     }
-    let mut driven = served::drive(app, server, Work::Each { runs }, |_| Arc::new(Silent))?;
+    let mut driven = served::drive(app, server, Work::Each { runs, by }, |_| Arc::new(Silent))?;
     driven.failed.retain(|_, error| !matches!(error, ResumeError::Busy(_)));
     Ok(driven)
 }
@@ -227,7 +233,10 @@ fn all(app: &App, runner: &Runner, out: &mut Out) -> Result<u8, CliError> {
         signed::record(app, &*ground.store, act)?;
     }
     let driven = match app.server() {
-        Some(server) => all_served(runs, app, &server, runner)?,
+        Some(server) => {
+            let by = resume_by(app, out).by;
+            all_served(runs, by, app, &server, runner)?
+        }
         None => drive(app, runner, runs.into_iter().map(Task::Resume).collect(), None, out),
     };
     let Driven { finished, failed } = &driven;

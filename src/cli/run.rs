@@ -14,6 +14,7 @@ use crate::id::RunId;
 use crate::journal::Status;
 use crate::runs::{Order, Runner, Task};
 use crate::script::Script;
+use crate::serve::banner::tell_provider;
 
 pub use super::playbook::Args;
 
@@ -65,6 +66,7 @@ pub fn start_told(
     signed::record(app, &*runner.gate.ground.store, signed::begun(run, &order))?;
     told(run);
     let script = order.script;
+    order.mode.live_providers().for_each(tell_provider);
     if !out.json {
         headline(&script, run, order.mode.live, out);
         out.line("");

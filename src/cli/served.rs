@@ -18,6 +18,7 @@ use crate::journal::Status;
 use crate::runs::library::{Pins, unknown_versions};
 use crate::runs::{Driven, Order, Runner};
 use crate::script::Script;
+use crate::serve::banner::tell_provider;
 use crate::serve::desk::caller::Begun;
 use crate::serve::desk::narrow::{narrow, too_live};
 use crate::serve::desk::said::{self, Work};
@@ -78,6 +79,7 @@ pub fn start(
     });
     follow(app, server, runner, work, &script, out, |begun, out| {
         let mode = begun.mode.clone().unwrap_or_default();
+        mode.live_providers().for_each(tell_provider);
         begun.run.into_iter().for_each(told);
         if let (Some(run), false) = (begun.run, out.json) {
             headline(&script, run, mode.live, out);

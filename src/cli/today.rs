@@ -7,8 +7,8 @@ use serde_json::{Value as Json, json};
 use super::error::{CliError, FAILED};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, ago, bytes_for_people, excerpt, moment, plain};
 use crate::app::App;
-use crate::journal::question;
 use crate::journal::{RunRecord, Status};
+use crate::journal::{question, unstarted};
 use crate::report::operation;
 use crate::report::summary::record_json;
 use crate::runs::recovery;
@@ -34,7 +34,7 @@ const LITTLE_BYTES: u64 = 1 << 30;
 /// A tick that is due for longer and has no fate is overdue.
 const OVERDUE_MS: i64 = 60_000;
 
-const EXIT: &str = "Exit codes: 0 nothing needs anybody, 1 something does (failed runs, missed ticks, writes in doubt, \
+const EXIT: &str = "Exit codes: 0 nothing needs anybody, 1 something does (failed runs, missed ticks, starts that were refused, writes in doubt, \
 questions, dead jobs, stuck runs, a broken or held save, alarms, a nearly full disk).";
 
 #[derive(clap::Args)]
@@ -187,6 +187,7 @@ fn of_triggers(ground: &Ground, is_served: bool, now_ms: i64) -> Result<Vec<Matt
     let unrun = operation::unrun(store, now_ms - DAY_MS, now_ms)?;
     let overdue = ticks::due_until(store, now_ms - OVERDUE_MS, 1000)?;
     let queues = operation::jobs(store)?;
+    let unstarted = unstarted::since(store, now_ms - DAY_MS)?;
     let save = operation::unusable_save(store)?;
     let alarms = match crate::serve::status::Status::read(store)?.filter(|_| is_served) {
         Some(status) => status.alarms,
@@ -205,6 +206,33 @@ fn of_triggers(ground: &Ground, is_served: bool, now_ms: i64) -> Result<Vec<Matt
             });
             (line, json)
         }),
+        Matter::of(
+            [
+                "unstarted",
+                "playbooks that were not started when they should",
+                "host explain CODE",
+            ],
+            &unstarted,
+            |(playbook, last)| {
+                let times = match last.count {
+                    1 => String::new(),
+                    count => format!("  {count} so far"),
+                };
+                let line = format!(
+                    "{}  {}  {}  {}: {}{times}",
+                    plain(playbook),
+                    ago(last.at_ms, now_ms),
+                    plain(&last.trigger),
+                    plain(&last.code),
+                    excerpt(&last.message, 100),
+                );
+                let json = json!({
+                    "playbook": playbook, "count": last.count, "at_ms": last.at_ms,
+                    "trigger": last.trigger, "code": last.code, "message": last.message,
+                });
+                (line, json)
+            },
+        ),
         Matter::of(
             ["overdue", "ticks that are due, and nobody starts", "host serve"],
             &overdue,

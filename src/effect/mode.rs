@@ -43,6 +43,12 @@ impl RunMode {
         if self.live { "live" } else { "dry" }
     }
 
+    /// The providers that a run of this mode may write to.
+    pub fn live_providers(&self) -> impl Iterator<Item = &str> {
+        let names = self.providers.keys().map(String::as_str);
+        names.filter(|name| self.live && self.uses(name) && self.why_simulated(name).is_none())
+    }
+
     /// The reason to simulate `provider`, or `None` when it is live. A provider nobody has heard of is simulated.
     pub fn why_simulated(&self, provider: &str) -> Option<&str> {
         match self.providers.get(provider) {

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ const WAITING_MAX: usize = 1024;
 const PAST_MAX: usize = 2000;
 
 /// Rows of each kind that are looked at after a restart.
-const LOOKED_AT_MAX: usize = 10_000;
+const LOOKED_AT_MAX: usize = 2000;
 
 /// Two commits may be heard of in another order than they were made: so many are told once more after a restart.
 const OVERLAP: u64 = 64;
@@ -85,6 +86,11 @@ pub struct News {
     heard: Mutex<Heard>,
     stirred: Condvar,
     sender: broadcast::Sender<Arc<Message>>,
+    /// The code with which the last commit failed.
+    failing: Mutex<Option<&'static str>>,
+    is_failing: AtomicBool,
+    /// After a restart many come at once: the rows are read for one after the other.
+    reading: Mutex<()>,
     /// By the first byte of a key: whether it is news.
     spaces: [bool; 256],
 }
@@ -115,6 +121,9 @@ impl Default for News {
         News {
             heard: Mutex::default(),
             stirred: Condvar::new(),
+            failing: Mutex::default(),
+            is_failing: AtomicBool::new(false),
+            reading: Mutex::default(),
             sender: broadcast::Sender::new(WAITING_MAX),
             spaces,
         }
@@ -124,6 +133,14 @@ impl Default for News {
 impl Hears for News {
     fn wants(&self, key: &[u8]) -> bool {
         key.first().is_some_and(|space| self.spaces[usize::from(*space)])
+    }
+
+    fn takes_changes(&self, failed: Option<&StoreError>) {
+        let is_as_before = self.is_failing.load(Ordering::Relaxed) == failed.is_some();
+        if !is_as_before {
+            self.is_failing.store(failed.is_some(), Ordering::Relaxed);
+            *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = failed.map(StoreError::code);
+        }
     }
 
     fn hear(&self, commit: CommitNo, put: Vec<Vec<u8>>) {
@@ -145,6 +162,11 @@ impl Hears for News {
 }
 
 impl News {
+    /// The code with which the last change of the store failed.
+    pub fn store_fails(&self) -> Option<&'static str> {
+        *self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Heard> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -197,6 +219,7 @@ impl News {
         let (noted, mut has_gap) = match (past, after) {
             (Some(noted), _) => (noted, false),
             (None, after) => {
+                let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
                 let after = after.map_or(0, |after| after.commit);
                 since(store, after.saturating_sub(OVERLAP)).unwrap_or_else(|error| {
                     tracing::error!(%error, code = error.code(), "what has been cannot be told");

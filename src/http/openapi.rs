@@ -45,10 +45,11 @@ const WITH_BODY: &[(u16, &str)] = &[
 
 /// The whole document.
 pub fn document(server: &Server) -> Value {
+    let described = checks::schemas();
     let mut paths = Map::new();
     for route in routes::all() {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        path[route.verb.method().as_str().to_ascii_lowercase()] = operation(route);
+        path[route.verb.method().as_str().to_ascii_lowercase()] = operation(route, &described);
     }
     if let Some(doors) = &server.doors {
         paths.extend(doors.paths(server));
@@ -57,7 +58,7 @@ pub fn document(server: &Server) -> Value {
     let tags: Vec<Value> = tags
         .map(|group| json!({"name": group.name, "description": group.says}))
         .collect();
-    let mut schemas: Map<String, Value> = checks::schemas()
+    let mut schemas: Map<String, Value> = described
         .into_iter()
         .map(|(name, schema)| (name.to_owned(), schema))
         .collect();
@@ -99,7 +100,7 @@ fn error() -> Value {
     })
 }
 
-fn operation(route: &Route) -> Value {
+fn operation(route: &Route, schemas: &BTreeMap<&str, Value>) -> Value {
     let mut operation = json!({
         "operationId": route.name,
         "summary": route.says,
@@ -109,7 +110,7 @@ fn operation(route: &Route) -> Value {
     });
     if let Some(body) = route.body {
         operation["requestBody"] = json!({
-            "required": true,
+            "required": schemas.get(body).is_some_and(|schema| schema["required"] != json!([])),
             "content": {"application/json": {"schema": reference(body)}},
         });
     }

@@ -63,3 +63,45 @@ impl Drop for Waits<'_> {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .build()
+            .expect("a runtime")
+    }
+
+    #[test]
+    fn one_too_many_that_waits_is_turned_away_and_nobody_else() {
+        let (runtime, pool) = (runtime(), Arc::new(Pool::new(1, 1)));
+        let (go, may_go) = channel::<()>();
+        let (begun, has_begun) = channel();
+        let work = pool.clone();
+        let first = runtime.spawn(async move {
+            let work = work.run(move || {
+                begun.send(()).expect("somebody waits");
+                may_go.recv().expect("it is said");
+                1
+            });
+            work.await
+        });
+        has_begun.recv().expect("it begins");
+        let waits = pool.clone();
+        let second = runtime.spawn(async move { waits.run(|| 2).await });
+        while pool.waiting() == 0 {
+            std::thread::yield_now();
+        }
+        let third = runtime.block_on(pool.run(|| 3));
+        assert_eq!(third.expect_err("it is full").code, "SERVER_BUSY");
+        go.send(()).expect("it waits");
+        assert_eq!(runtime.block_on(first).expect("no panic"), Ok(1));
+        assert_eq!(runtime.block_on(second).expect("no panic"), Ok(2));
+        assert_eq!(runtime.block_on(pool.run(|| 4)), Ok(4));
+    }
+}

@@ -147,7 +147,7 @@ pub struct Param {
 /// What a value may be.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
-    Text { bytes_max: usize },
+    Text { chars_max: usize },
     Whole { least: i64, most: i64 },
     OneOf(&'static [&'static str]),
     Flag,
@@ -157,10 +157,11 @@ impl Kind {
     /// Why `text` is none.
     pub fn check(&self, text: &str) -> Result<(), String> {
         match self {
-            Kind::Text { bytes_max } if text.is_empty() || text.len() > *bytes_max => {
-                Err(format!("has {} bytes; 1 to {bytes_max} are allowed", text.len()))
-            }
-            Kind::Text { .. } => Ok(()),
+            Kind::Text { chars_max } => match text.chars().count() {
+                0 => Err("is empty".to_owned()),
+                chars if chars > *chars_max => Err(format!("has {chars} characters; 1 to {chars_max} are allowed")),
+                _ => Ok(()),
+            },
             Kind::Whole { least, most } => match text.parse::<i64>() {
                 Ok(number) if (*least..=*most).contains(&number) => Ok(()),
                 _ => Err(format!("is no whole number from {least} to {most}")),
@@ -174,7 +175,9 @@ impl Kind {
 
     pub fn schema(&self) -> Value {
         match self {
-            Kind::Text { bytes_max } => json!({"type": "string", "minLength": 1, "maxLength": bytes_max}),
+            Kind::Text { chars_max } => json!({
+                "type": "string", "minLength": 1, "maxLength": chars_max, "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
+            }),
             Kind::Whole { least, most } => json!({"type": "integer", "minimum": least, "maximum": most}),
             Kind::OneOf(names) => json!({"type": "string", "enum": names}),
             Kind::Flag => json!({"type": "boolean"}),
@@ -186,7 +189,7 @@ impl Kind {
 pub const CURSOR: Param = Param {
     name: "cursor",
     says: "where the page begins: `next` of the page before",
-    kind: Kind::Text { bytes_max: 1024 },
+    kind: Kind::Text { chars_max: 1024 },
 };
 
 /// How much of it.
@@ -208,12 +211,12 @@ pub const PLACES: &[Param] = &[
     Param {
         name: "run",
         says: "the id of a run, or its beginning if no other begins so",
-        kind: Kind::Text { bytes_max: 64 },
+        kind: Kind::Text { chars_max: 64 },
     },
     Param {
         name: "queue",
         says: "the name of a queue",
-        kind: Kind::Text { bytes_max: 200 },
+        kind: Kind::Text { chars_max: 200 },
     },
     Param {
         name: "job",
@@ -226,7 +229,7 @@ pub const PLACES: &[Param] = &[
     Param {
         name: "incident",
         says: "the id of an incident, or its beginning if no other begins so",
-        kind: Kind::Text { bytes_max: 64 },
+        kind: Kind::Text { chars_max: 64 },
     },
     Param {
         name: "version",
@@ -273,7 +276,7 @@ pub enum Takes {
     Nothing,
     /// JSON of the schema of this name.
     Json(&'static str),
-    /// Whatever it is, up to so many bytes; `None`: as many as `[server] body_bytes_max` says.
+    /// Whatever it is, up to so many bytes; `None`: as many as `[server] body_chars_max` says.
     Bytes(Option<u64>),
 }
 

@@ -4,7 +4,7 @@
 //! new connection, closes streams, and lets requests that are being answered come to their end for a while.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -24,6 +24,8 @@ use crate::app::App;
 use crate::gate::Ready;
 use crate::identity::Identity;
 use crate::io::listen::{Bound, Certificate, ListenError, Renewed};
+use crate::journal::JournalError;
+use crate::report::operation::{self, Counts};
 use crate::serve::desk::{Driver, look};
 use crate::serve::status::Board;
 use crate::serve::{Edition, Live};
@@ -36,6 +38,9 @@ const RUNTIME_THREADS: usize = 2;
 
 /// How often the files of the certificate are looked at.
 const LOOKS_EVERY: Duration = Duration::from_secs(5);
+
+/// Very many runs take a while to count.
+const COUNTS_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a change is made anew because somebody else was quicker.
 const CONFLICTS_MAX: u32 = 16;
@@ -55,8 +60,9 @@ pub struct Server {
     pub identity: Identity,
     /// There was a user or a token when the server began.
     knows_anybody: bool,
+    counted: Mutex<Option<(Duration, Counts)>>,
     /// Routes that come and go with what is live.
-    pub doors: Option<Box<dyn Doors>>,
+    pub doors: Option<Arc<dyn Doors>>,
     pub figures: Figures,
     /// What happens.
     pub news: Arc<News>,
@@ -76,7 +82,7 @@ pub struct Opening {
     pub doorkeeper: Doorkeeper,
     /// Whether there is a user or a token.
     pub knows_anybody: bool,
-    pub doors: Option<Box<dyn Doors>>,
+    pub doors: Option<Arc<dyn Doors>>,
 }
 
 impl Server {
@@ -94,6 +100,7 @@ impl Server {
             doorkeeper: opening.doorkeeper,
             knows_anybody: opening.knows_anybody,
             doors: opening.doors,
+            counted: Mutex::default(),
             figures: Figures::default(),
             pool: Pool::new(limits.threads, limits.waiting_max),
             streams: Arc::new(Semaphore::new(limits.streams_max)),
@@ -124,7 +131,21 @@ impl Server {
         }
     }
 
-    /// Reads of one moment's realm.
+    /// Runs and jobs by where they are, counted at most once in [`COUNTS_EVERY`], however many ask.
+    pub fn counts(&self) -> Result<Counts, JournalError> {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.app.clock.monotonic();
+        match *counted {
+            Some((at, counts)) if now.saturating_sub(at) < COUNTS_EVERY => Ok(counts),
+            _ => {
+                let counts = operation::count(&*self.store)?;
+                *counted = Some((self.app.clock.monotonic(), counts));
+                Ok(counts)
+            }
+        }
+    }
+
+    /// Reads from one realm.
     pub fn look<T>(
         &self,
         realm: Realm,

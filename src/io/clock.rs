@@ -46,6 +46,12 @@ impl Clock for SystemClock {
     }
 }
 
+/// How long this thread has been at work on a processor. What it waits for does not count.
+pub fn thread_worked() -> Duration {
+    let worked = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(worked).unwrap_or_default()
+}
+
 /// A clock on which sleeping takes no time: it goes ahead of another by what was slept. For plans.
 pub struct VirtualClock {
     clock: std::sync::Arc<dyn Clock>,

@@ -18,6 +18,12 @@ pub fn stopping() {
     send(&[NotifyState::Stopping]);
 }
 
+/// It is still stopping, and may take as long again.
+pub fn still_stopping(within: Duration) {
+    let micros = u32::try_from(within.as_micros()).unwrap_or(u32::MAX);
+    send(&[NotifyState::ExtendTimeoutUsec(micros)]);
+}
+
 /// It is alive.
 pub fn alive() {
     send(&[NotifyState::Watchdog]);

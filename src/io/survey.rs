@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::pinned::{Files, PLAYBOOKS, PROMPTS, PinnedFile, is_prompt};
 use super::scripts::{decode, is_test};
@@ -62,6 +63,16 @@ impl Survey {
         files.map(|(path, seen)| (path.clone(), seen.file.clone())).collect()
     }
 
+    /// Whether something in it was changed in the last `quiet` before `now_ms`, as far as the clocks agree.
+    pub fn changed_within(&self, now_ms: i64, quiet: Duration) -> bool {
+        let quiet_ms = i64::try_from(quiet.as_millis()).unwrap_or(i64::MAX);
+        self.seen.values().any(|seen| {
+            let (seconds, nanos) = seen.stamp.changed;
+            let changed_ms = seconds.saturating_mul(1_000).saturating_add(nanos / 1_000_000);
+            (0..quiet_ms).contains(&now_ms.saturating_sub(changed_ms))
+        })
+    }
+
     /// Whether there is a folder of scripts.
     pub fn has_playbooks(&self) -> bool {
         self.folders[1].is_some()
@@ -91,13 +102,12 @@ pub fn survey(root: &Path, before: &Survey, now_ms: i64) -> Result<Survey, Strin
     let is_script = |path: &str| path.strip_suffix(".rhai").is_some_and(|stem| !is_test(stem));
     walk.folder(PLAYBOOKS, DEPTH_MAX, &is_script)?;
     walk.folder(PROMPTS, DEPTH_MAX, &is_prompt)?;
-    for path in [SETTINGS, SECRETS] {
-        walk.file(path, "")?;
-    }
+    walk.file(SETTINGS, "")?;
+    // Apart from the others: a prompt may say the same as it, if both say nothing.
+    let texts = std::mem::take(&mut walk.survey.texts);
+    walk.file(SECRETS, "")?;
+    walk.survey.texts = texts;
     survey.secrets = survey.seen.get(SECRETS).map(|seen| seen.file.hash);
-    if let Some(hash) = survey.secrets {
-        survey.texts.remove(&hash);
-    }
     Ok(survey)
 }
 

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Entry;
+use super::row::decode;
 use crate::id::RunId;
+use crate::store::{Store, StoreError, keys};
 
 /// What a run answers to. It is written with the run's first entry and never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,11 +21,47 @@ pub enum Cause {
     /// A job of a queue in the run's realm. The run's end says what becomes of the job, in one batch.
     Job { queue: String, job: u64 },
     /// The event with this number of that name, in the run's realm.
-    Event { name: String, number: u64 },
+    Event {
+        name: String,
+        number: u64,
+        /// The run that said so; `None` when somebody outside did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<RunId>,
+    },
     /// Another run of a playbook that this one follows has ended.
     After { run: RunId },
     /// A file came.
     File { path: String },
     /// The host was started.
     Startup { boot: String },
+}
+
+/// The most runs that are looked at for one step of a chain: each may have been started by another, so deep.
+const PARENTS_MAX: u32 = 32;
+
+/// How many runs led to `run`, each of which started the next by its end or by an event that it emitted; counted up to
+/// `limit`. A run that was started by a run belongs to it. A job of a queue begins anew: a queue has bounds of its own.
+pub fn generations(store: &dyn Store, run: RunId, limit: u32) -> Result<u32, StoreError> {
+    let (mut count, mut run) = (0, run);
+    for _ in 0..limit.saturating_mul(PARENTS_MAX) {
+        if count >= limit {
+            break;
+        }
+        let Some(row) = store.get(&keys::journal(run, 0))? else {
+            break;
+        };
+        let entries = decode(&row.value).unwrap_or_default();
+        let Some(Entry::Begun(begun)) = entries.into_iter().next() else {
+            break;
+        };
+        run = match (begun.cause, begun.parent) {
+            (Some(Cause::After { run: before } | Cause::Event { by: Some(before), .. }), _) => {
+                count += 1;
+                before
+            }
+            (None, Some(parent)) => parent.run,
+            _ => break,
+        };
+    }
+    Ok(count)
 }

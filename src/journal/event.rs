@@ -40,6 +40,9 @@ struct Head {
 struct Event {
     at_ms: i64,
     data: Value,
+    /// The run that said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<RunId>,
 }
 
 /// How far a run has come with the events of a name.
@@ -105,7 +108,7 @@ pub fn emit(
     let mut conflicts = 0;
     loop {
         let mut tx = Tx::new(ground, realm, at_ms);
-        let waiting = happen(&mut tx, name, data)?;
+        let waiting = happen(&mut tx, name, data, None)?;
         match ground.store.commit(tx.batch, durability) {
             Ok(_) => return Ok(waiting),
             Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
@@ -114,9 +117,9 @@ pub fn emit(
     }
 }
 
-/// The change by which `name` happens at the time of `tx`; gives the runs that wait for it and are to be told once the
+/// The change by which `name` happens at the time of `tx`, because the run `by` or somebody outside says so; gives the runs that wait for it and are to be told once the
 /// change is made.
-pub fn happen(tx: &mut Tx<'_>, name: &str, data: &Value) -> Result<Vec<RunId>, StoreError> {
+pub fn happen(tx: &mut Tx<'_>, name: &str, data: &Value, by: Option<RunId>) -> Result<Vec<RunId>, StoreError> {
     StoreError::check_size("the name of the event", name.len(), NAME_BYTES_MAX)?;
     StoreError::check_size("the event's data", data.size(), DATA_BYTES_MAX)?;
     let head_key = head_key(tx.realm, name);
@@ -127,6 +130,7 @@ pub fn happen(tx: &mut Tx<'_>, name: &str, data: &Value) -> Result<Vec<RunId>, S
     let event = Event {
         at_ms: tx.now_ms,
         data: data.clone(),
+        by,
     };
     tx.batch.put(event_key(tx.realm, name, head.next), write(&event));
     if let Some(old) = head.next.checked_sub(KEPT_MAX) {
@@ -139,11 +143,20 @@ pub fn happen(tx: &mut Tx<'_>, name: &str, data: &Value) -> Result<Vec<RunId>, S
     Ok(waiting)
 }
 
+/// An event as a playbook sees it that it starts.
+#[derive(Debug, PartialEq)]
+pub struct Come {
+    pub number: u64,
+    pub data: Value,
+    /// The run that said so; `None` when somebody outside did.
+    pub by: Option<RunId>,
+}
+
 /// Events of one name as a playbook sees them that they start.
 #[derive(Debug, Default, PartialEq)]
 pub struct Since {
-    /// Each with its number, in order.
-    pub events: Vec<(u64, Value)>,
+    /// In order.
+    pub events: Vec<Come>,
     /// The number of the first that is not among them.
     pub next: u64,
     /// Those that are not kept any more.
@@ -167,7 +180,11 @@ pub fn since(tx: &mut Tx<'_>, name: &str, from: u64, limit: usize) -> Result<Sin
     };
     while since.next < end && since.events.len() < limit {
         match tx.get(&event_key(tx.realm, name, since.next))? {
-            Some(row) => since.events.push((since.next, read_row::<Event>(&row)?.data)),
+            Some(row) => {
+                let Event { data, by, .. } = read_row(&row)?;
+                let number = since.next;
+                since.events.push(Come { number, data, by });
+            }
             // It has just been thrown away, to make room for later ones.
             None => since.lost += 1,
         }

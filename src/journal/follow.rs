@@ -5,11 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::row::decode;
-use super::{Cause, Entry, RunRecord, Status};
+use super::{RunRecord, Status};
 use crate::id::RunId;
 use crate::store::keys::{self, Place, Space};
-use crate::store::{Batch, KeyRange, Row, Store, StoreError, Tx};
+use crate::store::{Batch, KeyRange, Row, StoreError, Tx};
 
 /// The first names of the rows.
 const FOLLOWED: &str = "followed";
@@ -114,25 +113,6 @@ pub fn take(tx: &mut Tx<'_>, follower: &str, run: RunId, row: &Row) {
 /// Throws the note away.
 pub fn forget(batch: &mut Batch, follower: &str, run: RunId) {
     batch.delete(note_key(follower, run));
-}
-
-/// How many runs before `run` were each started by the end of the one before it, counted up to `limit`.
-pub fn generations(store: &dyn Store, run: RunId, limit: u32) -> Result<u32, StoreError> {
-    let (mut count, mut run) = (0, run);
-    while count < limit {
-        let Some(row) = store.get(&keys::journal(run, 0))? else {
-            break;
-        };
-        let entries = decode(&row.value).unwrap_or_default();
-        let Some(Entry::Begun(begun)) = entries.into_iter().next() else {
-            break;
-        };
-        let Some(Cause::After { run: before }) = begun.cause else {
-            break;
-        };
-        (count, run) = (count + 1, before);
-    }
-    Ok(count)
 }
 
 fn notes_of(follower: Option<&str>) -> KeyRange {

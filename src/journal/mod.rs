@@ -10,6 +10,7 @@
 //! | [`life`] | entries about the run itself: owners, waits, decisions |
 //! | [`event`], [`question`] | what runs wait for from outside |
 //! | [`follow`] | playbooks that are started by the ends of others |
+//! | [`unstarted`] | what a trigger did not start, and why |
 //! | [`run`] | the one row per run that lists it: status, mode, outcome |
 //! | [`edition`] | what the host ran, and what it refused to run |
 //! | [`incident`] | runs that are held, with what people found out about them |
@@ -31,6 +32,7 @@ pub mod question;
 pub mod reader;
 pub mod row;
 pub mod run;
+pub mod unstarted;
 pub mod writer;
 
 pub use cause::Cause;

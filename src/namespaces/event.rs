@@ -62,14 +62,15 @@ fn happen(ctx: &NativeCallContext<'_>, name: &str, data: Value) -> ScriptResult 
         args.push(("data".to_owned(), data.clone()));
     }
     let args: crate::value::Map = args.into_iter().collect();
+    let run = ctx.run()?;
+    let by = run.tape().run;
     let given = ctx.local(&EMIT, args, |local| {
-        let waiting = event::happen(&mut local.tx, name, &data)?;
+        let waiting = event::happen(&mut local.tx, name, &data, Some(by))?;
         let count = waiting.len() as i64;
         *woken.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
         Ok(count.into())
     })?;
     // The change is made: whoever looks now finds the event.
-    let run = ctx.run()?;
     for waiting in woken.into_inner().unwrap_or_else(PoisonError::into_inner) {
         run.gate().ready.tell(waiting);
     }

@@ -28,6 +28,9 @@ const AT_ONCE: usize = 256;
 /// Threads at work at once, at most. Each has the stack and the memory of a run.
 const THREADS_MAX: usize = 8;
 
+/// The stack of each: a question may compile, and the parser needs this much for the deepest script that is allowed.
+const STACK_BYTES: usize = 16 << 20;
+
 /// Which runs are asked.
 #[derive(Clone, Debug)]
 pub struct Selection {
@@ -127,7 +130,11 @@ pub fn backtest(
     let cores = std::thread::available_parallelism().map_or(2, NonZeroUsize::get);
     std::thread::scope(|scope| {
         for _ in 1..cores.min(THREADS_MAX).min(records.len()) {
-            scope.spawn(work);
+            let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+            // The others do its share.
+            if let Err(error) = thread.spawn_scoped(scope, work) {
+                tracing::debug!(%error, "one thread fewer asks");
+            }
         }
         work();
     });

@@ -8,7 +8,7 @@ use crate::id::{ContentHash, RunId};
 use crate::journal::{Begun, Cause, RunRecord};
 use crate::script::{API_VERSION, Header, Script, inputs};
 use crate::store::Batch;
-use crate::value::Map;
+use crate::value::{Map, Value};
 
 /// A playbook as new runs get it. The texts it names are in the store.
 #[derive(Clone, Debug)]
@@ -44,6 +44,8 @@ pub struct Creation<'a> {
     pub cause: Option<Cause>,
     /// The person, where one asked for it.
     pub by: Option<String>,
+    /// The run that this one does once more: its input is taken as it was.
+    pub retry_of: Option<RunId>,
     pub at_ms: i64,
 }
 
@@ -52,6 +54,10 @@ impl Creation<'_> {
     /// whoever keeps runs moving takes it up like one that was cut off.
     pub fn batch(self, gate: &Gate) -> Result<Batch, Failure> {
         let Pinned { header, .. } = self.pinned;
+        let input = match self.retry_of {
+            Some(_) => Value::Map(self.input),
+            None => gate.masks.mask(inputs::complete(header, self.input)?),
+        };
         let begun = Begun {
             run: self.run,
             playbook: self.pinned.playbook.clone(),
@@ -63,12 +69,12 @@ impl Creation<'_> {
                 uses: header.uses.clone(),
                 ..self.mode
             },
-            input: gate.masks.mask(inputs::complete(header, self.input)?),
+            input,
             at_ms: self.at_ms,
             trigger: self.trigger,
             epoch: 1,
             parent: None,
-            retry_of: None,
+            retry_of: self.retry_of,
             by: self.by,
             cause: self.cause,
         };

@@ -14,7 +14,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::gate::panic::words_of;
-use crate::io::clock::{Clock, SystemClock};
+use crate::io::clock::thread_worked;
 
 /// Threads that wait for work, at most.
 const IDLE_MAX: usize = 64;
@@ -22,9 +22,9 @@ const IDLE_MAX: usize = 64;
 /// How long a thread waits for work before it ends.
 const IDLE_FOR: Duration = Duration::from_secs(10);
 
-/// A thread that worked longer than this at one job ends with it. Beside that, starting another costs nothing; and
-/// what a deep script touched of its stack goes back to the system.
-const WORN_AFTER: Duration = Duration::from_millis(50);
+/// A thread that worked longer than this at one job, waits left out, ends with it. Beside that, starting another costs
+/// nothing; and what a deep script touched of its stack goes back to the system.
+const WORN_AFTER: Duration = Duration::from_millis(20);
 
 /// Why there is no answer from a job.
 #[derive(Debug, thiserror::Error)]
@@ -177,18 +177,17 @@ fn hand_over(stack_bytes: usize, work: Work) -> Result<(), Lost> {
 
 /// The life of a thread: its first work, and whatever else is brought to it.
 fn serve(stack_bytes: usize, first: Work) {
-    let clock = SystemClock::new();
     let seat = Arc::new(Seat {
         stack_bytes,
         work: Slot::default(),
     });
     let mut work = first;
     loop {
-        let begun = clock.monotonic();
+        let begun = thread_worked();
         FREE_STACK_BYTES.set(stack_bytes);
         let is_staying = Cell::new(false);
         work(&|| {
-            let is_worn = clock.monotonic().saturating_sub(begun) > WORN_AFTER;
+            let is_worn = thread_worked().saturating_sub(begun) > WORN_AFTER;
             let mut idle = idle();
             if !is_worn && idle.len() < IDLE_MAX {
                 idle.push(seat.clone());
@@ -226,6 +225,7 @@ mod tests {
     use std::thread::{ThreadId, current};
 
     use super::*;
+    use crate::io::clock::{Clock, SystemClock};
 
     /// Sizes that no other test asks for, so that their threads do not meet.
     const STACK: usize = 1 << 20;
@@ -270,13 +270,20 @@ mod tests {
     #[test]
     fn a_worn_thread_is_not_used_again() {
         let stack = STACK + (16 << 10);
-        let clock = SystemClock::new();
-        let first = run(stack, move || {
-            clock.sleep(2 * WORN_AFTER);
+        let works = move |long: Duration| {
+            let begun = thread_worked();
+            while thread_worked() - begun < long {
+                std::hint::spin_loop();
+            }
             id()
-        })
-        .unwrap();
-        assert_ne!(run(stack, id).unwrap(), first);
+        };
+        let worn = run(stack, move || works(2 * WORN_AFTER)).unwrap();
+        let waited = run(stack, || {
+            SystemClock::new().sleep(2 * WORN_AFTER);
+            id()
+        });
+        assert_ne!(waited.as_ref().unwrap(), &worn);
+        assert_eq!(run(stack, id).unwrap(), waited.unwrap(), "to wait wears nothing");
     }
 
     #[test]

@@ -61,7 +61,9 @@ fn due_in(ground: &Ground, range: KeyRange) -> Result<Vec<RunId>, JournalError> 
         let waits = match RunRecord::get(&*ground.store, run) {
             Ok(record) => record.status == Status::Suspended,
             Err(JournalError::NoSuchRun(_)) => false,
-            Err(error) => return Err(error),
+            Err(JournalError::Store(error)) => return Err(error.into()),
+            // One that cannot be read is for the caller to tell of; it keeps no other from going on.
+            Err(_) => true,
         };
         if waits {
             runs.push(run);
@@ -101,5 +103,32 @@ fn each_key(store: &dyn Store, range: KeyRange, mut see: impl FnMut(Place)) -> R
             Some((key, _)) if rows.len() == ROWS_AT_ONCE => low = Bound::Excluded(key.clone()),
             _ => return Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestHost;
+
+    #[test]
+    fn a_run_that_cannot_be_read_keeps_no_other_from_going_on() {
+        let host = TestHost::default();
+        let (damaged, well) = (host.run("1").id(), host.run("2").id());
+        let mut batch = Batch::new();
+        for run in [damaged, well] {
+            let record = RunRecord::get(&*host.ground.store, run).unwrap();
+            let waits = RunRecord {
+                status: Status::Suspended,
+                ..record
+            };
+            batch.put(keys::run(run), waits.encode());
+            batch.put(keys::wake(5, run), Vec::new());
+        }
+        batch.put(keys::run(damaged), b"no record".to_vec());
+        host.ground.store.commit(batch, Durability::Soon).unwrap();
+        let due = due(&host.ground, 5).unwrap();
+        assert!(due.contains(&well), "{due:?}");
+        assert!(due.contains(&damaged), "somebody must tell of it");
     }
 }

@@ -3,13 +3,12 @@
 //! A script without one is a playbook too. A key that nobody knows is refused, because a misspelt `timeout` would
 //! otherwise silently mean no timeout.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rhai::{AST, Expr, Position, Stmt};
 
 use super::error::{Diagnosis, nearest, place_of};
-use super::inputs::InputSpec;
+use super::inputs::{InputSpec, Inputs};
 use super::source::Text;
 use super::triggers::{self, Step, Triggers};
 use super::value::from_dynamic;
@@ -53,7 +52,7 @@ pub struct Header {
     pub description: Option<String>,
     /// The providers, with or without an account, whose live writes it may make.
     pub uses: Vec<String>,
-    pub inputs: BTreeMap<String, InputSpec>,
+    pub inputs: Inputs,
     /// How long a run may be at work.
     pub timeout: Option<Duration>,
     /// Whether a run that fails opens an incident.
@@ -158,7 +157,7 @@ impl Header {
                     format!("`inputs` in {CONSTANT} must be a map, such as #{{ topic: #{{ type: \"string\" }} }}")
                 })?;
                 for (name, spec) in map {
-                    self.inputs.insert(name.clone(), InputSpec::read(name, spec)?);
+                    self.inputs.insert(name.clone(), Box::new(InputSpec::read(name, spec)?));
                 }
             }
             key if TRIGGER_KEYS.contains(&key) => {

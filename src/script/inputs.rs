@@ -1,8 +1,13 @@
 //! What a playbook wants to be told, checked before it starts.
 
+use std::collections::BTreeMap;
+
 use super::error::nearest;
 use crate::effect::Failure;
 use crate::value::{Map, Value};
+
+/// A playbook's inputs by name. Boxed: a node of the tree has room for eleven, and most playbooks have two.
+pub type Inputs = BTreeMap<String, Box<InputSpec>>;
 
 /// One input, from the header.
 #[derive(Clone, Debug, PartialEq)]

@@ -41,6 +41,8 @@ pub struct Core {
     /// Suspended runs whose time came before this have been offered.
     woken_until_ms: i64,
     next_wake_ms: Option<i64>,
+    /// Runs that can go on, and could not be looked at when that was told.
+    left: Vec<RunId>,
 }
 
 /// A trigger, and when it wants to be asked.
@@ -79,6 +81,7 @@ impl Core {
             last_ms: i64::MIN,
             woken_until_ms: 0,
             next_wake_ms: None,
+            left: Vec::new(),
         }
     }
 
@@ -93,11 +96,21 @@ impl Core {
 
     /// Takes up the runs that an earlier host was cut off in, or had not begun. Gives how many.
     pub fn recover(&mut self) -> Result<usize, JournalError> {
-        let gate = self.gate();
+        let edition = self.live.current();
+        let gate = &edition.runner.gate;
+        // Before the first is offered: threads begin at once.
+        self.crew.set_limits(limits(&edition));
         let runs = recovery::unfinished(&gate.ground)?;
         let mut offers = Vec::new();
         for run in runs {
-            offers.extend(offer_of(&gate.ground, run, What::GoOn)?);
+            // One that cannot be read keeps no host from serving.
+            match offer_of(&gate.ground, run, What::GoOn) {
+                Err(JournalError::Store(error)) => return Err(error.into()),
+                Err(error) => {
+                    tracing::error!(%run, %error, code = error.code(), "a run that was cut off cannot be read")
+                }
+                Ok(offer) => offers.extend(offer),
+            }
         }
         let count = offers.len();
         self.crew.offer(offers);
@@ -131,7 +144,8 @@ impl Core {
     /// Offers the runs that can go on: told of, or because their time has come.
     fn wake(&mut self, gate: &Gate, now_ms: i64, is_stirred: bool) -> Result<(), StoreError> {
         let ground = &gate.ground;
-        let mut runs = gate.ready.take(std::time::Duration::ZERO, || true);
+        let mut runs = std::mem::take(&mut self.left);
+        runs.extend(gate.ready.take(std::time::Duration::ZERO, || true));
         let mut wakes = || {
             if is_stirred {
                 runs.extend(recovery::told(ground)?);
@@ -156,11 +170,15 @@ impl Core {
         };
         let looked: Result<(), JournalError> = wakes();
         let mut offers = Vec::new();
+        let mut failed = Ok(());
         for run in runs {
             // One that cannot be read keeps no other from going on.
             match offer_of(ground, run, What::GoOn) {
                 Ok(offer) => offers.extend(offer),
-                Err(JournalError::Store(error)) => return Err(error),
+                Err(JournalError::Store(error)) => {
+                    self.left.push(run);
+                    failed = Err(error);
+                }
                 Err(error) => tracing::error!(%run, %error, code = error.code(), "a run that can go on cannot be read"),
             }
         }
@@ -171,7 +189,7 @@ impl Core {
                 tracing::error!(%error, code = error.code(), "a run that waits cannot be read");
                 Ok(())
             }
-            Ok(()) => Ok(()),
+            Ok(()) => failed,
         }
     }
 
@@ -234,10 +252,6 @@ impl Core {
     fn room(&self) -> usize {
         let open = OPEN_MAX.saturating_sub(self.crew.open());
         open.min(WAITING_MAX.saturating_sub(self.crew.waiting()))
-    }
-
-    fn gate(&self) -> Arc<Gate> {
-        self.live.current().runner.gate.clone()
     }
 }
 

@@ -285,10 +285,9 @@ fn compile_one(app: &App, name: &str) -> Result<Compiled, StoreError> {
     let mut pinned = Pinned::of(&script);
     // Nobody asks a playbook that is to be started how its header is written.
     pinned.header.written.clear();
-    pinned
-        .header
-        .triggers
-        .retain(|key, _| AS_WRITTEN.contains(&key.as_str()));
+    // Collected anew: a tree that was emptied keeps a node.
+    let triggers = std::mem::take(&mut pinned.header.triggers).into_iter();
+    pinned.header.triggers = triggers.filter(|(key, _)| AS_WRITTEN.contains(&key.as_str())).collect();
     let triggers = std::mem::take(&mut pinned.header.starts);
     Ok(Ok((Listed { pinned, triggers }, route)))
 }

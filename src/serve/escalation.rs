@@ -51,8 +51,10 @@ fn rise(store: &dyn Store, ladder: &Ladder, now_ms: i64) -> Result<(), IncidentE
         };
         match raise(store, &before, ladder, now_ms) {
             // Somebody wrote to it in between: it is looked at again.
-            Err(IncidentError::Store(StoreError::Conflict { .. })) => {}
-            other => other?,
+            Ok(()) | Err(IncidentError::Store(StoreError::Conflict { .. })) => {}
+            Err(IncidentError::Store(error)) => return Err(error.into()),
+            // Such as one whose history is full: the others rise all the same.
+            Err(error) => tracing::error!(incident = %incident.id.short(), %error, "an incident cannot be raised"),
         }
     }
     Ok(())
@@ -115,5 +117,27 @@ mod tests {
         rise(&*store, &ladder, 601_000).expect("readable");
         rise(&*store, &ladder, 601_001).expect("readable");
         assert_eq!(levels(), [Level::L2, Level::L2, Level::L1]);
+    }
+
+    /// Once the first that could not be raised kept all others down.
+    #[test]
+    fn an_incident_whose_history_is_full_keeps_no_other_from_rising() {
+        let store: Arc<dyn Store> = Arc::new(Engine::in_memory().expect("memory"));
+        let mut ladder = Ladder::default();
+        ladder.l1.within = "10m".to_owned();
+        let level = |id| {
+            let found = incident::load(&*store, id).expect("readable").expect("there");
+            found.incident.duty.level
+        };
+        let ids = [1, 2, 3].map(|number| IncidentId::new(1_000 + number, number as u128));
+        for id in ids {
+            let mut incident = Incident::open(id, "t", OpenedBy::Hand, "ada", 1_000).expect("short");
+            while id == ids[1] && incident.note("n", "ada", 1_000).is_ok() {}
+            let mut batch = Batch::new();
+            incident::save_in(&mut batch, &*store, None, &incident).expect("no runs");
+            store.commit(batch, Durability::Soon).expect("no conflict");
+        }
+        rise(&*store, &ladder, 700_000).expect("readable");
+        assert_eq!(ids.map(level), [Level::L2, Level::L1, Level::L2]);
     }
 }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
-use super::draft::prompt_name;
+use super::draft::{STACK_BYTES, prompt_name};
 use super::edition::Edition;
 use crate::gate::Gate;
 use crate::id::RunId;
@@ -90,7 +90,9 @@ impl Guard {
         let stop: Arc<AtomicBool> = Arc::default();
         let (sender, answer) = channel();
         let for_thread = stop.clone();
-        let thread = std::thread::Builder::new().name("guard".to_owned());
+        let thread = std::thread::Builder::new()
+            .name("guard".to_owned())
+            .stack_size(STACK_BYTES);
         let begun = thread.spawn(move || {
             let verdict = judge(&live, &save, &for_thread).unwrap_or_else(|error| Verdict {
                 fault: Some(error.to_string()),

@@ -25,6 +25,7 @@ use crate::io::notify;
 use crate::io::socket::SocketError;
 use crate::journal::JournalError;
 use crate::runs::conductor::{Crew, Shift};
+use crate::runs::recovery;
 use crate::store::remote::Server;
 use crate::store::told::Told;
 use crate::store::{Store, StoreError};
@@ -38,6 +39,9 @@ const TURN_EVERY: Duration = Duration::from_millis(5);
 
 /// After so long without a run, compiled scripts are let go of.
 const RESTS_AFTER: Duration = Duration::from_secs(60);
+
+/// How much longer the service manager is asked to wait, each time, while the host stops.
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long it is waited for that nobody holds the store any more.
 const CLOSES_WITHIN: Duration = Duration::from_secs(2);
@@ -97,6 +101,8 @@ pub struct Host {
     http: Option<(http::Limits, Arc<http::News>)>,
     /// Says who asks over HTTP.
     pub doorkeeper: http::caller::Doorkeeper,
+    /// Routes that come and go with what is live.
+    pub doors: Option<Arc<dyn http::routes::Doors>>,
     /// Runs that an earlier host had left at work or queued.
     pub taken_up: usize,
 }
@@ -140,6 +146,7 @@ impl Host {
             });
         }
         let store = ground.store.clone();
+        let taken_up = recovery::unfinished(&ground)?.len();
         let reloader = Reloader::open(app.clone(), ground)?;
         let live = reloader.live();
         let edition = live.current();
@@ -147,7 +154,6 @@ impl Host {
         let mut status = Status {
             pid: std::process::id(),
             since_ms: now_ms,
-            live: !app.config.dry_run().map_err(AppError::from)?,
             threads: settings.threads,
             ..Status::default()
         };
@@ -167,8 +173,7 @@ impl Host {
         watched(&mut crew);
         let followed = Arc::new(Followed::new(app.clock.clone()));
         followed.attach(&mut crew);
-        let mut core = Core::new(live.clone(), Arc::new(crew), triggers);
-        let taken_up = core.recover()?;
+        let core = Core::new(live.clone(), Arc::new(crew), triggers);
         let host = Host {
             app,
             live,
@@ -181,6 +186,7 @@ impl Host {
             heartbeat,
             http,
             doorkeeper: Arc::new(http::caller::authenticate),
+            doors: None,
             taken_up,
         };
         Ok(host)
@@ -200,6 +206,7 @@ impl Host {
             heartbeat: self.heartbeat,
             http: self.http,
             doorkeeper: self.doorkeeper,
+            doors: self.doors,
         };
         serving.serve(reloader, stop, says)
     }
@@ -217,6 +224,7 @@ struct Serving {
     heartbeat: Option<(url::Url, Duration)>,
     http: Option<(http::Limits, Arc<http::News>)>,
     doorkeeper: http::caller::Doorkeeper,
+    doors: Option<Arc<dyn http::routes::Doors>>,
 }
 
 impl Serving {
@@ -248,16 +256,19 @@ impl Serving {
             })?
         };
         drop(gate);
+        // When nothing can fail any more: from here on it is stopped in order.
+        self.core.recover()?;
         notify::ready("serving");
         self.turns(stop);
         notify::stopping();
         drop(reloading);
+        // From here on nothing is begun, and the loop does not turn: nobody is to be alarmed by that.
+        self.beat.end();
         if let Some(http) = http {
             http.stop();
         }
         let stopped = self.stop(says);
         drop(desk);
-        self.beat.end();
         for thread in around {
             // It says itself what went wrong.
             thread.join().unwrap_or_default();
@@ -306,7 +317,7 @@ impl Serving {
             news,
             doorkeeper: self.doorkeeper.clone(),
             knows_anybody,
-            doors: None,
+            doors: self.doors.clone(),
         };
         let running = http::start(http::Server::new(opening, limits))?;
         says(&format!("answering on {}", running.url()));
@@ -342,6 +353,8 @@ impl Serving {
         let clock = self.app.clock.clone();
         let ready = self.core.crew().ready.clone();
         let alive_every = notify::alive_every();
+        // Whoever asks more often than that is told more often.
+        let looks_every = alive_every.map_or(LOOKS_EVERY, |every| every.min(LOOKS_EVERY));
         let mut told_alive = clock.monotonic();
         let mut moved_at = clock.monotonic();
         let mut is_rested = true;
@@ -351,9 +364,7 @@ impl Serving {
             let now = clock.monotonic();
             self.beat.at(now);
             self.tell(&moved);
-            if let Some(every) = alive_every
-                && now.saturating_sub(told_alive) >= every.min(LOOKS_EVERY)
-            {
+            if alive_every.is_some() && now.saturating_sub(told_alive) >= looks_every {
                 notify::alive();
                 told_alive = now;
             }
@@ -365,7 +376,7 @@ impl Serving {
             }
             let left_ms = moved.next_ms.map(|at_ms| (at_ms - clock.unix_ms()).max(0));
             let left = left_ms.map_or(LOOKS_EVERY, |left_ms| Duration::from_millis(left_ms as u64));
-            ready.wait(left.min(LOOKS_EVERY), self.core.stirs());
+            ready.wait(left.min(looks_every), self.core.stirs());
             // What ends and begins in such a moment is looked at together.
             let took = clock.monotonic().saturating_sub(begun);
             if took < TURN_EVERY {
@@ -389,13 +400,6 @@ impl Serving {
     /// Lets what is at work come to an end, and then parks it.
     fn stop(&self, says: &dyn Fn(&str)) -> Stopped {
         let crew = self.core.crew();
-        let runs = |count: usize| {
-            if count == 1 {
-                "1 run".to_owned()
-            } else {
-                format!("{count} runs")
-            }
-        };
         crew.close();
         let at_work = crew.at_work();
         if at_work > 0 {
@@ -405,9 +409,20 @@ impl Serving {
                 runs(at_work)
             ));
         }
-        if crew.wait(self.grace) {
-            return Stopped { parked: 0 };
+        let give_up_at = self.app.clock.monotonic().saturating_add(self.grace);
+        let left = || give_up_at.saturating_sub(self.app.clock.monotonic());
+        while !crew.wait(left().min(LOOKS_EVERY)) {
+            notify::still_stopping(STOPS_WITHIN);
+            if left().is_zero() {
+                return self.park(says);
+            }
         }
+        Stopped { parked: 0 }
+    }
+
+    /// Lets go of what is at work, each run where it stands.
+    fn park(&self, says: &dyn Fn(&str)) -> Stopped {
+        let crew = self.core.crew();
         let parked = crew.at_work();
         says(&format!(
             "parking {}: what waits for an answer to a write is waited for",
@@ -415,8 +430,7 @@ impl Serving {
         ));
         self.live.current().runner.gate.parks.store(true, Ordering::Relaxed);
         while !crew.wait(LOOKS_EVERY) {
-            self.beat.at(self.app.clock.monotonic());
-            notify::alive();
+            notify::still_stopping(STOPS_WITHIN);
         }
         Stopped { parked }
     }
@@ -437,6 +451,14 @@ impl Serving {
     }
 }
 
+fn runs(count: usize) -> String {
+    if count == 1 {
+        "1 run".to_owned()
+    } else {
+        format!("{count} runs")
+    }
+}
+
 /// Fails when a server answers for this store.
 fn refuse_second(app: &App) -> Result<(), ServeError> {
     match app.call().map_err(AppError::from)? {
@@ -449,6 +471,8 @@ fn refuse_second(app: &App) -> Result<(), ServeError> {
 pub fn tell_edition(status: &mut Status, edition: &Edition, now_ms: i64) {
     status.edition = edition.number;
     status.edition_since_ms = now_ms;
+    // `.env` may have switched it.
+    status.live = !edition.app.config.dry_run().unwrap_or(true);
     status.playbooks = edition.playbooks.len();
     let by_itself = edition.playbooks.values().filter(|listed| listed.triggers.is_any());
     status.started_by_themselves = by_itself.count();

@@ -5,6 +5,7 @@
 //! | [`core`] | one turn of the host: what can go on goes on, what is due is started |
 //! | [`host`] | the core's turns, driven by the clock; how the host ends |
 //! | [`status`] | what the server says of itself, for every command |
+//! | [`banner`] | what a set makes live, said once |
 //! | [`beat`], [`watchdog`], [`heartbeat`] | who looks on: that the loop turns, that ticks get fates, that all is well |
 //! | [`edition`] | the playbooks, prompts and settings that new runs get, as one set |
 //! | [`draft`] | such a set in the making |
@@ -17,6 +18,7 @@
 //! | [`escalation`] | incidents that nobody solves in time |
 //! | [`settings`] | `[serve]` in host.toml |
 
+pub mod banner;
 pub mod beat;
 pub mod core;
 pub mod desk;

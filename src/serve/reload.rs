@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::banner::tell_live;
 use super::draft::{Draft, STACK_BYTES, keep_texts};
 use super::edition::{Edition, Live, hashes};
 use super::figures::{self, Figures};
@@ -40,6 +41,8 @@ const UNQUIET_MAX: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_secs(1);
 /// How soon it is looked again at what is not believed yet.
 const AGAIN: Duration = Duration::from_millis(100);
+/// How often in a row it may change while it is looked at; what never rests is judged all the same.
+const RESTLESS_MAX: u32 = 20;
 /// How soon the thread sees that it is to stop.
 const TICK: Duration = Duration::from_millis(250);
 /// How often somebody's word on a held version is looked for.
@@ -84,6 +87,8 @@ pub struct Reloader {
     guarding: Option<(Guard, Arc<Edition>)>,
     /// Files that have gone or are empty, and since when.
     unsettled: BTreeMap<String, Duration>,
+    /// How often in a row it changed while it was looked at.
+    restless: u32,
     /// Why the disk could not be looked at, when it was last told.
     blind: Option<String>,
     figures: Arc<Figures>,
@@ -152,6 +157,7 @@ impl Reloader {
             };
             edition.number = versions::went_live(&*store, &news, None, &faults).map_err(store_error)?;
         }
+        tell_live(None, &edition);
         let judged = Judged {
             files: edition.parts.files.clone(),
             secrets: found.secrets,
@@ -167,6 +173,7 @@ impl Reloader {
             held: None,
             guarding: None,
             unsettled: BTreeMap::new(),
+            restless: 0,
             blind: None,
             figures: Arc::default(),
             on_live: Box::new(|_| {}),
@@ -210,7 +217,8 @@ impl Reloader {
         let mut rescan_at = Duration::ZERO;
         let mut decide_at = Duration::ZERO;
         while !stop.load(Ordering::Relaxed) {
-            let is_busy = self.guarding.is_some() || !self.unsettled.is_empty();
+            let is_unsettled = !self.unsettled.is_empty() || self.restless > 0;
+            let is_busy = self.guarding.is_some() || is_unsettled;
             let patience = if is_busy { AGAIN } else { TICK };
             let told = match &watcher {
                 Some(watcher) => watcher.wait(patience),
@@ -224,7 +232,7 @@ impl Reloader {
                 watcher.settle(QUIET, UNQUIET_MAX, &*self.clock);
             }
             let now = self.clock.monotonic();
-            if told || now >= rescan_at || !self.unsettled.is_empty() {
+            if told || now >= rescan_at || is_unsettled {
                 let lived = self.figures.went_live.load(Ordering::Relaxed);
                 self.look();
                 if told && self.figures.went_live.load(Ordering::Relaxed) > lived {
@@ -267,6 +275,11 @@ impl Reloader {
     /// Looks at the disk, and judges what is new there.
     fn look(&mut self) {
         let found = survey(&self.root, &self.seen, self.clock.unix_ms());
+        if let Ok(found) = &found
+            && self.is_restless(found)
+        {
+            return;
+        }
         let kept = found.and_then(|found| {
             let kept = keep_texts(&*self.ground.store, &found.texts);
             kept.map(|()| found).map_err(|error| error.to_string())
@@ -289,6 +302,18 @@ impl Reloader {
             return;
         }
         self.judge(files, secrets, "save");
+    }
+
+    /// Whether something was saved just now, also while it was looked at: then it may be half of a set.
+    fn is_restless(&mut self, found: &Survey) -> bool {
+        let files = found.files();
+        if self.restless >= RESTLESS_MAX || self.judged.is(&files, found.secrets) {
+            self.restless = 0;
+            return false;
+        }
+        let is_restless = found.changed_within(self.clock.unix_ms(), QUIET);
+        self.restless = if is_restless { self.restless + 1 } else { 0 };
+        is_restless
     }
 
     /// Whether some file has gone, or is empty, and has not been so for long.
@@ -393,6 +418,7 @@ impl Reloader {
         self.pending = None;
         self.held = None;
         figures::count(&self.ground, &self.live.current(), &self.figures.went_live, "live");
+        tell_live(Some(&self.live.current()), &edition);
         self.live.replace(edition);
         (self.on_live)(&self.live.current());
         Ok(())

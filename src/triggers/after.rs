@@ -8,16 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::modes::Modes;
 use super::start::{Reason, Start, Startable, startable};
 use super::{Trigger, Turn};
-use crate::effect::{Failure, RunMode};
+use crate::effect::RunMode;
 use crate::id::RunId;
 use crate::journal::follow::{self, Follower, Note};
 use crate::journal::{Cause, JournalError, Recorded};
 use crate::serve::Edition;
 use crate::store::{Durability, Realm, StoreError, Tx};
 use crate::value::{Map, Value};
-
-/// The longest chain of runs of which each was started by the end of the one before.
-pub const GENERATIONS_MAX: u32 = 16;
 
 /// The most playbooks that are followed, and notes that are looked through at once.
 const ROWS_MAX: usize = 10_000;
@@ -37,6 +34,13 @@ impl Trigger for After {
 
     fn turn(&mut self, edition: &Edition, now_ms: i64, room: usize) -> Result<Turn, StoreError> {
         let mut turn = Turn::default();
+        let looked = self.look(edition, now_ms, room, &mut turn);
+        turn.over(looked)
+    }
+}
+
+impl After {
+    fn look(&mut self, edition: &Edition, now_ms: i64, room: usize, turn: &mut Turn) -> Result<(), StoreError> {
         if self.known != Some(edition.number) {
             write_down(edition, now_ms)?;
             self.known = Some(edition.number);
@@ -45,9 +49,9 @@ impl Trigger for After {
             !listed.triggers.after.is_empty()
         })?;
         for follower in &followers {
-            while follower.heed(room - turn.runs.len(), &mut turn)? {}
+            while follower.heed(room - turn.runs.len(), turn)? {}
         }
-        Ok(turn)
+        Ok(())
     }
 }
 
@@ -104,13 +108,7 @@ impl Startable<'_> {
         for (run, note, row) in notes {
             follow::take(&mut tx, self.playbook, run, &row);
             let trigger = format!("after run {} of {}", run.short(), note.playbook);
-            let store = &*tx.ground.store;
-            if follow::generations(store, run, GENERATIONS_MAX)? >= GENERATIONS_MAX {
-                let message = format!(
-                    "each of the last {GENERATIONS_MAX} runs was started by the end of the one before; playbooks that follow each \
-                     other in a circle never end"
-                );
-                self.refused(&trigger, &Failure::new("FOLLOWED_TOO_FAR", message));
+            if self.goes_too_far(&mut tx, run, &trigger)? {
                 continue;
             }
             let reason = Reason {
@@ -162,5 +160,40 @@ impl Startable<'_> {
             }
         };
         Startable { mode, ..*self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Status;
+    use crate::testing::TestHost;
+    use crate::triggers::edition_tests::edition;
+
+    #[test]
+    fn what_follows_a_dry_run_is_dry_also_where_others_are_live() {
+        let host = TestHost::default()
+            .file("host.toml", "")
+            .file("playbooks/follower.rhai", "1");
+        let edition = edition(&host, &[]);
+        let live = Startable {
+            edition: &edition,
+            playbook: "follower",
+            listed: &edition.playbooks["follower"],
+            mode: RunMode {
+                live: true,
+                ..RunMode::dry()
+            },
+            now_ms: 0,
+        };
+        for is_live in [true, false] {
+            let note = Note {
+                playbook: "other".to_owned(),
+                status: Status::Succeeded,
+                live: is_live,
+                at_ms: 0,
+            };
+            assert_eq!(live.no_more_live_than(&note).mode.live, is_live);
+        }
     }
 }

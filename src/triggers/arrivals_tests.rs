@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
-use super::after::{After, GENERATIONS_MAX};
+use super::after::After;
 use super::edition_tests::{edition, turn};
 use super::events::{Events, cursor};
 use super::files::Files;
+use super::start::GENERATIONS_MAX;
 use super::startup::Startup;
 use super::{Trigger, Turn};
 use crate::id::RunId;
 use crate::io::clock::Clock;
-use crate::journal::{RunRecord, Status, event};
+use crate::journal::{RunRecord, Status, event, unstarted};
 use crate::script::triggers::{Awaits, Follows, Overlap, Policy, Triggers};
 use crate::serve::Edition;
-use crate::store::{Durability, Realm, Tx};
+use crate::store::ticks::Resumed;
+use crate::store::ticks::pause::{self, ALL, Pause};
+use crate::store::{Batch, Durability, Realm, Tx};
 use crate::testing::TestHost;
 use crate::value::Value;
 
@@ -94,6 +97,32 @@ fn events_that_are_not_kept_any_more_are_counted() {
     assert_eq!((cursor.next, cursor.lost), (1005, 5));
 }
 
+#[test]
+fn a_playbook_that_an_event_starts_again_later_does_not_meet_what_came_meanwhile() {
+    let host = host(&[("note", "1"), ("other", "1")]);
+    let notes = || edition(&host, &[("note", on_event("posted")), ("other", on_event("posted"))]);
+    let mut first = notes();
+    look(&host, &first, &mut Events::default(), 8);
+    emit(&host, "posted", Value::Unit);
+    // While no host was there, the header of one was mended and mended again.
+    let mut events = Events::default();
+    let without = edition(&host, &[("other", on_event("posted"))]);
+    assert_eq!(look(&host, &without, &mut events, 8).runs.len(), 1, "the other goes on");
+    first.number = without.number + 1;
+    assert_eq!(look(&host, &first, &mut events, 8).runs, []);
+    emit(&host, "posted", Value::Unit);
+    assert_eq!(look(&host, &first, &mut events, 8).runs.len(), 2);
+    // One that is only broken meets it.
+    let mut broken = notes();
+    broken.playbooks.remove("note");
+    broken.number = first.number + 1;
+    look(&host, &broken, &mut events, 8);
+    emit(&host, "posted", Value::Unit);
+    assert_eq!(look(&host, &broken, &mut events, 8).runs.len(), 1, "the other goes on");
+    first.number = broken.number + 1;
+    assert_eq!(look(&host, &first, &mut events, 8).runs.len(), 1);
+}
+
 fn after(playbook: &str, status: Option<Status>) -> Triggers {
     Triggers {
         after: vec![Follows {
@@ -158,6 +187,105 @@ fn playbooks_that_follow_each_other_in_a_circle_come_to_an_end() {
 }
 
 #[test]
+fn playbooks_that_start_each_other_by_events_come_to_an_end_and_that_is_told() {
+    let emits = r#"event::emit("ping")"#;
+    let to_child = r#"playbook::run("child", #{})"#;
+    let alone: &[(&str, &str)] = &[("echo", emits)];
+    let by_child: &[(&str, &str)] = &[("echo", to_child), ("child", emits)];
+    for playbooks in [alone, by_child] {
+        let host = host(playbooks);
+        let edition = edition(&host, &[("echo", on_event("ping"))]);
+        let mut events = Events::default();
+        look(&host, &edition, &mut events, 8);
+        emit(&host, "ping", Value::Unit);
+        let mut started = 0;
+        for _ in 0..100 {
+            host.clock.advance(Duration::from_secs(1));
+            started += turn(&host, &edition, &mut events, 8).0.runs.len();
+        }
+        assert_eq!(started, 1 + GENERATIONS_MAX as usize, "{playbooks:?}");
+        let refused = unstarted::since(&*host.ground.store, 0).unwrap();
+        let (playbook, last) = &refused[0];
+        assert_eq!(
+            (playbook.as_str(), last.code.as_str(), last.count),
+            ("echo", "FOLLOWED_TOO_FAR", 1)
+        );
+        assert_eq!(last.trigger, "by event ping");
+        assert_eq!(unstarted::since(&*host.ground.store, last.at_ms + 1).unwrap(), []);
+        // Somebody outside begins a new chain.
+        emit(&host, "ping", Value::Unit);
+        assert_eq!(turn(&host, &edition, &mut events, 8).0.runs.len(), 1);
+    }
+}
+
+#[test]
+fn a_chain_of_ends_and_events_is_one_chain() {
+    let host = host(&[("a", "1"), ("b", r#"event::emit("ping")"#)]);
+    let edition = edition(&host, &[("a", on_event("ping")), ("b", after("a", None))]);
+    let (mut events, mut follows) = (Events::default(), After::default());
+    look(&host, &edition, &mut events, 8);
+    look(&host, &edition, &mut follows, 8);
+    emit(&host, "ping", Value::Unit);
+    let mut started = 0;
+    for _ in 0..100 {
+        host.clock.advance(Duration::from_secs(1));
+        started += turn(&host, &edition, &mut events, 8).0.runs.len();
+        started += turn(&host, &edition, &mut follows, 8).0.runs.len();
+    }
+    assert_eq!(started, 1 + GENERATIONS_MAX as usize);
+}
+
+#[test]
+fn what_is_paused_is_started_by_nothing_and_what_came_meanwhile_is_there_when_it_is_resumed() {
+    let mut host = host(&[("test", "1"), ("all", "1")]).file("inbox/a.mp4", "1");
+    let triggers = Triggers {
+        events: vec!["posted".to_owned()],
+        startup: true,
+        after: after("test", None).after,
+        ..awaits("inbox/*.mp4")
+    };
+    for name in ["all", ALL] {
+        let edition = edition(&host, &[("all", triggers.clone())]);
+        let (mut events, mut files) = (Events::default(), Files::default());
+        look(&host, &edition, &mut events, 8);
+        look(&host, &edition, &mut After::default(), 8);
+        let mut batch = Batch::new();
+        let pause = Pause {
+            since_ms: 0,
+            by: None,
+            why: String::new(),
+        };
+        pause::pause(&mut batch, name, &pause);
+        host.ground.store.commit(batch, Durability::Soon).unwrap();
+        emit(&host, "posted", Value::Unit);
+        host.run("1");
+        host = host.file("inbox/b.mp4", name);
+        let mut startup = Startup::default();
+        let mut started = |host: &TestHost| -> Vec<usize> {
+            let mut count = Vec::new();
+            for trigger in [
+                &mut events as &mut dyn Trigger,
+                &mut After::default(),
+                &mut startup,
+                &mut files,
+            ] {
+                host.clock.advance(Duration::from_secs(61));
+                let first = look(host, &edition, trigger, 8).runs.len();
+                host.clock.advance(Duration::from_secs(61));
+                count.push(first + look(host, &edition, trigger, 8).runs.len());
+            }
+            count
+        };
+        assert_eq!(started(&host), [0; 4], "{name}");
+        let mut batch = Batch::new();
+        pause::resume(&mut batch, name, host.clock.unix_ms(), Resumed::None);
+        host.ground.store.commit(batch, Durability::Soon).unwrap();
+        let files = if name == ALL { 1 } else { 2 };
+        assert_eq!(started(&host), [1, 1, 1, files], "{name}");
+    }
+}
+
+#[test]
 fn the_start_of_the_host_starts_a_playbook_once() {
     let host = host(&[("begin", r#"kv::increment("starts")"#)]);
     let starts = Triggers {
@@ -170,6 +298,7 @@ fn the_start_of_the_host_starts_a_playbook_once() {
         turn(&host, &edition, &mut startup, 8);
     }
     // The same process looks again with nothing in memory.
+    host.clock.advance(Duration::from_secs(1));
     turn(&host, &edition, &mut Startup::default(), 8);
     assert_eq!(kv(&host, "starts"), "1");
     let next = self::edition(&host, &[("begin", starts)]);
@@ -227,6 +356,35 @@ fn a_file_starts_one_run_when_it_does_not_change_any_more_and_another_when_it_ch
 }
 
 #[test]
+fn a_file_that_must_wait_for_the_run_before_it_is_not_looked_at_all_the_time() {
+    let script = r#"const PLAYBOOK = #{ inputs: #{ file: #{ type: "string" } } }; run::sleep("1h")"#;
+    let host = host(&[("take", script)])
+        .file("inbox/a.mp4", "1")
+        .file("inbox/b.mp4", "1");
+    let overlap = Overlap {
+        policy: Policy::Queue,
+        by: None,
+    };
+    let triggers = Triggers {
+        overlap,
+        ..awaits("inbox/*.mp4")
+    };
+    let edition = edition(&host, &[("take", triggers)]);
+    let mut files = Files::default();
+    look(&host, &edition, &mut files, 8);
+    host.clock.advance(Duration::from_secs(10));
+    let first = look(&host, &edition, &mut files, 8);
+    assert_eq!((first.runs.len(), first.has_more), (1, false));
+    let next_ms = first.next_ms.expect("it is looked at again");
+    assert!(next_ms >= host.clock.unix_ms() + 1000, "{next_ms}");
+    let run = first.runs[0].run;
+    host.drive([run]);
+    host.clock.advance(Duration::from_secs(3601));
+    host.drive([run]);
+    assert_eq!(look(&host, &edition, &mut files, 8).runs.len(), 1);
+}
+
+#[test]
 fn a_link_that_leads_out_and_a_folder_that_is_not_declared_start_nothing() {
     let host = host(&[("take", NOTES_FILE)])
         .file("inbox/kept.txt", "1")
@@ -251,6 +409,8 @@ fn a_run_whose_inputs_do_not_fit_is_not_started_and_its_event_is_behind() {
     assert_eq!(look(&host, &edition, &mut events, 8).runs.len(), 1);
     let runs = RunRecord::latest(&*host.ground.store, RunId::from_bytes([0xff; 16]), 10).unwrap();
     assert_eq!(runs.len(), 1);
+    let refused = unstarted::since(&*host.ground.store, 0).unwrap();
+    assert_eq!((refused.len(), refused[0].1.code.as_str()), (1, "INPUT_MISSING"));
 }
 
 #[test]

@@ -3,21 +3,29 @@
 //! How far a playbook has come with the events of a name is a row, moved in the batch that makes the runs. Of each name
 //! only the last events are kept, so one that has been paused for long may have missed some: that is told, and counted.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::modes::Modes;
 use super::start::{Reason, Start, Startable, startable};
 use super::{Trigger, Turn};
+use crate::journal::event::Come;
 use crate::journal::{Cause, event};
 use crate::serve::Edition;
-use crate::store::keys::{self, Space};
-use crate::store::{Realm, Row, Store, StoreError};
+use crate::store::keys::{self, Place, Space};
+use crate::store::{Durability, Realm, Row, Store, StoreError, Tx};
 use crate::value::{Map, Value};
+
+/// The most cursors that are looked through at once.
+const ROWS_MAX: usize = 10_000;
 
 /// Starts what events start.
 #[derive(Default)]
 pub struct Events {
     modes: Modes,
+    /// The set of which the cursors are.
+    known: Option<u64>,
     first: usize,
 }
 
@@ -55,21 +63,62 @@ impl Trigger for Events {
 
     fn turn(&mut self, edition: &Edition, now_ms: i64, room: usize) -> Result<Turn, StoreError> {
         let mut turn = Turn::default();
+        let looked = self.look(edition, now_ms, room, &mut turn);
+        turn.over(looked)
+    }
+}
+
+impl Events {
+    fn look(&mut self, edition: &Edition, now_ms: i64, room: usize, turn: &mut Turn) -> Result<(), StoreError> {
+        if self.known != Some(edition.number) {
+            forget_others(edition, now_ms)?;
+            self.known = Some(edition.number);
+        }
         let playbooks = startable(edition, now_ms, &mut self.modes, |listed| {
             !listed.triggers.events.is_empty()
         })?;
         if playbooks.is_empty() {
-            return Ok(turn);
+            return Ok(());
         }
         self.first = (self.first + 1) % playbooks.len();
         let (before, after) = playbooks.split_at(self.first);
         for playbook in after.iter().chain(before) {
             for name in &playbook.listed.triggers.events {
-                while playbook.follow(name, room - turn.runs.len(), &mut turn)? {}
+                while playbook.follow(name, room - turn.runs.len(), turn)? {}
             }
         }
-        Ok(turn)
+        Ok(())
     }
+}
+
+/// Forgets how far those have come that no event starts any more: one that is taken up again later begins anew, and does not
+/// meet what came meanwhile. A playbook that does not compile just now is remembered.
+fn forget_others(edition: &Edition, now_ms: i64) -> Result<(), StoreError> {
+    let ground = &edition.runner.gate.ground;
+    let mut tx = Tx::new(ground, Realm::Live, now_ms);
+    let mut on_disk: Option<BTreeSet<String>> = None;
+    let all = keys::prefix_range(keys::named(Space::Cursor, &["event"]));
+    for (key, _) in tx.scan(all, ROWS_MAX, false)? {
+        let Some(Place::Named { names, .. }) = keys::parse(&key) else {
+            continue;
+        };
+        let [_, playbook, _, name] = names.as_slice() else {
+            continue;
+        };
+        let is_followed = match edition.playbooks.get(playbook) {
+            Some(listed) => listed.triggers.events.contains(name),
+            None => on_disk
+                .get_or_insert_with(|| edition.app.library.files.list().into_iter().collect())
+                .contains(playbook),
+        };
+        if !is_followed {
+            tx.batch.delete(key);
+        }
+    }
+    if !tx.batch.is_empty() {
+        ground.store.commit(tx.batch, Durability::Soon)?;
+    }
+    Ok(())
 }
 
 impl Startable<'_> {
@@ -94,12 +143,19 @@ impl Startable<'_> {
         }
         let mut runs = Vec::new();
         let (came, lost) = (since.events.len(), since.lost);
-        for (number, data) in since.events {
+        for Come { number, data, by } in since.events {
+            let trigger = format!("by event {name}");
+            if let Some(run) = by
+                && self.goes_too_far(&mut tx, run, &trigger)?
+            {
+                continue;
+            }
             let reason = Reason {
-                trigger: format!("by event {name}"),
+                trigger,
                 cause: Cause::Event {
                     name: name.to_owned(),
                     number,
+                    by,
                 },
                 input: self.declared(inputs_of(data)),
             };

@@ -16,6 +16,7 @@ use super::{Trigger, Turn};
 use crate::io::files::{FileFault, FileInfo};
 use crate::io::watch::Watcher;
 use crate::journal::Cause;
+use crate::script::triggers::arrival::{is_finished, split};
 use crate::serve::Edition;
 use crate::store::keys::{self, Place, Space};
 use crate::store::{Durability, Row, StoreError, Tx};
@@ -33,19 +34,6 @@ const REMEMBERED_MS: i64 = 90 * PRUNE_MS;
 
 /// Files forgotten at once.
 const FORGOTTEN_MAX: usize = 1000;
-
-/// Endings of files that somebody is still writing.
-const UNFINISHED: [&str; 9] = [
-    "~",
-    ".part",
-    ".partial",
-    ".tmp",
-    ".temp",
-    ".swp",
-    ".swx",
-    ".crdownload",
-    ".download",
-];
 
 /// Starts what files start.
 #[derive(Default)]
@@ -93,6 +81,13 @@ impl Trigger for Files {
 
     fn turn(&mut self, edition: &Edition, now_ms: i64, room: usize) -> Result<Turn, StoreError> {
         let mut turn = Turn::default();
+        let looked = self.look(edition, now_ms, room, &mut turn);
+        turn.over(looked)
+    }
+}
+
+impl Files {
+    fn look(&mut self, edition: &Edition, now_ms: i64, room: usize, turn: &mut Turn) -> Result<(), StoreError> {
         let awaits = |playbook: &str| edition.playbooks.get(playbook)?.triggers.files.as_ref();
         self.folders
             .retain(|playbook, folder| awaits(playbook).is_some_and(|awaits| awaits.pattern == folder.pattern));
@@ -108,10 +103,10 @@ impl Trigger for Files {
                 .entry(playbook.playbook.to_owned())
                 .or_insert_with(|| Folder::new(edition, &awaits.pattern, now_ms));
             let settle_ms = i64::try_from(awaits.settle.as_millis()).unwrap_or(i64::MAX);
-            let next_ms = playbook.receive(folder, settle_ms, room, &mut turn)?;
+            let next_ms = playbook.receive(folder, settle_ms, room, turn)?;
             turn.next_ms = turn.next_ms.into_iter().chain([next_ms]).min();
         }
-        Ok(turn)
+        Ok(())
     }
 }
 
@@ -213,9 +208,12 @@ impl Startable<'_> {
                 new.push(file);
             }
         }
+        // One that has come and must wait, for the run before it, is not looked at all the time.
+        let mut again_ms = now_ms + ASK_MS;
         for (path, look) in folder.settled(new, settle_ms, now_ms) {
             if turn.runs.len() == room {
                 turn.has_more = true;
+                again_ms = now_ms + 1;
                 break;
             }
             let row = rows.remove(&path).flatten();
@@ -225,10 +223,10 @@ impl Startable<'_> {
         }
         let settling = folder.unsettled.values().map(|(_, since_ms)| since_ms + settle_ms);
         folder.scan_ms = settling
+            .map(|at_ms| if at_ms <= now_ms { again_ms } else { at_ms })
             .chain([folder.scan_ms])
             .min()
-            .unwrap_or(folder.scan_ms)
-            .max(now_ms + 1);
+            .unwrap_or(folder.scan_ms);
         Ok(folder.scan_ms.min(ask_ms))
     }
 
@@ -309,16 +307,4 @@ fn read(row: &Row) -> Result<Seen, StoreError> {
         path: "a file that was seen".into(),
         reason: error.to_string(),
     })
-}
-
-/// The folder of a pattern, and what the names in it must fit.
-fn split(pattern: &str) -> (&str, &str) {
-    pattern.rsplit_once('/').unwrap_or((".", pattern))
-}
-
-/// Whether nobody says by the name of a file that it is still being written.
-fn is_finished(path: &str) -> bool {
-    let (_, name) = split(path);
-    let name = name.to_lowercase();
-    !name.starts_with('.') && !name.starts_with('#') && !UNFINISHED.iter().any(|ending| name.ends_with(ending))
 }

@@ -10,7 +10,7 @@ use super::modes::Modes;
 use super::{Started, Trigger, Turn};
 use crate::effect::RunMode;
 use crate::id::{ContentHash, RunId};
-use crate::journal::Cause;
+use crate::journal::{Cause, JournalError};
 use crate::runs::ResumeError;
 use crate::runs::creation::Creation;
 use crate::runs::reopening::{Reopening, reopen};
@@ -46,9 +46,16 @@ impl Trigger for Jobs {
 
     fn turn(&mut self, edition: &Edition, now_ms: i64, room: usize) -> Result<Turn, StoreError> {
         let mut turn = Turn::default();
+        let looked = self.look(edition, now_ms, room, &mut turn);
+        turn.over(looked)
+    }
+}
+
+impl Jobs {
+    fn look(&mut self, edition: &Edition, now_ms: i64, room: usize, turn: &mut Turn) -> Result<(), StoreError> {
         let consumers = self.consumers(edition, now_ms)?;
         if consumers.is_empty() {
-            return Ok(turn);
+            return Ok(());
         }
         self.first = (self.first + 1) % consumers.len();
         let (before, after) = consumers.split_at(self.first);
@@ -59,7 +66,7 @@ impl Trigger for Jobs {
             let share = (room - turn.runs.len()).div_ceil(wanting);
             for (consumer, wants) in hungry.iter_mut().filter(|(_, wants)| *wants) {
                 let left = room - turn.runs.len();
-                *wants = consumer.take(share.min(left), &mut turn)?;
+                *wants = consumer.take(share.min(left), turn)?;
             }
         }
         for (consumer, wants) in &hungry {
@@ -67,11 +74,9 @@ impl Trigger for Jobs {
             let next_ms = consumer.next_ms()?;
             turn.next_ms = turn.next_ms.into_iter().chain(next_ms).min();
         }
-        Ok(turn)
+        Ok(())
     }
-}
 
-impl Jobs {
     /// The playbooks that take jobs now.
     fn consumers<'a>(&mut self, edition: &'a Edition, now_ms: i64) -> Result<Vec<Consumer<'a>>, StoreError> {
         let mut consumers = Vec::new();
@@ -188,7 +193,10 @@ impl Consumer<'_> {
         let was_brought_back = attempts == 0;
         let reopening = match reopen(gate, run, &by, was_brought_back) {
             Ok(reopening) => reopening,
-            Err(ResumeError::Store(error)) => return Err(error),
+            // The disk may be well again at the next look. What is damaged stays so.
+            Err(ResumeError::Store(error) | ResumeError::Journal(JournalError::Store(error))) if !is_damage(&error) => {
+                return Err(error);
+            }
             Err(error) => {
                 hold::bury(tx, self.queue, job, &format!("{}: {error}", error.code()));
                 return Ok(None);
@@ -223,7 +231,15 @@ impl Consumer<'_> {
     }
 
     fn create(&self, tx: &mut Tx<'_>, job: &Due, at: usize) -> Result<Option<Started>, StoreError> {
-        let payload = hold::payload(tx, self.queue, job)?;
+        let payload = match hold::payload(tx, self.queue, job) {
+            Ok(payload) => payload,
+            // It keeps no other from being done.
+            Err(error) if is_damage(&error) => {
+                hold::bury(tx, self.queue, job, &format!("{}: {error}", error.code()));
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
         let run = run_id(self.mode.realm(), self.queue, job, self.now_ms + at as i64);
         let creation = Creation {
             run,
@@ -236,6 +252,7 @@ impl Consumer<'_> {
                 job: job.number,
             }),
             by: None,
+            retry_of: None,
             at_ms: self.now_ms,
         };
         match creation.batch(&self.edition.runner.gate) {
@@ -270,6 +287,10 @@ impl Consumer<'_> {
         let next_ms = hold::next_due_ms(&mut self.tx(), self.queue)?;
         Ok(next_ms.and_then(|ms| i64::try_from(ms).ok()))
     }
+}
+
+fn is_damage(error: &StoreError) -> bool {
+    matches!(error, StoreError::Corrupt { .. })
 }
 
 /// The run that does a job: of the moment it is taken, so that lists show it there, and else of the job alone.

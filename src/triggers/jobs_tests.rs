@@ -1,20 +1,23 @@
 //! Jobs and their runs, from the push to the one end that each job has.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use super::after::After;
 use super::edition_tests::{edition, turn};
 use super::jobs::Jobs;
 use super::{Trigger, Turn};
 use crate::gate::Silent;
 use crate::io::clock::Clock;
 use crate::journal::{Cause, Recorded, RunRecord, Status};
+use crate::runs::conductor::{Crew, Offer, Shift, What};
 use crate::runs::edit::Amendment;
 use crate::runs::{Resume, recovery};
-use crate::script::triggers::{Consumes, Triggers};
+use crate::script::triggers::{Consumes, Follows, Triggers};
 use crate::serve::Edition;
+use crate::store::keys::{self, QueueRow};
 use crate::store::queue::pause::Paused;
 use crate::store::queue::{self, State, Stats, Taken, Wanted};
 use crate::store::ticks::{self, Pause};
@@ -237,6 +240,124 @@ fn jobs_that_nobody_can_do_keep_no_turn_for_themselves() {
     assert!(look(&host, &edition, 8).has_more);
     assert!(!look(&host, &edition, 8).has_more);
     assert_eq!(stats(&host, "q").dead, 600);
+}
+
+#[test]
+fn who_follows_is_told_of_the_last_attempt_at_a_job_alone() {
+    let host = host(&[("tries", NEEDS_FILE), ("follower", "kv::increment(\"told\")")]);
+    let follows = Triggers {
+        after: vec![Follows {
+            playbook: "tries".to_owned(),
+            status: None,
+        }],
+        ..Triggers::default()
+    };
+    let edition = edition(&host, &[("tries", consumes("q", 1)), ("follower", follows)]);
+    let mut after = After::default();
+    turn(&host, &edition, &mut after, 8);
+    push(&host, "q", Value::Unit, 2);
+    for told in [0, 1] {
+        host.clock.advance(Duration::from_secs(24 * 3600));
+        assert_eq!(turn(&host, &edition, &mut Jobs::default(), 8).0.runs.len(), 1);
+        assert_eq!(turn(&host, &edition, &mut after, 8).0.runs.len(), told);
+    }
+    assert_eq!(stats(&host, "q").dead, 1);
+}
+
+/// What is left of a job whose large payload was lost.
+fn lose_payload(host: &TestHost, queue: &str, number: u64) {
+    let key = keys::queue(Realm::Dry, queue, &QueueRow::Job(number));
+    let row = host.ground.store.get(&key).unwrap().expect("it is there");
+    let mut job: queue::Job = rmp_serde::from_slice(&row.value).expect("a job");
+    job.payload = [&[1][..], &[7; 32]].concat();
+    in_queue(host, |tx| {
+        tx.batch.put(key.clone(), rmp_serde::to_vec_named(&job).expect("a job"));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_job_whose_payload_is_lost_is_dead_and_those_behind_it_are_done() {
+    let host = host(&[("render", "kv::increment(\"done\")")]);
+    let edition = edition(&host, &[("render", consumes("q", 4))]);
+    for queue in ["q", "leased"] {
+        push(&host, queue, Value::Unit, 5);
+        push(&host, queue, Value::Unit, 5);
+        lose_payload(&host, queue, 0);
+    }
+    let (given, _) = turn(&host, &edition, &mut Jobs::default(), 8);
+    assert_eq!((given.runs.len(), kv(&host, "done").as_str()), (1, "1"));
+    let taken = in_queue(&host, |tx| queue::take(tx, "leased", 1000)).expect("the one behind it");
+    assert_eq!(taken.number, 1);
+    for queue in ["q", "leased"] {
+        let dead = in_queue(&host, |tx| queue::list(tx, queue, Some(State::Dead), 10));
+        let reason = dead[0].job.reason.clone().unwrap_or_default();
+        assert!(reason.contains("its content"), "{reason}");
+        assert!(dead[0].payload.to_string().contains("its content"), "{:?}", dead[0]);
+        assert!(in_queue(&host, |tx| queue::remove(tx, queue, 0)));
+    }
+}
+
+#[test]
+fn runs_of_a_turn_that_is_cut_short_are_handed_over() {
+    let mut host = host(&[("render", "1")]);
+    let mortal = Arc::new(Mortal {
+        store: host.ground.store.clone(),
+        commits_left: AtomicI64::new(i64::MAX),
+    });
+    host.ground.store = mortal.clone();
+    let edition = edition(&host, &[("render", consumes("q", 100))]);
+    for _ in 0..40 {
+        push(&host, "q", Value::Unit, 5);
+    }
+    mortal.commits_left.store(1, Ordering::Relaxed);
+    let first = look(&host, &edition, 100);
+    assert_eq!((first.runs.len(), first.has_more), (16, true), "they are on disk");
+    let failed = Jobs::default().turn(&edition, host.clock.unix_ms(), 100);
+    assert!(failed.is_err(), "and one that could do nothing says why");
+    mortal.commits_left.store(i64::MAX, Ordering::Relaxed);
+    assert_eq!(look(&host, &edition, 100).runs.len(), 24);
+}
+
+#[test]
+fn a_run_that_is_reopened_before_it_is_at_rest_gets_a_thread_again() {
+    let host = host(&[("tries", NEEDS_FILE)]);
+    let edition = Arc::new(edition(&host, &[("tries", consumes("q", 1))]));
+    let wanted = Wanted {
+        attempts_max: 3,
+        backoff_ms: 0,
+        ..Wanted::default()
+    };
+    in_queue(&host, |tx| queue::push(tx, "q", &Value::Unit, &wanted));
+    let give = {
+        let (edition, now_ms) = (edition.clone(), host.clock.unix_ms());
+        move || -> Vec<Offer> {
+            let turn = Jobs::default().turn(&edition, now_ms, 8).expect("the store takes it");
+            let offer = |started: super::Started| Offer {
+                run: started.run,
+                playbook: started.playbook,
+                what: What::GoOn,
+            };
+            turn.runs.into_iter().map(offer).collect()
+        }
+    };
+    let shift = Shift {
+        runner: edition.runner.clone(),
+        library: edition.app.library.clone(),
+    };
+    let crew: Arc<OnceLock<Weak<Crew>>> = Arc::default();
+    let mut made = Crew::new(0, edition.runner.gate.ready.clone(), move || shift.clone());
+    made.on_rest = Box::new({
+        let (give, crew) = (give.clone(), crew.clone());
+        // The host's loop is quicker than the thread of the run.
+        move |_| crew.get().and_then(Weak::upgrade).expect("a crew").offer(give())
+    });
+    let made = Arc::new(made);
+    crew.set(Arc::downgrade(&made)).expect("once");
+    made.offer(give());
+    while made.step() {}
+    assert_eq!(only_job(&host, "q").job.attempts, 3);
+    assert_eq!(stats(&host, "q").dead, 1, "nobody holds it");
 }
 
 #[test]

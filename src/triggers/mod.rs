@@ -69,6 +69,22 @@ pub struct Turn {
     pub has_more: bool,
 }
 
+impl Turn {
+    /// This turn, once it is over. What was committed has happened whatever came after it: its runs are handed over, and what
+    /// stood in the way is met again by the next turn, which has nothing to lose.
+    fn over(mut self, looked: Result<(), StoreError>) -> Result<Turn, StoreError> {
+        match looked {
+            Ok(()) => Ok(self),
+            Err(error) if !self.runs.is_empty() => {
+                tracing::debug!(%error, "a turn was cut short");
+                self.has_more = true;
+                Ok(self)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// A run that wants a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Started {

@@ -2,7 +2,7 @@
 //!
 //! A row holds the last runs, by playbook and by the value of an input. Whether they are over is read from their own
 //! records, never from the row: so nothing has to be taken back when a run ends, and no guard outlives its run, however the
-//! host ends. All triggers start runs past this.
+//! host ends. All triggers but queues start runs past this: a queue says by its `concurrency` how many are done at once.
 
 use serde::{Deserialize, Serialize};
 

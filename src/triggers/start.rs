@@ -5,7 +5,8 @@ use super::overlap::Guard;
 use super::{Started, Turn};
 use crate::effect::{Failure, RunMode};
 use crate::id::{ContentHash, RunId};
-use crate::journal::Cause;
+use crate::journal::cause::generations;
+use crate::journal::{Cause, unstarted};
 use crate::runs::creation::Creation;
 use crate::script::triggers::Policy;
 use crate::serve::Edition;
@@ -13,6 +14,9 @@ use crate::serve::edition::Listed;
 use crate::store::ticks::Pauses;
 use crate::store::{Durability, StoreError, Tx};
 use crate::value::Map;
+
+/// The longest chain of runs of which each started the next, by its end or by an event that it emitted.
+pub const GENERATIONS_MAX: u32 = 32;
 
 /// Runs that are made with one commit.
 pub(super) const AT_ONCE: usize = 16;
@@ -138,6 +142,7 @@ impl<'a> Startable<'a> {
             trigger: reason.trigger,
             cause: Some(reason.cause),
             by: None,
+            retry_of: None,
             at_ms: self.now_ms,
         };
         match creation.batch(gate) {
@@ -153,16 +158,31 @@ impl<'a> Startable<'a> {
                 }))
             }
             Err(failure) => {
-                self.refused(&trigger, &gate.clean(failure));
+                self.refused(tx, &trigger, &gate.clean(failure))?;
                 Ok(Start::Refused)
             }
         }
     }
 
-    /// Says that nothing was started, and why.
-    pub(super) fn refused(&self, trigger: &str, failure: &Failure) {
+    /// Says that nothing was started, and why, in the log and in `tx`.
+    pub(super) fn refused(&self, tx: &mut Tx<'_>, trigger: &str, failure: &Failure) -> Result<(), StoreError> {
         let playbook = self.playbook;
+        unstarted::note(tx, playbook, trigger, failure)?;
         tracing::error!(playbook, code = %failure.code, "{playbook} was not started {trigger}: {}", failure.message);
+        Ok(())
+    }
+
+    /// Refuses what would go on without end: whether `before`, which would start the run, stands at the end of a long chain.
+    pub(super) fn goes_too_far(&self, tx: &mut Tx<'_>, before: RunId, trigger: &str) -> Result<bool, StoreError> {
+        let is_so = generations(&*tx.ground.store, before, GENERATIONS_MAX)? >= GENERATIONS_MAX;
+        if is_so {
+            let message = format!(
+                "each of the last {GENERATIONS_MAX} runs started the next, by its end or by an event that it emitted; playbooks \
+                 that start each other in a circle never end"
+            );
+            self.refused(tx, trigger, &Failure::new("FOLLOWED_TOO_FAR", message))?;
+        }
+        Ok(is_so)
     }
 
     /// Commits `tx` and hands over its runs; `false` when somebody else was quicker.

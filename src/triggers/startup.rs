@@ -26,6 +26,13 @@ impl Trigger for Startup {
 
     fn turn(&mut self, edition: &Edition, now_ms: i64, room: usize) -> Result<Turn, StoreError> {
         let mut turn = Turn::default();
+        let looked = self.look(edition, now_ms, room, &mut turn);
+        turn.over(looked)
+    }
+}
+
+impl Startup {
+    fn look(&mut self, edition: &Edition, now_ms: i64, room: usize, turn: &mut Turn) -> Result<(), StoreError> {
         // Those of the first set: one that is saved later waits for the next start.
         let (boot, left) = self.left.get_or_insert_with(|| {
             let meant = edition.playbooks.iter().filter(|(_, listed)| listed.triggers.startup);
@@ -33,7 +40,7 @@ impl Trigger for Startup {
             (edition.runner.gate.owner.boot.clone(), names)
         });
         if left.is_empty() {
-            return Ok(turn);
+            return Ok(());
         }
         let playbooks = startable(edition, now_ms, &mut self.modes, |listed| listed.triggers.startup)?;
         for playbook in playbooks
@@ -57,17 +64,17 @@ impl Trigger for Startup {
                     input: Map::new(),
                 };
                 let at = turn.runs.len();
-                let runs = match playbook.start(&mut tx, reason, at, &mut turn)? {
+                let runs = match playbook.start(&mut tx, reason, at, turn)? {
                     Start::Run(run) => vec![run],
                     Start::Refused => Vec::new(),
                     Start::Later => continue,
                 };
-                if !playbook.commit(tx, runs, &mut turn)? {
+                if !playbook.commit(tx, runs, turn)? {
                     continue;
                 }
             }
             left.remove(playbook.playbook);
         }
-        Ok(turn)
+        Ok(())
     }
 }

@@ -97,6 +97,24 @@ fn a_run_that_waits_is_answered_told_of_events_and_cancelled() {
     assert_eq!(host.run_when(&waits, &["succeeded"])["outcome"], 5);
 }
 
+#[test]
+fn a_run_is_done_once_more_as_a_new_one() {
+    let host = Inside::start(PLAYBOOKS);
+    let id = started(&host, &json!({"playbook": "adds", "input": {"n": 1}}));
+    host.run_when(&id, &["succeeded"]);
+    let waits = started(&host, &json!({"playbook": "waits"}));
+    host.run_when(&waits, &["suspended"]);
+    let again = host.post(&format!("/api/v1/runs/{id}/retry"), "");
+    assert_eq!(again.status, 202, "{again:?}");
+    let other = again.data()["run_id"].as_str().expect("an id").to_owned();
+    assert_ne!(other, id);
+    assert_eq!(host.run_when(&other, &["succeeded"])["outcome"], 2);
+    host.post(&format!("/api/v1/runs/{waits}/retry"), "{}")
+        .is(409, "RUN_UNFINISHED");
+    host.post(&format!("/api/v1/runs/{id}/retry"), r#"{"again": ["x"]}"#)
+        .is(422, "BODY_INVALID");
+}
+
 /// The cancellation may come between a run's last word and its rest.
 #[test]
 fn a_run_is_cancelled_also_while_it_is_just_coming_to_rest() {

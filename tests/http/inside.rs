@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use host::app::App;
 use host::http::caller::Via;
+use host::http::routes::Doors;
 use host::http::{Caller, Refusal, Request, Role, Server};
 use host::serve::Host;
 use serde_json::Value;
@@ -41,6 +42,11 @@ fn believes(_: &Server, request: &Request) -> Result<Caller, Refusal> {
 
 impl Inside {
     pub fn start(files: &[(&str, &str)]) -> Inside {
+        Inside::with(files, None)
+    }
+
+    /// The same with routes of its own.
+    pub fn with(files: &[(&str, &str)], doors: Option<Arc<dyn Doors>>) -> Inside {
         let folder = TempDir::new().expect("a folder");
         let write = |path: &str, text: &str| {
             let path = folder.path().join(path);
@@ -49,12 +55,13 @@ impl Inside {
         };
         write(
             "host.toml",
-            "[server]\nlisten = \"127.0.0.1:0\"\nbody_bytes_max = 20000\nbody_timeout = \"400ms\"\n",
+            "[server]\nlisten = \"127.0.0.1:0\"\nbody_bytes_max = 20000\nbody_timeout = \"400ms\"\nrequest_timeout = \"900ms\"\n",
         );
         files.iter().for_each(|(path, text)| write(path, text));
         let app = App::new(folder.path()).expect("a project");
         let mut host = Host::open(app, host::triggers::all(), |_| ()).expect("a host");
         host.doorkeeper = Arc::new(believes);
+        host.doors = doors;
         let stop: Arc<AtomicBool> = Arc::default();
         let (sender, told) = std::sync::mpsc::channel();
         let serving = std::thread::spawn({

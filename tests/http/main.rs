@@ -8,6 +8,7 @@ mod api;
 mod asking;
 mod binary;
 mod client;
+mod doors;
 mod everybody;
 mod hostile;
 mod inside;

@@ -1,7 +1,13 @@
 //! `[serve] reload = "guarded"`: what recent runs would have come to decides.
 
+use host::id::{IncidentId, RunId};
 use host::journal::edition::State;
+use host::journal::incident::{self, OpenedBy};
+use host::journal::{Incident, RunRecord};
+use host::script::Script;
+use host::script::source::Text;
 use host::serve::versions::decide;
+use host::store::{Batch, Durability};
 use host::value::Value;
 
 use super::project::{A_WHILE, Project};
@@ -71,7 +77,7 @@ fn a_save_that_changes_outcomes_is_held_until_somebody_accepts_it() {
 
 #[test]
 fn a_later_save_takes_the_place_of_one_that_is_held_and_one_that_is_discarded_never_goes_live() {
-    let project = project();
+    let mut project = project();
     project.save("playbooks/a.rhai", "5");
     project.until("it is held", |project| project.status().held.is_some());
     project.save("playbooks/a.rhai", "6");
@@ -89,6 +95,9 @@ fn a_later_save_takes_the_place_of_one_that_is_held_and_one_that_is_discarded_ne
         decide(&*project.ground.store, 3, State::Accepted, "mika").is_err(),
         "it was decided"
     );
+    project.again(|_| {});
+    std::thread::sleep(A_WHILE * 2);
+    assert_eq!(project.states()[0], (3, State::Discarded), "also for the next host");
     // A good save after it is judged as any other.
     project.save("playbooks/c.rhai", "1");
     project.until("it is held again, since the disk holds both", |project| {
@@ -122,4 +131,49 @@ fn a_held_version_is_still_held_after_a_restart_and_what_was_saved_meanwhile_is_
         project.status().held.is_some()
     });
     assert_eq!(project.run("a").outcome.value, Value::Int(5));
+}
+
+#[test]
+fn a_run_that_an_incident_holds_is_asked_however_old_it_is() {
+    let project = project();
+    let store = &*project.ground.store;
+    let all = RunRecord::latest(store, RunId::from_bytes([0xff; 16]), 100).unwrap();
+    let oldest = all.iter().rfind(|record| record.playbook == "a").unwrap().run;
+    let mut held = Incident::open(IncidentId::new(1, 1), "t", OpenedBy::Hand, "ada", 1).unwrap();
+    held.pin(&[oldest], "ada", 1).unwrap();
+    let mut batch = Batch::new();
+    incident::save_in(&mut batch, store, None, &held).unwrap();
+    store.commit(batch, Durability::Now).unwrap();
+    project.save("playbooks/lib.rhai", "fn twice(x) { x * 3 }");
+    project.until("it is held", |project| project.status().held.is_some());
+    let effects = project.status().held.unwrap().effects;
+    assert_eq!(effects.len(), 4, "the last three, and that one");
+    assert!(effects.iter().any(|effect| effect.run == oldest && effect.is_pinned));
+}
+
+/// Once the thread that judges had the stack of any thread, and the parser of the deepest script took the host with it.
+#[test]
+fn the_deepest_script_that_is_allowed_is_judged() {
+    let shapes = [
+        ("(0 + ", ")"),
+        ("[", "][0]"),
+        ("if true { ", " }"),
+        ("switch 0 { 0 => ", " }"),
+        ("(|| ", ").call()"),
+    ];
+    let project = project();
+    for (number, (open, close)) in shapes.into_iter().enumerate() {
+        let language = project.edition().app.library.language.clone();
+        let find = move || {
+            let deep = |depth: usize| format!("kv::put(\"n\", 1);\n{}4{}", open.repeat(depth), close.repeat(depth));
+            let none = |name: &str| Err(name.to_owned());
+            let compiles =
+                |text: &String| Script::compile(&language, "a", Text::new("a.rhai", text.as_str()), &none).is_ok();
+            (1..100).rev().map(deep).find(compiles).unwrap()
+        };
+        let finding = std::thread::Builder::new().stack_size(64 << 20).spawn(find).unwrap();
+        project.save("playbooks/a.rhai", &finding.join().unwrap());
+        project.until("it is live", |project| project.edition().number == number as u64 + 2);
+        assert_eq!(project.run("a").outcome.value, Value::Int(4));
+    }
 }

@@ -386,3 +386,48 @@ fn a_link_that_leads_out_of_the_folder_is_no_module_and_no_prompt() {
     assert_eq!(project.status().broken.unwrap().faults[0].code, "IMPORT_NOT_FOUND");
     assert_eq!(project.run("a").outcome.value, Value::Int(11));
 }
+
+/// Once the text of the file of secrets, which is kept nowhere, took that of every file with it that said the same.
+#[test]
+fn an_empty_file_of_secrets_takes_no_empty_prompt_away() {
+    let project = Project::of(&[
+        (".env", ""),
+        ("prompts/empty.md", ""),
+        ("playbooks/a.rhai", "prompt::render(\"empty\").text"),
+    ]);
+    let outcome = project.run("a").outcome;
+    assert_eq!((outcome.error, outcome.value), (None, Value::from("")));
+}
+
+/// Two files that belong together, saved while the disk is being looked at.
+#[test]
+fn no_set_holds_one_half_of_what_was_saved_together() {
+    let filler: Vec<String> = (0..400)
+        .map(|number| format!("playbooks/filler/p{number}.rhai"))
+        .collect();
+    let mut files: Vec<(&str, &str)> = filler.iter().map(|path| (path.as_str(), "1")).collect();
+    files.extend([("playbooks/a.rhai", "0"), ("playbooks/z.rhai", "0")]);
+    let project = Project::of(&files);
+    let mut was_slow = false;
+    for round in 1..60_u64 {
+        let begun = std::time::Instant::now();
+        // As a checkout does, when it was quiet for so long that the disk is being looked at just now.
+        for name in ["a", "z"] {
+            let new = project.path(&format!("playbooks/{name}.new"));
+            std::fs::write(&new, round.to_string()).unwrap();
+            std::fs::rename(&new, project.path(&format!("playbooks/{name}.rhai"))).unwrap();
+        }
+        // Whoever takes that long between the two has saved twice.
+        was_slow |= begun.elapsed() > std::time::Duration::from_millis(50);
+        std::thread::sleep(std::time::Duration::from_micros(100_000 + (round * 137) % 12_000));
+        let edition = project.edition();
+        let text = |name: &str| edition.app.library.playbook(name).unwrap().source.text.to_string();
+        assert!(was_slow || text("a") == text("z"), "round {round}");
+    }
+    project.until_live("z", "59");
+    let versions = project.versions();
+    let halves = versions
+        .iter()
+        .filter(|version| version.base.is_some() && version.changes.len() != 2);
+    assert!(was_slow || halves.count() == 0, "{versions:?}");
+}

@@ -48,6 +48,7 @@ fn runs_that_are_queued_at_once_all_begin_soon_and_each_once() {
                 boot: number.to_string(),
             }),
             by: None,
+            retry_of: None,
             at_ms: 1,
         };
         let batch = creation.batch(&gate).expect("inputs");

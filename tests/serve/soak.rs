@@ -1,15 +1,17 @@
 //! The real thing: `host serve` under load, killed, stopped and saved over at random, against a server that counts what
 //! landed. `HOST_SOAK_MINUTES` says for how long, `HOST_SOAK_SEED` with which chance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use host::app::App;
 use host::journal::{Cause, Recorded, RunRecord, Status};
+use host::store::Realm;
 use host::store::ticks::Fate;
 use host::store::ticks::tick::{latest, with_ticks};
+use host::triggers::events::cursor;
 use tempfile::TempDir;
 
 use crate::chance::Chance;
@@ -25,6 +27,7 @@ const TICKING: &str = r#"
 const PLAYBOOK = #{ schedule: "* * * * * *", timezone: "UTC", missed: "all", overlap: "allow", uses: ["keyed"] };
 kv::increment("ticks");
 queue::push("work", #{ name: run::id() });
+event::emit("ticked", #{ name: run::id() });
 keyed::post("/posts", #{ text: `${run::id()}-tick` });
 playbook::run("child", #{ name: run::id() })
 "#;
@@ -44,11 +47,34 @@ kv::increment("jobs");
 keyed::post("/posts", #{ text: `${input.name}-job` }).status
 "#;
 
+/// Started by what each run of a tick says.
+const HEARER: &str = r#"
+const PLAYBOOK = #{ event: "ticked", uses: ["keyed"], inputs: #{ name: #{ type: "string", required: true } } };
+kv::increment("heard");
+keyed::post("/posts", #{ text: `${input.name}-heard` }).status
+"#;
+
+/// Started by the end of each run that did a job, one after the other.
+const FOLLOWER: &str = r#"
+const PLAYBOOK = #{
+    after: "worker", overlap: "queue", uses: ["keyed"], inputs: #{ run: #{ type: "string", required: true } },
+};
+kv::increment("followed");
+keyed::post("/posts", #{ text: `${input.run}-followed` }).status
+"#;
+
 fn project(server: &Counting) -> TempDir {
     let folder = TempDir::new().expect("a temporary folder");
     let root = folder.path();
     std::fs::create_dir(root.join("playbooks")).expect("a folder");
-    for (name, text) in [("ticking", TICKING), ("child", CHILD), ("worker", WORKER)] {
+    let playbooks = [
+        ("ticking", TICKING),
+        ("child", CHILD),
+        ("worker", WORKER),
+        ("hearer", HEARER),
+        ("follower", FOLLOWER),
+    ];
+    for (name, text) in playbooks {
         std::fs::write(root.join(format!("playbooks/{name}.rhai")), text).expect("a file");
     }
     let address = server.address;
@@ -155,27 +181,28 @@ fn a_server_that_is_killed_at_random_loses_nothing_and_does_nothing_twice() {
     );
     std::fs::write(root.join("playbooks/ticking.rhai"), quiet).expect("a file");
     let until = Instant::now() + PATIENCE;
-    loop {
+    let mut rested = 0;
+    // Twice, so that what an end or an event starts has begun.
+    while rested < 2 {
         std::thread::sleep(Duration::from_millis(500));
         let output = command(root, &["status", "--json"]).output().expect("it starts");
         let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let runs = &status["runs"];
         let left = ["running", "queued", "waiting", "jobs"].map(|what| runs[what].as_u64().unwrap_or(1));
-        if status["running"] == true && status["next_due_ms"].is_null() && left == [0; 4] {
-            break;
-        }
+        let is_at_rest = status["running"] == true && status["next_due_ms"].is_null() && left == [0; 4];
+        rested = if is_at_rest { rested + 1 } else { 0 };
         assert!(Instant::now() < until, "it does not come to rest: {status:#}");
     }
     terminate(&child);
     assert_eq!(ended(&mut child), Some(0));
     let (ticks, jobs) = check(root, &server);
     println!(
-        "{ticks} ticks, {jobs} jobs; {kills} kills, {stops} stops, {saves} saves in {:?}",
+        "{ticks} ticks and events, {jobs} jobs and ends that were followed; {kills} kills, {stops} stops, {saves} saves in {:?}",
         begun.elapsed()
     );
 }
 
-/// Every tick has one fate and every run of it an end; every job one run; every write landed once.
+/// Every tick has one fate and every run of it an end; every job, event and end one run; every write landed once.
 fn check(root: &Path, server: &Counting) -> (usize, usize) {
     let app = App::new(root).expect("a host");
     let ground = app.reader().expect("readable").expect("a store");
@@ -196,23 +223,47 @@ fn check(root: &Path, server: &Counting) -> (usize, usize) {
     }
     let newest = host::id::RunId::from_bytes([0xFF; 16]);
     let runs = RunRecord::latest(store, newest, 1_000_000).expect("readable");
-    let (mut of_ticks, mut of_jobs) = (0, BTreeMap::new());
+    let (mut of_ticks, mut of_jobs, mut did_jobs) = (0, BTreeMap::new(), BTreeSet::new());
+    let (mut of_events, mut emitted, mut of_ends) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for run in &runs {
         assert_eq!(run.status, Status::Succeeded, "{run:?}");
         let recorded = Recorded::load(&ground, run.run).expect("readable");
         match recorded.begun.cause {
             Some(Cause::Tick { .. }) => of_ticks += 1,
-            Some(Cause::Job { job, .. }) => *of_jobs.entry(job).or_insert(0) += 1,
+            Some(Cause::Job { job, .. }) => {
+                did_jobs.insert(run.run);
+                *of_jobs.entry(job).or_insert(0) += 1;
+            }
+            Some(Cause::Event { number, by, .. }) => {
+                assert!(of_events.insert(number), "two runs of event {number}");
+                assert!(
+                    emitted.insert(by.expect("a run said so")),
+                    "a run said so twice: {by:?}"
+                );
+            }
+            Some(Cause::After { run: before }) => assert!(of_ends.insert(before), "followed twice: {before}"),
             _ => assert!(recorded.begun.parent.is_some(), "{:?}", recorded.begun),
         }
     }
     assert_eq!(of_ticks, of_runs.len(), "a run for each tick, and no other");
     assert!(of_jobs.values().all(|count| *count == 1), "{of_jobs:?}");
     assert_eq!(of_jobs.len(), of_ticks, "each run of a tick pushed one job");
+    let said: BTreeSet<_> = of_runs.keys().copied().collect();
+    assert_eq!(emitted, said, "each run of a tick was heard once");
+    assert!(of_events.iter().copied().eq(0..of_ticks as u64), "{of_events:?}");
+    let heard = cursor(store, "hearer", Realm::Live, "ticked")
+        .expect("readable")
+        .expect("it heard");
+    assert_eq!((heard.next, heard.lost), (of_ticks as u64, 0));
+    assert_eq!(of_ends, did_jobs, "each end of a job's run was followed once");
     let landed = server.landed();
     let twice: Vec<_> = landed.iter().filter(|(_, count)| **count != 1).collect();
     assert!(twice.is_empty(), "{twice:?}");
-    assert_eq!(landed.len(), 3 * of_ticks, "a post of each tick, child and job");
+    assert_eq!(
+        landed.len(),
+        5 * of_ticks,
+        "a post of each tick, child, job, event and end"
+    );
     (of_ticks, of_jobs.len())
 }
 

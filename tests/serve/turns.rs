@@ -1,10 +1,13 @@
 //! What the host's turns come to, however often it is killed in between.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use host::journal::Status;
 use host::store::ticks::tick::{latest, with_ticks};
+use host::store::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, keys};
 use host::triggers;
 
 use crate::world::World;
@@ -122,4 +125,91 @@ fn a_run_that_waits_goes_on_when_its_time_comes_also_after_a_restart() {
     world.start();
     world.pass(14 * MINUTE);
     assert_eq!(world.runs()[0].status, Status::Succeeded);
+}
+
+/// A store that cannot be read for a while.
+struct Sick {
+    inner: Arc<dyn Store>,
+    is_sick: AtomicBool,
+}
+
+impl Store for Sick {
+    fn get(&self, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        // As a bad block: one kind of row, and not the others.
+        let is_run = matches!(keys::parse(key), Some(keys::Place::Run(_)));
+        match self.is_sick.load(Ordering::Relaxed) && is_run {
+            true => Err(StoreError::Io {
+                path: "store".into(),
+                reason: "bad block".to_owned(),
+            }),
+            false => self.inner.get(key),
+        }
+    }
+
+    fn scan(&self, range: KeyRange, limit: usize, reverse: bool) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+        self.inner.scan(range, limit, reverse)
+    }
+
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<CommitNo, StoreError> {
+        self.inner.commit(batch, durability)
+    }
+
+    fn wait_durable(&self, commit: CommitNo) -> Result<(), StoreError> {
+        self.inner.wait_durable(commit)
+    }
+
+    fn stats(&self) -> StoreStats {
+        self.inner.stats()
+    }
+}
+
+/// Once a run whose record could not be read in the turn in which its time came was not looked at again.
+#[test]
+fn a_run_that_cannot_be_read_when_its_time_comes_goes_on_when_it_can() {
+    let mut world = World::new(triggers::all);
+    let sick = Arc::new(Sick {
+        inner: world.host.ground.store.clone(),
+        is_sick: AtomicBool::new(false),
+    });
+    world.host.ground.store = sick.clone();
+    world.save("slow", &quarterly("run::sleep(\"20m\"); kv::increment(\"slow\")"));
+    world.start();
+    world.pass(16 * MINUTE);
+    assert_eq!(world.runs()[0].status, Status::Suspended);
+    // Told to it, as a command does that has committed what the run waited for.
+    let run = world.runs()[0].run;
+    for is_told in [true, false] {
+        sick.is_sick.store(true, Ordering::Relaxed);
+        world.host.clock.advance(if is_told { MINUTE } else { 25 * MINUTE });
+        if is_told {
+            world.live().runner.gate.ready.tell(run);
+        }
+        let now_ms = world.now_ms();
+        let moved = world.core().turn(now_ms);
+        assert!(!moved.failed.is_empty());
+        sick.is_sick.store(false, Ordering::Relaxed);
+    }
+    world.host.clock.advance(Duration::from_secs(2));
+    world.turn();
+    assert_eq!(world.runs()[0].status, Status::Succeeded);
+}
+
+#[test]
+fn a_run_that_cannot_be_read_keeps_no_host_from_serving() {
+    let mut world = World::new(triggers::all);
+    world.save("work", &quarterly("kv::increment(\"work\")"));
+    let mut batch = Batch::new();
+    let run = host::id::RunId::from_bytes([7; 16]);
+    batch.put(keys::open(run), Vec::new());
+    batch.put(keys::run(run), vec![1, 2, 3]);
+    world
+        .host
+        .ground
+        .store
+        .commit(batch, Durability::Now)
+        .expect("a commit");
+    world.start();
+    world.pass(16 * MINUTE);
+    let worked = world.host.run("kv::get(\"work\")");
+    assert_eq!(worked.value().to_string(), "1");
 }

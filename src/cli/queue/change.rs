@@ -137,10 +137,13 @@ pub fn retry(app: &App, realm: Realm, args: &RetryArgs, out: &mut Out) -> Result
         }
         back.push(number);
     } else {
+        // Those that die again meanwhile are for the next time.
+        let begun_ms = app.clock.unix_ms() as u64;
         loop {
             let act = Act::new("queue.retry", name).with("jobs", "dead");
             let found = change(app, realm, act, |tx| {
-                let dead = queue::list(tx, name, Some(State::Dead), AT_ONCE)?;
+                let mut dead = queue::list(tx, name, Some(State::Dead), AT_ONCE)?;
+                dead.retain(|job| job.job.died_ms.is_some_and(|died_ms| died_ms <= begun_ms));
                 for job in &dead {
                     queue::requeue(tx, name, job.number)?;
                 }

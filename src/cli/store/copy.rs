@@ -14,6 +14,7 @@ use crate::cli::progress::Busy;
 use crate::cli::signed;
 use crate::journal::audit::Act;
 use crate::store::documents::{self, Page, Query};
+use crate::store::keys::{self, QueueRow};
 use crate::store::queue::copy as queues;
 use crate::store::tx::Ground;
 use crate::store::{Durability, Realm, StoreError, Tx, kv, metrics, metrics_copy, queue};
@@ -104,8 +105,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
 }
 
 impl Copy<'_> {
-    /// Does `step` until it says that it is the last, each time in a commit of its own. This process alone holds the store,
-    /// so nobody is quicker.
+    /// Does `step` until it says that it is the last, each time in a commit of its own.
     fn each(
         &self,
         mut step: impl FnMut(&mut Tx<'_>, &mut Tx<'_>) -> Result<bool, StoreError>,
@@ -175,10 +175,23 @@ impl Copy<'_> {
 
     fn queues(&mut self) -> Result<(), StoreError> {
         for name in self.look(self.from, queue::names)? {
-            let is_known = self.look(self.to, |tx| queues::is_known(tx, &name))?;
+            let mut is_known = self.look(self.to, |tx| queues::is_known(tx, &name))?;
             let mut copying = queues::Copying::default();
             if !is_known {
-                self.each(|from, to| queues::copy_some(from, to, &name, ROWS_AT_ONCE, &mut copying))?;
+                // A server may push into it meanwhile: then there are two.
+                let head = keys::queue(self.to, &name, &QueueRow::Head);
+                let copied = self.each(|from, to| {
+                    to.unchanged(&head, None);
+                    queues::copy_some(from, to, &name, ROWS_AT_ONCE, &mut copying)
+                });
+                match copied {
+                    // Nothing of it was committed.
+                    Err(StoreError::Conflict { .. }) if copying.jobs() <= ROWS_AT_ONCE as u64 => {
+                        is_known = true;
+                        copying = queues::Copying::default();
+                    }
+                    copied => copied?,
+                }
             }
             self.rows.push(Row {
                 kind: Kind::Queues,

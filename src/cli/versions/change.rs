@@ -1,5 +1,7 @@
 //! `host versions rollback`, `accept` and `discard`.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::super::error::CliError;
@@ -7,10 +9,15 @@ use super::super::out::{CAREFUL, FAINT, GOOD, Out, plain};
 use super::super::signed;
 use crate::app::App;
 use crate::journal::audit::Act;
-use crate::journal::edition::State;
+use crate::journal::edition::{State, Version};
 use crate::report::versions::{change_json, version_json};
 use crate::serve::rollback::{RollbackError, Wish};
 use crate::serve::versions::{decide, in_words};
+use crate::store::Store;
+
+/// How long it is waited for that a server takes up what was accepted, and how often that is looked at.
+const TAKEN_WITHIN: Duration = Duration::from_secs(3);
+const LOOKS_EVERY: Duration = Duration::from_millis(50);
 
 #[derive(clap::Args)]
 pub struct RollbackArgs {
@@ -88,6 +95,16 @@ pub fn discard(args: &DecideArgs, app: &App, out: &mut Out) -> Result<u8, CliErr
     decided(args.version, State::Discarded, app, out)
 }
 
+/// The version once the server has taken the word on it, or as it is after a while.
+fn until_taken(app: &App, store: &dyn Store, mut version: Version) -> Result<Version, CliError> {
+    let give_up_at = app.clock.monotonic() + TAKEN_WITHIN;
+    while version.state == State::Accepted && app.clock.monotonic() < give_up_at {
+        app.clock.sleep(LOOKS_EVERY);
+        version = Version::get(store, version.number)?;
+    }
+    Ok(version)
+}
+
 fn decided(number: u64, state: State, app: &App, out: &mut Out) -> Result<u8, CliError> {
     super::reader(app)?;
     let what = match state {
@@ -96,6 +113,11 @@ fn decided(number: u64, state: State, app: &App, out: &mut Out) -> Result<u8, Cl
     };
     let ground = signed::writer(app, Act::new(what, number.to_string()))?;
     let version = decide(&*ground.store, number, state, &person(app))?;
+    let server = app.server();
+    let version = match (&server, state) {
+        (Some(_), State::Accepted) => until_taken(app, &*ground.store, version)?,
+        _ => version,
+    };
     if out.json {
         out.json(&version_json(&version));
         return Ok(0);
@@ -103,7 +125,17 @@ fn decided(number: u64, state: State, app: &App, out: &mut Out) -> Result<u8, Cl
     let mark = out.paint(GOOD, out.symbol("✓"));
     let live = version.base.unwrap_or_default();
     out.line(match state {
-        State::Accepted => format!("{mark} version {number} goes live as soon as the host serves"),
+        State::Accepted => match (server, version.state) {
+            (_, State::Live) => format!("{mark} version {number} is live"),
+            (Some(_), State::Superseded) => {
+                format!("{mark} version {number} was accepted, and a later save has taken its place")
+            }
+            (Some(server), _) => {
+                let pid = server.server().pid;
+                format!("{mark} version {number} is accepted: the server (process {pid}) takes it up in a moment")
+            }
+            (None, _) => format!("{mark} version {number} goes live as soon as the host serves"),
+        },
         _ => format!("{mark} version {number} is discarded; version {live} stays live"),
     });
     Ok(0)

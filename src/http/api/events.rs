@@ -29,7 +29,7 @@ const ABOUT: Param = Param {
 const LAST: Param = Param {
     name: "last_event_id",
     says: "what came after this is told first, as by the header `Last-Event-ID`, which browsers send by themselves",
-    kind: Kind::Text { bytes_max: 64 },
+    kind: Kind::Text { chars_max: 64 },
 };
 
 const ROUTES: &[Route] = &[

@@ -24,7 +24,7 @@ const ROUTES: &[Route] = &[
         ..Route::get("/healthz", "healthz", healthz)
     },
     Route {
-        says: "Whether the server takes on work: it is not stopping, its loop turns, and its store takes changes.",
+        says: "Whether the server takes on work: it is not stopping, its loop turns, and its store took the last change.",
         needs: Needs::Probe,
         gives: Gives::Data(200, "Readiness"),
         refuses: &[(503, "NOT_READY")],
@@ -159,13 +159,16 @@ fn readyz(server: &Server, _: &Request) -> Result<Answer, Refusal> {
     if let Some(alarm) = status.alarms.first() {
         return not_ready(&alarm.what);
     }
+    if let Some(code) = server.news.store_fails() {
+        return not_ready(&format!("the store takes no changes ({code})"));
+    }
     Ok(Answer::data(json!({"status": "ready"})).header("cache-control", "no-store"))
 }
 
 fn status(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let status = server.board.status();
     let store = &*server.store;
-    let counts = operation::count(store)?;
+    let counts = server.counts()?;
     let paused = operation::paused(store)?;
     let next_due_ms = operation::next_due(store)?;
     let http = json!({

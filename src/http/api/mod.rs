@@ -29,6 +29,14 @@ fn realm(server: &Server, request: &Request) -> Realm {
     }
 }
 
+/// Who asks, as rows name them.
+fn person(request: &Request) -> String {
+    match request.caller.user.as_str() {
+        "" => "somebody".to_owned(),
+        user => user.to_owned(),
+    }
+}
+
 /// The schema of a map that always has these, and of others knows nothing.
 fn map(properties: Value) -> Value {
     let required: Vec<String> = properties

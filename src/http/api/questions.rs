@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::{body, count, list_of, map, moment_ms, moment_ms_or_null, text, text_or_null};
+use super::{body, count, list_of, map, moment_ms, moment_ms_or_null, person, text, text_or_null};
 use crate::http::answer::{Answer, Refusal};
 use crate::http::page;
 use crate::http::request::Request;
@@ -103,10 +103,7 @@ fn answer(server: &Server, request: &Request) -> Result<Answer, Refusal> {
         let message = format!("run {} is {} and asks nothing", record.run.short(), record.status);
         return Err(Refusal::new(409, "NO_SUCH_QUESTION", message));
     };
-    let by = match request.caller.user.as_str() {
-        "" => "somebody".to_owned(),
-        user => user.to_owned(),
-    };
+    let by = person(request);
     let people = &server.edition().app.config.file.people;
     let roles = people.get(&by).cloned().unwrap_or_default();
     let given = Given {

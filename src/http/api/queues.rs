@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::{any, body, count, map, moment_ms, moment_ms_or_null, realm, text, text_or_null};
+use super::{any, body, count, map, moment_ms, moment_ms_or_null, person, realm, text, text_or_null};
 use crate::http::answer::{Answer, Refusal};
 use crate::http::page;
 use crate::http::request::Request;
@@ -227,10 +227,7 @@ fn pause(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let (realm, name) = known(server, request)?;
     let paused = Paused {
         since_ms: server.now_ms(),
-        by: match request.caller.user.as_str() {
-            "" => "somebody".to_owned(),
-            user => user.to_owned(),
-        },
+        by: person(request),
         why: server.app.masks.mask_text(why),
     };
     server.change(realm, |tx| queue::pause::put(tx, &name, Some(&paused)))?;

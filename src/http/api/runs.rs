@@ -1,25 +1,29 @@
 //! Runs: which there are, what they did, starting and ending them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
-use super::{any, body, count, list_of, map, map_or_null, moment, text, text_or_null};
+use super::{any, body, count, list_of, map, map_or_null, moment, person, text, text_or_null};
+use crate::effect::RunMode;
+use crate::gate::Silent;
 use crate::http::answer::{Answer, Refusal};
 use crate::http::page;
 use crate::http::request::Request;
 use crate::http::routes::{CURSOR, Gives, Group, Kind, LIMIT, Param, Route};
 use crate::http::server::Server;
-use crate::id::RunId;
+use crate::id::{RunId, StepNo};
 use crate::journal::{Recorded, RunRecord, Status};
 use crate::report::runs::{STATUSES, Wanted, matching};
 use crate::report::summary::record_json;
 use crate::report::{entries, show_json};
-use crate::runs::creation::Creation;
+use crate::runs::creation::{Creation, Pinned};
+use crate::runs::resolve;
 use crate::script::error::nearest;
-use crate::store::Batch;
-use crate::value::Value;
+use crate::serve::desk::narrow::narrow;
+use crate::value::{Map as ValueMap, Value};
 
 /// Runs that are looked through for one page.
 const LOOKED_THROUGH_MAX: usize = 10_000;
@@ -37,7 +41,7 @@ pub const GROUP: Group = Group {
 const PLAYBOOK: Param = Param {
     name: "playbook",
     says: "only runs of this playbook",
-    kind: Kind::Text { bytes_max: 500 },
+    kind: Kind::Text { chars_max: 500 },
 };
 
 const STATUS: Param = Param {
@@ -106,6 +110,19 @@ const ROUTES: &[Route] = &[
         ],
         ..Route::post("/api/v1/runs/{run}/cancel", "runs.cancel", cancel)
     },
+    Route {
+        says: "Does a run once more, from its beginning, as a new run with the same script, inputs and mode.",
+        body: Some("RunRetry"),
+        gives: Gives::Data(202, "Run"),
+        refuses: &[
+            (404, "RUN_NOT_FOUND"),
+            (409, "RUN_AMBIGUOUS"),
+            (409, "RUN_UNFINISHED"),
+            (409, "WOULD_WRITE_TWICE"),
+            (409, "CREDENTIALS_MISSING"),
+        ],
+        ..Route::post("/api/v1/runs/{run}/retry", "runs.retry", retry)
+    },
 ];
 
 const RUN: &[(u16, &str)] = &[(404, "RUN_NOT_FOUND"), (409, "RUN_AMBIGUOUS")];
@@ -169,6 +186,16 @@ fn schemas() -> Vec<(&'static str, Json)> {
                 &["playbook"],
             ),
         ),
+        (
+            "RunRetry",
+            body(
+                json!({"again": {
+                    "type": "array", "maxItems": 1000, "items": {"type": "integer", "minimum": 0, "maximum": u32::MAX},
+                    "description": "steps whose writes landed, or may have, and may be done a second time",
+                }}),
+                &[],
+            ),
+        ),
     ]
 }
 
@@ -227,23 +254,41 @@ fn start(server: &Server, request: &Request) -> Result<Answer, Refusal> {
         };
         return Err(Refusal::new(404, "PLAYBOOK_NOT_FOUND", message));
     };
-    let gate = &edition.runner.gate;
+    let input = Value::from_json(Json::Object(input))
+        .as_map()
+        .cloned()
+        .unwrap_or_default();
+    begin(server, request, &listed.pinned, input, edition.mode(listed)?, None)
+}
+
+/// Makes a run, which is on disk as queued when this returns.
+fn begin(
+    server: &Server,
+    request: &Request,
+    pinned: &Pinned,
+    input: ValueMap,
+    mode: RunMode,
+    retry_of: Option<RunId>,
+) -> Result<Answer, Refusal> {
     let (now_ms, caller) = (server.now_ms(), &request.caller);
     let id = RunId::new(now_ms, server.app.chance.wide_bits());
+    let trigger = match retry_of {
+        Some(run) => format!("once more after {}, over HTTP, request {}", run.short(), request.corr),
+        None => format!("over HTTP, request {}", request.corr),
+    };
     let creation = Creation {
         run: id,
-        pinned: &listed.pinned,
-        input: Value::from_json(Json::Object(input))
-            .as_map()
-            .cloned()
-            .unwrap_or_default(),
-        mode: edition.mode(listed)?,
-        trigger: format!("over HTTP, request {}", request.corr),
+        pinned,
+        input,
+        mode,
+        trigger,
         cause: None,
         by: (!caller.user.is_empty()).then(|| caller.user.clone()),
+        retry_of,
         at_ms: now_ms,
     };
-    let batch: Batch = creation.batch(gate).map_err(|failure| gate.clean(failure))?;
+    let gate = server.edition().runner.gate.clone();
+    let batch = creation.batch(&gate).map_err(|failure| gate.clean(failure))?;
     server.commit(batch)?;
     let record = RunRecord::get(&*server.store, id)?;
     Ok(Answer::data(record_json(&record))
@@ -253,9 +298,28 @@ fn start(server: &Server, request: &Request) -> Result<Answer, Refusal> {
 
 fn cancel(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let record = run(server, request)?;
-    if let Some(ended) = server.driver.cancel(record.run, CANCEL_TIME) {
+    let by = format!("by {}", person(request));
+    if let Some(ended) = server.driver.cancel(record.run, &by, CANCEL_TIME) {
         return Ok(Answer::data(record_json(&ended?.record)));
     }
     let record = RunRecord::get(&*server.store, record.run)?;
     Ok(Answer::data(record_json(&record)))
+}
+
+#[derive(Deserialize)]
+struct Retry {
+    #[serde(default)]
+    again: Vec<StepNo>,
+}
+
+fn retry(server: &Server, request: &Request) -> Result<Answer, Refusal> {
+    let Retry { again } = request.body()?;
+    let record = run(server, request)?;
+    let edition = server.edition();
+    let gate = &edition.runner.gate;
+    let order = resolve::retry(&edition.app.library, gate, record.run, &again, None, Arc::new(Silent))?;
+    // The stricter of what it was and what the server is now.
+    let (mode, _) = narrow(&order.mode, &edition.app.mode(&order.script.header.uses)?);
+    let input = order.input.as_map().cloned().unwrap_or_default();
+    begin(server, request, &Pinned::of(&order.script), input, mode, order.retry_of)
 }

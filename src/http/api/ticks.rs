@@ -21,7 +21,7 @@ pub const GROUP: Group = Group {
 const PLAYBOOK: Param = Param {
     name: "playbook",
     says: "only those of this playbook",
-    kind: Kind::Text { bytes_max: 500 },
+    kind: Kind::Text { chars_max: 500 },
 };
 
 const FATE: Param = Param {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{any, count, list_of, map, moment, text, text_or_null};
+use super::{any, count, list_of, map, moment, person, text, text_or_null};
 use crate::http::answer::{Answer, Refusal};
 use crate::http::page;
 use crate::http::request::Request;
@@ -91,7 +91,7 @@ fn discard(server: &Server, request: &Request) -> Result<Answer, Refusal> {
 }
 
 fn decided(server: &Server, request: &Request, state: State) -> Result<Answer, Refusal> {
-    let version = decide(&*server.store, number(request), state, &request.caller.user)?;
+    let version = decide(&*server.store, number(request), state, &person(request))?;
     server.ready.stir();
     Ok(Answer::data(version_json(&version)))
 }

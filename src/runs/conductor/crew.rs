@@ -16,15 +16,17 @@ use crate::effect::Failure;
 use crate::gate::panic::words_of;
 use crate::gate::{Observer, Ready};
 use crate::id::RunId;
-use crate::journal::Status;
+use crate::io::clock::thread_worked;
+use crate::journal::{RunRecord, Status};
 use crate::runs::library::Library;
 use crate::runs::pool;
 use crate::runs::resume::ResumeError;
 use crate::runs::runner::{Finished, Runner};
 use crate::script::{RunHandle, Script};
 
-/// A thread that worked longer than this at one run leaves its place to another, and its stack to the system.
-const WORN_AFTER: Duration = Duration::from_millis(50);
+/// A thread that worked longer than this at one run, waits left out, leaves its place to another, and its stack to the
+/// system.
+const WORN_AFTER: Duration = Duration::from_millis(20);
 
 /// What runs go on with now.
 #[derive(Clone)]
@@ -66,6 +68,8 @@ struct State {
     threads: usize,
     /// Runs that somebody has taken over already, until they have a thread.
     taken: BTreeMap<RunId, (Runner, RunHandle, Arc<Script>)>,
+    /// Who asked for a run that waits for a thread, where it was not the host.
+    asked: BTreeMap<RunId, String>,
     /// Nothing more is begun.
     is_closed: bool,
     /// The earliest moment at which one wants to go on that came to rest since this was asked last.
@@ -93,6 +97,11 @@ impl Crew {
             now.lanes.push(offer);
         }
         self.staff(now);
+    }
+
+    /// Notes who wants `run` to be offered: its journal names him when it is taken up.
+    pub fn asked_by(&self, run: RunId, by: &str) {
+        self.lock().asked.insert(run, by.to_owned());
     }
 
     /// Gives a thread to a run that the caller has begun or taken over with `runner`.
@@ -199,7 +208,6 @@ impl Crew {
     }
 
     fn work(self: Arc<Self>) {
-        let clock = (self.shift)().runner.gate.world.clock.clone();
         loop {
             let next = {
                 let mut now = self.lock();
@@ -213,9 +221,9 @@ impl Crew {
                 self.rested.notify_all();
                 return;
             };
-            let begun = clock.monotonic();
+            let begun = thread_worked();
             self.carry(offer);
-            if clock.monotonic().saturating_sub(begun) > WORN_AFTER {
+            if thread_worked().saturating_sub(begun) > WORN_AFTER {
                 self.hire();
                 return;
             }
@@ -241,19 +249,22 @@ impl Crew {
                 playbook: at_rest.playbook.clone(),
                 what: What::Cancel,
             });
+        } else {
+            now.asked.remove(&run);
         }
         if let Some(record) = waits {
             let until_ms = record.waits.as_ref().and_then(|waits| waits.until_ms);
             now.wakes_ms = now.wakes_ms.into_iter().chain(until_ms).min();
-            if again {
-                now.lanes.push(Offer {
-                    run,
-                    playbook: at_rest.playbook.clone(),
-                    what: What::GoOn,
-                });
-            }
         }
         drop(now);
+        // One that has ended may have been reopened before it was at rest here: by the next attempt at its job.
+        if again && (waits.is_some() || self.is_open(run)) {
+            self.lock().lanes.push(Offer {
+                run,
+                playbook: at_rest.playbook.clone(),
+                what: What::GoOn,
+            });
+        }
         self.rested.notify_all();
         self.ready.stir();
     }
@@ -261,13 +272,16 @@ impl Crew {
     fn go_on(&self, offer: &Offer) -> Result<Finished, ResumeError> {
         let (run, what) = (offer.run, offer.what);
         let Shift { runner, library } = (self.shift)();
+        let (asked, taken) = {
+            let mut now = self.lock();
+            (now.asked.remove(&run), now.taken.remove(&run))
+        };
         let hand = Hand {
             runner: &runner,
             library: &library,
-            by: &self.by,
+            by: asked.as_deref().unwrap_or(&self.by),
             observer: (self.observe)(offer),
         };
-        let taken = self.lock().taken.remove(&run);
         let finished = match (what, taken) {
             (_, Some((runner, handle, script))) => {
                 if what == What::Cancel {
@@ -289,6 +303,11 @@ impl Crew {
             });
         }
         Ok(finished)
+    }
+
+    fn is_open(&self, run: RunId) -> bool {
+        let store = (self.shift)().runner.gate.ground.store.clone();
+        RunRecord::get(&*store, run).is_ok_and(|record| !record.status.is_over())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

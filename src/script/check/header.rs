@@ -9,7 +9,7 @@ use super::sheet::Sheet;
 use super::view::View;
 use crate::script::error::nearest;
 use crate::script::header::{CONSTANT, KEYS, TRIGGER_KEYS};
-use crate::script::inputs::{self, InputSpec};
+use crate::script::inputs::{self, InputSpec, Inputs};
 use crate::script::syntax::tree::Entry;
 use crate::script::syntax::{Expr, ExprKind, Name, Span, StmtKind, Tree};
 use crate::script::triggers::{self, Complaint, Step};
@@ -249,9 +249,9 @@ fn triggers(header: &HeaderView<'_>, sheet: &mut Sheet<'_>) {
     let written = keys().filter_map(|entry| Some((entry.key.text.clone(), literal(&entry.value)?)));
     let inputs = header.inputs().map(|input| {
         let spec = InputSpec::read(&input.name.text, &literal(input.value)?).ok()?;
-        Some((input.name.text.clone(), spec))
+        Some((input.name.text.clone(), Box::new(spec)))
     });
-    let inputs: Option<BTreeMap<String, InputSpec>> = inputs.collect();
+    let inputs: Option<Inputs> = inputs.collect();
     let (_, complaints) = triggers::read(&written.collect(), inputs.as_ref());
     for complaint in complaints {
         let span = place_of(header, &complaint);

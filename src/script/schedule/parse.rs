@@ -162,7 +162,9 @@ impl Field {
     fn read_part(&self, part: &str) -> Result<u64, BadSchedule> {
         let (range, step) = match part.split_once('/') {
             Some((range, step)) => {
-                let number = step.parse::<u32>().ok().filter(|step| (1..=self.high).contains(step));
+                let digits = Some(step).filter(|step| step.bytes().all(|byte| byte.is_ascii_digit()));
+                let number = digits.and_then(|step| step.parse::<u32>().ok());
+                let number = number.filter(|step| (1..=self.high).contains(step));
                 let wanted = || format!("the step after `/` is a number from 1 to {}", self.high);
                 (range, number.ok_or_else(|| self.bad(part, wanted()))?)
             }
@@ -281,6 +283,7 @@ mod tests {
         assert!(said("0 7 ? * mon").contains("write `*` for any"));
         assert!(said(&"* ".repeat(1_000_000)).len() < 300);
         assert!(said("+5 * * * *").contains("is no minute"));
+        assert!(said("*/+5 * * * *").contains("the step after `/`"));
         assert!(said("1,,2 * * * *").contains("\"\" is no minute"));
     }
 

@@ -1,10 +1,8 @@
 //! What is wrong with what starts a playbook, and where in the header.
 
-use std::collections::BTreeMap;
-
 use crate::duration;
 use crate::script::error::nearest;
-use crate::script::inputs::InputSpec;
+use crate::script::inputs::Inputs;
 use crate::value::{Map, Value};
 
 /// One thing that is wrong.
@@ -46,13 +44,13 @@ impl Complaint {
 /// Walks through a header and collects what is wrong with it.
 pub(super) struct Reader<'h> {
     /// The declared inputs; `None` when they cannot be read.
-    pub inputs: Option<&'h BTreeMap<String, InputSpec>>,
+    pub inputs: Option<&'h Inputs>,
     pub complaints: Vec<Complaint>,
     path: Vec<Step>,
 }
 
 impl<'h> Reader<'h> {
-    pub fn new(inputs: Option<&'h BTreeMap<String, InputSpec>>) -> Reader<'h> {
+    pub fn new(inputs: Option<&'h Inputs>) -> Reader<'h> {
         Reader {
             inputs,
             complaints: Vec::new(),

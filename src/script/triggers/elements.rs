@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::arrival::why_never;
 use super::complaint::{Reader, excerpt};
 use super::{Awaits, Consumes, Follows, Overlap, Policy};
 use crate::journal::Status;
@@ -140,6 +141,8 @@ fn pattern(reader: &mut Reader<'_>, value: &Value) -> Option<String> {
         "it cannot leave the project's folder, nor have empty parts".to_owned()
     } else if text.contains(char::is_control) {
         "it has a control character".to_owned()
+    } else if let Some(why) = why_never(text) {
+        why.to_owned()
     } else {
         return Some(text.to_owned());
     };

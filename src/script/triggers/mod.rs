@@ -3,8 +3,10 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`read`] | from the header's keys, with everything that is wrong with them |
+//! | [`arrival`] | which files can come |
 //! | [`complaint`] | what is wrong, and where in the header |
 
+pub mod arrival;
 pub mod complaint;
 mod elements;
 pub mod read;

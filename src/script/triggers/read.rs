@@ -1,16 +1,14 @@
 //! From the header's keys, with everything that is wrong with them.
 
-use std::collections::BTreeMap;
-
 use super::complaint::{Complaint, Reader};
 use super::elements::{self, CONCURRENCY_MAX, LIST_MAX};
 use super::{Triggers, schedules};
-use crate::script::inputs::InputSpec;
+use crate::script::inputs::Inputs;
 use crate::value::Map;
 
 /// What starts a playbook, from the trigger keys of its header, and what is wrong with them. `inputs` are those that it
 /// declares; without them nothing is said about inputs.
-pub fn read(header: &Map, inputs: Option<&BTreeMap<String, InputSpec>>) -> (Triggers, Vec<Complaint>) {
+pub fn read(header: &Map, inputs: Option<&Inputs>) -> (Triggers, Vec<Complaint>) {
     let mut reader = Reader::new(inputs);
     let reader = &mut reader;
     let triggers = Triggers {

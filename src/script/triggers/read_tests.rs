@@ -1,21 +1,20 @@
 //! What headers say of triggers, and what is said of their mistakes.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::complaint::Step;
 use super::{Complaint, Missed, Policy, Triggers, When, read};
 use crate::journal::Status;
-use crate::script::inputs::InputSpec;
+use crate::script::inputs::{InputSpec, Inputs};
 use crate::value::Value;
 
 fn reading(json: serde_json::Value) -> (Triggers, Vec<Complaint>) {
     let inputs = serde_json::json!({ "account": {}, "top": { "type": "int", "max": 9 } });
-    let inputs: BTreeMap<String, InputSpec> = Value::from_json(inputs)
+    let inputs: Inputs = Value::from_json(inputs)
         .as_map()
         .unwrap()
         .iter()
-        .map(|(name, spec)| (name.clone(), InputSpec::read(name, spec).unwrap()))
+        .map(|(name, spec)| (name.clone(), Box::new(InputSpec::read(name, spec).unwrap())))
         .collect();
     let header = Value::from_json(json);
     read(header.as_map().unwrap(), Some(&inputs))
@@ -81,7 +80,7 @@ fn lengths_of_time_are_counted_from_the_anchor() {
 fn the_other_triggers_are_read_short_and_long() {
     let triggers = good(serde_json::json!({
         "overlap": { "policy": "queue", "by": "account" }, "concurrency": 3, "queue": { "name": "up.loads", "concurrency": 4 },
-        "event": ["a", "b"], "files": { "pattern": "inbox/**/*.mp4", "settle": "5s" }, "startup": true,
+        "event": ["a", "b"], "files": { "pattern": "inbox/new/*.mp4", "settle": "5s" }, "startup": true,
         "after": ["fetch", { "playbook": "b", "status": "failed" }, { "playbook": "c.rhai", "status": "any" }],
     }));
     assert_eq!(
@@ -151,6 +150,20 @@ fn each_mistake_names_its_key_and_what_was_meant() {
     );
     assert!(tell(serde_json::json!({ "schedule": vec!["0 7 * * *"; 21] })).contains("has 21 items; at most 20"));
     assert!(tell(serde_json::json!({ "schedule": [] })).contains("is an empty array"));
+    for never in [
+        "inbox/*/x.mp4",
+        "in?ox/x.mp4",
+        "inbox/.*",
+        "inbox/*.part",
+        "*.TMP",
+        "inbox/*~",
+    ] {
+        let said = tell(serde_json::json!({ "files": never }));
+        assert!(
+            said.starts_with(&format!("{never:?} is no pattern of files: ")),
+            "{said}"
+        );
+    }
     assert!(tell(serde_json::json!({ "timezone": "UTC" })).contains("and there is no `schedule`"));
     assert!(
         tell(serde_json::json!({ "schedule": [{ "every": "1h", "name": "a" }, { "every": "2h", "name": "a" }] }))
@@ -200,7 +213,7 @@ fn complaints_lead_to_the_place_they_are_about() {
 #[test]
 fn a_schedule_that_does_not_give_what_is_required_is_told_but_the_playbook_still_runs_by_hand() {
     let spec = Value::from_json(serde_json::json!({ "required": true }));
-    let inputs = BTreeMap::from([("topic".to_owned(), InputSpec::read("topic", &spec).unwrap())]);
+    let inputs = Inputs::from([("topic".to_owned(), Box::new(InputSpec::read("topic", &spec).unwrap()))]);
     let header = Value::from_json(serde_json::json!({ "schedule": "@daily" }));
     let (triggers, complaints) = read(header.as_map().unwrap(), Some(&inputs));
     assert_eq!(triggers.schedules.len(), 1);

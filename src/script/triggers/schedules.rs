@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 
 use super::complaint::Reader;
 use super::{Missed, Scheduled, When};
+use crate::duration;
 use crate::script::error::nearest;
 use crate::script::schedule::{Schedule, zones};
 use crate::value::{Map, Value};
@@ -29,6 +30,23 @@ struct Preset {
     missed: Missed,
     horizon: Duration,
     jitter: Duration,
+}
+
+impl Scheduled {
+    /// The schedule that was once written so, and stands in no header any more: when it fires, and nothing else.
+    pub fn read_again(written: &str, zone: &str) -> Option<Scheduled> {
+        let when = match written.strip_prefix("every ") {
+            Some(length) => When::Every(duration::parse(length).ok()?),
+            None => When::Cron(Schedule::parse(written).ok()?),
+        };
+        let preset = Preset {
+            zone: zone.parse().ok()?,
+            missed: Missed::None,
+            horizon: Duration::ZERO,
+            jitter: Duration::ZERO,
+        };
+        Some(preset.scheduled(String::new(), when, written.to_owned(), Map::new()))
+    }
 }
 
 /// All schedules of a header.

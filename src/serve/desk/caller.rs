@@ -69,9 +69,10 @@ impl Caller {
         }
     }
 
-    /// Ends `run` and says how it is then; `None` when it was told to stop and is not at rest yet.
-    pub fn cancel(&self, run: RunId) -> Result<Option<Ended>, CallError> {
-        match self.ask(&Wish::Cancel { run })? {
+    /// Ends `run` for `by`, and says how it is then; `None` when it was told to stop and is not at rest yet.
+    pub fn cancel(&self, run: RunId, by: &str) -> Result<Option<Ended>, CallError> {
+        let by = by.to_owned();
+        match self.ask(&Wish::Cancel { run, by })? {
             Word::Ended(ended) => Ok(Some(*ended)),
             Word::Stopping => Ok(None),
             other => Err(unexpected(other)),

@@ -14,6 +14,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Who asked for what is driven, and how he follows it.
 pub struct Watch {
+    /// As a journal names him.
+    pub by: String,
     /// Shown step by step.
     pub run: Option<RunId>,
     pub observer: Arc<dyn Observer>,
@@ -30,7 +32,7 @@ pub trait Driver: Send + Sync {
     /// longer than [`PATIENCE`] or for somebody outside. What is told to stop (`watch.stop`) is at rest soon.
     fn drive(&self, tasks: Vec<Task>, watch: Watch) -> Driven;
 
-    /// Ends `run`, at work or not, and says how it is then; `None` when it was told to stop, and is not at rest within
+    /// Ends `run`, at work or not, for `by`, and says how it is then; `None` when it was told to stop, and is not at rest within
     /// `patience`.
-    fn cancel(&self, run: RunId, patience: Duration) -> Option<Result<Finished, ResumeError>>;
+    fn cancel(&self, run: RunId, by: &str, patience: Duration) -> Option<Result<Finished, ResumeError>>;
 }

@@ -133,7 +133,8 @@ impl Driver for Hands {
         loop {
             if watch.stop.load(Ordering::Relaxed) && !is_stopped {
                 is_stopped = true;
-                runs.iter().for_each(|run| self.offer(store, *run, What::Cancel));
+                runs.iter()
+                    .for_each(|run| self.offer(store, *run, What::Cancel, &watch.by));
             }
             let now = self.followed.clock.monotonic();
             let looks = now.saturating_sub(looked) >= LOOKED_EVERY;
@@ -160,14 +161,14 @@ impl Driver for Hands {
     }
 
     /// By the crew, also what is not at work: the end of a run that it started would wake it in between.
-    fn cancel(&self, run: RunId, patience: Duration) -> Option<Result<Finished, ResumeError>> {
+    fn cancel(&self, run: RunId, by: &str, patience: Duration) -> Option<Result<Finished, ResumeError>> {
         let edition = self.live.current();
         let store = &*edition.runner.gate.ground.store;
         let is_others = self.followed.lock().contains_key(&run);
         if !is_others {
             self.followed.follow(run, Arc::new(Silent));
         }
-        self.offer(store, run, What::Cancel);
+        self.offer(store, run, What::Cancel, by);
         let give_up_at = self.followed.clock.monotonic() + patience;
         let ended = loop {
             let followed = self.followed.lock();
@@ -228,20 +229,24 @@ impl Hands {
                 Task::Resume(run) => {
                     self.followed.follow(run, Arc::new(Silent));
                     runs.insert(run);
-                    self.offer(&*edition.runner.gate.ground.store, run, What::GoOn);
+                    self.offer(&*edition.runner.gate.ground.store, run, What::GoOn, &watch.by);
                 }
             }
         }
         runs
     }
 
-    fn offer(&self, store: &dyn Store, run: RunId, what: What) {
+    /// Offers `run` because `by` asked for it.
+    fn offer(&self, store: &dyn Store, run: RunId, what: What, by: &str) {
         match RunRecord::get(store, run) {
-            Ok(record) => self.crew.offer([Offer {
-                run,
-                playbook: record.playbook,
-                what,
-            }]),
+            Ok(record) => {
+                self.crew.asked_by(run, by);
+                self.crew.offer([Offer {
+                    run,
+                    playbook: record.playbook,
+                    what,
+                }]);
+            }
             // One that has not taken its first step: it is not on disk yet, and known to the crew.
             Err(_) if what == What::Cancel => self.crew.cancel_adopted(run),
             Err(error) => self.followed.rests(&AtRest {

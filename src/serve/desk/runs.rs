@@ -47,7 +47,7 @@ pub(super) fn attend(line: &Line, driver: &Arc<dyn Driver>, place: &Arc<Place>) 
                 let edition = driver.current();
                 Word::Live(edition.playbooks.get(&playbook).map(|listed| pins(&listed.pinned)))
             }
-            Wish::Cancel { run } => match driver.cancel(run, CANCEL_TIME) {
+            Wish::Cancel { run, by } => match driver.cancel(run, &by, CANCEL_TIME) {
                 Some(Ok(finished)) => one(finished),
                 Some(Err(error)) => Word::Refused(error.into()),
                 None => Word::Stopping,
@@ -91,6 +91,7 @@ fn drive(work: Work, line: &Line, driver: &Arc<dyn Driver>, place: &Arc<Place>) 
         sender: sender.clone(),
         missed: AtomicU64::new(0),
     });
+    let by = work.by();
     let ready = match prepare(work, &driver.current(), observer.clone()) {
         Ok(ready) => ready,
         Err(refusal) => return line.send(&encode(&Word::Refused(refusal))),
@@ -107,6 +108,7 @@ fn drive(work: Work, line: &Line, driver: &Arc<dyn Driver>, place: &Arc<Place>) 
     // Whoever does not hear it is gone, and the run goes on.
     sender.send(encode(&begun)).unwrap_or_default();
     let watch = Watch {
+        by,
         run: ready.run,
         observer: observer.clone(),
         stop,
@@ -197,7 +199,7 @@ fn prepare(work: Work, edition: &Edition, observer: Arc<dyn Observer>) -> Result
             Ok(Ready::one(Task::Begun(handle, script), run))
         }
         Work::Amend(amend) => go_on(amend, edition, observer),
-        Work::Each { mut runs } => {
+        Work::Each { mut runs, .. } => {
             runs.truncate(EACH_MAX);
             Ok(Ready {
                 tasks: runs.into_iter().map(Task::Resume).collect(),

@@ -28,6 +28,7 @@ pub enum Wish {
     Drive(Box<Work>),
     Cancel {
         run: RunId,
+        by: String,
     },
     /// While something is driven: cancel it.
     Stop,
@@ -45,7 +46,22 @@ pub enum Work {
     /// Whatever of these can go on.
     Each {
         runs: Vec<RunId>,
+        by: String,
     },
+}
+
+impl Work {
+    /// Who asks for it, as a journal says it.
+    pub fn by(&self) -> String {
+        match self {
+            Work::Begin(begin) => match &begin.by {
+                Some(person) => format!("by {person}"),
+                None => "by hand".to_owned(),
+            },
+            Work::Amend(amend) => amend.by.clone(),
+            Work::Resume { by, .. } | Work::Each { by, .. } => by.clone(),
+        }
+    }
 }
 
 /// A run that begins. The texts that it is pinned to are in the store.

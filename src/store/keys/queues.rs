@@ -142,6 +142,11 @@ pub fn queue_held(realm: Realm, queue: &str) -> KeyRange {
     prefix_range(of(Space::Queue, realm, HELD, queue).0)
 }
 
+/// All of [`QueueRow::Dedupe`] of a queue.
+pub fn queue_dedupe(realm: Realm, queue: &str) -> KeyRange {
+    prefix_range(of(Space::Queue, realm, DEDUPE, queue).0)
+}
+
 /// All of [`QueueRow::Left`] of a queue.
 pub fn queue_left(realm: Realm, queue: &str) -> KeyRange {
     prefix_range(of(Space::Queue, realm, LEFT, queue).0)

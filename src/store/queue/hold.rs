@@ -111,7 +111,7 @@ pub fn settle(
     let after = match verdict {
         Verdict::Done => {
             leave(tx, queue, number, &before, &row)?;
-            release(tx, queue, number, &before, before.remember_ms);
+            release(tx, queue, number, &before, before.remember_ms)?;
             return Ok(Some(Settled::Done));
         }
         Verdict::Waits => {
@@ -138,8 +138,7 @@ pub fn get(tx: &mut Tx<'_>, queue: &str, number: u64) -> Result<Option<take::Tak
     let Some((job, _)) = job(tx, queue, number)? else {
         return Ok(None);
     };
-    let payload = take::payload(tx, queue, number, &job)?;
-    Ok(Some(take::Taken { number, job, payload }))
+    take::shown(tx, queue, number, job).map(Some)
 }
 
 /// As much of `reason` as is kept.

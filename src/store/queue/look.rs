@@ -2,7 +2,7 @@
 
 use super::job::State;
 use super::push::now;
-use super::take::{Taken, payload};
+use super::take::{Taken, shown};
 use super::{check_queue, job, refused};
 use crate::store::keys::{self, Place, QueueRow};
 use crate::store::large::damaged;
@@ -125,8 +125,7 @@ fn collect(
             continue;
         };
         if state.is_none_or(|state| job.state(now_ms) == state) {
-            let payload = payload(tx, queue, number, &job)?;
-            jobs.push(Taken { number, job, payload });
+            jobs.push(shown(tx, queue, number, job)?);
         }
     }
     Ok(())

@@ -20,7 +20,7 @@ pub enum Failed {
 pub fn done(tx: &mut Tx<'_>, queue: &str, number: u64, attempt: u32) -> Result<(), StoreError> {
     let (before, row) = held(tx, queue, number, attempt)?;
     leave(tx, queue, number, &before, &row)?;
-    release(tx, queue, number, &before, before.remember_ms);
+    release(tx, queue, number, &before, before.remember_ms)?;
     Ok(())
 }
 
@@ -63,7 +63,7 @@ pub fn remove(tx: &mut Tx<'_>, queue: &str, number: u64) -> Result<bool, StoreEr
         return Ok(false);
     };
     leave(tx, queue, number, &before, &row)?;
-    release(tx, queue, number, &before, 0);
+    release(tx, queue, number, &before, 0)?;
     Ok(true)
 }
 

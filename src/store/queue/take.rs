@@ -47,12 +47,21 @@ pub fn take(tx: &mut Tx<'_>, queue: &str, lease_ms: u64) -> Result<Option<Taken>
                 raced = true;
                 continue;
             };
-            let taken = before.taken(lease_ms, now_ms);
+            let mut taken = before.taken(lease_ms, now_ms);
+            let loaded = match payload(tx, queue, number, &before) {
+                Ok(payload) => payload,
+                // Nobody will ever be able to do it, and those behind it must not wait for that.
+                Err(error @ StoreError::Corrupt { .. }) => {
+                    taken = before.dead(format!("{}: {error}", error.code()), now_ms);
+                    Value::Unit
+                }
+                Err(error) => return Err(error),
+            };
             let key = keys::queue(tx.realm, queue, &QueueRow::Job(number));
             tx.unchanged(&key, Some(&row));
             put_job(tx, queue, number, Some(&before), Some(&taken));
             if taken.died_ms.is_none() {
-                found = Some((number, taken));
+                found = Some((number, taken, loaded));
                 break 'search;
             }
             buried.insert(number);
@@ -65,13 +74,16 @@ pub fn take(tx: &mut Tx<'_>, queue: &str, lease_ms: u64) -> Result<Option<Taken>
         }
         limit = BURIED_MAX + 1;
     }
-    let Some((number, taken)) = found else { return Ok(None) };
-    let payload = payload(tx, queue, number, &taken)?;
-    Ok(Some(Taken {
-        number,
-        job: taken,
-        payload,
-    }))
+    Ok(found.map(|(number, job, payload)| Taken { number, job, payload }))
+}
+
+/// The job for people, with what is wrong with its payload where that cannot be read: they must be able to take it out.
+pub(super) fn shown(tx: &Tx<'_>, queue: &str, number: u64, job: Job) -> Result<Taken, StoreError> {
+    let payload = match payload(tx, queue, number, &job) {
+        Err(error @ StoreError::Corrupt { .. }) => Value::from(format!("{}: {error}", error.code())),
+        read => read?,
+    };
+    Ok(Taken { number, job, payload })
 }
 
 pub(super) fn payload(tx: &Tx<'_>, queue: &str, number: u64, job: &Job) -> Result<Value, StoreError> {

@@ -7,7 +7,7 @@
 
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::wire::{Ask, HELLO_BYTES_MAX, Hello, Purpose, Reply, Server, Welcome, decode, encode, row};
@@ -27,6 +27,17 @@ pub struct RemoteStore {
     folder: PathBuf,
     server: Server,
     pub(super) line: Mutex<Option<Line>>,
+    past: Mutex<Past>,
+}
+
+/// What was said by the servers before the one that is there.
+#[derive(Debug, Default)]
+struct Past {
+    /// Which process answers now.
+    boot: String,
+    /// The last commit that it has answered for, and the last one of those before it.
+    last: u64,
+    last_before: u64,
 }
 
 /// Rows of one answer, and whether there may be more.
@@ -54,8 +65,12 @@ impl RemoteStore {
         };
         Ok(Some(RemoteStore {
             folder: folder.to_owned(),
-            server,
             line: Mutex::new(Some(line)),
+            past: Mutex::new(Past {
+                boot: server.boot.clone(),
+                ..Past::default()
+            }),
+            server,
         }))
     }
 
@@ -74,7 +89,11 @@ impl RemoteStore {
     fn ask_once(&self, line: &mut Option<Line>, frame: &[u8]) -> Result<Result<Reply, Lost>, StoreError> {
         let open = match line.take() {
             Some(open) => open,
-            None => self.call(Purpose::Store)?,
+            None => {
+                let (line, server) = call(&self.folder, Purpose::Store)?.ok_or_else(gone)?;
+                self.past().meets(server.boot);
+                line
+            }
         };
         if let Err(error) = open.send(frame) {
             return Ok(Err(Lost::NotSent(error.to_string())));
@@ -115,6 +134,10 @@ impl RemoteStore {
         })?)
     }
 
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn page(&self, range: KeyRange, limit: usize, reverse: bool) -> Result<Page, StoreError> {
         let Reply::Rows { rows, more } = self.ask(&Ask::scan(range, limit, reverse))? else {
             return Err(nonsense());
@@ -123,6 +146,16 @@ impl RemoteStore {
             .into_iter()
             .map(|(key, value, version)| (key.0, row((value, version))));
         Ok((rows.collect(), more))
+    }
+}
+
+impl Past {
+    /// The server of `boot` answers from here on.
+    fn meets(&mut self, boot: String) {
+        if self.boot != boot {
+            self.boot = boot;
+            self.last_before = self.last_before.max(self.last);
+        }
     }
 }
 
@@ -204,14 +237,24 @@ impl Store for RemoteStore {
     fn commit(&self, batch: Batch, durability: Durability) -> Result<CommitNo, StoreError> {
         check_limits(&batch)?;
         match self.change(&Ask::commit(batch, durability))? {
-            Reply::Done(number) => Ok(CommitNo(number)),
+            Reply::Done(number) => {
+                let mut past = self.past();
+                past.last = past.last.max(number);
+                Ok(CommitNo(number))
+            }
             _ => Err(nonsense()),
         }
     }
 
     fn wait_durable(&self, commit: CommitNo) -> Result<(), StoreError> {
+        let unknown = |reason: String| StoreError::CommitUnknown { reason };
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         // Not asked of another server: it cannot know what the one before it had not yet on the disk.
-        self.change(&Ask::WaitDurable(commit.0)).map(drop)
+        if line.is_none() || commit.0 <= self.past().last_before {
+            return Err(unknown("the server was lost before it was on the disk".to_owned()));
+        }
+        let reply = self.ask_once(&mut line, &encode(&Ask::WaitDurable(commit.0)))?;
+        understood(reply.map_err(|lost| unknown(lost.reason()))?).map(drop)
     }
 
     fn stats(&self) -> StoreStats {

@@ -138,6 +138,26 @@ fn what_is_read_is_asked_again_when_the_server_was_restarted() {
     serving.join().unwrap();
 }
 
+/// Once the next server was asked, which says of what it has never heard that it is on the disk.
+#[test]
+fn what_a_lost_server_had_not_on_the_disk_is_not_said_to_be_there_by_the_next_one() {
+    let folder = folder();
+    let first = serve(folder.path(), Arc::new(Engine::in_memory().unwrap()), 1);
+    let remote = RemoteStore::connect(folder.path()).unwrap().unwrap();
+    let commit = remote.commit(put("a", "1"), Durability::Soon).unwrap();
+    assert_eq!(remote.wait_durable(commit), Ok(()));
+    remote.line.lock().unwrap().as_ref().unwrap().hang_up();
+    first.join().unwrap();
+    let engine = Arc::new(Engine::in_memory().unwrap());
+    engine.commit(put("b", "1"), Durability::Now).unwrap();
+    let next = serve(folder.path(), engine, 1);
+    let lost = remote.wait_durable(commit).unwrap_err();
+    assert_eq!(lost.code(), "STORE_COMMIT_UNKNOWN");
+    assert_eq!(remote.get(b"a"), Ok(None), "the next one is asked for what it can know");
+    drop(remote);
+    next.join().unwrap();
+}
+
 #[test]
 fn a_server_that_is_lost_before_it_was_asked_has_changed_nothing() {
     let folder = folder();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::store::{Batch, CommitNo, Durability, KeyRange, Precondition, Row, StoreError, StoreStats};
 
 /// Changes whenever a form below does.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The longest greeting.
 pub const HELLO_BYTES_MAX: usize = 4096;

@@ -101,10 +101,13 @@ impl Pauses {
         self.on.get(playbook).or_else(|| self.on.get(ALL))
     }
 
-    /// When `playbook` was resumed, and what is to become of its ticks until then. Its own pause has the last word.
+    /// When `playbook` was resumed, and what is to become of its ticks until then. Where it was paused by itself and with
+    /// everything else, whoever resumed it last decides, as when a server looks at each.
     pub fn resumed(&self, playbook: &str) -> Option<(i64, Resumed)> {
-        let found = self.resumed.get(playbook).or_else(|| self.resumed.get(ALL));
-        found.map(|(resumption, _)| (resumption.at_ms, resumption.missed))
+        let own = self.resumed.get(playbook).into_iter();
+        let found = own.chain(self.resumed.get(ALL)).map(|(resumption, _)| resumption);
+        let last = found.reduce(|own, all| if all.at_ms > own.at_ms { all } else { own })?;
+        Some((last.at_ms, last.missed))
     }
 
     pub fn has_resumed(&self) -> bool {

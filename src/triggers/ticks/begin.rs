@@ -71,8 +71,7 @@ impl Known {
         writing: &mut Writing<'_>,
     ) -> Result<(), StoreError> {
         let Some((listed, scheduled)) = scheduled(live, id) else {
-            self.gone(id, writing);
-            return Ok(());
+            return self.gone(id, writing);
         };
         if pauses.of(&id.playbook).is_some() {
             let ledger = &self.schedules[id].ledger;
@@ -81,6 +80,9 @@ impl Known {
                 ..ledger.clone()
             };
             self.replace(id, Some(held), writing);
+            return Ok(());
+        }
+        if self.still_waits(id, listed, scheduled, writing)? {
             return Ok(());
         }
         loop {
@@ -140,6 +142,26 @@ impl Known {
         }
     }
 
+    /// Whether the run is not over that the next tick waits for: what came due meanwhile is decided when it is.
+    fn still_waits(
+        &self,
+        id: &ScheduleId,
+        listed: &Listed,
+        scheduled: &Scheduled,
+        writing: &Writing<'_>,
+    ) -> Result<bool, StoreError> {
+        let overlap = &listed.triggers.overlap;
+        let State::Waiting(run) = self.schedules[id].ledger.state else {
+            return Ok(false);
+        };
+        if overlap.policy != Policy::Queue {
+            return Ok(false);
+        }
+        let header = &listed.pinned.header;
+        let guard = Guard::of(writing.store, &id.playbook, header, overlap, &scheduled.input)?;
+        Ok(guard.is_some_and(|guard| guard.busy == Some(run)))
+    }
+
     /// Ticks that were superseded, and are planned again now that the schedule says once more what it said: their fate is
     /// that of all the others from `from_ms` until `until_ms`.
     fn forget_superseded(
@@ -173,11 +195,13 @@ impl Known {
             });
         }
         if schedule.steps.is_empty() {
+            let next = schedule.ledger.next?;
             let outstanding = Outstanding {
                 id,
                 scheduled,
                 policy: listed.triggers.overlap.policy,
-                first_ms: schedule.ledger.next?.planned_ms,
+                first_ms: next.planned_ms,
+                first_due_ms: next.due_ms,
                 anchor_ms: schedule.ledger.anchor_ms,
                 window: schedule.ledger.window,
                 now_ms,
@@ -260,6 +284,7 @@ impl Known {
                     planned_ms,
                 }),
                 by: None,
+                retry_of: None,
                 at_ms: now_ms,
             };
             creation.batch(live.gate)
@@ -344,20 +369,30 @@ impl Known {
         self.replace(id, Some(ledger), writing);
     }
 
-    /// The next tick of a playbook that is not there.
-    fn gone(&mut self, id: &ScheduleId, writing: &mut Writing<'_>) {
-        if let Some(next) = self.schedules.get(id).and_then(|schedule| schedule.ledger.next) {
+    /// The ticks that are due of a playbook that is not there.
+    fn gone(&mut self, id: &ScheduleId, writing: &mut Writing<'_>) -> Result<(), StoreError> {
+        let ledger = self.schedules.get(id).map(|schedule| schedule.ledger.clone());
+        if let Some((ledger, next)) = ledger.and_then(|ledger| ledger.next.map(|next| (ledger, next))) {
+            let many = match Scheduled::read_again(&ledger.written, &ledger.zone) {
+                Some(scheduled) => {
+                    let many = plan::passed(&scheduled, next.planned_ms, ledger.anchor_ms, writing.now_ms);
+                    self.forget_superseded(id, &scheduled, next.planned_ms, many.until_ms, writing)?;
+                    Some(many).filter(|many| many.count > 1)
+                }
+                None => None,
+            };
             let tick = Tick {
                 fate: Fate::Skipped,
                 why: Some(Why::Gone),
                 run: None,
                 due_ms: next.due_ms,
                 at_ms: writing.now_ms,
-                many: None,
+                many,
             };
             writing.tick(id, next.planned_ms, &tick);
         }
         self.replace(id, None, writing);
+        Ok(())
     }
 }
 

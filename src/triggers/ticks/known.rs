@@ -8,7 +8,7 @@ use super::{LiveNow, Writing};
 use crate::script::triggers::Scheduled;
 use crate::serve::edition::Listed;
 use crate::store::ticks::tick::latest;
-use crate::store::ticks::{self, Fate, Judged, Ledger, Pauses, ScheduleId, State, Tick, Why, Window};
+use crate::store::ticks::{self, Fate, Judged, Ledger, Next, Pauses, ScheduleId, State, Tick, Why, Window};
 use crate::store::{CommitNo, Store, StoreError};
 
 /// Ticks that are looked through for the last one that was not superseded.
@@ -18,7 +18,7 @@ const LOOKED_BACK_MAX: usize = 32;
 pub(super) struct Known {
     /// The edition that it was brought in line with.
     number: Option<u64>,
-    pub schedules: BTreeMap<ScheduleId, Schedule>,
+    pub schedules: BTreeMap<ScheduleId, Box<Schedule>>,
     /// When somebody must look at which.
     pub due: BTreeSet<(i64, ScheduleId)>,
     pub waiting: BTreeSet<ScheduleId>,
@@ -44,7 +44,9 @@ impl Known {
         for (id, ledger, version) in ticks::schedules(store, None)? {
             known.file(&id, &ledger);
             let steps = VecDeque::new();
-            known.schedules.insert(id, Schedule { ledger, version, steps });
+            known
+                .schedules
+                .insert(id, Box::new(Schedule { ledger, version, steps }));
         }
         Ok(known)
     }
@@ -98,7 +100,7 @@ impl Known {
                     version: CommitNo::default(),
                     steps: VecDeque::new(),
                 };
-                self.schedules.insert(id.clone(), schedule);
+                self.schedules.insert(id.clone(), Box::new(schedule));
             }
         }
     }
@@ -154,6 +156,10 @@ impl Known {
         schedule.steps.clear();
         let ledger = &schedule.ledger;
         if ledger.written == scheduled.written && ledger.zone == scheduled.zone.name() {
+            let spread = spread_anew(id, scheduled, ledger, now_ms);
+            if let Some(spread) = spread {
+                self.replace(id, Some(spread), writing);
+            }
             return Ok(());
         }
         // What was outstanding is outstanding of the new one, too; where nothing was, it begins now.
@@ -239,6 +245,17 @@ pub(super) fn scheduled<'l>(live: &LiveNow<'l>, id: &ScheduleId) -> Option<(&'l 
     let listed = live.playbooks.get(&id.playbook)?;
     let scheduled = listed.triggers.schedules.iter().find(|one| one.key == id.schedule)?;
     Some((listed, scheduled))
+}
+
+/// What is planned of a schedule whose jitter alone has changed: the same tick, due at another time. One that is due stays so.
+fn spread_anew(id: &ScheduleId, scheduled: &Scheduled, ledger: &Ledger, now_ms: i64) -> Option<Ledger> {
+    let next = ledger.next.filter(|next| next.due_ms > now_ms)?;
+    let due_ms = plan::due_ms(id, scheduled, next.planned_ms, ledger.anchor_ms);
+    let next = Next { due_ms, ..next };
+    (ledger.next != Some(next)).then(|| Ledger {
+        next: Some(next),
+        ..ledger.clone()
+    })
 }
 
 /// What is planned of a schedule that is not in the ledger. One that was there before goes on after its last tick.

@@ -186,7 +186,16 @@ impl Model {
             9 => self.now_ms += self.random.random_range(0..30 * HOUR),
             10 => self.now_ms -= self.random.random_range(0..3 * HOUR),
             11 => self.world.restart(),
-            12 | 13 => {
+            12 => {
+                // As written, and spread otherwise.
+                let name = self.pick(&["a", "b", "c"]).to_owned();
+                let mut listed = (*self.world.playbooks[&name]).clone();
+                let seconds = self.random.random_range(0..200);
+                listed.triggers.schedules[0].jitter = std::time::Duration::from_secs(seconds);
+                self.world.playbooks.insert(name, Arc::new(listed));
+                self.world.number += 1;
+            }
+            13 => {
                 let name = self.pick(&["a", "b", "c"]).to_owned();
                 let header = self.header();
                 self.world

@@ -7,12 +7,13 @@ use std::collections::VecDeque;
 
 use crate::id::ContentHash;
 use crate::script::triggers::{Missed, Policy, Scheduled};
+use crate::store::ticks::tick::Many;
 use crate::store::ticks::{Judged, Next, Resumed, ScheduleId, Why, Window};
 
 /// A tick so far behind is missed.
 pub const GRACE_MS: i64 = 60_000;
 
-/// The most ticks of a schedule that are caught up, or that wait for an earlier run.
+/// The most ticks of a schedule that are caught up, or that wait for an earlier run where not all are caught up.
 pub const CAUGHT_UP_MAX: usize = 1000;
 pub const WAITING_MAX: usize = 100;
 
@@ -54,6 +55,8 @@ pub struct Outstanding<'a> {
     pub policy: Policy,
     /// The next that is planned.
     pub first_ms: i64,
+    /// When that is due, as it was written down: by another jitter perhaps than the schedule has now.
+    pub first_due_ms: i64,
     pub anchor_ms: i64,
     pub window: Option<Window>,
     pub now_ms: i64,
@@ -84,6 +87,32 @@ pub fn due_ms(id: &ScheduleId, scheduled: &Scheduled, planned_ms: i64, anchor_ms
     }
 }
 
+/// The tick at `first_ms` and those after it until `now_ms`.
+pub fn passed(scheduled: &Scheduled, first_ms: i64, anchor_ms: i64, now_ms: i64) -> Many {
+    let mut many = Many {
+        until_ms: first_ms,
+        count: 1,
+        is_exact: true,
+    };
+    let after = |tick| {
+        scheduled
+            .next_after(tick, anchor_ms)
+            .filter(|next| next.at_ms <= now_ms)
+    };
+    while let Some(next) = after(many.until_ms) {
+        if many.count == COUNTED_MAX {
+            return Many {
+                until_ms: now_ms,
+                is_exact: false,
+                ..many
+            };
+        }
+        many.until_ms = next.at_ms;
+        many.count += 1;
+    }
+    many
+}
+
 impl Outstanding<'_> {
     /// What is to be done with those that are due, in their order.
     pub fn steps(&self) -> Vec<Step> {
@@ -97,7 +126,7 @@ impl Outstanding<'_> {
                 Some(Some(why)) => why.clone(),
                 _ => match self.window.map(|window| window.how) {
                     Some(Judged::Queued) => Why::Full {
-                        limit: WAITING_MAX as u32,
+                        limit: self.waiting_max() as u32,
                     },
                     _ => Why::TooMany {
                         limit: CAUGHT_UP_MAX as u32,
@@ -202,6 +231,9 @@ impl Outstanding<'_> {
     }
 
     fn due_at(&self, tick: i64) -> i64 {
+        if tick == self.first_ms {
+            return self.first_due_ms;
+        }
         due_ms(self.id, self.scheduled, tick, self.anchor_ms)
     }
 
@@ -217,6 +249,14 @@ impl Outstanding<'_> {
             Some(Judged::Paused(_)) => How::CaughtUp,
             None if self.is_missed(tick) => How::CaughtUp,
             None => How::OnTime,
+        }
+    }
+
+    /// Those that are caught up one after the other wait, too, and where all are to be none is left out for that.
+    fn waiting_max(&self) -> usize {
+        match self.scheduled.missed {
+            Missed::All => CAUGHT_UP_MAX,
+            Missed::Latest | Missed::None => WAITING_MAX,
         }
     }
 
@@ -236,8 +276,8 @@ impl Outstanding<'_> {
             .count();
         let judge = |(at, tick): (usize, &i64)| match self.window_of(*tick) {
             Some(Judged::Queued) if self.policy == Policy::CancelPrevious && !is_last(at) => Some(Why::Later),
-            Some(Judged::Queued) if count - at > WAITING_MAX => Some(Why::Full {
-                limit: WAITING_MAX as u32,
+            Some(Judged::Queued) if count - at > self.waiting_max() => Some(Why::Full {
+                limit: self.waiting_max() as u32,
             }),
             Some(Judged::Queued) => None,
             Some(Judged::Paused(Resumed::All)) => None,

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::plan::{Outstanding, Step};
+use super::plan::{Outstanding, Step, due_ms};
 use super::tests::{MINUTE, START, id, listed};
 use crate::store::ticks::{Judged, Resumed, Window};
 
@@ -27,11 +27,13 @@ proptest! {
             "schedule": "*/2 * * * *", "missed": missed, "jitter": jitter, "horizon": horizon, "overlap": "queue",
         });
         let listed = listed("a", header);
+        let scheduled = &listed.triggers.schedules[0];
         let outstanding = Outstanding {
             id: &id("a"),
-            scheduled: &listed.triggers.schedules[0],
+            scheduled,
             policy: listed.triggers.overlap.policy,
             first_ms: START + 2 * MINUTE,
+            first_due_ms: due_ms(&id("a"), scheduled, START + 2 * MINUTE, START),
             anchor_ms: START,
             window: window.map(|(until, how)| Window { until_ms: START + until * MINUTE, how }),
             now_ms: START + minutes * MINUTE,

@@ -10,7 +10,7 @@ use crate::id::{ContentHash, RunId};
 use crate::journal::{Cause, Recorded, RunRecord, Status};
 use crate::runs::creation::Pinned;
 use crate::script::Header;
-use crate::script::inputs::InputSpec;
+use crate::script::inputs::{InputSpec, Inputs};
 use crate::script::triggers;
 use crate::serve::edition::Listed;
 use crate::store::ticks::pause::{self, ALL, Pause};
@@ -39,11 +39,11 @@ pub(super) fn listed(name: &str, header: serde_json::Value) -> Listed {
     let header = Value::from_json(header);
     let mut map = header.as_map().unwrap().clone();
     let inputs = map.remove("inputs").unwrap_or_default();
-    let inputs: BTreeMap<String, InputSpec> = inputs
+    let inputs: Inputs = inputs
         .as_map()
         .into_iter()
         .flatten()
-        .map(|(name, spec)| (name.clone(), InputSpec::read(name, spec).unwrap()))
+        .map(|(name, spec)| (name.clone(), Box::new(InputSpec::read(name, spec).unwrap())))
         .collect();
     let (starts, complaints) = triggers::read(&map, Some(&inputs));
     assert!(complaints.iter().all(|complaint| !complaint.is_fatal), "{complaints:?}");
@@ -276,6 +276,42 @@ fn ten_thousand_missed_ticks_and_years_of_seconds_are_told_in_a_few_rows() {
 }
 
 #[test]
+fn all_that_was_missed_is_caught_up_one_after_the_other_where_runs_must_not_overlap() {
+    let header = serde_json::json!({ "schedule": "* * * * *", "overlap": "queue", "missed": "all", "horizon": "30d" });
+    let mut world = World::new().with("a", header);
+    world.look(START);
+    let begun_ms = START + 500 * MINUTE + 30_000;
+    for now_ms in begun_ms..begun_ms + 500 {
+        let started = world.look(now_ms).runs;
+        assert_eq!(started.len(), 1);
+        assert_eq!(world.look(now_ms).runs, [], "one at a time");
+        world.end(started[0].run);
+    }
+    let fates = world.fates("a");
+    assert_eq!(fates.len(), 500);
+    assert!(
+        fates
+            .iter()
+            .all(|(_, fate)| matches!(fate, Fate::CaughtUp | Fate::Late))
+    );
+}
+
+#[test]
+fn of_those_that_wait_the_last_hundred_run() {
+    let mut world = World::new().with("a", serde_json::json!({ "schedule": "* * * * *", "overlap": "queue" }));
+    world.look(START);
+    let first = world.look(START + MINUTE).runs[0].run;
+    world.look(START + 2 * MINUTE);
+    world.look(START + 300 * MINUTE);
+    world.end(first);
+    assert_eq!(world.look(START + 300 * MINUTE + 1).runs.len(), 1);
+    let history = world.history(&id("a"));
+    let many = history[1].1.many.expect("they share a row");
+    assert_eq!((many.count, &history[1].1.why), (199, &Some(Why::Full { limit: 100 })));
+    assert_eq!(world.fates("a")[2..], [(201, Fate::Late), (202, Fate::Waiting)]);
+}
+
+#[test]
 fn a_clock_set_back_fires_nothing_twice() {
     let mut world = World::new().with("a", hourly());
     world.look(START);
@@ -391,6 +427,61 @@ fn what_is_paused_is_decided_when_it_is_resumed() {
 }
 
 #[test]
+fn of_two_pauses_that_nobody_looked_at_the_one_resumed_last_decides() {
+    for (first, last) in [(Some("a"), None), (None, Some("a"))] {
+        for (missed, fate) in [(Resumed::None, Fate::Skipped), (Resumed::All, Fate::CaughtUp)] {
+            let other = if missed == Resumed::None {
+                Resumed::All
+            } else {
+                Resumed::None
+            };
+            let mut world = World::new().with("a", hourly());
+            world.look(START);
+            world.pause(first, START + 1, None);
+            world.pause(last, START + 1, None);
+            world.pause(first, START + 1, Some((START + 2 * HOUR + 5, other)));
+            world.pause(last, START + 1, Some((START + 4 * HOUR + 5, missed)));
+            world.look(START + 4 * HOUR + 10 * MINUTE);
+            let fates: Vec<Fate> = world.fates("a").into_iter().map(|(_, fate)| fate).collect();
+            assert_eq!(fates, [fate; 4], "{first:?} {missed:?}");
+        }
+    }
+}
+
+#[test]
+fn all_ticks_that_were_due_have_a_fate_when_their_playbook_is_gone() {
+    let every = serde_json::json!({ "every": "20m", "overlap": "allow" });
+    let mut world = World::new().with("a", hourly()).with("b", every);
+    world.look(START);
+    world.restart();
+    world.playbooks.clear();
+    world.look(START + 5 * HOUR + MINUTE);
+    let many = |of: ScheduleId| {
+        let history = world.history(&of);
+        assert_eq!(history.len(), 1, "{history:?}");
+        let (planned_ms, tick) = history[0].clone();
+        assert_eq!((tick.fate, tick.why), (Fate::Skipped, Some(Why::Gone)));
+        let many = tick.many.unwrap();
+        assert!(many.is_exact);
+        (
+            (planned_ms - START) / MINUTE,
+            (many.until_ms - START) / MINUTE,
+            many.count,
+        )
+    };
+    assert_eq!(many(id("a")), (60, 300, 5));
+    let every = ScheduleId {
+        playbook: "b".to_owned(),
+        schedule: "every".to_owned(),
+    };
+    assert_eq!(many(every), (20, 300, 15));
+    // It comes back, and goes on with those to come.
+    world.save("a", hourly());
+    assert_eq!(world.look(START + 5 * HOUR + 2 * MINUTE).runs, []);
+    assert_eq!(world.look(START + 6 * HOUR).runs.len(), 1);
+}
+
+#[test]
 fn an_edited_schedule_supersedes_what_was_planned_and_goes_on_after_what_fired() {
     let mut world = World::new().with("a", serde_json::json!({ "schedule": "0 12 * * *", "overlap": "allow" }));
     world.look(START);
@@ -488,6 +579,20 @@ fn jitter_follows_from_the_tick_and_stays_before_the_next() {
         Some(due),
         "it is the same everywhere"
     );
+    // Other playbooks, schedules and ticks are spread otherwise.
+    let spread = |playbook: &str, schedule: &str, at: i64| {
+        let listed = listed(playbook, header("0 * * * *"));
+        let of = ScheduleId {
+            playbook: playbook.to_owned(),
+            schedule: schedule.to_owned(),
+        };
+        let planned_ms = START + at * HOUR;
+        super::plan::due_ms(&of, &listed.triggers.schedules[0], planned_ms, START) - planned_ms
+    };
+    let spreads: std::collections::BTreeSet<i64> = [("a", "1", 1), ("b", "1", 1), ("a", "2", 1), ("a", "1", 2)]
+        .map(|(playbook, schedule, at)| spread(playbook, schedule, at))
+        .into();
+    assert_eq!(spreads.len(), 4, "{spreads:?}");
     let mut now = START;
     for _ in 0..200 {
         let next = world.ledger(&id("b")).unwrap().next.unwrap();
@@ -496,6 +601,24 @@ fn jitter_follows_from_the_tick_and_stays_before_the_next() {
         world.look(now);
     }
     assert!(world.history(&id("b")).iter().all(|(_, tick)| tick.fate == Fate::Ran));
+}
+
+#[test]
+fn a_jitter_that_is_edited_moves_what_is_not_due_yet_and_holds_nobody_up() {
+    let header = |jitter: &str| serde_json::json!({ "schedule": "0 * * * *", "overlap": "allow", "jitter": jitter });
+    let mut world = World::new().with("a", header("0s"));
+    world.look(START);
+    // Saved after the tick had come due and before it was looked at: it is due as it was written down.
+    world.save("a", header("50m"));
+    assert_eq!(world.look(START + HOUR).runs.len(), 1);
+    let planned = world.ledger(&id("a")).unwrap().next.unwrap();
+    assert!(planned.due_ms > planned.planned_ms, "{planned:?}");
+    world.save("a", header("0s"));
+    world.look(START + HOUR + 1);
+    let next = world.ledger(&id("a")).unwrap().next.unwrap();
+    assert_eq!((next.planned_ms, next.due_ms), (START + 2 * HOUR, START + 2 * HOUR));
+    assert_eq!(world.look(START + 2 * HOUR).runs.len(), 1);
+    assert_eq!(world.fates("a"), [(60, Fate::Ran), (120, Fate::Ran)]);
 }
 
 #[test]

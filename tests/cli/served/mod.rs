@@ -2,8 +2,10 @@
 
 mod environments;
 mod hostile;
+mod persons;
 mod runs;
 pub mod server;
+mod stopping;
 
 use host::testing::HttpStub;
 use serde_json::json;
