@@ -242,12 +242,12 @@ pub const PLACES: &[Param] = &[
     Param {
         name: "user",
         says: "the name of a user",
-        kind: Kind::Text { bytes_max: 64 },
+        kind: Kind::Text { chars_max: 64 },
     },
     Param {
         name: "token",
         says: "the id of a token: the part between its two underscores",
-        kind: Kind::Text { bytes_max: 64 },
+        kind: Kind::Text { chars_max: 64 },
     },
 ];
 

@@ -25,7 +25,7 @@ const fn filter(name: &'static str, says: &'static str) -> Param {
     Param {
         name,
         says,
-        kind: Kind::Text { bytes_max: 300 },
+        kind: Kind::Text { chars_max: 300 },
     }
 }
 

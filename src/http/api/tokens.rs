@@ -40,7 +40,7 @@ const ROUTES: &[Route] = &[
             Param {
                 name: "user",
                 says: "only those of this user",
-                kind: Kind::Text { bytes_max: 64 },
+                kind: Kind::Text { chars_max: 64 },
             },
         ],
         gives: Gives::Page("Token"),
