@@ -11,6 +11,7 @@ use crate::config::{Config, ConfigError};
 use crate::effect::{Failure, ProviderMode, RunMode};
 use crate::gate::governance::SIGNAL_NAMES;
 use crate::gate::{BackoffSettings, CircuitSettings, Gate, Masks, Policies, Signals};
+use crate::identity::{ADMIN_USERS, Identity};
 use crate::io::World;
 use crate::io::chance::{Chance, SystemChance};
 use crate::io::clock::{Clock, SystemClock};
@@ -214,6 +215,11 @@ impl App {
             .into_iter()
             .find_map(|name| self.config.env.get(name));
         named.map(|name| name.chars().take(100).collect())
+    }
+
+    /// What lets people in, as `ADMIN_USERS` says.
+    pub fn identity(&self) -> Identity {
+        Identity::new(self.config.env.get(ADMIN_USERS), self.chance.clone())
     }
 
     /// A runner of this host's settings on `ground`, in the process that `before` is a gate of.

@@ -10,7 +10,7 @@
 //! | namespaces | [`namespaces`] |
 //! | script | [`script`] |
 //! | gate | [`gate`] |
-//! | record | [`journal`], [`effect`] |
+//! | record | [`journal`], [`identity`], [`effect`] |
 //! | ground | [`store`], [`io`], [`id`], [`value`], [`duration`], [`digits`] |
 
 pub mod app;
@@ -22,6 +22,7 @@ pub mod effect;
 pub mod gate;
 pub mod http;
 pub mod id;
+pub mod identity;
 pub mod io;
 pub mod journal;
 pub mod lsp;

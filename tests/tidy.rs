@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The floors, lowest first, and the modules on each. A module may use its own floor and those below.
 const FLOORS: [(&str, &[&str]); 7] = [
     ("ground", &["store", "io", "id", "value", "duration", "digits"]),
-    ("record", &["journal", "effect"]),
+    ("record", &["journal", "identity", "effect"]),
     ("gate", &["gate"]),
     ("script", &["script"]),
     ("namespaces", &["namespaces"]),
@@ -215,6 +215,7 @@ const NOT_CODES: &[&str] = &[
     "OTEL_SERVICE_NAME",
     "LOG_FORMAT",
     "CIRCUIT_FAILURE_THRESHOLD",
+    "ADMIN_USERS",
     "ALLOW_AUTONOMOUS_PUBLISH",
     "PUBLISH_APPROVAL_GRANTED",
     "GOVERNANCE_APPROVED",

@@ -5,7 +5,9 @@ use serde_json::json;
 use super::drive::hint_lines;
 use super::error::CliError;
 use super::out::{Out, ago, excerpt, plain};
+use super::signed;
 use crate::app::App;
+use crate::journal::audit::Act;
 use crate::journal::question::{self, Given, Question};
 use crate::journal::{RunRecord, Status};
 use crate::report::questions::{open, question_json};
@@ -44,6 +46,10 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         by,
         at_ms: app.clock.unix_ms(),
     };
+    let act = Act::new("question.answer", record.run.to_string())
+        .with("step", waits.step)
+        .with("as", given.by.clone());
+    let ground = signed::on(app, &ground, act);
     question::answer(&ground, record.run, waits.step, given, &roles)??;
     let id = record.run.short();
     if out.json {

@@ -6,11 +6,13 @@ use serde_json::json;
 
 use super::error::{CliError, UNFINISHED};
 use super::out::Out;
+use super::signed;
 use crate::app::App;
 use crate::gate::Silent;
 use crate::journal::RunRecord;
+use crate::journal::audit::Act;
 use crate::report::run_json;
-use crate::runs::{Finished, Resume, ResumeError, recovery};
+use crate::runs::{Finished, Resume, ResumeError, Runner, recovery};
 use crate::serve::desk::{CallError, Caller};
 
 #[derive(clap::Args)]
@@ -28,27 +30,20 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             .map_or("by hand".to_owned(), |person| format!("by {person}")),
         observer: Arc::new(Silent),
     };
-    let cancelled = match app.server() {
-        None => runner.cancel(&app.library, record.run, &how),
-        Some(server) => match Caller::to(&server)?.cancel(record.run, &how.by) {
-            Ok(Some(mut ended)) => ended
-                .finished
-                .pop()
-                .map(Finished::from)
-                .ok_or(ResumeError::Busy(record.run)),
-            Ok(None) => return Ok(stopping(&record, out)),
-            Err(CallError::Refused(error)) => Err(error),
-            Err(error) => return Err(error.into()),
-        },
-    };
-    let finished = cancelled.map_err(|error| {
-        let of_child = matches!(&error, ResumeError::InDoubt { run, .. } if *run != record.run);
-        let error = CliError::from(error);
-        match of_child {
-            true => error.note("the run itself is cancelled, and whatever else it started"),
-            false => error,
-        }
+    let act = Act::new("run.cancel", record.run.to_string()).with("playbook", record.playbook.clone());
+    let cancelled = signed::attempt(app, &*runner.gate.ground.store, act, || {
+        cancel(app, &runner, &record, &how).map_err(|error| {
+            let of_child = matches!(&error, CallError::Refused(ResumeError::InDoubt { run, .. }) if *run != record.run);
+            let error = CliError::from(error);
+            match of_child {
+                true => error.note("the run itself is cancelled, and whatever else it started"),
+                false => error,
+            }
+        })
     })?;
+    let Some(finished) = cancelled else {
+        return Ok(stopping(&record, out));
+    };
     if out.json {
         out.json(&run_json(&finished));
     } else {
@@ -63,6 +58,21 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         ));
     }
     Ok(0)
+}
+
+/// Here, or in the server; `None` when it was told to stop and is not at rest yet.
+fn cancel(app: &App, runner: &Runner, record: &RunRecord, how: &Resume) -> Result<Option<Finished>, CallError> {
+    let Some(server) = app.server() else {
+        let cancelled = runner.cancel(&app.library, record.run, how);
+        return cancelled.map(Some).map_err(CallError::Refused);
+    };
+    match Caller::to(&server)?.cancel(record.run, &how.by)? {
+        Some(mut ended) => match ended.finished.pop() {
+            Some(rested) => Ok(Some(rested.into())),
+            None => Err(CallError::Refused(ResumeError::Busy(record.run))),
+        },
+        None => Ok(None),
+    }
 }
 
 /// It was told to stop, and is at something that cannot be cut short.

@@ -26,7 +26,7 @@ const SWITCHES: [&str; 10] = [
 ];
 
 /// Other variables that mean something, with what holds when they are not set.
-const OTHERS: [(&str, &str); 2] = [("LOG_LEVEL", "warn"), ("LOG_FORMAT", "text")];
+const OTHERS: [(&str, &str); 3] = [("LOG_LEVEL", "warn"), ("LOG_FORMAT", "text"), ("ADMIN_USERS", "admin")];
 
 /// Variables of systems that `host` does without.
 const NOT_NEEDED: [&str; 2] = ["MONGODB_URI", "REDIS_URL"];

@@ -5,8 +5,10 @@
 
 use super::error::CliError;
 use super::out::{Out, plain};
+use super::signed;
 use crate::app::App;
 use crate::config::ConfigError;
+use crate::journal::audit::Act;
 use crate::store::{Durability, Realm, StoreError, Tx};
 use crate::value::{Map, Value};
 
@@ -76,13 +78,14 @@ pub fn look<T>(
     Ok(Some(read(&mut Tx::new(&ground, realm, app.clock.unix_ms()))?))
 }
 
-/// Makes `change` in one commit, and answers when it is on disk.
+/// Makes `change` in one commit, signed with `act`, and answers when it is on disk.
 pub fn change<T>(
     app: &App,
     realm: Realm,
+    act: Act,
     change: impl Fn(&mut Tx<'_>) -> Result<T, StoreError>,
 ) -> Result<T, CliError> {
-    let ground = app.writer()?;
+    let ground = signed::writer(app, act.with("realm", realm.to_string()))?;
     let mut conflicts = 0;
     loop {
         let mut tx = Tx::new(&ground, realm, app.clock.unix_ms());

@@ -4,7 +4,9 @@ use serde_json::json;
 
 use super::error::CliError;
 use super::out::Out;
+use super::signed;
 use crate::app::App;
+use crate::journal::audit::Act;
 use crate::journal::event;
 use crate::store::{Durability, Realm};
 use crate::value::Value;
@@ -27,8 +29,9 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         let message = format!("the name of the event has {bytes} bytes; 1 to {max} are allowed");
         return Err(CliError::usage("EVENT_INVALID", message));
     }
-    let ground = app.writer()?;
     let realm = if app.config.dry_run()? { Realm::Dry } else { Realm::Live };
+    let act = Act::new("event.emit", &args.name).with("realm", realm.to_string());
+    let ground = signed::writer(app, act)?;
     let runs = event::emit(&ground, realm, &args.name, &data, app.clock.unix_ms(), Durability::Now)?;
     if out.json {
         let runs: Vec<String> = runs.iter().map(ToString::to_string).collect();

@@ -7,6 +7,7 @@ use super::error::CliError;
 use super::out::{FAINT, GOOD, Out, excerpt, plain};
 use crate::app::App;
 use crate::duration;
+use crate::journal::audit::Act;
 use crate::script::error::nearest;
 use crate::store::{Realm, kv};
 use crate::value::Value;
@@ -109,7 +110,8 @@ fn set(app: &App, realm: Realm, key: &str, value: &Value, lasts: Option<&str>, o
         None => None,
     };
     let lasts_ms = lasts.map(|lasts| i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX));
-    let before = change(app, realm, |tx| {
+    let act = Act::new("kv.set", key).with("bytes", value.size());
+    let before = change(app, realm, act, |tx| {
         let before = kv::get(tx, key)?;
         kv::put(tx, key, value, lasts_ms)?;
         Ok(before)
@@ -187,7 +189,7 @@ fn remove(app: &App, realm: Realm, key: &str, out: &mut Out) -> Result<(), CliEr
     if look(app, realm, |tx| kv::get(tx, key))?.flatten().is_none() {
         return Err(not_found(app, realm, key)?);
     }
-    let before = change(app, realm, |tx| {
+    let before = change(app, realm, Act::new("kv.remove", key), |tx| {
         let before = kv::get(tx, key)?;
         kv::remove(tx, key)?;
         Ok(before)

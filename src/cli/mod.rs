@@ -9,6 +9,7 @@ mod progress;
 mod unified;
 
 mod answer;
+mod audit;
 mod backtest;
 mod backup;
 mod bench;
@@ -33,6 +34,7 @@ mod man;
 mod monitors;
 mod new;
 mod next;
+mod org;
 mod pause;
 mod plan;
 mod providers;
@@ -49,11 +51,14 @@ mod runs;
 mod serve;
 mod served;
 mod show;
+mod signed;
 mod status;
 mod store;
 mod test;
 mod ticks;
 mod today;
+mod token;
+mod user;
 mod versions;
 mod whatif;
 mod why;
@@ -182,6 +187,14 @@ enum Command {
     Restore(restore::Args),
     /// Remove what is old and nobody needs, or tell what that is.
     Retention(retention::Args),
+    /// Say who may log in over HTTP, and what they may do there.
+    User(user::Args),
+    /// Make and revoke what programs show to be let in over HTTP.
+    Token(token::Args),
+    /// Add and list organisations, to which users belong.
+    Org(org::Args),
+    /// Show who did what, and verify that the record of it is as it was written.
+    Audit(audit::Args),
     /// Show the effective configuration and where each value comes from.
     Config(config::Args),
     /// Show for each provider whether it is live, and why not.
@@ -284,6 +297,10 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Backup(args) => backup::perform(args, &app, &folder, out),
         Command::Restore(args) => restore::perform(args, &app, &folder, out),
         Command::Retention(args) => retention::perform(args, &app, out),
+        Command::User(args) => user::perform(args, &app, out),
+        Command::Token(args) => token::perform(args, &app, out),
+        Command::Org(args) => org::perform(args, &app, out),
+        Command::Audit(args) => audit::perform(args, &app, out),
         Command::Config(args) => config::perform(args, &app, out),
         Command::Providers(args) => providers::perform(args, &app, out),
         Command::Bench(args) => bench::perform(args, &app, out),

@@ -4,8 +4,10 @@ use serde_json::json;
 
 use super::error::CliError;
 use super::out::{CAREFUL, GOOD, Out, ago, plain};
+use super::signed;
 use crate::app::App;
 use crate::duration;
+use crate::journal::audit::Act;
 use crate::journal::epoch::Epoch;
 use crate::store::ticks::pause::{self, ALL, Pause};
 use crate::store::ticks::{Pauses, Resumed};
@@ -79,7 +81,8 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     };
     let mut batch = Batch::new();
     pause::pause(&mut batch, &name, &pause);
-    ground.store.commit(batch, Durability::Now)?;
+    let act = Act::new("playbook.pause", &name).with("why", pause.why.clone());
+    signed::on(app, &ground, act).store.commit(batch, Durability::Now)?;
     if out.json {
         out.json(&pause_json(&name, &pause));
         return Ok(0);
@@ -193,7 +196,9 @@ pub fn resume(name: Option<&str>, missed: Option<MissedChoice>, app: &App, out: 
     for name in &names {
         pause::resume(&mut batch, name, now_ms, missed);
     }
-    ground.store.commit(batch, Durability::Now)?;
+    let all: Vec<String> = names.iter().map(|name| (*name).clone()).collect();
+    let act = Act::new("playbook.resume", all.join(", ")).with("missed", format!("{missed:?}").to_lowercase());
+    signed::on(app, &ground, act).store.commit(batch, Durability::Now)?;
     if out.json {
         let all: Vec<_> = names.iter().map(|name| pause_json(name, &pauses.on[*name])).collect();
         out.json(&all);

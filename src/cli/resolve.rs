@@ -5,8 +5,10 @@ use serde_json::json;
 use super::drive::hint_lines;
 use super::error::CliError;
 use super::out::Out;
+use super::signed;
 use crate::app::App;
 use crate::journal::RunRecord;
+use crate::journal::audit::Act;
 use crate::runs::resolve::{Decision, resolve};
 use crate::value::Value;
 
@@ -46,7 +48,12 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         reason: args.reason,
         by: app.person().unwrap_or_else(|| "unknown".to_owned()),
     };
-    resolve(&runner.gate, record.run, decision)?;
+    let store = &*runner.gate.ground.store;
+    let act = Act::new("write.resolve", record.run.to_string())
+        .with("step", args.step)
+        .with("landed", args.landed)
+        .with("reason", decision.reason.clone());
+    signed::attempt(app, store, act, || resolve(&runner.gate, record.run, decision))?;
     let word = if args.landed { "landed" } else { "did not land" };
     let id = record.run.short();
     if out.json {

@@ -9,11 +9,12 @@ use super::drive::{conclude, drive, waited_for};
 use super::error::{CliError, FAILED, NEEDS_ATTENTION};
 use super::out::{BAD, GOOD, Out, plain};
 use super::pause::{self, MissedChoice};
-use super::served;
 use super::whatif::WhatIfArgs;
+use super::{served, signed};
 use crate::app::App;
 use crate::gate::Silent;
 use crate::id::RunId;
+use crate::journal::audit::Act;
 use crate::journal::{Recorded, RunRecord, Status};
 use crate::report::summary::record_json;
 use crate::runs::diff::Diff;
@@ -97,6 +98,7 @@ fn one(prefix: &str, app: &App, runner: &Runner, out: &mut Out) -> Result<u8, Cl
         return served::follow(app, &server, runner, work, &script, out, |_, out| head(out));
     }
     let (handle, script) = runner.take_over(&app.library, record.run, &how)?;
+    signed::record(app, store, went_on("run.resume", &record))?;
     head(out);
     if !out.json {
         out.line("");
@@ -143,6 +145,10 @@ fn check_is_open(record: &RunRecord) -> Result<(), CliError> {
     }
     let help = format!("`host retry {}` does it once more", run.short());
     Err(CliError::from(ResumeError::Over { run, status }).help(help))
+}
+
+fn went_on(what: &str, record: &RunRecord) -> Act {
+    Act::new(what, record.run.to_string()).with("playbook", record.playbook.clone())
 }
 
 fn resume_by(app: &App, out: &Out) -> Resume {
@@ -206,6 +212,7 @@ fn edited(prefix: &str, file: &str, args: &Args, app: &App, runner: &Runner, out
         return served::follow(app, &server, runner, work, &script, out, |_, out| head(out));
     }
     let (handle, script) = runner.amend(&app.library, run, &amendment, &how)?;
+    signed::record(app, store, went_on("run.amend", &record))?;
     head(out);
     if !out.json {
         out.line("");
@@ -221,6 +228,10 @@ fn all(app: &App, runner: &Runner, out: &mut Out) -> Result<u8, CliError> {
     runs.extend(recovery::due(ground, app.clock.unix_ms())?);
     runs.sort();
     runs.dedup();
+    if !runs.is_empty() {
+        let act = Act::new("run.resume", "(all)").with("runs", runs.len());
+        signed::record(app, &*ground.store, act)?;
+    }
     let driven = match app.server() {
         Some(server) => {
             let by = resume_by(app, out).by;

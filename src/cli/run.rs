@@ -7,6 +7,7 @@ use super::error::{CliError, FAILED, NEEDS_ATTENTION, UNFINISHED};
 use super::out::{CAREFUL, GOOD, Out, STRONG, plain};
 use super::playbook::Chosen;
 use super::progress::Screen;
+use super::signed;
 use crate::app::App;
 use crate::gate::{Observer, Silent};
 use crate::id::RunId;
@@ -62,6 +63,8 @@ pub fn start_told(
     }
     let handle = runner.begin(&order)?;
     let run = handle.tape().run;
+    // Nothing of the run has left: what makes its first effect durable makes this durable before it.
+    signed::record(app, &*runner.gate.ground.store, signed::begun(run, &order))?;
     told(run);
     let script = order.script;
     order.mode.live_providers().for_each(tell_provider);

@@ -10,6 +10,7 @@ use super::error::CliError;
 use super::out::{FAINT, GOOD, Out, excerpt, plain};
 use super::progress::Busy;
 use crate::app::{App, STORE_FILE};
+use crate::journal::audit::Act;
 use crate::store::documents::{self, Document, Filter, Page, Query};
 use crate::store::{Realm, StoreError, Tx};
 use crate::value::{Map, Value};
@@ -279,7 +280,8 @@ fn count(app: &App, realm: Realm, collection: &str, conditions: Option<&str>, ou
 
 fn put(app: &App, realm: Realm, collection: &str, id: &str, data: &str, out: &mut Out) -> Result<(), CliError> {
     let data = json_map("the document", data)?;
-    let (before, version) = change(app, realm, |tx| {
+    let act = Act::new("store.put", format!("{collection}/{id}"));
+    let (before, version) = change(app, realm, act, |tx| {
         let before = documents::get(tx, collection, id)?;
         Ok((before, documents::put(tx, collection, id, data.clone())?))
     })?;
@@ -321,7 +323,8 @@ fn delete(app: &App, realm: Realm, collection: &str, id: &str, out: &mut Out) ->
     {
         return Err(not_found(app, realm, collection, id)?);
     }
-    let before = change(app, realm, |tx| {
+    let act = Act::new("store.delete", format!("{collection}/{id}"));
+    let before = change(app, realm, act, |tx| {
         let before = documents::get(tx, collection, id)?;
         documents::delete(tx, collection, id, None)?;
         Ok(before)

@@ -7,8 +7,8 @@
 //! | [`pass`] | the way of one request, in its order |
 //! | [`request`], [`answer`], [`stream`] | what handlers see, and what they give |
 //! | [`envelope`] | the form of every answer |
-//! | [`error`] | what errors from below are to those who ask |
-//! | [`checks`], [`caller`] | what is let through, and who |
+//! | [`error`], [`denied`] | what errors from below are to those who ask |
+//! | [`checks`], [`caller`], [`admission`] | what is let through, and who; the record of what they change |
 //! | [`news`] | what happens, for those who listen |
 //! | [`page`] | lists, a page at a time |
 //! | [`openapi`] | the table as an OpenAPI document |
@@ -18,11 +18,13 @@
 //! Only `connection`, `pass`, `pool` and `stream` are async; a handler is a plain function that may block. Nothing is
 //! answered that is not in the table or behind a [`routes::Doors`].
 
+mod admission;
 pub mod answer;
 pub mod api;
 pub mod caller;
 mod checks;
 mod connection;
+mod denied;
 pub mod envelope;
 mod error;
 pub mod figures;

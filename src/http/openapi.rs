@@ -11,6 +11,7 @@ use super::server::Server;
 /// What every route may be refused with.
 const ALWAYS: &[(u16, &str)] = &[
     (400, "QUERY_INVALID"),
+    (400, "TOKEN_IN_ADDRESS"),
     (414, "PATH_TOO_LONG"),
     (421, "HOST_UNKNOWN"),
     (429, "RATE_LIMITED"),
@@ -19,7 +20,16 @@ const ALWAYS: &[(u16, &str)] = &[
     (503, "REQUEST_TIMEOUT"),
 ];
 
-const WITH_ROLE: &[(u16, &str)] = &[(401, "UNAUTHENTICATED"), (403, "ROLE_MISSING")];
+const WITH_ROLE: &[(u16, &str)] = &[
+    (401, "UNAUTHENTICATED"),
+    (401, "SESSION_EXPIRED"),
+    (401, "TOKEN_EXPIRED"),
+    (401, "TOKEN_REVOKED"),
+    (403, "ROLE_MISSING"),
+    (403, "SCOPE_MISSING"),
+];
+
+const WITH_CHANGE: &[(u16, &str)] = &[(403, "CSRF_FAILED")];
 
 const WITH_PLACES: &[(u16, &str)] = &[(404, "NOT_FOUND")];
 
@@ -175,6 +185,7 @@ pub fn refusals(route: &Route) -> BTreeMap<u16, Vec<&'static str>> {
     let parts = [
         (true, ALWAYS),
         (has_role, WITH_ROLE),
+        (has_role && route.verb != Verb::Get, WITH_CHANGE),
         (route.path.contains('{'), WITH_PLACES),
         (route.body.is_some(), WITH_BODY),
         (has_cursor, cursor),

@@ -16,8 +16,9 @@ use axum::routing::any;
 use futures_core::Stream as _;
 use serde_json::json;
 
+use super::admission::{admit, carry_out};
 use super::answer::{Answer, Refusal};
-use super::caller::{Caller, Role};
+use super::caller::Caller;
 use super::checks;
 use super::connection::From;
 use super::envelope::{self, Asked, CORRELATION};
@@ -134,14 +135,15 @@ impl Way<'_> {
             return found.handle.answer(self.server, &request);
         }
         self.check_host()?;
-        let (server, needs) = (self.server.clone(), found.needs);
+        let server = self.server.clone();
         let within = self.server.limits.request_timeout;
         if found.body == Takes::Nothing {
-            let work = move || answer(&server, &found, admit(&server, request, needs)?);
+            let work = move || answer(&server, &found, admit(&server, request, &found)?);
             return self.on_thread(within, work).await;
         }
         // Nobody who may not ask makes the server read what they send.
-        let admitted = self.on_thread(within, move || admit(&server, request, needs)).await?;
+        let sought = found.clone();
+        let admitted = self.on_thread(within, move || admit(&server, request, &sought)).await?;
         let body = self.read(found.body).await?;
         let (server, request) = (self.server.clone(), Request { body, ..admitted });
         self.on_thread(within, move || answer(&server, &found, request)).await
@@ -294,22 +296,6 @@ fn nothing_there() -> Refusal {
     Refusal::not_found("there is nothing under this path")
 }
 
-/// Lets the one who asks in, if they may.
-fn admit(server: &Server, mut request: Request, needs: Needs) -> Result<Request, Refusal> {
-    request.caller = (server.doorkeeper)(server, &request)?;
-    match (needs, request.caller.role) {
-        (Needs::Probe | Needs::Nobody, _) => Ok(request),
-        (Needs::Role(_), None) => Err(Refusal::unauthenticated()),
-        (Needs::Role(needed), Some(role)) if role >= needed => Ok(request),
-        (Needs::Role(needed), Some(role)) => Err(forbidden(needed, role)),
-    }
-}
-
-fn forbidden(needed: Role, role: Role) -> Refusal {
-    let message = format!("this is for the role {}, and you have {}", needed.code(), role.code());
-    Refusal::new(403, "ROLE_MISSING", message).details(json!({ "role": role.code(), "needed": needed.code() }))
-}
-
 fn answer(server: &Server, found: &Found, request: Request) -> Result<Answer, Refusal> {
     if let Some(known) = found.query {
         checks::places(&request)?;
@@ -318,7 +304,7 @@ fn answer(server: &Server, found: &Found, request: Request) -> Result<Answer, Re
     if let Takes::Json(schema) = found.body {
         checks::body(&request, schema)?;
     }
-    found.handle.answer(server, &request)
+    carry_out(server, found, &request)
 }
 
 /// The id that whoever asks gave, or one of our own.

@@ -14,6 +14,7 @@ use super::api;
 use super::caller::Role;
 use super::request::Request;
 use super::server::Server;
+use crate::identity::quota::Quota;
 
 /// Every group, in the order of the document.
 pub const GROUPS: &[Group] = &[
@@ -27,6 +28,10 @@ pub const GROUPS: &[Group] = &[
     api::versions::GROUP,
     api::events::GROUP,
     api::pauses::GROUP,
+    api::session::GROUP,
+    api::users::GROUP,
+    api::tokens::GROUP,
+    api::audit::GROUP,
 ];
 
 /// Routes about one thing.
@@ -235,6 +240,16 @@ pub const PLACES: &[Param] = &[
             most: 1_000_000_000,
         },
     },
+    Param {
+        name: "user",
+        says: "the name of a user",
+        kind: Kind::Text { chars_max: 64 },
+    },
+    Param {
+        name: "token",
+        says: "the id of a token: the part between its two underscores",
+        kind: Kind::Text { chars_max: 64 },
+    },
 ];
 
 /// What has the path of a request and fits its method.
@@ -248,6 +263,10 @@ pub struct Found {
     pub body: Takes,
     /// Of places in the path; those of the table are filled in by the router.
     pub params: BTreeMap<String, String>,
+    /// So many calls of a user, and of an organisation; `None`: as many as come.
+    pub quota: Option<Quota>,
+    /// The playbook that it is about, for tokens that are held to some; those of the table say it in other ways.
+    pub playbook: Option<Arc<str>>,
     pub handle: Handler,
 }
 
@@ -286,6 +305,8 @@ impl Found {
             query: Some(route.query),
             body: route.body.map_or(Takes::Nothing, Takes::Json),
             params: BTreeMap::new(),
+            quota: None,
+            playbook: None,
             handle: Handler::Fixed(route.handle),
         }
     }

@@ -22,6 +22,7 @@ use super::settings::Limits;
 use super::stream::Stream;
 use crate::app::App;
 use crate::gate::Ready;
+use crate::identity::Identity;
 use crate::io::listen::{Bound, Certificate, ListenError, Renewed};
 use crate::journal::JournalError;
 use crate::report::operation::{self, Counts};
@@ -57,6 +58,7 @@ pub struct Server {
     pub ready: Arc<Ready>,
     pub limits: Limits,
     pub doorkeeper: Doorkeeper,
+    pub identity: Identity,
     /// There was a user or a token when the server began.
     knows_anybody: bool,
     counted: Mutex<Option<(Duration, Counts)>>,
@@ -91,6 +93,7 @@ impl Server {
     pub fn new(opening: Opening, limits: Limits) -> Server {
         let gate = opening.live.current().runner.gate.clone();
         Server {
+            identity: opening.app.identity(),
             app: opening.app,
             live: opening.live,
             board: opening.board,

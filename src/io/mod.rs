@@ -13,6 +13,7 @@ pub mod env;
 pub mod ffmpeg;
 pub mod files;
 pub mod fresh;
+pub mod hidden;
 pub mod http;
 pub mod keeping;
 pub mod line_history;

@@ -2,6 +2,7 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
+//! | [`audit`] | who did what: one chain for the whole host |
 //! | [`entry`] | what is recorded |
 //! | [`row`] | how entries lie in rows of the store |
 //! | [`writer`] | appends; keeps the store holding a prefix |
@@ -18,6 +19,7 @@
 //! On disk a journal is a row of rows: `journal/<run>/<number of its first entry>`, each holding a format version and
 //! every entry that reached the store in that batch. A reader that finds a gap between rows refuses the journal.
 
+pub mod audit;
 pub mod cause;
 pub mod edition;
 pub mod entry;

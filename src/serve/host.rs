@@ -22,6 +22,7 @@ use crate::app::{App, AppError};
 use crate::config::ConfigError;
 use crate::gate::Gate;
 use crate::http;
+use crate::identity;
 use crate::io::notify;
 use crate::io::socket::SocketError;
 use crate::journal::JournalError;
@@ -326,6 +327,8 @@ impl Serving {
         let Some((limits, news)) = self.http.clone() else {
             return Ok(None);
         };
+        let store = &self.live.current().runner.gate.ground.store;
+        let knows_anybody = identity::has_anybody(&**store, self.app.clock.unix_ms()).map_err(AppError::from)?;
         let opening = http::Opening {
             app: self.app.clone(),
             live: self.live.clone(),
@@ -334,7 +337,7 @@ impl Serving {
             news,
             telemetry: Some(self.telemetry.clone()),
             doorkeeper: self.doorkeeper.clone(),
-            knows_anybody: false,
+            knows_anybody,
             doors: self.doors.clone(),
         };
         let running = http::start(http::Server::new(opening, limits))?;

@@ -24,6 +24,7 @@
 //! | tick | playbook, schedule, Unix milliseconds for which it is planned |
 //! | due | Unix milliseconds, playbook, schedule |
 //! | meta, event, waiter, limiter, circuit, claim, pause, cursor, seen, overlap, edition, epoch | names |
+//! | user, organisation, token, session, guesses, audit | names |
 //!
 //! The byte 0 belongs to the engine itself and is refused to everybody else.
 
@@ -384,7 +385,13 @@ pub fn parse(key: &[u8]) -> Option<Place> {
         | Space::Edition
         | Space::Monitor
         | Space::Line
-        | Space::Epoch) => {
+        | Space::Epoch
+        | Space::User
+        | Space::Organisation
+        | Space::Token
+        | Space::Session
+        | Space::Guess
+        | Space::Audit) => {
             let mut names = Vec::new();
             while !rest.is_empty() {
                 names.push(read_text(rest)?);

@@ -5,6 +5,7 @@
 )]
 
 mod answer;
+mod audit;
 mod backtest;
 mod bench;
 mod cancel;
@@ -42,6 +43,7 @@ mod terminal;
 mod test;
 mod ticks;
 mod today;
+mod users;
 mod versions;
 mod whatif;
 mod why;

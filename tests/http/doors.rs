@@ -18,6 +18,8 @@ type Handle = fn(&Server, &Request) -> Result<Answer, Refusal>;
 
 fn found(name: &str, needs: Needs, body: Takes, handle: Handle) -> Found {
     Found {
+        quota: None,
+        playbook: None,
         name: Arc::from(name),
         needs,
         query: None,

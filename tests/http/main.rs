@@ -5,13 +5,16 @@
 )]
 
 mod api;
+mod asking;
 mod binary;
 mod client;
 mod doors;
+mod everybody;
 mod hostile;
 mod inside;
 mod listing;
 mod probes;
 mod roles;
+mod sessions;
 mod streams;
 mod tls;

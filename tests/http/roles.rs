@@ -43,7 +43,8 @@ fn only_probes_are_open_and_nothing_that_changes_is_for_viewers() {
     for route in routes::all() {
         let is_probe = ["/healthz", "/readyz"].contains(&route.path);
         assert_eq!(route.needs == Needs::Probe, is_probe, "{}", route.path);
-        if route.verb != Verb::Get {
+        // Whoever is let in may go again.
+        if route.verb != Verb::Get && route.name != "session.close" {
             assert!(
                 matches!(route.needs, Needs::Nobody | Needs::Role(Role::Operator | Role::Admin)),
                 "{}",

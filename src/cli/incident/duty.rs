@@ -9,7 +9,7 @@ use crate::journal::incident::{Incident, Level};
 /// Gives an incident into somebody's hands.
 pub fn assign(prefix: &str, owner: &str, eta: Option<&str>, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let eta_ms = eta.map(|eta| moment_of(eta, now(app))).transpose()?;
-    let changed = change(app, prefix, |_, incident| {
+    let changed = change(app, "assign", prefix, |_, incident| {
         incident.assign(owner, eta_ms, &by(app), now(app))
     })?;
     let id = changed.id.short();
@@ -24,7 +24,7 @@ pub fn assign(prefix: &str, owner: &str, eta: Option<&str>, app: &App, out: &mut
 /// Raises an incident.
 pub fn escalate(prefix: &str, to: Option<Level>, why: &str, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let why = app.masks.mask_text(why.to_owned());
-    let changed = change(app, prefix, |_, incident| {
+    let changed = change(app, "escalate", prefix, |_, incident| {
         incident.escalate(to, &why, &by(app), now(app)).map(|_| ())
     })?;
     let (id, level) = (changed.id.short(), changed.duty.level);

@@ -9,8 +9,10 @@ use clap::Subcommand;
 
 use super::error::CliError;
 use super::out::{BAD, FAINT, Out, ago, excerpt, plain};
+use super::signed;
 use crate::app::App;
 use crate::id::{IncidentId, RunId};
+use crate::journal::audit::Act;
 use crate::journal::incident::{self, Incident, IncidentError, OpenedBy, State};
 use crate::journal::{JournalError, RunRecord};
 use crate::report::incident::incident_json;
@@ -109,7 +111,9 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         Command::Unpin { incident, runs } => unpin(&incident, &runs, app, out),
         Command::Note { incident, text } => {
             let text = app.masks.mask_text(text);
-            let changed = change(app, &incident, |_, incident| incident.note(&text, &by(app), now(app)))?;
+            let changed = change(app, "note", &incident, |_, incident| {
+                incident.note(&text, &by(app), now(app))
+            })?;
             told(&changed, &format!("noted in {}", changed.id.short()), None, out)
         }
         Command::Assign { incident, owner, eta } => duty::assign(&incident, &owner, eta.as_deref(), app, out),
@@ -117,7 +121,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         Command::Run { incident, procedure } => procedure::perform(&incident, &procedure, app, out),
         Command::Close { incident, reason } => {
             let reason = app.masks.mask_text(reason);
-            let changed = change(app, &incident, |_, incident| {
+            let changed = change(app, "close", &incident, |_, incident| {
                 incident.close(&reason, &by(app), now(app))
             })?;
             let held = counted(changed.runs.len(), "run");
@@ -199,6 +203,9 @@ fn open(runs: &[String], title: Option<String>, app: &App, out: &mut Out) -> Res
     let id = IncidentId::new(now(app), app.chance.wide_bits());
     let mut opened = Incident::open(id, &title, OpenedBy::Hand, &by(app), now(app))?;
     opened.pin(&ids(&records), &by(app), now(app))?;
+    let runs: Vec<String> = opened.runs.iter().map(ToString::to_string).collect();
+    let act = Act::new("incident.open", id.to_string()).with("runs", runs);
+    let ground = signed::on(app, &ground, act);
     commit(&*ground.store, |batch| {
         incident::save_in(batch, &*ground.store, None, &opened)?;
         Ok(())
@@ -215,7 +222,7 @@ fn open(runs: &[String], title: Option<String>, app: &App, out: &mut Out) -> Res
 
 fn pin(prefix: &str, runs: &[String], app: &App, out: &mut Out) -> Result<u8, CliError> {
     let new = std::cell::RefCell::new(Vec::new());
-    let changed = change(app, prefix, |store, incident| {
+    let changed = change(app, "pin", prefix, |store, incident| {
         let records = records(store, runs)?;
         *new.borrow_mut() = incident.pin(&ids(&records), &by(app), now(app))?;
         Ok(())
@@ -231,7 +238,7 @@ fn pin(prefix: &str, runs: &[String], app: &App, out: &mut Out) -> Result<u8, Cl
 }
 
 fn unpin(prefix: &str, runs: &[String], app: &App, out: &mut Out) -> Result<u8, CliError> {
-    let changed = change(app, prefix, |_, incident| {
+    let changed = change(app, "unpin", prefix, |_, incident| {
         let held = runs
             .iter()
             .map(|run| held(incident, run))
@@ -275,13 +282,16 @@ fn ids(records: &[RunRecord]) -> Vec<RunId> {
     records.iter().map(|record| record.run).collect()
 }
 
-/// Makes `change` in one commit; anew when somebody else was quicker.
+/// Makes `change` in one commit, signed with `what` was done; anew when somebody else was quicker.
 fn change<T>(
     app: &App,
+    what: &str,
     prefix: &str,
     change: impl Fn(&dyn Store, &mut Incident) -> Result<T, IncidentError>,
 ) -> Result<Incident, CliError> {
     let ground = app.writer()?;
+    let id = incident::find(&*ground.store, prefix)?.incident.id;
+    let ground = signed::on(app, &ground, Act::new(format!("incident.{what}"), id.to_string()));
     let store = &*ground.store;
     let mut after = None;
     commit(store, |batch| {

@@ -46,7 +46,7 @@ pub fn perform(prefix: &str, args: &playbook::Args, app: &App, out: &mut Out) ->
     // The store may have one owner at a time.
     drop(runner);
     if let Some(run) = run.get() {
-        change(app, prefix, |store, incident| {
+        change(app, "procedure", prefix, |store, incident| {
             match crate::journal::RunRecord::get(store, run) {
                 Ok(_) => incident.procedure(&playbook, run, &by(app), now(app)),
                 // It was lost before anything of it was on disk: there is nothing to hold.

@@ -9,6 +9,7 @@ use super::{check_known, job_not_found};
 use crate::app::App;
 use crate::digits::grouped;
 use crate::duration;
+use crate::journal::audit::Act;
 use crate::store::queue::pause::Paused;
 use crate::store::queue::{self, State, Wanted, hold};
 use crate::store::{Realm, Tx};
@@ -85,7 +86,8 @@ pub fn push(app: &App, realm: Realm, args: &PushArgs, out: &mut Out) -> Result<(
         backoff_ms: time("--backoff", &args.backoff)?,
     };
     let name = args.queue.as_str();
-    let pushed = change(app, realm, |tx| queue::push(tx, name, &payload, &wanted))?;
+    let act = Act::new("queue.push", name).with("bytes", payload.size());
+    let pushed = change(app, realm, act, |tx| queue::push(tx, name, &payload, &wanted))?;
     if out.json {
         out.json(&json!({
             "realm": realm.to_string(),
@@ -127,7 +129,8 @@ pub fn retry(app: &App, realm: Realm, args: &RetryArgs, out: &mut Out) -> Result
     if let Some(number) = args.job {
         let found = look(app, realm, |tx| hold::get(tx, name, number))?.flatten();
         let job = found.ok_or_else(|| job_not_found(name, number, realm))?.job;
-        if !change(app, realm, |tx| queue::requeue(tx, name, number))? {
+        let act = Act::new("queue.retry", name).with("job", number);
+        if !change(app, realm, act, |tx| queue::requeue(tx, name, number))? {
             let state = job.state(app.clock.unix_ms() as u64).as_str();
             let message = format!("job {number} of {name} is {state}, and only dead ones are brought back");
             return Err(CliError::usage("JOB_NOT_DEAD", message));
@@ -137,7 +140,8 @@ pub fn retry(app: &App, realm: Realm, args: &RetryArgs, out: &mut Out) -> Result
         // Those that die again meanwhile are for the next time.
         let begun_ms = app.clock.unix_ms() as u64;
         loop {
-            let found = change(app, realm, |tx| {
+            let act = Act::new("queue.retry", name).with("jobs", "dead");
+            let found = change(app, realm, act, |tx| {
                 let mut dead = queue::list(tx, name, Some(State::Dead), AT_ONCE)?;
                 dead.retain(|job| job.job.died_ms.is_some_and(|died_ms| died_ms <= begun_ms));
                 for job in &dead {
@@ -176,7 +180,8 @@ pub fn remove(app: &App, realm: Realm, name: &str, number: u64, out: &mut Out) -
     check_known(app, realm, name)?;
     let found = look(app, realm, |tx| hold::get(tx, name, number))?.flatten();
     let before = found.ok_or_else(|| job_not_found(name, number, realm))?;
-    let was_there = change(app, realm, |tx| queue::remove(tx, name, number))?;
+    let act = Act::new("queue.remove", name).with("job", number);
+    let was_there = change(app, realm, act, |tx| queue::remove(tx, name, number))?;
     if out.json {
         out.json(&json!({
             "realm": realm.to_string(),
@@ -227,7 +232,8 @@ pub fn drain(app: &App, realm: Realm, args: &DrainArgs, out: &mut Out) -> Result
     let mut count = 0;
     for state in states {
         loop {
-            let removed = change(app, realm, |tx: &mut Tx<'_>| {
+            let act = Act::new("queue.drain", name).with("jobs", state.as_str());
+            let removed = change(app, realm, act, |tx: &mut Tx<'_>| {
                 let jobs = queue::list(tx, name, Some(*state), AT_ONCE)?;
                 for job in &jobs {
                     queue::remove(tx, name, job.number)?;
@@ -264,7 +270,8 @@ pub fn pause(app: &App, realm: Realm, name: &str, why: &str, out: &mut Out) -> R
         by: app.person().unwrap_or_else(|| "somebody".to_owned()),
         why: app.masks.mask_text(why.to_owned()),
     };
-    change(app, realm, |tx| queue::pause::put(tx, name, Some(&paused)))?;
+    let act = Act::new("queue.pause", name).with("why", paused.why.clone());
+    change(app, realm, act, |tx| queue::pause::put(tx, name, Some(&paused)))?;
     if out.json {
         out.json(&json!({ "realm": realm.to_string(), "queue": name, "paused": paused }));
         return Ok(());
@@ -281,7 +288,9 @@ pub fn resume(app: &App, realm: Realm, name: &str, out: &mut Out) -> Result<(), 
     check_known(app, realm, name)?;
     let was_paused = look(app, realm, |tx| queue::pause::get(tx, name))?.flatten().is_some();
     if was_paused {
-        change(app, realm, |tx| queue::pause::put(tx, name, None))?;
+        change(app, realm, Act::new("queue.resume", name), |tx| {
+            queue::pause::put(tx, name, None)
+        })?;
     }
     if out.json {
         out.json(&json!({ "realm": realm.to_string(), "queue": name, "was_paused": was_paused }));

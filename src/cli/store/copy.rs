@@ -11,6 +11,8 @@ use crate::cli::data::{RealmName, called, other};
 use crate::cli::error::CliError;
 use crate::cli::out::{CAREFUL, GOOD, Out, plain};
 use crate::cli::progress::Busy;
+use crate::cli::signed;
+use crate::journal::audit::Act;
 use crate::store::documents::{self, Page, Query};
 use crate::store::keys::{self, QueueRow};
 use crate::store::queue::copy as queues;
@@ -74,9 +76,14 @@ struct Copy<'a> {
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let from = args.from.realm();
     let busy = Busy::new(out, "copying");
+    let kinds: Vec<&str> = args.only.iter().map(|kind| kind.as_str()).collect();
+    let act = Act::new("store.copy", from.to_string())
+        .with("to", other(from).to_string())
+        .with("only", kinds)
+        .with("replace", args.replace);
     let mut copy = Copy {
         app,
-        ground: app.writer()?,
+        ground: signed::writer(app, act)?,
         from,
         to: other(from),
         replaces: args.replace,

@@ -6,7 +6,9 @@ use serde_json::json;
 
 use super::super::error::CliError;
 use super::super::out::{CAREFUL, FAINT, GOOD, Out, plain};
+use super::super::signed;
 use crate::app::App;
+use crate::journal::audit::Act;
 use crate::journal::edition::{State, Version};
 use crate::report::versions::{change_json, version_json};
 use crate::serve::rollback::{RollbackError, Wish};
@@ -42,17 +44,22 @@ fn person(app: &App) -> String {
 pub fn rollback(args: &RollbackArgs, app: &App, out: &mut Out) -> Result<u8, CliError> {
     super::reader(app)?;
     let ground = app.writer()?;
+    let act = Act::new("version.rollback", args.version.to_string())
+        .with("playbook", args.playbook.clone())
+        .with("force", args.force);
     let wish = Wish {
         to: args.version,
         playbook: args.playbook.as_deref(),
         force: args.force,
         by: &person(app),
     };
-    let done = crate::serve::rollback::rollback(app, &ground, &wish).map_err(|error| match error {
-        RollbackError::Unsaved(_) => CliError::from(error)
-            .note("`host versions diff live disk` shows them")
-            .help("--force keeps them as a version of their own, and goes back"),
-        other => other.into(),
+    let done = signed::attempt(app, &*ground.store, act, || {
+        crate::serve::rollback::rollback(app, &ground, &wish).map_err(|error| match error {
+            RollbackError::Unsaved(_) => CliError::from(error)
+                .note("`host versions diff live disk` shows them")
+                .help("--force keeps them as a version of their own, and goes back"),
+            other => other.into(),
+        })
     })?;
     if out.json {
         out.json(&json!({
@@ -100,7 +107,11 @@ fn until_taken(app: &App, store: &dyn Store, mut version: Version) -> Result<Ver
 
 fn decided(number: u64, state: State, app: &App, out: &mut Out) -> Result<u8, CliError> {
     super::reader(app)?;
-    let ground = app.writer()?;
+    let what = match state {
+        State::Accepted => "version.accept",
+        _ => "version.discard",
+    };
+    let ground = signed::writer(app, Act::new(what, number.to_string()))?;
     let version = decide(&*ground.store, number, state, &person(app))?;
     let server = app.server();
     let version = match (&server, state) {

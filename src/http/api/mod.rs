@@ -1,5 +1,6 @@
 //! What is answered, a file for each thing: its routes, what they look like, and their handlers.
 
+pub mod audit;
 pub mod events;
 pub mod health;
 pub mod incidents;
@@ -7,8 +8,11 @@ pub mod pauses;
 pub mod questions;
 pub mod queues;
 pub mod runs;
+pub mod session;
 pub mod telemetry;
 pub mod ticks;
+pub mod tokens;
+pub mod users;
 pub mod versions;
 
 use serde_json::{Value, json};

@@ -9,6 +9,7 @@
 //! | [`hands`] | that, over the crew of a host |
 //! | [`look`] | what follows from a commit of others |
 //! | [`keep`] | chores: backups, checks, retention |
+//! | [`signed`] | who is held to account for it |
 //! | [`narrow`] | the stricter of two modes |
 //! | [`caller`] | the other side: asks for runs |
 
@@ -21,6 +22,7 @@ pub mod narrow;
 pub mod open;
 mod runs;
 pub mod said;
+pub mod signed;
 
 pub use caller::{CallError, Caller};
 pub use driver::{Driver, Watch};

@@ -13,10 +13,12 @@ use super::driver::{Driver, Watch};
 use super::narrow::narrow;
 use super::open::Place;
 use super::said::{Amend, Begin, Ended, Refusal, Told, Wish, Word, Work, pins};
+use super::signed;
 use crate::effect::RunMode;
 use crate::gate::{Notice, Observer};
 use crate::id::RunId;
 use crate::io::socket::{FRAME_BYTES_MAX, Line, SocketError};
+use crate::journal::audit::Act;
 use crate::runs::edit::Amendment;
 use crate::runs::{Driven, Finished, Order, Resume, Task};
 use crate::script::inputs;
@@ -192,6 +194,8 @@ fn prepare(work: Work, edition: &Edition, observer: Arc<dyn Observer>) -> Result
                 observer,
             };
             let (handle, script) = edition.runner.take_over(&edition.app.library, run, &how)?;
+            let act = Act::new("run.resume", run.to_string()).with("playbook", script.name.clone());
+            signed::record(&edition.runner.gate, &by, act)?;
             Ok(Ready::one(Task::Begun(handle, script), run))
         }
         Work::Amend(amend) => go_on(amend, edition, observer),
@@ -250,6 +254,9 @@ fn start(begin: Begin, edition: &Edition, observer: Arc<dyn Observer>) -> Result
     };
     let handle = edition.runner.begin(&order)?;
     let run = handle.tape().run;
+    let act = signed::start_act(run, &script.name, &order.trigger, order.retry_of, order.mode.live);
+    let by = order.by.as_deref().unwrap_or("somebody");
+    signed::record(&edition.runner.gate, by, act)?;
     Ok(Ready {
         mode: Some(mode),
         narrowed,
@@ -266,8 +273,11 @@ fn go_on(amend: Amend, edition: &Edition, observer: Arc<dyn Observer>) -> Result
         keep: amend.keep.into_iter().collect(),
         again: amend.again.into_iter().collect(),
     };
+    let by = amend.by.clone();
     let how = Resume { by: amend.by, observer };
     let (handle, script) = edition.runner.amend(library, run, &amendment, &how)?;
+    let act = Act::new("run.amend", run.to_string()).with("playbook", script.name.clone());
+    signed::record(&edition.runner.gate, &by, act)?;
     Ok(Ready::one(Task::Begun(handle, script), run))
 }
 

@@ -61,10 +61,20 @@ pub enum Space {
     Line,
     /// The lives of the store, and what is held since it was restored.
     Epoch,
+    /// Who may be let in.
+    User,
+    Organisation,
+    Token,
+    /// Of browsers that have logged in.
+    Session,
+    /// Who has guessed passwords how often.
+    Guess,
+    /// Who did what.
+    Audit,
 }
 
 impl Space {
-    pub(super) const ALL: [(Space, u8, &'static str); 31] = [
+    pub(super) const ALL: [(Space, u8, &'static str); 37] = [
         (Space::Meta, 0x01, "meta"),
         (Space::Run, 0x10, "run"),
         (Space::Journal, 0x11, "journal"),
@@ -93,6 +103,12 @@ impl Space {
         (Space::Seen, 0x45, "seen file"),
         (Space::Overlap, 0x46, "overlap"),
         (Space::Edition, 0x47, "edition"),
+        (Space::User, 0x50, "user"),
+        (Space::Organisation, 0x51, "organisation"),
+        (Space::Token, 0x52, "token"),
+        (Space::Session, 0x53, "session"),
+        (Space::Guess, 0x54, "guesses"),
+        (Space::Audit, 0x55, "audit"),
         (Space::Monitor, 0x5C, "monitor"),
         (Space::Line, 0x5D, "line"),
         (Space::Epoch, 0x60, "epoch"),
