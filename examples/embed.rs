@@ -45,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             trigger: "an example".to_owned(),
             by: None,
             retry_of: None,
+            corr: None,
             observer: Arc::new(Silent),
         };
         // Answers when the end of the run is on disk.
