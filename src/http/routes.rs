@@ -281,10 +281,13 @@ pub enum Takes {
     Bytes(Option<u64>),
 }
 
+/// A handler that was made for its route.
+pub type Made = dyn Fn(&Server, &Request) -> Result<Answer, Refusal> + Send + Sync;
+
 #[derive(Clone)]
 pub enum Handler {
     Fixed(Handle),
-    Made(Arc<dyn Fn(&Server, &Request) -> Result<Answer, Refusal> + Send + Sync>),
+    Made(Arc<Made>),
 }
 
 impl Handler {

@@ -55,6 +55,11 @@ pub const HEADER_KEYS: &[(&str, &str, &str)] = &[
         "How far back missed starts are caught up: `\"24h\"`.",
         "\"${1:24h}\"",
     ),
+    (
+        "metrics",
+        "What it counts, there at 0 from the start: `#{ clips: #{ type: \"counter\", help: \"…\" } }`.",
+        "#{ ${1:name}: #{ type: \"${2|counter,gauge,histogram|}\", help: \"${3}\" } }",
+    ),
     ("jitter", "Spreads starts over so long: `\"5m\"`.", "\"${1:5m}\""),
     (
         "overlap",

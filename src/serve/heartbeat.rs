@@ -10,6 +10,8 @@ use url::Url;
 use super::beat::Beat;
 use super::status::{Board, Problem};
 use super::watchdog::LATE_MAX;
+use crate::app::App;
+use crate::config::ConfigError;
 use crate::io::clock::Clock;
 use crate::io::http::{HttpDoor, Method, Reach, Request};
 
@@ -22,6 +24,22 @@ pub struct Heartbeat {
     pub clock: Arc<dyn Clock>,
     pub beat: Arc<Beat>,
     pub board: Arc<Board>,
+}
+
+/// Which URL is to be asked for how often, if any.
+pub fn wanted(app: &App) -> Result<Option<(Url, Duration)>, ConfigError> {
+    let settings = &app.config.file.serve;
+    if settings.heartbeat_url.is_empty() {
+        return Ok(None);
+    }
+    let url = settings.heartbeat_url.parse().map_err(|error| ConfigError::Value {
+        key: "[serve] heartbeat_url".to_owned(),
+        reason: format!("{:?} is no URL: {error}", settings.heartbeat_url),
+    })?;
+    let every = app
+        .config
+        .duration("[serve] heartbeat_every", &settings.heartbeat_every)?;
+    Ok(Some((url, every.max(Duration::from_secs(1)))))
 }
 
 impl Heartbeat {

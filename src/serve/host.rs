@@ -13,19 +13,18 @@ use super::caretaker::Caretaker;
 use super::core::{Core, Moved};
 use super::desk::{Desk, Followed, Hands, Opening, look};
 use super::edition::{Edition, Live};
+use super::error::ServeError;
 use super::heartbeat::Heartbeat;
 use super::keeper::Keeper;
 use super::reload::Reloader;
 use super::status::{Board, Problem, Status};
 use super::watchdog::Watchdog;
 use crate::app::{App, AppError};
-use crate::config::ConfigError;
 use crate::gate::Gate;
 use crate::http;
 use crate::identity;
 use crate::io::notify;
 use crate::io::socket::SocketError;
-use crate::journal::JournalError;
 use crate::runs::conductor::{Crew, Shift};
 use crate::runs::recovery;
 use crate::store::remote::Server;
@@ -51,47 +50,6 @@ const STOPS_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long it is waited for that nobody holds the store any more.
 const CLOSES_WITHIN: Duration = Duration::from_secs(2);
-
-/// Why a server does not serve.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    #[error(
-        "a server runs on this store already: process {}, since {}; stop it first, or let it serve",
-        .0.pid, moment(.0.started_ms)
-    )]
-    Running(Server),
-    #[error(transparent)]
-    App(#[from] AppError),
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    #[error("the socket for other commands cannot be opened: {0}")]
-    Desk(#[from] SocketError),
-    #[error(transparent)]
-    Http(#[from] crate::http::StartError),
-    #[error("a thread or a signal handler of the server cannot be made: {0}")]
-    Io(#[from] std::io::Error),
-}
-
-impl ServeError {
-    pub fn code(&self) -> &str {
-        match self {
-            ServeError::Running(_) => "SERVE_RUNNING",
-            ServeError::App(error) => error.code(),
-            ServeError::Journal(error) => error.code(),
-            ServeError::Desk(_) => "SERVE_SOCKET",
-            ServeError::Http(error) => error.code(),
-            ServeError::Io(_) => "SERVE_THREADS",
-        }
-    }
-}
-
-fn moment(unix_ms: i64) -> String {
-    let moment = chrono::DateTime::from_timestamp_millis(unix_ms);
-    moment.map_or_else(
-        || unix_ms.to_string(),
-        |moment| moment.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
-    )
-}
 
 /// A server that has its store and has not begun.
 pub struct Host {
@@ -134,7 +92,7 @@ impl Host {
             .config
             .duration("[serve] grace", &settings.grace)
             .map_err(AppError::from)?;
-        let heartbeat = heartbeat(&app)?;
+        let heartbeat = super::heartbeat::wanted(&app).map_err(AppError::from)?;
         refuse_second(&app)?;
         let limits = http::Limits::of(&app.config).map_err(AppError::from)?;
         let mut ground = match app.holder() {
@@ -527,22 +485,4 @@ pub fn tell_edition(status: &mut Status, edition: &Edition, now_ms: i64) {
     status.playbooks = edition.playbooks.len();
     let by_itself = edition.playbooks.values().filter(|listed| listed.triggers.is_any());
     status.started_by_themselves = by_itself.count();
-}
-
-fn heartbeat(app: &App) -> Result<Option<(url::Url, Duration)>, ServeError> {
-    let settings = &app.config.file.serve;
-    if settings.heartbeat_url.is_empty() {
-        return Ok(None);
-    }
-    let url = settings.heartbeat_url.parse().map_err(|error| {
-        AppError::from(ConfigError::Value {
-            key: "[serve] heartbeat_url".to_owned(),
-            reason: format!("{:?} is no URL: {error}", settings.heartbeat_url),
-        })
-    })?;
-    let every = app
-        .config
-        .duration("[serve] heartbeat_every", &settings.heartbeat_every);
-    let every = every.map_err(AppError::from)?.max(Duration::from_secs(1));
-    Ok(Some((url, every)))
 }

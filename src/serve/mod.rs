@@ -26,6 +26,7 @@ pub mod core;
 pub mod desk;
 mod draft;
 pub mod edition;
+mod error;
 pub mod escalation;
 pub mod figures;
 mod guard;
@@ -43,6 +44,7 @@ pub mod watchdog;
 
 pub use core::{Core, Moved};
 pub use edition::{Edition, Live};
-pub use host::{Host, ServeError, Stopped};
+pub use error::ServeError;
+pub use host::{Host, Stopped};
 pub use reload::{Reloader, Reloading};
 pub use settings::Settings;

@@ -1,6 +1,8 @@
 //! Puts, deletes and preconditions that succeed or fail together.
 
-use super::CommitNo;
+use super::engine::{BATCH_BYTES_MAX, FIRST_KEY, VALUE_BYTES_MAX};
+use super::keys::KEY_BYTES_MAX;
+use super::{CommitNo, StoreError};
 use crate::id::ContentHash;
 
 /// What must be true of a key for its batch to be applied.
@@ -70,4 +72,27 @@ impl Batch {
         self.preconditions.extend(other.preconditions);
         self.contents.extend(other.contents);
     }
+}
+
+pub(super) fn check_limits(batch: &Batch) -> Result<(), StoreError> {
+    let puts = batch.puts.iter().map(|(key, _)| key);
+    let checked = batch.preconditions.iter().map(|(key, _)| key);
+    for key in puts.chain(&batch.deletes).chain(checked) {
+        StoreError::check_size("the key", key.len(), KEY_BYTES_MAX)?;
+        if key.as_slice() < FIRST_KEY {
+            let name = hex::encode(key);
+            return Err(StoreError::BadName {
+                what: "key",
+                name,
+                rule: "it must begin with a byte other than 0",
+            });
+        }
+    }
+    for (key, value) in &batch.puts {
+        if value.len() > VALUE_BYTES_MAX {
+            StoreError::check_size(&super::keys::describe(key), value.len(), VALUE_BYTES_MAX)?;
+        }
+    }
+    let bytes = batch.puts.iter().map(|(key, value)| key.len() + value.len()).sum();
+    StoreError::check_size("the batch", bytes, BATCH_BYTES_MAX)
 }

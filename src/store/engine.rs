@@ -17,7 +17,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use redb::{Database, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, StorageBackend, TableDefinition};
 
 use super::effort::Effort;
-use super::keys::KEY_BYTES_MAX;
 use super::layered::{VisitLayered, scan_layered};
 use super::pending::Pending;
 use super::row::{check_row, read_row, read_version};
@@ -35,7 +34,7 @@ pub(super) const ROWS: TableDefinition<'static, &'static [u8], &'static [u8]> = 
 pub(super) const LAST_COMMIT_KEY: &[u8] = &[0];
 
 /// The first key that is not the engine's own.
-const FIRST_KEY: &[u8] = &[1];
+pub(super) const FIRST_KEY: &[u8] = &[1];
 
 /// The largest value in one row. Larger ones are content files, see [`large`](super::large).
 pub const VALUE_BYTES_MAX: usize = 16 << 20;
@@ -218,7 +217,7 @@ impl Store for Engine {
                 reason,
             });
         }
-        check_limits(&batch)?;
+        super::batch::check_limits(&batch)?;
         let mut pending = self.shared.lock_for_commit()?;
         let checked = self.shared.check_preconditions(&mut pending, &batch);
         if matches!(checked, Err(StoreError::Conflict { .. })) {
@@ -280,29 +279,6 @@ impl Store for Engine {
     fn effort(&self) -> Effort {
         self.shared.lock().effort
     }
-}
-
-pub(super) fn check_limits(batch: &Batch) -> Result<(), StoreError> {
-    let puts = batch.puts.iter().map(|(key, _)| key);
-    let checked = batch.preconditions.iter().map(|(key, _)| key);
-    for key in puts.chain(&batch.deletes).chain(checked) {
-        StoreError::check_size("the key", key.len(), KEY_BYTES_MAX)?;
-        if key.as_slice() < FIRST_KEY {
-            let name = hex::encode(key);
-            return Err(StoreError::BadName {
-                what: "key",
-                name,
-                rule: "it must begin with a byte other than 0",
-            });
-        }
-    }
-    for (key, value) in &batch.puts {
-        if value.len() > VALUE_BYTES_MAX {
-            StoreError::check_size(&super::keys::describe(key), value.len(), VALUE_BYTES_MAX)?;
-        }
-    }
-    let bytes = batch.puts.iter().map(|(key, value)| key.len() + value.len()).sum();
-    StoreError::check_size("the batch", bytes, BATCH_BYTES_MAX)
 }
 
 /// `range` without the engine's own rows; `None` when nothing is left, which redb would take for a mistake.

@@ -55,6 +55,9 @@ pub struct Backed {
     pub trailer: Trailer,
 }
 
+/// The value of a variable, by its name.
+pub type Variables = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// What the store is kept with.
 pub struct Place {
     pub ground: Ground,
@@ -64,7 +67,7 @@ pub struct Place {
     /// The names of the secrets that are set.
     pub needs: Vec<String>,
     /// The values of variables that are named as keys.
-    pub variable: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub variable: Box<Variables>,
     pub limits: Limits,
     pub clock: Arc<dyn Clock>,
     pub chance: Arc<dyn Chance>,

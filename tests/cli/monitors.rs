@@ -52,7 +52,7 @@ fn a_server_looks_at_its_rules_tells_people_and_opens_an_incident_once() {
     let project = project(&stub);
     project.ok(&["queue", "push", "work", "1"]);
     for restart in 0..2 {
-        let _server = Server::start(&project);
+        let server = Server::start(&project);
         if restart == 0 {
             assert!(
                 stub.wait_for_requests(1, std::time::Duration::from_secs(30)),
@@ -61,6 +61,7 @@ fn a_server_looks_at_its_rules_tells_people_and_opens_an_incident_once() {
         }
         let firing = || project.json(&["monitors", "list"])[0]["state"] == "firing";
         assert!(firing());
+        assert_eq!(server.stop(), 0);
     }
     assert_eq!(stub.requests().len(), 1, "a restart repeats nothing");
     let request = &stub.requests()[0];

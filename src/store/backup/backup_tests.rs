@@ -39,8 +39,10 @@ fn made(store: &dyn Store, content: &dyn Content, path: &Path, key: Option<&Key>
     write(store, content, path, header, seal, &mut |_| ControlFlow::Continue(()))
 }
 
+type Stored = (Vec<u8>, Vec<u8>, CommitNo);
+
 /// Every row and file of the backup; the error that reading it ends with.
-fn read(path: &Path, key: Option<&Key>) -> Result<(Vec<(Vec<u8>, Vec<u8>, CommitNo)>, Vec<u8>), BackupError> {
+fn read(path: &Path, key: Option<&Key>) -> Result<(Vec<Stored>, Vec<u8>), BackupError> {
     let mut reader = Reader::open(path, key)?;
     let (mut rows, mut files) = (Vec::new(), Vec::new());
     loop {

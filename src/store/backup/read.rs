@@ -55,8 +55,11 @@ impl Rows {
     }
 }
 
+/// A key, its value, the commit that wrote it, and what follows.
+type RowAnd<'b> = (&'b [u8], &'b [u8], CommitNo, &'b [u8]);
+
 /// The first row of `block`, and what follows it.
-fn row(block: &[u8]) -> Option<(&[u8], &[u8], CommitNo, &[u8])> {
+fn row(block: &[u8]) -> Option<RowAnd<'_>> {
     let (head, rest) = block.split_at_checked(ROW_HEAD_BYTES)?;
     let number = |at: usize| u32::from_be_bytes(head[at..at + 4].try_into().expect("four bytes")) as usize;
     let version = u64::from_be_bytes(head[8..].try_into().expect("eight bytes"));

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::wire::{Ask, HELLO_BYTES_MAX, Hello, Purpose, Reply, Server, Welcome, decode, encode, row};
 use crate::io::socket::{FRAME_BYTES_MAX, Line, SocketError};
-use crate::store::engine::check_limits;
+use crate::store::batch::check_limits;
 use crate::store::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, VisitRow};
 
 /// How long the greeting may take.
