@@ -82,7 +82,8 @@ use crate::io::World;
 use crate::journal::Owner;
 use crate::store::tx::Ground;
 
-/// What every run of this process shares at the gate.
+/// What every run of this process shares at the gate. A clone is a gate of the same process.
+#[derive(Clone)]
 pub struct Gate {
     pub ground: Ground,
     pub world: World,
@@ -98,6 +99,8 @@ pub struct Gate {
     pub playbooks: Arc<dyn Playbooks>,
     /// In a test: what stands in for the outside.
     pub stage: Option<Arc<Stage>>,
+    /// The version of the project that the playbooks and prompts are of, under a server.
+    pub edition: Option<u64>,
 }
 
 /// The rules, as configured.
@@ -125,6 +128,7 @@ impl Gate {
             parks: Arc::default(),
             playbooks: Arc::new(ready::NoPlaybooks),
             stage: None,
+            edition: None,
         }
     }
 
@@ -150,6 +154,7 @@ impl Gate {
             parks: Arc::default(),
             playbooks: Arc::new(ready::NoPlaybooks),
             stage: None,
+            edition: None,
         }
     }
 }

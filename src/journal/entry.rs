@@ -79,6 +79,9 @@ pub struct Begun {
     /// What it answers to, when a trigger started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<super::Cause>,
+    /// The version of the project whose prompts it renders and whose playbooks it starts, where a server began it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<u64>,
 }
 
 impl Begun {

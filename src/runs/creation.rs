@@ -77,6 +77,7 @@ impl Creation<'_> {
             retry_of: self.retry_of,
             by: self.by,
             cause: self.cause,
+            edition: gate.edition,
         };
         let mut batch = Batch::new();
         RunRecord::create(&mut batch, begun);

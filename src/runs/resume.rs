@@ -1,7 +1,8 @@
 //! A run goes on where its journal ends: after its host was stopped, after a wait, or after what ended it was mended.
 //!
 //! The script is the one the run is pinned to, and runs again from its start; the journal answers as far as it
-//! reaches. Its mode, too, is that of its beginning.
+//! reaches. Its mode, too, is that of its beginning, and so are its prompts and the playbooks it starts
+//! ([`super::editions`]).
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::whatif::sites;
 use crate::effect::Failure;
 use crate::gate::{Edit, Gate, Observer, Resumption, Tape};
 use crate::id::{RunId, StepNo};
-use crate::journal::{JournalError, Recorded, RunRecord, Status};
+use crate::journal::{JournalError, Recorded, RunError, RunRecord, Status};
 use crate::script::{API_VERSION, RunHandle, Script};
 use crate::store::StoreError;
 
@@ -35,7 +36,7 @@ pub enum ResumeError {
     )]
     InDoubt { run: RunId, step: StepNo },
     #[error(
-        "run {} was ended by its script or a limit ({code}), and would be again; give a mended one: \
+        "run {} was ended by its script, a prompt or a limit ({code}), and would be again; give a mended one: \
          `host resume {} --with FILE`",
         .run.short(), .run.short()
     )]
@@ -142,7 +143,11 @@ impl Runner {
             let api = recorded.begun.api;
             return Err(ResumeError::HostChanged { run, api });
         }
-        let tape = Tape::resume(gate, recorded, &record, &how_on, how.observer.clone());
+        let gate = match &how_on.edit {
+            Some(_) => gate.clone(),
+            None => self.gate_of(library, &recorded.begun),
+        };
+        let tape = Tape::resume(&gate, recorded, &record, &how_on, how.observer.clone());
         let mut tape = tape.map_err(|error| match error {
             StoreError::Conflict { .. } => ResumeError::Busy(run),
             error => error.into(),
@@ -151,7 +156,7 @@ impl Runner {
             let sites = library.pinned(store, before).map(|before| sites(&before, script));
             tape.carry_over(sites.unwrap_or_default());
         }
-        Ok(RunHandle::new(gate.clone(), tape))
+        Ok(RunHandle::new(gate, tape))
     }
 }
 
@@ -180,7 +185,7 @@ pub(super) fn reopens(record: &RunRecord, recorded: &Recorded) -> Result<Option<
     match (&end.error, status) {
         (_, Status::NeedsAttention | Status::Cancelled) => Ok(Some(None)),
         (Some(error), Status::Failed) => match error.step {
-            step if error.is_mended_by_time() => Ok(Some(step)),
+            step if error.is_mended_by_time() && !renders_the_same(recorded, error) => Ok(Some(step)),
             // It ends the same unless the limit was raised.
             None if error.failure.code.starts_with("LIMIT_") && error.failure.code != "LIMIT_DEADLINE" => {
                 Ok(Some(None))
@@ -192,4 +197,9 @@ pub(super) fn reopens(record: &RunRecord, recorded: &Recorded) -> Result<Option<
         },
         _ => Err(ResumeError::Over { run, status }),
     }
+}
+
+/// Whether a prompt ended the run that it keeps: mended ones are for others.
+fn renders_the_same(recorded: &Recorded, error: &RunError) -> bool {
+    recorded.begun.edition.is_some() && error.failure.code.starts_with("PROMPT_")
 }

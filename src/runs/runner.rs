@@ -85,6 +85,7 @@ impl Runner {
             cause: None,
             retry_of: order.retry_of,
             by: order.by.clone(),
+            edition: gate.edition,
         };
         let versions = super::library::unknown_versions(&*gate.ground.store, script)?;
         Ok(RunHandle::new(

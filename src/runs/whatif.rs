@@ -198,6 +198,7 @@ pub fn whatif(
         parks: Arc::default(),
         playbooks: Arc::new(library.clone()),
         stage: None,
+        edition: None,
     });
     let past = Past {
         then: past::over(&remembered.store, &content),

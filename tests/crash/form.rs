@@ -91,6 +91,7 @@ fn known() -> Vec<Entry> {
             cause: None,
             retry_of: None,
             by: None,
+            edition: None,
         })),
         Entry::Answer(Box::new(Answer {
             asked: Asked {
@@ -379,6 +380,7 @@ fn any_turn() -> impl Strategy<Value = Entry> {
                     input: value,
                     at_ms,
                     by,
+                    edition: flag.then_some(at_ms),
                 })),
                 _ => Entry::Cleanup(Box::new(life::Cleanup {
                     status: Status::Cancelled,
@@ -433,6 +435,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 cause: None,
                 retry_of: live.then_some(RunId::from_bytes(run)),
                 by: live.then(String::new),
+                edition: live.then_some(u64::from(epoch)),
             }))
         });
     let intent =

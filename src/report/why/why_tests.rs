@@ -23,6 +23,7 @@ fn begun() -> Begun {
         by: Default::default(),
         parent: None,
         cause: None,
+        edition: None,
         retry_of: None,
     }
 }

@@ -2,6 +2,7 @@
 
 mod environments;
 mod hostile;
+mod keeps;
 mod persons;
 mod runs;
 pub mod server;
