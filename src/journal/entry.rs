@@ -89,6 +89,11 @@ impl Begun {
     pub fn unix_ms(&self, at_ms: u64) -> i64 {
         self.at_ms.saturating_add(i64::try_from(at_ms).unwrap_or(i64::MAX))
     }
+
+    /// Whether a prompt is to blame that the run keeps: mending its file does not reach this run.
+    pub fn keeps_cause_of(&self, failure: &Failure) -> bool {
+        self.edition.is_some() && failure.code.starts_with("PROMPT_")
+    }
 }
 
 /// Where a run was started by another.

@@ -12,7 +12,7 @@ use super::whatif::sites;
 use crate::effect::Failure;
 use crate::gate::{Edit, Gate, Observer, Resumption, Tape};
 use crate::id::{RunId, StepNo};
-use crate::journal::{JournalError, Recorded, RunError, RunRecord, Status};
+use crate::journal::{JournalError, Recorded, RunRecord, Status};
 use crate::script::{API_VERSION, RunHandle, Script};
 use crate::store::StoreError;
 
@@ -185,7 +185,7 @@ pub(super) fn reopens(record: &RunRecord, recorded: &Recorded) -> Result<Option<
     match (&end.error, status) {
         (_, Status::NeedsAttention | Status::Cancelled) => Ok(Some(None)),
         (Some(error), Status::Failed) => match error.step {
-            step if error.is_mended_by_time() && !renders_the_same(recorded, error) => Ok(Some(step)),
+            step if error.is_mended_by_time() && !recorded.begun.keeps_cause_of(&error.failure) => Ok(Some(step)),
             // It ends the same unless the limit was raised.
             None if error.failure.code.starts_with("LIMIT_") && error.failure.code != "LIMIT_DEADLINE" => {
                 Ok(Some(None))
@@ -197,9 +197,4 @@ pub(super) fn reopens(record: &RunRecord, recorded: &Recorded) -> Result<Option<
         },
         _ => Err(ResumeError::Over { run, status }),
     }
-}
-
-/// Whether a prompt ended the run that it keeps: mended ones are for others.
-fn renders_the_same(recorded: &Recorded, error: &RunError) -> bool {
-    recorded.begun.edition.is_some() && error.failure.code.starts_with("PROMPT_")
 }

@@ -33,10 +33,10 @@ fn said(project: &Project) -> Value {
     project.json(&["kv", "get", "said"])["value"].clone()
 }
 
-fn until_live(project: &Project) {
+fn until_live(project: &Project, word: &str) {
     for _ in 0..200 {
         let told = project.host(&["run", "tells", "--json"]).stdout;
-        if told.contains("\"outcome\":\"two\"") {
+        if told.contains(&format!("\"outcome\":\"{word}\"")) {
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
@@ -52,7 +52,7 @@ fn a_run_that_waits_in_a_server_keeps_its_prompts_across_saves_and_restarts_and_
     let server = Server::start(&project);
     let ids = [(); 3].map(|()| run(&project, "waits"));
     save_others(&project);
-    until_live(&project);
+    until_live(&project, "two");
     server.kill();
     project.ok(&["emit", "go"]);
     assert_eq!(project.json(&["resume", &ids[0]])["outcome"], 201, "without a server");
@@ -80,7 +80,7 @@ fn what_was_switched_off_meanwhile_is_refused_to_a_run_that_keeps_its_prompts() 
     server.kill();
     save_others(&project);
     let _server = Server::with(&project, &[("ACME_ENABLED", "false")]);
-    until_live(&project);
+    until_live(&project, "two");
     project.ok(&["emit", "go"]);
     let shown = ended(&project, &id);
     assert_eq!(shown["run"]["error"]["code"], "SWITCHED_OFF", "{shown}");
@@ -96,11 +96,22 @@ fn a_run_that_is_given_a_mended_script_goes_on_with_the_prompts_of_now() {
     let _server = Server::start(&project);
     let id = run(&project, "tells");
     project.write("prompts/word.md", "two");
-    until_live(&project);
+    until_live(&project, "two");
     assert_eq!(
         project.host(&["resume", &id, "--json"]).error_code(),
         "RESUME_NEEDS_EDIT"
     );
-    project.ok(&["resume", &id, "--with", "playbooks/tells.rhai"]);
-    assert_eq!(ended(&project, &id)["run"]["outcome"], "two");
+    project.write(
+        "mended.rhai",
+        "kv::get(\"n\"); run::wait_event(\"go\"); prompt::render(\"word\").text",
+    );
+    assert_eq!(
+        project.host(&["resume", &id, "--with", "mended.rhai"]).code,
+        7,
+        "it waits"
+    );
+    project.write("prompts/word.md", "three");
+    until_live(&project, "three");
+    project.ok(&["emit", "go"]);
+    assert_eq!(ended(&project, &id)["run"]["outcome"], "two", "of then, from there on");
 }
