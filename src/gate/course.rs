@@ -103,6 +103,7 @@ impl Tape {
                 modules: entry.modules.clone(),
                 api: entry.api,
                 input: entry.input.clone(),
+                edition: entry.edition,
                 ..tape.begun
             };
             tape.begun.mode.uses.clone_from(&entry.uses);

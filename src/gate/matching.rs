@@ -202,6 +202,7 @@ mod tests {
             by: None,
             parent: None,
             cause: None,
+            edition: None,
             retry_of: None,
             corr: None,
         };

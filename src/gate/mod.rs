@@ -84,7 +84,8 @@ use crate::io::World;
 use crate::journal::{Begun, Owner};
 use crate::store::tx::Ground;
 
-/// What every run of this process shares at the gate.
+/// What every run of this process shares at the gate. A clone is a gate of the same process.
+#[derive(Clone)]
 pub struct Gate {
     pub ground: Ground,
     pub world: World,
@@ -102,6 +103,8 @@ pub struct Gate {
     pub playbooks: Arc<dyn Playbooks>,
     /// In a test: what stands in for the outside.
     pub stage: Option<Arc<Stage>>,
+    /// The version of the project that the playbooks and prompts are of, under a server.
+    pub edition: Option<u64>,
 }
 
 /// The rules, as configured.
@@ -130,6 +133,7 @@ impl Gate {
             lookout: Arc::default(),
             playbooks: Arc::new(ready::NoPlaybooks),
             stage: None,
+            edition: None,
         }
     }
 
@@ -165,6 +169,7 @@ impl Gate {
             lookout: Arc::default(),
             playbooks: Arc::new(ready::NoPlaybooks),
             stage: None,
+            edition: None,
         }
     }
 }

@@ -50,6 +50,7 @@ impl Aligned {
                 now_ms: run_ms,
                 is_over: false,
                 playbooks: &*gate.playbooks,
+                edition: gate.edition,
                 created: Vec::new(),
             };
             let began = wake.take().map_or_else(|| waiting.begin(&mut watch), Ok);

@@ -75,6 +75,8 @@ pub struct Birth<'a> {
     pub input: Value,
     pub mode: &'a RunMode,
     pub at_ms: i64,
+    /// The version of the project that the playbook is of.
+    pub edition: Option<u64>,
 }
 
 /// A run that can be started: what it is pinned to, and the texts it is pinned to.

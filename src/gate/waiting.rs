@@ -46,6 +46,8 @@ pub struct Watch<'a> {
     /// Whether the time that was set for the wait has passed.
     pub is_over: bool,
     pub playbooks: &'a dyn Playbooks,
+    /// The version of the project that they are of.
+    pub edition: Option<u64>,
     /// Runs that were created here, and can begin once this is committed.
     pub created: Vec<RunId>,
 }
@@ -68,6 +70,7 @@ pub(super) fn perform(gate: &Gate, tape: &mut Tape, asked: Asked, waiting: &dyn 
             now_ms: tape.elapsed_ms(gate),
             is_over: false,
             playbooks: &*gate.playbooks,
+            edition: gate.edition,
             created: Vec::new(),
         };
         let wake = match before {

@@ -67,6 +67,11 @@ impl PinnedFiles {
         }
     }
 
+    /// The same of files that others have as well.
+    pub fn shared(store: Arc<dyn Store>, files: Arc<Files>) -> PinnedFiles {
+        PinnedFiles { store, files }
+    }
+
     pub fn get(&self, path: &str) -> Option<&PinnedFile> {
         self.files.get(path)
     }

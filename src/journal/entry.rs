@@ -82,6 +82,9 @@ pub struct Begun {
     /// What it answers to, when a trigger started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<super::Cause>,
+    /// The version of the project whose prompts it renders and whose playbooks it starts, where a server began it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<u64>,
 }
 
 impl Begun {
@@ -93,6 +96,11 @@ impl Begun {
     /// The moment `at_ms` of the run, in Unix milliseconds.
     pub fn unix_ms(&self, at_ms: u64) -> i64 {
         self.at_ms.saturating_add(i64::try_from(at_ms).unwrap_or(i64::MAX))
+    }
+
+    /// Whether a prompt is to blame that the run keeps: mending its file does not reach this run.
+    pub fn keeps_cause_of(&self, failure: &Failure) -> bool {
+        self.edition.is_some() && failure.code.starts_with("PROMPT_")
     }
 }
 

@@ -134,6 +134,9 @@ pub struct Edited {
     pub again: BTreeSet<StepNo>,
     pub at_ms: u64,
     pub by: String,
+    /// The version of the project that it goes on with, where a server edits it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<u64>,
 }
 
 /// The script is over, and its clean-up begins; the run will end as this says.

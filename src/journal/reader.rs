@@ -277,6 +277,7 @@ impl Recorded {
                     modules: edited.modules,
                     api: edited.api,
                     input: edited.input,
+                    edition: edited.edition,
                     mode: RunMode {
                         uses: edited.uses,
                         ..self.begun.mode.clone()

@@ -275,6 +275,7 @@ fn create(watch: &mut Watch<'_>, child: RunId, playbook: &str, input: &Value) ->
         input: input.clone(),
         mode: watch.mode,
         at_ms: watch.tx.now_ms,
+        edition: watch.edition,
     };
     let born = watch.playbooks.born(&birth).map_err(Stop::Failed)?;
     let batch = &mut watch.tx.batch;

@@ -80,6 +80,7 @@ impl Creation<'_> {
             corr: self.corr,
             by: self.by,
             cause: self.cause,
+            edition: gate.edition,
         };
         let mut batch = Batch::new();
         RunRecord::create(&mut batch, begun);

@@ -133,6 +133,7 @@ impl Runner {
             again: amendment.again.clone(),
             at_ms: 0,
             by: how.by.clone(),
+            edition: self.gate.edition,
         };
         let versions = unknown_versions(&*self.gate.ground.store, &script)?;
         let edit = Edit { entry, versions };

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::editions::Editions;
 use crate::effect::{Failure, RunMode};
 use crate::gate::{Birth, Born, Playbooks};
 use crate::id::ContentHash;
@@ -30,6 +31,8 @@ pub struct Library {
     /// That of tests, made when it is first asked for.
     tests: Arc<OnceLock<Arc<Language>>>,
     pinned: Arc<Mutex<Kept>>,
+    /// For runs that began with another.
+    pub(super) editions: Arc<Editions>,
 }
 
 /// Compiled scripts by all that they are pinned to. Those that nobody asked for while the younger became too many go.
@@ -121,6 +124,7 @@ impl Library {
             language,
             tests: Arc::default(),
             pinned: Arc::default(),
+            editions: Arc::default(),
         }
     }
 
@@ -229,9 +233,10 @@ impl Library {
         Ok(script)
     }
 
-    /// Lets go of the scripts that are kept for runs: nothing has moved for a while.
+    /// Lets go of what is kept for runs: nothing has moved for a while.
     pub fn forget_pinned(&self) {
         *self.pinned.lock().unwrap_or_else(PoisonError::into_inner) = Kept::default();
+        self.editions.forget();
     }
 
     fn compile_pinned(&self, store: &dyn Store, begun: &Pins) -> Result<Arc<Script>, LibraryError> {
@@ -289,6 +294,7 @@ impl Playbooks for Library {
             retry_of: None,
             corr: Some(birth.parent.corr()),
             by: birth.parent.by.clone(),
+            edition: birth.edition,
         };
         let mut versions = Batch::new();
         for text in script.texts() {

@@ -24,6 +24,7 @@
 //! | [`pool`] | threads with large stacks, used again |
 //! | [`trial`] | tests of playbooks |
 //! | [`library`] | playbooks and versions of them |
+//! | [`editions`] | those that a run began with, while later ones are live |
 
 pub mod backtest;
 pub mod bundle;
@@ -31,6 +32,7 @@ pub mod conductor;
 pub mod creation;
 pub mod diff;
 pub mod edit;
+mod editions;
 pub mod judge;
 pub mod library;
 mod past;

@@ -1,7 +1,8 @@
 //! A run goes on where its journal ends: after its host was stopped, after a wait, or after what ended it was mended.
 //!
 //! The script is the one the run is pinned to, and runs again from its start; the journal answers as far as it
-//! reaches. Its mode, too, is that of its beginning.
+//! reaches. Its mode, too, is that of its beginning, and so are its prompts and the playbooks it starts
+//! ([`super::editions`]).
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ pub enum ResumeError {
     )]
     InDoubt { run: RunId, step: StepNo },
     #[error(
-        "run {} was ended by its script or a limit ({code}), and would be again; give a mended one: \
+        "run {} was ended by its script, a prompt or a limit ({code}), and would be again; give a mended one: \
          `host resume {} --with FILE`",
         .run.short(), .run.short()
     )]
@@ -152,7 +153,11 @@ impl Runner {
             let api = recorded.begun.api;
             return Err(ResumeError::HostChanged { run, api });
         }
-        let tape = Tape::resume(gate, recorded, &record, &how_on, how.observer.clone());
+        let gate = match &how_on.edit {
+            Some(_) => gate.clone(),
+            None => self.gate_of(library, &recorded.begun),
+        };
+        let tape = Tape::resume(&gate, recorded, &record, &how_on, how.observer.clone());
         let mut tape = tape.map_err(|error| match error {
             StoreError::Conflict { .. } => ResumeError::Busy(run),
             error => error.into(),
@@ -161,7 +166,7 @@ impl Runner {
             let sites = library.pinned(store, before).map(|before| sites(&before, script));
             tape.carry_over(sites.unwrap_or_default());
         }
-        Ok(RunHandle::new(gate.clone(), tape))
+        Ok(RunHandle::new(gate, tape))
     }
 }
 
@@ -190,7 +195,7 @@ pub(super) fn reopens(record: &RunRecord, recorded: &Recorded) -> Result<Option<
     match (&end.error, status) {
         (_, Status::NeedsAttention | Status::Cancelled) => Ok(Some(None)),
         (Some(error), Status::Failed) => match error.step {
-            step if error.is_mended_by_time() => Ok(Some(step)),
+            step if error.is_mended_by_time() && !recorded.begun.keeps_cause_of(&error.failure) => Ok(Some(step)),
             // It ends the same unless the limit was raised.
             None if error.failure.code.starts_with("LIMIT_") && error.failure.code != "LIMIT_DEADLINE" => {
                 Ok(Some(None))

@@ -88,6 +88,7 @@ impl Runner {
             retry_of: order.retry_of,
             corr: order.corr.clone(),
             by: order.by.clone(),
+            edition: gate.edition,
         };
         // Before the first note: a histogram keeps the bounds that it begins with.
         crate::script::metrics::make_known(&gate.ground, begun.mode.realm(), at_ms, &script.header.metrics)?;

@@ -199,6 +199,7 @@ pub fn whatif(
         lookout: Arc::default(),
         playbooks: Arc::new(library.clone()),
         stage: None,
+        edition: None,
     });
     let past = Past {
         then: past::over(&remembered.store, &content),

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::draft::Draft;
 use crate::app::{App, AppError};
 use crate::effect::RunMode;
+use crate::gate::Gate;
 use crate::id::ContentHash;
 use crate::io::pinned::PinnedFiles;
 use crate::io::survey::{Survey, survey};
@@ -104,6 +105,16 @@ impl Edition {
                 secrets: None,
             },
         }
+    }
+
+    /// The same as version `number`: runs that begin with it know it by that.
+    pub(super) fn numbered(mut self, number: u64) -> Edition {
+        self.number = number;
+        self.runner.gate = Arc::new(Gate {
+            edition: Some(number),
+            ..(*self.runner.gate).clone()
+        });
+        self
     }
 
     /// The mode of a run of `playbook` that begins now.

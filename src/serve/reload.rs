@@ -125,20 +125,22 @@ impl Reloader {
             files: PinnedFiles::new(store.clone(), files),
             secrets: found.secrets,
         };
-        let (mut edition, faults) = draft.build()?;
+        let (edition, faults) = draft.build()?;
         for fault in &faults {
             tell(fault, "it is left out, since it does not compile");
         }
-        edition.number = last.as_ref().map_or(0, |last| last.number);
-        if last.is_none() {
+        let number = if let Some(last) = last {
+            last.number
+        } else {
             let news = News {
                 at_ms: app.clock.unix_ms(),
                 by: "first start",
                 files: &edition.hashes(),
                 pending: None,
             };
-            edition.number = versions::went_live(&*store, &news, None, &faults).map_err(store_error)?;
-        }
+            versions::went_live(&*store, &news, None, &faults).map_err(store_error)?
+        };
+        let edition = edition.numbered(number);
         tell_live(None, &edition);
         let judged = Judged {
             files: edition.parts.files.clone(),
@@ -388,10 +390,7 @@ impl Reloader {
     fn go_live(&mut self, edition: &Arc<Edition>, by: &str, held: Option<u64>) -> Result<(), VersionError> {
         let files = edition.hashes();
         let number = versions::went_live(&*self.ground.store, &self.news(by, &files), held, &[])?;
-        let edition = Edition {
-            number,
-            ..(**edition).clone()
-        };
+        let edition = (**edition).clone().numbered(number);
         tracing::info!(
             version = number,
             playbooks = edition.playbooks.len(),

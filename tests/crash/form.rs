@@ -92,6 +92,7 @@ fn known() -> Vec<Entry> {
             retry_of: None,
             corr: None,
             by: None,
+            edition: None,
         })),
         Entry::Answer(Box::new(Answer {
             asked: Asked {
@@ -380,6 +381,7 @@ fn any_turn() -> impl Strategy<Value = Entry> {
                     input: value,
                     at_ms,
                     by,
+                    edition: flag.then_some(at_ms),
                 })),
                 _ => Entry::Cleanup(Box::new(life::Cleanup {
                     status: Status::Cancelled,
@@ -435,6 +437,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 retry_of: live.then_some(RunId::from_bytes(run)),
                 corr: None,
                 by: live.then(String::new),
+                edition: live.then_some(u64::from(epoch)),
             }))
         });
     let intent =

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "these tests save files, as people do")]
 
 mod guard;
+mod keeps;
 mod measure;
 mod project;
 mod property;

@@ -101,6 +101,22 @@ pub(super) fn commands(record: &RunRecord, recorded: &Recorded, deeds: &Deeds) -
         }
         Status::Cancelled => vec![anew(&run, deeds), show],
         Status::Failed => match cause(record, recorded) {
+            Cause::Effect
+                if record
+                    .error
+                    .as_ref()
+                    .is_some_and(|error| recorded.begun.keeps_cause_of(&error.failure)) =>
+            {
+                vec![
+                    next(
+                        "then",
+                        format!("host resume {run} --with {file}"),
+                        "when the prompt is mended: it goes on with the prompts of now",
+                    ),
+                    rehearse,
+                    show,
+                ]
+            }
             Cause::Effect => vec![
                 next(
                     "then",

@@ -23,6 +23,7 @@ fn begun() -> Begun {
         by: Default::default(),
         parent: None,
         cause: None,
+        edition: None,
         retry_of: None,
         corr: None,
     }
@@ -224,6 +225,15 @@ fn each_cause_has_its_own_way_out() {
         let why = explain(&record(Status::Failed, Some((code, step))), &run, None, None);
         assert_eq!(told(&why)[0], first, "{code}");
     }
+    let mut kept = run;
+    kept.begun.edition = Some(1);
+    let why = explain(
+        &record(Status::Failed, Some(("PROMPT_VARIABLE", Some(1)))),
+        &kept,
+        None,
+        None,
+    );
+    assert_eq!(told(&why)[0], format!("host resume {short} --with {file}"));
 }
 
 #[test]

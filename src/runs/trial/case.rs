@@ -206,6 +206,7 @@ impl Case {
             epoch: 1,
             parent: None,
             cause: None,
+            edition: None,
             retry_of: None,
             corr: None,
             by: None,

@@ -3,6 +3,7 @@
 mod backup;
 mod environments;
 mod hostile;
+mod keeps;
 mod persons;
 mod runs;
 pub mod server;
