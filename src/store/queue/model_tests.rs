@@ -226,7 +226,7 @@ proptest! {
                         Some(job) => {
                             job.leased = false;
                             job.dead = is_final || job.attempts == job.most;
-                            let wait = after_ms.unwrap_or(70 << (job.attempts - 1));
+                            let wait = after_ms.unwrap_or(70 << job.attempts.saturating_sub(1));
                             if !job.dead {
                                 job.due = at + wait;
                             }
@@ -304,7 +304,7 @@ proptest! {
                             Settled::Done
                         }
                         Verdict::Again(_) if !was_dead && job.attempts < job.most => {
-                            job.due = at + (70 << (job.attempts - 1));
+                            job.due = at + (70 << job.attempts.saturating_sub(1));
                             Settled::Again { due_ms: job.due }
                         }
                         Verdict::Again(_) | Verdict::Dead(_) => {
