@@ -76,7 +76,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             let ground = signed::writer(app, Act::new("token.revoke", &id).with("user", found.user))?;
             let token = token::revoke(&*ground.store, &id, app.clock.unix_ms())?;
             if out.json {
-                out.json(&token_json(&token, app.clock.unix_ms()));
+                out.json(&token.shown(app.clock.unix_ms()));
                 return Ok(0);
             }
             let mark = out.paint(GOOD, out.symbol("−"));
@@ -112,7 +112,7 @@ fn add(args: &AddArgs, app: &App, out: &mut Out) -> Result<u8, CliError> {
     };
     let (token, text) = token::add(&*ground.store, &*app.chance, &new, now_ms)?;
     if out.json {
-        let mut shown = token_json(&token, now_ms);
+        let mut shown = token.shown(now_ms);
         shown["token"] = json!(text);
         out.json(&shown);
         return Ok(0);
@@ -133,21 +133,6 @@ fn add(args: &AddArgs, app: &App, out: &mut Out) -> Result<u8, CliError> {
     Ok(0)
 }
 
-fn token_json(token: &Token, now_ms: i64) -> serde_json::Value {
-    json!({
-        "id": token.id,
-        "user": token.user,
-        "label": token.label,
-        "scope": token.scope.grant,
-        "playbooks": token.scope.playbooks,
-        "state": token.state(now_ms).as_str(),
-        "created_ms": token.created_ms,
-        "expires_ms": token.expires_ms,
-        "revoked_ms": token.revoked_ms,
-        "used_ms": token.used_ms,
-    })
-}
-
 fn list(user: Option<&str>, all: bool, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let now_ms = app.clock.unix_ms();
     let mut tokens = match app.reader()? {
@@ -159,7 +144,7 @@ fn list(user: Option<&str>, all: bool, app: &App, out: &mut Out) -> Result<u8, C
     tokens.retain(|token| all || token.state(now_ms) == State::Live);
     tokens.sort_by(|a, b| (&a.user, a.created_ms).cmp(&(&b.user, b.created_ms)));
     if out.json {
-        out.json(&tokens.iter().map(|token| token_json(token, now_ms)).collect::<Vec<_>>());
+        out.json(&tokens.iter().map(|token| token.shown(now_ms)).collect::<Vec<_>>());
         return Ok(0);
     }
     if tokens.is_empty() {

@@ -72,6 +72,22 @@ impl State {
 }
 
 impl Token {
+    /// As commands and the API show it: without what makes it work.
+    pub fn shown(&self, now_ms: i64) -> serde_json::Value {
+        serde_json::json!({
+            "id": self.id,
+            "user": self.user,
+            "label": self.label,
+            "scope": self.scope.grant,
+            "playbooks": self.scope.playbooks,
+            "state": self.state(now_ms).as_str(),
+            "created_ms": self.created_ms,
+            "expires_ms": self.expires_ms,
+            "revoked_ms": self.revoked_ms,
+            "used_ms": self.used_ms,
+        })
+    }
+
     /// What it is by itself; its user may be revoked as well.
     pub fn state(&self, now_ms: i64) -> State {
         match (self.revoked_ms, self.expires_ms) {

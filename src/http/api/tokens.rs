@@ -14,7 +14,7 @@ use crate::http::routes::{CURSOR, Gives, Group, Kind, LIMIT, Needs, Param, Route
 use crate::http::server::Server;
 use crate::identity::Scope;
 use crate::identity::role::Grant;
-use crate::identity::token::{self, DAYS_MAX, Token};
+use crate::identity::token::{self, DAYS_MAX};
 use crate::journal::audit::Act;
 
 pub const GROUP: Group = Group {
@@ -118,21 +118,6 @@ fn schemas() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn shown(token: &Token, now_ms: i64) -> Value {
-    json!({
-        "id": token.id,
-        "user": token.user,
-        "label": token.label,
-        "scope": token.scope.grant,
-        "playbooks": token.scope.playbooks,
-        "state": token.state(now_ms).as_str(),
-        "created_ms": token.created_ms,
-        "expires_ms": token.expires_ms,
-        "revoked_ms": token.revoked_ms,
-        "used_ms": token.used_ms,
-    })
-}
-
 fn list(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let after = page::place(request)?;
     let user = request.query("user");
@@ -142,7 +127,7 @@ fn list(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     });
     let next = page::cut(&mut tokens, page::limit(request), |token| token.id.clone());
     let now_ms = server.now_ms();
-    let items = tokens.iter().map(|token| shown(token, now_ms));
+    let items = tokens.iter().map(|token| token.shown(now_ms));
     Ok(page::answer(request, items.collect(), next))
 }
 
@@ -185,7 +170,7 @@ fn add(server: &Server, request: &Request) -> Result<Answer, Refusal> {
         expires_ms,
     };
     let (token, text) = token::add(&signed(server, request, act), &*server.app.chance, &new, now_ms)?;
-    let mut made = shown(&token, now_ms);
+    let mut made = token.shown(now_ms);
     made["token"] = json!(text);
     Ok(Answer::data(made).status(201))
 }
@@ -193,5 +178,5 @@ fn add(server: &Server, request: &Request) -> Result<Answer, Refusal> {
 fn revoke(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let (id, now_ms) = (request.param("token"), server.now_ms());
     let token = token::revoke(&signed(server, request, Act::new("token.revoke", id)), id, now_ms)?;
-    Ok(Answer::data(shown(&token, now_ms)))
+    Ok(Answer::data(token.shown(now_ms)))
 }
