@@ -172,7 +172,10 @@ impl Host {
         watched(&mut crew);
         let followed = Arc::new(Followed::new(app.clock.clone()));
         followed.attach(&mut crew);
+        let waiting = Arc::<http::doors::Waiting>::default();
+        waiting.attach(&mut crew);
         let core = Core::new(live.clone(), Arc::new(crew), triggers);
+        let doors = http::doors::Playbooks::new(core.crew().clone(), waiting);
         let host = Host {
             app,
             live,
@@ -185,7 +188,7 @@ impl Host {
             heartbeat,
             http,
             doorkeeper: Arc::new(http::caller::authenticate),
-            doors: None,
+            doors: Some(Arc::new(doors)),
             taken_up,
         };
         Ok(host)

@@ -381,7 +381,8 @@ pub fn parse(key: &[u8]) -> Option<Place> {
         | Space::Cursor
         | Space::Seen
         | Space::Overlap
-        | Space::Edition) => {
+        | Space::Edition
+        | Space::Idempotency) => {
             let mut names = Vec::new();
             while !rest.is_empty() {
                 names.push(read_text(rest)?);

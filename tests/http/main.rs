@@ -11,6 +11,7 @@ mod doors;
 mod hostile;
 mod inside;
 mod listing;
+mod playbooks;
 mod probes;
 mod roles;
 mod streams;

@@ -55,10 +55,12 @@ pub enum Space {
     Overlap,
     /// Sets of playbooks, prompts and settings that were live.
     Edition,
+    /// Requests that are carried out once, however often they come.
+    Idempotency,
 }
 
 impl Space {
-    pub(super) const ALL: [(Space, u8, &'static str); 28] = [
+    pub(super) const ALL: [(Space, u8, &'static str); 29] = [
         (Space::Meta, 0x01, "meta"),
         (Space::Run, 0x10, "run"),
         (Space::Journal, 0x11, "journal"),
@@ -87,6 +89,7 @@ impl Space {
         (Space::Seen, 0x45, "seen file"),
         (Space::Overlap, 0x46, "overlap"),
         (Space::Edition, 0x47, "edition"),
+        (Space::Idempotency, 0x58, "idempotency"),
     ];
 
     pub(super) fn byte(self) -> u8 {
