@@ -5,6 +5,7 @@
 //! | [`routes`] | the table of routes, from which everything else is made; what playbooks add to it |
 //! | [`api`] | the handlers, a file for each thing |
 //! | [`pass`] | the way of one request, in its order |
+//! | [`doors`] | playbooks that answer requests |
 //! | [`request`], [`answer`], [`stream`] | what handlers see, and what they give |
 //! | [`envelope`] | the form of every answer |
 //! | [`error`], [`denied`] | what errors from below are to those who ask |
@@ -25,6 +26,7 @@ pub mod caller;
 mod checks;
 mod connection;
 mod denied;
+pub mod doors;
 pub mod envelope;
 mod error;
 pub mod figures;

@@ -32,6 +32,14 @@ pub enum Cause {
     After { run: RunId },
     /// A file came.
     File { path: String },
+    /// A request over HTTP.
+    Request {
+        method: String,
+        /// As the header writes it, with the names of its parameters.
+        path: String,
+        /// The request's correlation id.
+        corr: String,
+    },
     /// The host was started.
     Startup { boot: String },
 }

@@ -117,7 +117,7 @@ impl InputSpec {
     }
 
     /// The value as this input takes it, or why it does not.
-    pub(super) fn accept(&self, name: &str, value: Value) -> Result<Value, Failure> {
+    pub fn accept(&self, name: &str, value: Value) -> Result<Value, Failure> {
         let wrong = |what: String| Failure::new("INPUT", format!("input `{name}` {what}"));
         let value = match (self.kind, value) {
             (InputKind::Float, Value::Int(number)) => Value::Float(number as f64),

@@ -23,8 +23,10 @@ use crate::script::check::routes::{self, Route};
 use crate::script::findings::Finding;
 use crate::script::source::Text;
 use crate::script::syntax;
+use crate::script::triggers::http;
 use crate::store::tx::Ground;
 use crate::store::{Batch, Durability, Store, StoreError, keys};
+use crate::value::Value;
 
 /// Triggers of which a header's own words are kept: whoever serves them reads them.
 const AS_WRITTEN: [&str; 2] = ["http", "webhook"];
@@ -298,6 +300,17 @@ fn compile_one(app: &App, name: &str) -> Result<Compiled, StoreError> {
         false => metrics::of(&file, text, &syntax::parse(text)),
     };
     let mut pinned = Pinned::of(&script);
+    if let Some(reason) = pinned
+        .header
+        .triggers
+        .get("http")
+        .and_then(|value| why_no_route(&pinned, value))
+    {
+        let diagnosis = Diagnosis::new("ROUTE_INVALID", reason, script.source.clone());
+        return Ok(Err(
+            diagnosis.help("write `http: #{ method: \"POST\", path: \"/clips/{id}\" }`")
+        ));
+    }
     // Nobody asks a playbook that is to be started how its header is written.
     pinned.header.written.clear();
     // Collected anew: a tree that was emptied keeps a node.
@@ -305,6 +318,19 @@ fn compile_one(app: &App, name: &str) -> Result<Compiled, StoreError> {
     pinned.header.triggers = triggers.filter(|(key, _)| AS_WRITTEN.contains(&key.as_str())).collect();
     let triggers = std::mem::take(&mut pinned.header.starts);
     Ok(Ok((Listed { pinned, triggers }, route, declared)))
+}
+
+/// Why no request could ever start the playbook with this `http` in its header.
+fn why_no_route(pinned: &Pinned, written: &Value) -> Option<String> {
+    let places = match http::route(written) {
+        Ok((_, path)) => http::places(path).unwrap_or_default(),
+        Err(reason) => return Some(reason),
+    };
+    let inputs = &pinned.header.inputs;
+    let strange = places.into_iter().find(|name| !inputs.contains_key(name))?;
+    Some(format!(
+        "the path has a parameter `{strange}`, and there is no such input"
+    ))
 }
 
 /// Puts `texts` into `store`, those that it does not have.

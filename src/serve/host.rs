@@ -138,10 +138,13 @@ impl Host {
         watched(&mut crew);
         let followed = Arc::new(Followed::new(app.clock.clone()));
         followed.attach(&mut crew);
+        let waiting = Arc::<http::doors::Waiting>::default();
+        waiting.attach(&mut crew);
         let crew = Arc::new(crew);
         let telemetry = telemetry(&live, &board, &crew)?;
         let mut triggers = triggers;
         triggers.push(Box::new(Monitors::new(telemetry.clone())));
+        let doors = http::doors::Playbooks::new(crew.clone(), waiting);
         let core = Core::new(live.clone(), crew, triggers);
         let host = Host {
             app,
@@ -156,7 +159,7 @@ impl Host {
             heartbeat,
             http,
             doorkeeper: Arc::new(http::caller::authenticate),
-            doors: None,
+            doors: Some(Arc::new(doors)),
             taken_up,
         };
         Ok(host)

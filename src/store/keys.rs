@@ -391,7 +391,8 @@ pub fn parse(key: &[u8]) -> Option<Place> {
         | Space::Token
         | Space::Session
         | Space::Guess
-        | Space::Audit) => {
+        | Space::Audit
+        | Space::Idempotency) => {
             let mut names = Vec::new();
             while !rest.is_empty() {
                 names.push(read_text(rest)?);

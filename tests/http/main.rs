@@ -13,6 +13,7 @@ mod everybody;
 mod hostile;
 mod inside;
 mod listing;
+mod playbooks;
 mod probes;
 mod roles;
 mod sessions;

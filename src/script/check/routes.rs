@@ -7,10 +7,7 @@ use super::sheet::Sheet;
 use crate::script::error::nearest;
 use crate::script::findings::{Finding, Region, Related};
 use crate::script::syntax::{Expr, Lines, Tree};
-
-const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-const KEYS: [&str; 3] = ["method", "path", "role"];
-const PATH_BYTES_MAX: usize = 200;
+use crate::script::triggers::http::{KEYS, METHODS, places};
 
 /// What can be said against one route.
 pub fn check(header: &HeaderView<'_>, value: &Expr, sheet: &mut Sheet<'_>) {
@@ -65,14 +62,14 @@ pub fn check(header: &HeaderView<'_>, value: &Expr, sheet: &mut Sheet<'_>) {
 }
 
 fn path(header: &HeaderView<'_>, path: &str, value: &Expr, sheet: &mut Sheet<'_>) {
-    if let Err(message) = parameters(path) {
+    if let Err(message) = places(path) {
         let said = sheet.say("ROUTE_INVALID", value.span, message);
         if !path.starts_with('/') {
             said.fix("begin with `/`", value.span, format!("{:?}", format!("/{path}")));
         }
         return;
     }
-    for name in parameters(path).unwrap_or_default() {
+    for name in places(path).unwrap_or_default() {
         if !header.inputs().any(|input| input.name.text == name) {
             let near: Vec<String> = header.inputs().map(|input| input.name.text.clone()).collect();
             let hint = match nearest(&name, near.iter().map(String::as_str)) {
@@ -88,49 +85,6 @@ fn path(header: &HeaderView<'_>, path: &str, value: &Expr, sheet: &mut Sheet<'_>
                 .help(hint);
         }
     }
-}
-
-/// The names in braces, or why it is no path.
-fn parameters(path: &str) -> Result<Vec<String>, String> {
-    if path.len() > PATH_BYTES_MAX {
-        return Err(format!(
-            "the path has {} bytes; at most {PATH_BYTES_MAX} are allowed",
-            path.len()
-        ));
-    }
-    let Some(rest) = path.strip_prefix('/') else {
-        return Err(format!("{path:?} is no path: it begins with `/`"));
-    };
-    let mut names: Vec<String> = Vec::new();
-    for part in rest.split('/') {
-        if rest.is_empty() {
-            break;
-        }
-        if let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
-            let is_name = !name.is_empty()
-                && name
-                    .chars()
-                    .all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-            if !is_name {
-                return Err(format!("{part:?} in the path is no parameter: write one as `{{name}}`"));
-            }
-            if names.iter().any(|other| other == name) {
-                return Err(format!("the path has the parameter `{name}` twice"));
-            }
-            names.push(name.to_owned());
-            continue;
-        }
-        if let Some(name) = part.strip_prefix(':') {
-            return Err(format!("write the parameter `:{name}` as `{{{name}}}`"));
-        }
-        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-._~%".contains(letter);
-        if part.is_empty() || !part.chars().all(is_plain) {
-            return Err(format!(
-                "{part:?} is no part of a path: letters, digits, `-`, `.`, `_` and `~`"
-            ));
-        }
-    }
-    Ok(names)
 }
 
 /// A route of a playbook, with its place.
@@ -151,7 +105,7 @@ pub fn of(file: &str, text: &str, tree: &Tree) -> Option<Route> {
     let path = get("path")?;
     let method = get("method").and_then(|entry| entry.value.as_str()).unwrap_or("POST");
     let shown = path.value.as_str()?;
-    parameters(shown).ok()?;
+    places(shown).ok()?;
     let parts = shown
         .split('/')
         .map(|part| if part.starts_with('{') { "{}" } else { part });

@@ -4,11 +4,13 @@
 //! | --- | --- |
 //! | [`read`] | from the header's keys, with everything that is wrong with them |
 //! | [`arrival`] | which files can come |
+//! | [`http`] | the route of requests |
 //! | [`complaint`] | what is wrong, and where in the header |
 
 pub mod arrival;
 pub mod complaint;
 mod elements;
+pub mod http;
 pub mod read;
 mod schedules;
 
@@ -24,7 +26,7 @@ use crate::script::schedule::next::Shift;
 use crate::script::schedule::{Planned, Schedule};
 use crate::value::Map;
 
-/// All that starts a playbook beside people. HTTP and webhooks are kept as written in the header.
+/// All that starts a playbook beside people. Webhooks are kept as written in the header.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Triggers {
     pub schedules: Vec<Scheduled>,
@@ -37,6 +39,8 @@ pub struct Triggers {
     pub files: Option<Awaits>,
     pub after: Vec<Follows>,
     pub startup: bool,
+    /// Boxed: few playbooks have one.
+    pub http: Option<Box<http::Route>>,
 }
 
 impl Triggers {

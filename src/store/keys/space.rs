@@ -71,10 +71,12 @@ pub enum Space {
     Guess,
     /// Who did what.
     Audit,
+    /// Requests that are carried out once, however often they come.
+    Idempotency,
 }
 
 impl Space {
-    pub(super) const ALL: [(Space, u8, &'static str); 37] = [
+    pub(super) const ALL: [(Space, u8, &'static str); 38] = [
         (Space::Meta, 0x01, "meta"),
         (Space::Run, 0x10, "run"),
         (Space::Journal, 0x11, "journal"),
@@ -109,6 +111,7 @@ impl Space {
         (Space::Session, 0x53, "session"),
         (Space::Guess, 0x54, "guesses"),
         (Space::Audit, 0x55, "audit"),
+        (Space::Idempotency, 0x58, "idempotency"),
         (Space::Monitor, 0x5C, "monitor"),
         (Space::Line, 0x5D, "line"),
         (Space::Epoch, 0x60, "epoch"),

@@ -1,0 +1,323 @@
+//! Playbooks that answer requests.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::binary::Binary;
+use crate::client::{Client, Response, ask};
+use crate::inside::Inside;
+
+const CLIPS: &[(&str, &str)] = &[
+    (
+        "playbooks/look.rhai",
+        r#"const PLAYBOOK = #{
+            title: "Looks a clip up",
+            http: #{ method: "GET", path: "/clips/{id}" },
+            inputs: #{
+                id: #{ type: "int", required: true, min: 1 }, part: #{ choices: ["all", "head"], preset: "all" },
+                deep: #{ type: "bool" },
+            },
+        };
+        if input.id == 404 { throw #{ code: "CLIP_UNKNOWN", message: "there is no such clip", status: 404 }; }
+        if input.id == 500 { let list = []; list[7] }
+        [input.id, input.part, input.deep]"#,
+    ),
+    (
+        "playbooks/latest.rhai",
+        "const PLAYBOOK = #{ http: #{ method: \"GET\", path: \"/clips/latest\", role: \"anybody\" } };\n\"the latest\"",
+    ),
+    (
+        "playbooks/make.rhai",
+        r#"const PLAYBOOK = #{
+            http: #{ path: "/clips/{id}" },
+            inputs: #{ id: #{}, title: #{ required: true }, tags: #{ type: "array", preset: [] } },
+        };
+        let made = kv::increment("made");
+        #{ http_answer: #{
+            status: 201, headers: #{ location: `/clips/${input.id}`, "X-Made": `${made}` },
+            body: #{ title: input.title, tags: input.tags, number: random::int(1, 1_000_000_000) },
+        } }"#,
+    ),
+    (
+        "playbooks/later.rhai",
+        "const PLAYBOOK = #{ http: #{ path: \"/later\", mode: \"async\", role: \"admin\" } };\nkv::increment(\"later\")",
+    ),
+    (
+        "playbooks/waits.rhai",
+        "const PLAYBOOK = #{ http: #{ path: \"/waits\" } };\nrun::wait_event(\"go\").id",
+    ),
+    (
+        "playbooks/slow.rhai",
+        "const PLAYBOOK = #{ http: #{ path: \"/slow\", timeout: \"50ms\" } };\nlet n = 0; while n < 300_000 { n += 1; } n",
+    ),
+    (
+        "playbooks/splits.rhai",
+        "const PLAYBOOK = #{ http: #{ path: \"/splits\" }, inputs: #{ text: #{} } };\n#{ http_answer: #{ headers: #{ \"x-a\": input.text } } }",
+    ),
+];
+
+fn post(host: &Inside, path: &str, key: &str, body: &str) -> Response {
+    let headers = [
+        ("role", "operator"),
+        ("content-type", "application/json"),
+        ("idempotency-key", key),
+    ];
+    ask(host.address, "POST", path, &headers, body)
+}
+
+#[test]
+fn path_query_and_body_become_inputs_of_their_types_and_what_does_not_fit_is_named() {
+    let host = Inside::start(CLIPS);
+    assert_eq!(
+        host.get("/clips/7?deep=true&part=head").data(),
+        json!([7, "head", true])
+    );
+    assert_eq!(host.get("/clips/7").data(), json!([7, "all", null]));
+    assert_eq!(host.get("/clips/latest").data(), json!("the latest"));
+    let made = host.post("/clips/a%20b", r#"{"title": "x", "tags": ["y"]}"#);
+    assert_eq!((made.status, made.headers["location"].as_str()), (201, "/clips/a b"));
+    assert_eq!(
+        (&made.data()["title"], &made.data()["tags"]),
+        (&json!("x"), &json!(["y"]))
+    );
+    let refused = |answer: Response, code: &str, field: &str| {
+        answer.is(400, code);
+        assert_eq!(answer.json()["details"]["field"], field, "{answer:?}");
+    };
+    refused(host.get("/clips/seven"), "INPUT", "id");
+    refused(host.get("/clips/0"), "INPUT", "id");
+    refused(host.get("/clips/7?part=tail"), "INPUT", "part");
+    refused(host.get("/clips/7?id=8"), "INPUT", "id");
+    refused(host.get("/clips/7?deep=true&deep=true"), "INPUT", "deep");
+    refused(host.get("/clips/7?parts=all"), "INPUT_UNKNOWN", "parts");
+    refused(host.post("/clips/1", "{}"), "INPUT_MISSING", "title");
+    refused(host.post("/clips/1", ""), "INPUT_MISSING", "title");
+    refused(host.post("/clips/1", r#"{"title": 7}"#), "INPUT", "title");
+    refused(host.post("/clips/1", r#"{"title": "x", "id": "2"}"#), "INPUT", "id");
+    refused(
+        host.post("/clips/1", r#"{"title": "x", "more": 1}"#),
+        "INPUT_UNKNOWN",
+        "more",
+    );
+    host.post("/clips/1", "[1]").is(400, "BODY_INVALID");
+    host.post("/clips/1", "{").is(400, "BODY_JSON");
+    host.post("/clips/1", &"[".repeat(100)).is(400, "BODY_DEPTH");
+    ask(
+        host.address,
+        "POST",
+        "/clips/1",
+        &[("role", "admin"), ("content-type", "text/plain")],
+        "{}",
+    )
+    .is(415, "CONTENT_TYPE");
+    let other = ask(host.address, "PATCH", "/clips/1", &[], "");
+    other.is(405, "METHOD_NOT_ALLOWED");
+    assert_eq!(other.headers["allow"], "GET, POST, HEAD, OPTIONS");
+    host.get("/clips/1/2").is(404, "NOT_FOUND");
+    host.get("/clips/%0a").is(404, "NOT_FOUND");
+    assert_eq!(
+        host.get("/api/v1/runs?playbook=look&status=succeeded").data()["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[test]
+fn a_run_is_made_for_those_alone_who_may_and_tells_what_it_answers_to() {
+    let host = Inside::start(CLIPS);
+    let as_role = |role: &str, method: &str, path: &str| ask(host.address, method, path, &[("role", role)], "");
+    as_role("nobody", "GET", "/clips/7").is(401, "UNAUTHENTICATED");
+    assert_eq!(as_role("nobody", "GET", "/clips/latest").status, 200);
+    assert_eq!(as_role("viewer", "GET", "/clips/7").status, 200);
+    as_role("viewer", "POST", "/clips/7").is(403, "ROLE_MISSING");
+    as_role("operator", "POST", "/later").is(403, "ROLE_MISSING");
+    let later = as_role("admin", "POST", "/later");
+    assert_eq!(later.status, 202, "{later:?}");
+    let id = later.data()["run_id"].as_str().expect("an id").to_owned();
+    assert_eq!(later.headers["location"], format!("/api/v1/runs/{id}"));
+    assert_eq!(host.run_when(&id, &["succeeded"])["outcome"], 1);
+    let made = host.post("/clips/9", r#"{"title": "x"}"#);
+    let corr = made.headers["x-correlation-id"].clone();
+    let run = host.get("/api/v1/runs?playbook=make").data()["items"][0]["run_id"].clone();
+    let run = host
+        .get(&format!("/api/v1/runs/{}", run.as_str().expect("an id")))
+        .data();
+    assert_eq!(run["trigger"], format!("over HTTP, POST /clips/{{id}}, request {corr}"));
+    let none = host.get("/api/v1/runs?playbook=make").data()["items"]
+        .as_array()
+        .unwrap()
+        .len();
+    assert_eq!(none, 1, "who was refused made no run");
+}
+
+#[test]
+fn what_fails_is_an_error_whose_status_says_whose_it_is() {
+    let host = Inside::start(CLIPS);
+    let unknown = host.get("/clips/404");
+    unknown.is(404, "CLIP_UNKNOWN");
+    assert_eq!(unknown.json()["message"], "there is no such clip");
+    let broken = host.get("/clips/500");
+    broken.is(500, "INDEX");
+    let run = broken.json()["details"]["run_id"].as_str().expect("an id").to_owned();
+    assert_eq!(host.run_when(&run, &["failed"])["error"]["code"], "INDEX");
+    let split = host.post("/splits", r#"{"text": "a\r\nset-cookie: b=1"}"#);
+    split.is(500, "HTTP_ANSWER");
+    assert!(!split.headers.contains_key("set-cookie") && !split.headers.contains_key("x-a"));
+    assert_eq!(host.post("/splits", r#"{"text": "fine"}"#).headers["x-a"], "fine");
+}
+
+#[test]
+fn a_run_that_waits_or_takes_longer_is_told_of_and_goes_on() {
+    let host = Inside::start(CLIPS);
+    for path in ["/waits", "/slow"] {
+        let told = host.post(path, "");
+        assert_eq!(told.status, 202, "{told:?}");
+        let id = told.data()["run_id"].as_str().expect("an id").to_owned();
+        match path {
+            "/waits" => host.run_when(&id, &["suspended"]),
+            _ => host.run_when(&id, &["succeeded"]),
+        };
+    }
+}
+
+#[test]
+fn runs_that_must_not_overlap_do_not_and_routes_that_are_none_are_not_loaded() {
+    let header =
+        |http: &str| format!("const PLAYBOOK = #{{ overlap: \"queue\", http: {http} }};\nrun::wait_event(\"go\").id");
+    let files = [
+        ("playbooks/one.rhai", header("#{ path: \"/one\" }")),
+        ("playbooks/own.rhai", header("#{ path: \"/api/v1/own\" }")),
+        ("playbooks/place.rhai", header("#{ path: \"/place/{id}\" }")),
+        ("playbooks/word.rhai", header("#{ path: \"/word\", mode: \"soon\" }")),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let host = Inside::start(&files);
+    let first = host.post("/one", "");
+    assert_eq!(first.status, 202, "{first:?}");
+    let second = host.post("/one", "");
+    second.is(409, "RUN_OVERLAPS");
+    assert_eq!(second.json()["details"]["run_id"], first.data()["run_id"]);
+    for (name, path) in [("own", "/api/v1/own"), ("place", "/place/7"), ("word", "/word")] {
+        host.post(path, "").is(404, "NOT_FOUND");
+        host.post("/api/v1/runs", &json!({ "playbook": name }).to_string())
+            .is(404, "PLAYBOOK_NOT_FOUND");
+    }
+}
+
+#[test]
+fn a_key_is_carried_out_once_and_answered_the_same_again() {
+    let host = Inside::start(CLIPS);
+    let first = post(&host, "/clips/1", "k-1", r#"{"title": "x"}"#);
+    assert_eq!(first.status, 201, "{first:?}");
+    let again = post(&host, "/clips/1", "k-1", r#"{"title": "x"}"#);
+    assert_eq!(
+        (again.status, again.data(), &again.headers["x-made"]),
+        (201, first.data(), &first.headers["x-made"])
+    );
+    post(&host, "/clips/1", "k-1", r#"{"title": "y"}"#).is(422, "IDEMPOTENCY_MISMATCH");
+    post(&host, "/clips/2", "k-1", r#"{"title": "x"}"#).is(422, "IDEMPOTENCY_MISMATCH");
+    post(&host, "/clips/1", "a b", r#"{"title": "x"}"#).is(400, "IDEMPOTENCY_KEY");
+    post(&host, "/clips/1", &"k".repeat(201), r#"{"title": "x"}"#).is(400, "IDEMPOTENCY_KEY");
+    assert_ne!(post(&host, "/clips/1", "k-2", r#"{"title": "x"}"#).data(), first.data());
+    let address = host.address;
+    let at_once: Vec<_> = (0..8)
+        .map(|_| {
+            std::thread::spawn(move || {
+                let headers = [
+                    ("role", "operator"),
+                    ("content-type", "application/json"),
+                    ("idempotency-key", "k-3"),
+                ];
+                ask(address, "POST", "/clips/3", &headers, r#"{"title": "z"}"#).data()
+            })
+        })
+        .collect();
+    let answers: Vec<Value> = at_once
+        .into_iter()
+        .map(|thread| thread.join().expect("an answer"))
+        .collect();
+    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
+    let runs = host.get("/api/v1/runs?playbook=make").data()["items"]
+        .as_array()
+        .expect("a list")
+        .len();
+    assert_eq!(runs, 3);
+}
+
+#[test]
+fn the_document_describes_the_routes_of_playbooks_and_changes_with_them() {
+    let host = Inside::start(CLIPS);
+    let paths = &host.get("/openapi.json").json()["paths"];
+    let look = &paths["/clips/{id}"]["get"];
+    assert_eq!(
+        (&look["operationId"], &look["summary"]),
+        (&json!("playbook.look"), &json!("Looks a clip up"))
+    );
+    let id = look["parameters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["name"] == "id")
+        .unwrap();
+    assert_eq!(
+        (&id["in"], &id["schema"]),
+        (&json!("path"), &json!({"type": "integer", "minimum": 1}))
+    );
+    let make = &paths["/clips/{id}"]["post"];
+    let body = &make["requestBody"]["content"]["application/json"]["schema"];
+    assert_eq!(
+        (&body["required"], &body["additionalProperties"]),
+        (&json!(["title"]), &json!(false))
+    );
+    assert_eq!(paths["/clips/latest"]["get"]["security"], json!([]));
+    assert!(paths["/later"]["post"]["responses"]["200"].is_null());
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_is_finished_after_a_crash_and_its_answer_kept_for_its_key() {
+    let files = [(
+        "playbooks/pays.rhai",
+        "const PLAYBOOK = #{ http: #{ path: \"/pay\", role: \"anybody\" } };\n\
+         let bill = random::int(1, 1_000_000_000);\nlet paid = kv::increment(\"paid\");\n\
+         let n = 0; while n < 1_500_000 { n += 1; }\n[bill, paid]",
+    )];
+    let mut server = Binary::with("", &files);
+    let ask_to_pay = "POST /pay HTTP/1.1\r\nhost: localhost\r\nidempotency-key: pay-1\r\ncontent-length: 0\r\n\r\n";
+    let mut gone = Client::to(server.address);
+    gone.send(ask_to_pay);
+    let give_up_at = Instant::now() + Duration::from_secs(20);
+    while server.get("/api/v1/runs?status=running").data()["items"] == json!([]) {
+        assert!(Instant::now() < give_up_at, "nothing is at work");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // What is written is on disk within a tenth of a second.
+    std::thread::sleep(Duration::from_millis(200));
+    let running = server.get("/api/v1/runs").data()["items"][0].clone();
+    assert_eq!(
+        running["status"], "running",
+        "it was still at work when the host was cut off"
+    );
+    let folder = std::mem::replace(&mut server.folder, TempDir::new().expect("a folder"));
+    drop(server);
+    assert!(gone.receive().is_none(), "nobody was answered");
+    let server = Binary::again(folder);
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let told = Client::to(server.address)
+            .send(ask_to_pay)
+            .receive_of("POST")
+            .expect("an answer");
+        assert_eq!(told.status, 200, "{told:?}");
+        answers.push(told.data());
+    }
+    assert_eq!((&answers[0], &answers[0][1]), (&answers[1], &json!(1)));
+    let runs = server.get("/api/v1/runs").data()["items"].clone();
+    assert_eq!(
+        (runs.as_array().expect("a list").len(), &runs[0]["run_id"]),
+        (1, &running["run_id"])
+    );
+}
