@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::effort::Effort;
-use super::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, VisitRow};
+use super::{Batch, CommitNo, Durability, KeyBounds, KeyRange, Row, Store, StoreError, StoreStats, VisitRow};
 
 /// Hears which of the keys that it wants were put, with the commit.
 pub trait Hears: Send + Sync {
@@ -56,6 +56,10 @@ impl Store for Told {
 
     fn wait_durable(&self, commit: CommitNo) -> Result<(), StoreError> {
         self.store.wait_durable(commit)
+    }
+
+    fn unsettled(&self, range: KeyBounds<'_>) -> CommitNo {
+        self.store.unsettled(range)
     }
 
     fn stats(&self) -> StoreStats {

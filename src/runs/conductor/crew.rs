@@ -66,6 +66,8 @@ pub struct Crew {
 struct State {
     lanes: Lanes,
     threads: usize,
+    /// Runs at work on threads of those who asked for them.
+    here: usize,
     /// Runs that somebody has taken over already, until they have a thread.
     taken: BTreeMap<RunId, (Runner, RunHandle, Arc<Script>)>,
     /// Who asked for a run that waits for a thread, where it was not the host.
@@ -112,6 +114,30 @@ impl Crew {
         self.offer([Offer { run, playbook, what }]);
     }
 
+    /// Carries a run out on this thread, where one more may be at work and nobody waits for that: to hand a small run over,
+    /// and its end back, costs more than to carry it out. `None`, and nothing has happened, where it has to be offered.
+    pub fn carry_here(
+        self: &Arc<Self>,
+        offer: &Offer,
+        begun: Option<(Runner, RunHandle, Arc<Script>)>,
+    ) -> Option<AtRest> {
+        let mut now = self.lock();
+        let has_room = !now.is_closed && now.lanes.open() == 0 && now.threads + now.here < self.threads_max;
+        if !has_room || !now.lanes.begin(offer) {
+            return None;
+        }
+        now.here += 1;
+        if let Some(begun) = begun {
+            now.taken.insert(offer.run, begun);
+        }
+        drop(now);
+        let at_rest = self.carry(offer.clone());
+        let mut now = self.lock();
+        now.here -= 1;
+        self.staff(now);
+        Some(at_rest)
+    }
+
     /// Cancels a run that was adopted and may not be on disk yet.
     pub fn cancel_adopted(self: &Arc<Self>, run: RunId) {
         let mut now = self.lock();
@@ -135,7 +161,7 @@ impl Crew {
             if now.is_closed { None } else { now.lanes.next() }
         };
         let Some(offer) = next else { return false };
-        self.carry(offer);
+        drop(self.carry(offer));
         true
     }
 
@@ -188,7 +214,7 @@ impl Crew {
         if now.is_closed {
             return;
         }
-        let free = self.threads_max.saturating_sub(now.threads);
+        let free = self.threads_max.saturating_sub(now.threads + now.here);
         let wanted = free.min(now.lanes.open());
         now.threads += wanted;
         drop(now);
@@ -222,7 +248,7 @@ impl Crew {
                 return;
             };
             let begun = thread_worked();
-            self.carry(offer);
+            drop(self.carry(offer));
             if thread_worked().saturating_sub(begun) > WORN_AFTER {
                 self.hire();
                 return;
@@ -230,7 +256,7 @@ impl Crew {
         }
     }
 
-    fn carry(&self, offer: Offer) {
+    fn carry(&self, offer: Offer) -> AtRest {
         let carried = catch_unwind(AssertUnwindSafe(|| self.go_on(&offer)));
         let Offer { run, playbook, .. } = offer;
         let outcome =
@@ -267,6 +293,7 @@ impl Crew {
         }
         self.rested.notify_all();
         self.ready.stir();
+        at_rest
     }
 
     fn go_on(&self, offer: &Offer) -> Result<Finished, ResumeError> {
