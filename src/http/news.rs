@@ -156,8 +156,11 @@ impl Hears for News {
         }
         let over = heard.noted.len().saturating_sub(REMEMBERED_MAX);
         heard.noted.drain(..over);
-        drop(heard);
-        self.stirred.notify_one();
+        // Who comes to listen is told of what comes after; for nobody the thread that tells is not woken.
+        match self.sender.receiver_count() {
+            0 => heard.untold = heard.number,
+            _ => self.stirred.notify_one(),
+        }
     }
 }
 

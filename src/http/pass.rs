@@ -14,6 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Response, header};
 use axum::routing::any;
 use futures_core::Stream as _;
+use hyper::body::Body as HttpBody;
 use serde_json::json;
 
 use super::admission::{admit, carry_out};
@@ -23,7 +24,7 @@ use super::checks;
 use super::connection::From;
 use super::envelope::{self, Asked, CORRELATION};
 use super::request::{Request, is_corr, parse_query};
-use super::routes::{self, Found, Needs, Route, Takes};
+use super::routes::{self, Found, Handler, Needs, Route, Takes};
 use super::server::Server;
 
 /// The longest path that is looked up.
@@ -136,17 +137,22 @@ impl Way<'_> {
         }
         self.check_host()?;
         let server = self.server.clone();
-        let within = self.server.limits.request_timeout;
-        if found.body == Takes::Nothing {
+        let handle = found.handle.clone();
+        let has_none = self.body.as_ref().is_none_or(HttpBody::is_end_stream);
+        if has_none || found.body == Takes::Nothing {
             let work = move || answer(&server, &found, admit(&server, request, &found)?);
-            return self.on_thread(within, work).await;
+            return self.carry(handle, work).await;
         }
         // Nobody who may not ask makes the server read what they send.
         let sought = found.clone();
-        let admitted = self.on_thread(within, move || admit(&server, request, &sought)).await?;
+        let admitted = self
+            .on_thread(self.server.limits.request_timeout, move || {
+                admit(&server, request, &sought)
+            })
+            .await?;
         let body = self.read(found.body).await?;
         let (server, request) = (self.server.clone(), Request { body, ..admitted });
-        self.on_thread(within, move || answer(&server, &found, request)).await
+        self.carry(handle, move || answer(&server, &found, request)).await
     }
 
     fn check_length(&self) -> Result<(), Refusal> {
@@ -213,22 +219,54 @@ impl Way<'_> {
         }
     }
 
+    /// Does `work`, which answers with `handle`, and says something else when that takes long.
+    async fn carry(
+        &mut self,
+        handle: Handler,
+        work: impl FnOnce() -> Result<Answer, Refusal> + Send + 'static,
+    ) -> Result<Answer, Refusal> {
+        let limit = self.server.limits.request_timeout;
+        let Handler::Run(run) = handle else {
+            return self.on_thread(limit, work).await;
+        };
+        let Ok(place) = tokio::time::timeout(limit, self.server.pool.place()).await else {
+            return Err(no_answer(limit));
+        };
+        let place = place?;
+        let within = run.within(self.server);
+        let work = place.work(self.stack_bytes(), self.in_span(work));
+        match tokio::time::timeout(within, work).await {
+            Ok(done) => done?,
+            Err(_) if run.has_begun() => {
+                place.leave();
+                let server = self.server.clone();
+                let left = limit.saturating_sub(within);
+                self.on_thread(left, move || run.late(&server)).await
+            }
+            Err(_) => Err(no_answer(within)),
+        }
+    }
+
     /// Does `work` on a thread; who asked waits for it so long.
     async fn on_thread<T: Send + 'static>(
         &mut self,
         within: Duration,
         work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
+        let (server, stack_bytes, work) = (self.server, self.stack_bytes(), self.in_span(work));
+        let work = async move { server.pool.place().await?.work(stack_bytes, work).await? };
+        let done = tokio::time::timeout(within, work).await;
+        done.unwrap_or_else(|_| Err(no_answer(within)))
+    }
+
+    fn in_span<T, W: FnOnce() -> T>(&self, work: W) -> impl FnOnce() -> T + use<T, W> {
         let span = tracing::error_span!("request", corr = %self.corr);
-        let work = self.server.pool.run(move || span.in_scope(work));
-        match tokio::time::timeout(within, work).await {
-            Ok(done) => done?,
-            Err(_) => {
-                let within = crate::duration::for_people(within.as_millis() as u64);
-                let message = format!("there was no answer within {within}; what was begun may still happen");
-                Err(Refusal::new(503, "REQUEST_TIMEOUT", message).header("retry-after", "5"))
-            }
-        }
+        move || span.in_scope(work)
+    }
+
+    /// Of a thread on which a run can be carried out.
+    fn stack_bytes(&self) -> usize {
+        self.server.edition().runner.language.limits.stack_bytes()
     }
 
     async fn read(&mut self, takes: Takes) -> Result<Bytes, Refusal> {
@@ -290,6 +328,12 @@ fn choose(methods: Vec<(Method, Found)>, method: &Method) -> Result<(String, Opt
     };
     let found = methods.into_iter().find(|(method, _)| method == meant);
     Ok((allow, found.map(|(_, found)| found)))
+}
+
+fn no_answer(within: Duration) -> Refusal {
+    let within = crate::duration::for_people(within.as_millis() as u64);
+    let message = format!("there was no answer within {within}; what was begun may still happen");
+    Refusal::new(503, "REQUEST_TIMEOUT", message).header("retry-after", "5")
 }
 
 fn nothing_there() -> Refusal {

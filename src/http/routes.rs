@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -288,6 +289,22 @@ pub type Made = dyn Fn(&Server, &Request) -> Result<Answer, Refusal> + Send + Sy
 pub enum Handler {
     Fixed(Handle),
     Made(Arc<Made>),
+    /// Made for this request.
+    Run(Arc<dyn Runs>),
+}
+
+/// A handler that carries out something that may take long: who asks is told something else then.
+pub trait Runs: Send + Sync {
+    fn answer(&self, server: &Server, request: &Request) -> Result<Answer, Refusal>;
+
+    /// How long it is waited for.
+    fn within(&self, server: &Server) -> Duration;
+
+    /// Whether it has begun with what may take long, and is bounded by something else than the places of requests.
+    fn has_begun(&self) -> bool;
+
+    /// What is told when it has begun and not come to its end by then.
+    fn late(&self, server: &Server) -> Result<Answer, Refusal>;
 }
 
 impl Handler {
@@ -295,6 +312,7 @@ impl Handler {
         match self {
             Handler::Fixed(handle) => handle(server, request),
             Handler::Made(handle) => handle(server, request),
+            Handler::Run(run) => run.answer(server, request),
         }
     }
 }

@@ -64,12 +64,20 @@ impl Creation<'_> {
 
     /// The same, with the run for whoever begins it.
     pub fn made(self, gate: &Gate) -> Result<(Batch, Created), Failure> {
+        let begun = self.begun(gate)?;
+        let mut batch = Batch::new();
+        RunRecord::create(&mut batch, &begun);
+        Ok((batch, Created(Box::new(begun))))
+    }
+
+    /// The run's first entry, its input checked and completed.
+    pub fn begun(self, gate: &Gate) -> Result<Begun, Failure> {
         let Pinned { header, .. } = self.pinned;
         let input = match self.retry_of {
             Some(_) => Value::Map(self.input),
             None => gate.masks.mask(inputs::complete(header, self.input)?),
         };
-        let begun = Begun {
+        Ok(Begun {
             run: self.run,
             playbook: self.pinned.playbook.clone(),
             file: self.pinned.file.clone(),
@@ -90,9 +98,6 @@ impl Creation<'_> {
             by: self.by,
             cause: self.cause,
             edition: gate.edition,
-        };
-        let mut batch = Batch::new();
-        RunRecord::create(&mut batch, &begun);
-        Ok((batch, Created(Box::new(begun))))
+        })
     }
 }

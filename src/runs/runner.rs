@@ -16,7 +16,7 @@ use crate::journal::{Begun, Outcome, RunError, RunRecord, Status};
 use crate::script::limits::Meter;
 use crate::script::value::to_dynamic;
 use crate::script::{API_VERSION, Language, RunHandle, Script};
-use crate::store::StoreError;
+use crate::store::{Batch, StoreError};
 use crate::value::Value;
 
 /// How long the clean-up after a run may take.
@@ -104,6 +104,14 @@ impl Runner {
             gate.clone(),
             Tape::begin_run(gate, begun, versions, order.observer.clone()),
         ))
+    }
+
+    /// A handle to the run that `begun` describes, for somebody who waits for what it gives. The store has what the script
+    /// is made of; it hears of the run itself when that changes something, reaches outside, takes long, or ends.
+    pub fn begin_answering(&self, begun: Begun, observer: Arc<dyn Observer>) -> RunHandle {
+        let mut tape = Tape::begin_run(&self.gate, begun, Batch::new(), observer);
+        tape.answers_reads = true;
+        RunHandle::new(self.gate.clone(), tape)
     }
 
     /// Runs `script` until it is at rest, and answers when that is on disk.

@@ -22,7 +22,8 @@ use super::pending::Pending;
 use super::row::{check_row, read_row};
 use super::writer::{self, Writer};
 use super::{
-    Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, VisitRow, is_empty, open, swap,
+    Batch, CommitNo, Durability, KeyBounds, KeyRange, Row, Store, StoreError, StoreStats, VisitRow, bounds, is_empty,
+    open, swap,
 };
 
 pub use super::open::{Compacted, EngineOptions, FORMAT, FORMAT_MIN, Repaired, compact, repair};
@@ -163,7 +164,7 @@ impl Store for Engine {
                 self.shared.snapshot(&mut pending)?,
             )
         };
-        let range = (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice));
+        let range = bounds(&range);
         scan_layered(layer, limit, reverse, |limit| {
             self.shared.read(&snapshot, |table| {
                 let mut entries = table.range::<&[u8]>(range)?;
@@ -192,7 +193,7 @@ impl Store for Engine {
             let layer = pending.layer(&range, usize::MAX, false);
             (layer, self.shared.snapshot(&mut pending)?)
         };
-        let range = (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice));
+        let range = bounds(&range);
         let mut layered = VisitLayered::new(layer, visit);
         self.shared.read(&snapshot, |table| {
             for entry in table.range::<&[u8]>(range)? {
@@ -259,6 +260,10 @@ impl Store for Engine {
         };
         drop(pending);
         end.wait()
+    }
+
+    fn unsettled(&self, range: KeyBounds<'_>) -> CommitNo {
+        self.shared.lock().deleted_in(range)
     }
 
     fn compact(&self, go_on: &mut dyn FnMut() -> bool) -> Result<Option<Compacted>, StoreError> {

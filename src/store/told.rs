@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::effort::Effort;
-use super::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, VisitRow};
+use super::{Batch, CommitNo, Durability, KeyBounds, KeyRange, Row, Store, StoreError, StoreStats, VisitRow};
 
 /// Hears which of the keys that it wants were put, with the commit.
 pub trait Hears: Send + Sync {
@@ -60,6 +60,10 @@ impl Store for Told {
             self.hears.takes_changes(Some(error));
         }
         on_disk
+    }
+
+    fn unsettled(&self, range: KeyBounds<'_>) -> CommitNo {
+        self.store.unsettled(range)
     }
 
     fn stats(&self) -> StoreStats {

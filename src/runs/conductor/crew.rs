@@ -76,6 +76,8 @@ pub struct Crew {
 struct State {
     lanes: Lanes,
     threads: usize,
+    /// Runs at work on threads of those who asked for them.
+    here: usize,
     /// Runs that somebody has taken over already, until they have a thread.
     taken: BTreeMap<RunId, (Runner, RunHandle, Arc<Script>)>,
     /// Who asked for a run that waits for a thread, where it was not the host.
@@ -131,6 +133,33 @@ impl Crew {
         self.lock().taken.insert(run, (runner, handle, script));
         let what = What::GoOn;
         self.offer([Offer { run, playbook, what }]);
+    }
+
+    /// Carries a run out on this thread, where one more may be at work and nobody waits for that: to hand a small run over,
+    /// and its end back, costs more than to carry it out. `None`, and nothing has happened, where it has to be offered.
+    pub fn carry_here(
+        self: &Arc<Self>,
+        offer: &Offer,
+        begun: Option<(Runner, RunHandle, Arc<Script>)>,
+    ) -> Option<AtRest> {
+        let mut now = self.lock();
+        let has_room = !now.is_closed && now.lanes.open() == 0 && now.threads + now.here < self.threads_max;
+        if !has_room || !now.lanes.begin(offer) {
+            return None;
+        }
+        now.here += 1;
+        if let Some(begun) = begun {
+            now.taken.insert(offer.run, begun);
+        }
+        drop(now);
+        let runner = (self.shift)().runner;
+        let rested = catching(|| Ok(runner.on_disk(self.go_on(offer)?)?));
+        let at_rest = self.rest(offer.clone(), rested);
+        self.have_rested();
+        let mut now = self.lock();
+        now.here -= 1;
+        self.staff(now);
+        Some(at_rest)
     }
 
     /// Cancels a run that was adopted and may not be on disk yet.
@@ -209,7 +238,7 @@ impl Crew {
         if now.is_closed {
             return;
         }
-        let free = self.threads_max.saturating_sub(now.threads);
+        let free = self.threads_max.saturating_sub(now.threads + now.here);
         let wanted = free.min(now.lanes.open());
         now.threads += wanted;
         drop(now);
@@ -267,7 +296,7 @@ impl Crew {
                 return;
             }
         };
-        self.rest(offer, rested);
+        drop(self.rest(offer, rested));
         self.have_rested();
     }
 
@@ -291,7 +320,7 @@ impl Crew {
                     let record = ending.tell(&gate.ready);
                     Ok(Finished { record, outcome })
                 });
-                self.rest(offer, finished);
+                drop(self.rest(offer, finished));
             }
             self.have_rested();
         }
@@ -304,7 +333,7 @@ impl Crew {
     }
 
     /// Notes that a run has come to rest, and tells so.
-    fn rest(&self, offer: Offer, outcome: Result<Finished, ResumeError>) {
+    fn rest(&self, offer: Offer, outcome: Result<Finished, ResumeError>) -> AtRest {
         let Offer { run, playbook, .. } = offer;
         let at_rest = AtRest { run, playbook, outcome };
         (self.on_rest)(&at_rest);
@@ -336,6 +365,7 @@ impl Crew {
                 what: What::GoOn,
             });
         }
+        at_rest
     }
 
     fn go_on(&self, offer: &Offer) -> Result<Rest, ResumeError> {
