@@ -249,8 +249,8 @@ fn who_changes_something_or_looks_outside_is_told_of_when_all_of_it_is_on_disk()
     for script in [
         "kv::increment(\"old\")",
         "kv::put(\"new\", 1); kv::remove(\"new\")",
-        "file::read(\"inbox/a.txt\")",
-        "try { file::read(\"inbox/none.txt\") } catch { 7 }",
+        "file::read_text(\"inbox/a.txt\")",
+        "try { file::read_text(\"inbox/none.txt\") } catch { 7 }",
         "const PLAYBOOK = #{ on_failure: \"incident\" }; throw \"no\"",
     ] {
         let mut scene = Scene::new();
