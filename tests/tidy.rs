@@ -225,6 +225,8 @@ const NOT_CODES: &[&str] = &[
     "PATH",
     "HOME",
     "HOST_USER",
+    "HOST_PROJECT",
+    "CREDENTIALS_DIRECTORY",
     "HOST_PAGER",
     "PAGER",
     "LESS",
@@ -263,6 +265,53 @@ fn shared_words_are_not_used_for_other_things() {
             !["utils", "helpers", "common", "misc", "manager"].contains(&name.as_str()),
             "{}",
             path.display()
+        );
+    }
+}
+
+#[test]
+fn the_runbook_tells_of_every_alert_and_of_no_other() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).expect("a text");
+    let rules = read("examples/telemetry/alert-rules.yml");
+    let alerts: BTreeSet<&str> = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+        .collect();
+    let runbook = read("RUNBOOK.md");
+    let (_, told) = runbook.split_once("\n## What each alert means\n").expect("the chapter");
+    let told = told.split("\n## ").next().expect("a first part");
+    let mut sections: BTreeMap<&str, &str> = BTreeMap::new();
+    for section in told.split("\n### ").skip(1) {
+        let (name, text) = section.split_once('\n').expect("a text");
+        sections.insert(name, text);
+    }
+    assert!(alerts.len() > 10, "{alerts:?}");
+    assert_eq!(sections.keys().copied().collect::<BTreeSet<_>>(), alerts);
+    for (name, text) in sections {
+        for part in ["**Means**", "**Look**", "**Usually**", "**Do**"] {
+            assert!(text.contains(part), "{name} does not say {part}");
+        }
+    }
+}
+
+#[test]
+fn the_service_has_the_limits_that_the_documents_promise() {
+    let unit = std::fs::read_to_string(root().join("examples/deploy/systemd/host.service")).expect("a text");
+    for line in [
+        "Type=notify",
+        "WatchdogSec=2min",
+        "KillMode=mixed",
+        "RestartPreventExitStatus=2 5",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "MemoryDenyWriteExecute=yes",
+        "CapabilityBoundingSet=",
+        "OOMPolicy=continue",
+        "UMask=0077",
+    ] {
+        assert!(
+            unit.lines().any(|there| there == line),
+            "host.service does not say {line}"
         );
     }
 }

@@ -14,6 +14,58 @@ pub fn unknown(whose: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
+/// What of the commands typed on lines of `text` is none: as they stand in blocks, or after a prompt, `sudo` and the like.
+pub fn unknown_lines(whose: &str, text: &str) -> Vec<String> {
+    const BEFORE: [&str; 5] = [
+        "$ ",
+        "sudo -u host ",
+        "podman exec host ",
+        "docker compose exec host ",
+        "ExecStart=/usr/local/bin/",
+    ];
+    let mut all = super::Cli::command();
+    all.build();
+    let typed = |line: &str| {
+        let mut line = line.trim_start();
+        for before in BEFORE {
+            line = line.strip_prefix(before).unwrap_or(line);
+        }
+        Some(
+            line.strip_prefix("host ")?
+                .split("  ")
+                .next()?
+                .split(['|', '>', '#', ';'])
+                .next()?
+                .to_owned(),
+        )
+    };
+    let typed = text.lines().filter_map(typed);
+    typed
+        .filter(|typed| !is_typed_right(&all, typed))
+        .map(|typed| format!("{whose}: host {typed}"))
+        .collect()
+}
+
+/// Commands, subcommands and flags are there; values are anything.
+fn is_typed_right(all: &clap::Command, typed: &str) -> bool {
+    let mut below = all;
+    for word in typed.split_whitespace() {
+        let known = |flag: &str| {
+            below
+                .get_arguments()
+                .chain(all.get_arguments())
+                .any(|known| known.get_long() == Some(flag))
+        };
+        match (word.strip_prefix("--"), below.find_subcommand(word)) {
+            (Some(flag), _) if !known(flag.split('=').next().unwrap_or(flag)) => return false,
+            (None, Some(found)) => below = found,
+            (None, None) if below.has_subcommands() && below.get_positionals().next().is_none() => return false,
+            _ => {}
+        }
+    }
+    true
+}
+
 fn is_known(all: &clap::Command, named: &str) -> bool {
     let mut words = named.split_whitespace();
     let first = words.next().unwrap_or_default();
