@@ -315,3 +315,40 @@ fn the_service_has_the_limits_that_the_documents_promise() {
         );
     }
 }
+
+/// As systemd itself sees it, where there is a systemd that can tell.
+#[test]
+fn systemd_understands_the_service_and_finds_little_exposed() {
+    let tool = || std::process::Command::new("systemd-analyze");
+    let version = tool()
+        .arg("--version")
+        .output()
+        .map(|said| said.stdout)
+        .unwrap_or_default();
+    let version = String::from_utf8_lossy(&version).into_owned();
+    let version: u32 = version
+        .split(' ')
+        .nth(1)
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(0);
+    if version < 252 {
+        println!("there is no systemd-analyze of 252 or later: the service is not looked at");
+        return;
+    }
+    let unit = std::fs::read_to_string(root().join("examples/deploy/systemd/host.service")).expect("a text");
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let file = folder.path().join("host.service");
+    std::fs::write(&file, unit.replace("/usr/local/bin/host", "/bin/true")).expect("a file");
+    let verified = tool().arg("verify").arg(&file).output().expect("it was there");
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+    let about_it: Vec<&str> = said.lines().filter(|line| line.contains("host.service")).collect();
+    assert!(about_it.is_empty(), "{said}");
+    // Of 100; at 20 it is as closed as one can be that reaches the network.
+    let rated = tool()
+        .args(["security", "--offline=true", "--threshold=20", "--no-pager"])
+        .arg(&file)
+        .output();
+    let rated = rated.expect("it was there");
+    let said = String::from_utf8_lossy(&rated.stdout).into_owned();
+    assert!(rated.status.success(), "{said}");
+}

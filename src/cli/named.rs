@@ -50,17 +50,18 @@ pub fn unknown_lines(whose: &str, text: &str) -> Vec<String> {
 fn is_typed_right(all: &clap::Command, typed: &str) -> bool {
     let mut below = all;
     for word in typed.split_whitespace() {
-        let known = |flag: &str| {
-            below
-                .get_arguments()
-                .chain(all.get_arguments())
-                .any(|known| known.get_long() == Some(flag))
-        };
-        match (word.strip_prefix("--"), below.find_subcommand(word)) {
-            (Some(flag), _) if !known(flag.split('=').next().unwrap_or(flag)) => return false,
-            (None, Some(found)) => below = found,
-            (None, None) if below.has_subcommands() && below.get_positionals().next().is_none() => return false,
-            _ => {}
+        let mut known = below.get_arguments().chain(all.get_arguments());
+        // The inputs of a playbook are flags, too.
+        let takes_any = below.get_arguments().any(|known| known.get_id() == "rest");
+        if let Some(flag) = word.strip_prefix("--") {
+            let flag = flag.split('=').next().unwrap_or(flag);
+            if !takes_any && !known.any(|known| known.get_long() == Some(flag)) {
+                return false;
+            }
+        } else if let Some(found) = below.find_subcommand(word) {
+            below = found;
+        } else if below.has_subcommands() && below.get_positionals().next().is_none() {
+            return false;
         }
     }
     true
