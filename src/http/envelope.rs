@@ -53,6 +53,8 @@ pub fn seal(
             Ok(body) => {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
                 headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                // A reverse proxy would keep what is said until there is more of it.
+                headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
                 return finish(answer.status, headers, body, asked);
             }
             Err(refusal) => return refused(refusal, asked),

@@ -10,6 +10,7 @@
 //! | [`envelope`] | the form of every answer |
 //! | [`error`], [`denied`] | what errors from below are to those who ask |
 //! | [`checks`], [`caller`], [`admission`] | what is let through, and who; the record of what they change |
+//! | `proxies` | who really asks, behind a reverse proxy |
 //! | [`news`] | what happens, for those who listen |
 //! | [`page`] | lists, a page at a time |
 //! | [`openapi`] | the table as an OpenAPI document |
@@ -35,6 +36,7 @@ pub mod openapi;
 pub mod page;
 mod pass;
 pub mod pool;
+mod proxies;
 mod race;
 pub mod request;
 pub mod routes;

@@ -23,6 +23,7 @@ use super::caller::Caller;
 use super::checks;
 use super::connection::From;
 use super::envelope::{self, Asked, CORRELATION};
+use super::proxies::asker;
 use super::request::{Request, is_corr, parse_query};
 use super::routes::{self, Found, Handler, Needs, Route, Takes};
 use super::server::Server;
@@ -189,6 +190,7 @@ impl Way<'_> {
         }
         let from = self.parts.extensions.get::<From>().copied();
         let from = from.expect("every connection says where its requests come from");
+        let asker = asker(from, &self.parts.headers, &self.server.limits.trusted_proxies);
         Ok(Request {
             method: self.parts.method.clone(),
             path: self.parts.uri.path().to_owned(),
@@ -198,8 +200,9 @@ impl Way<'_> {
             body: Bytes::new(),
             corr: self.corr.to_owned(),
             caller: Caller::nobody(self.corr),
-            peer: from.peer,
-            is_secure: from.is_secure,
+            peer: asker.peer,
+            is_secure: asker.is_secure,
+            is_local: asker.is_local,
         })
     }
 

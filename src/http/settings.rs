@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::proxies::{Network, PROXIES_MAX};
 use crate::config::{Config, ConfigError};
 use crate::io::listen;
 
@@ -18,6 +19,8 @@ pub struct Settings {
     pub tls_key: String,
     /// The names by which it is asked, beside `localhost` and addresses of this machine's own; needed behind a proxy.
     pub hosts: Vec<String>,
+    /// Addresses and networks of reverse proxies that are believed for whom they ask.
+    pub trusted_proxies: Vec<String>,
     /// On a loopback address, whoever asks may read as a viewer.
     pub open_reads: bool,
     /// Requests that are worked on at the same time.
@@ -50,6 +53,7 @@ impl Default for Settings {
             tls_cert: String::new(),
             tls_key: String::new(),
             hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
             open_reads: false,
             threads: 16,
             waiting_max: 512,
@@ -73,6 +77,7 @@ impl Default for Settings {
 pub struct Limits {
     pub address: SocketAddr,
     pub hosts: Vec<String>,
+    pub trusted_proxies: Vec<Network>,
     pub open_reads: bool,
     pub threads: usize,
     pub waiting_max: usize,
@@ -109,6 +114,7 @@ impl Limits {
             let reason = format!("{address} is reached by others: only a loopback address can be read by everybody");
             return Err(value("open_reads", reason));
         }
+        let trusted_proxies = trusted(&settings.trusted_proxies).map_err(|reason| value("trusted_proxies", reason))?;
         let between = |key: &str, number: u64, least: u64, most: u64| match (least..=most).contains(&number) {
             true => Ok(number as usize),
             false => Err(value(key, format!("{number} does not lie between {least} and {most}"))),
@@ -123,6 +129,7 @@ impl Limits {
         Ok(Some(Limits {
             address,
             hosts: settings.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            trusted_proxies,
             open_reads: settings.open_reads,
             threads: between("threads", settings.threads.into(), 1, 512)?,
             waiting_max: between("waiting_max", settings.waiting_max.into(), 1, 100_000)?,
@@ -144,5 +151,15 @@ impl Limits {
             write_timeout: lasts("write_timeout", &settings.write_timeout)?,
             grace: lasts("grace", &settings.grace)?,
         }))
+    }
+}
+
+fn trusted(proxies: &[String]) -> Result<Vec<Network>, String> {
+    match proxies.len() <= PROXIES_MAX {
+        true => proxies.iter().map(|proxy| Network::parse(proxy)).collect(),
+        false => Err(format!(
+            "there are {} of them; at most {PROXIES_MAX} are taken",
+            proxies.len()
+        )),
     }
 }

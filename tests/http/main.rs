@@ -15,6 +15,8 @@ mod inside;
 mod listing;
 mod playbooks;
 mod probes;
+mod proxied;
+mod reverse;
 mod roles;
 mod sessions;
 mod streams;
