@@ -1,7 +1,8 @@
 //! The form of every answer: `{ok, correlation_id, data}`, or `{ok, error_code, message, correlation_id, details}`.
 //!
 //! What is read may be asked again with the tag it came with; the tag is of what was answered, not of its envelope, so
-//! it is a weak one. Every answer says that it is nobody else's to keep, and what a browser may do with it: nothing.
+//! it is a weak one. Every answer says that it is nobody else's to keep, and what a browser may do with it: nothing. No answer
+//! lets pages of other origins read it: there are no headers of CORS.
 
 use axum::body::{Body as Sent, Bytes};
 use axum::http::header::{self, HeaderValue};
@@ -15,9 +16,15 @@ pub const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// May be kept by who asked, who has to ask again whether it still holds.
+const ASK_AGAIN: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+const ONLY_SECURE: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 /// Headers of every answer that does not say otherwise.
-const PRESETS: [(HeaderName, HeaderValue); 4] = [
-    (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+const PRESETS: [(HeaderName, HeaderValue); 3] = [
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
@@ -32,6 +39,8 @@ pub struct Asked<'a> {
     /// Tags under which the answer is known already.
     pub known: Option<&'a str>,
     pub corr: &'a str,
+    /// Browsers are to come by TLS alone from now on.
+    pub is_only_secure: bool,
 }
 
 /// The answer as it is sent. A stream is made a body by `stream`.
@@ -52,7 +61,6 @@ pub fn seal(
         Body::Stream(what) => match stream(what) {
             Ok(body) => {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 return finish(answer.status, headers, body, asked);
             }
             Err(refusal) => return refused(refusal, asked),
@@ -81,6 +89,7 @@ pub fn seal(
 fn is_known(headers: &mut HeaderMap, bytes: &[u8], known: Option<&str>) -> bool {
     let hash = Sha256::digest(bytes);
     let tag = format!("W/\"{}\"", hex::encode(&hash[..12]));
+    headers.entry(header::CACHE_CONTROL).or_insert(ASK_AGAIN);
     let is_known = known.is_some_and(|known| {
         known == "*"
             || known
@@ -118,6 +127,11 @@ fn finish(status: u16, mut headers: HeaderMap, body: Sent, asked: &Asked<'_>) ->
     for (name, value) in PRESETS {
         headers.entry(name).or_insert(value);
     }
+    // What was changed, made or refused is for this once.
+    headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
+    if asked.is_only_secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, ONLY_SECURE);
+    }
     let corr = HeaderValue::from_str(asked.corr).expect("a correlation id is plain");
     headers.insert(CORRELATION, corr);
     let mut response = Response::new(body);
@@ -135,6 +149,7 @@ mod tests {
             method: &Method::GET,
             known,
             corr: "c1",
+            is_only_secure: false,
         };
         seal(Ok(answer), &asked, |_| unreachable!("no stream"))
     }

@@ -12,6 +12,7 @@ use super::server::Server;
 const ALWAYS: &[(u16, &str)] = &[
     (400, "QUERY_INVALID"),
     (400, "TOKEN_IN_ADDRESS"),
+    (400, "HOST_UNKNOWN"),
     (414, "PATH_TOO_LONG"),
     (421, "HOST_UNKNOWN"),
     (429, "RATE_LIMITED"),

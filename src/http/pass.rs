@@ -95,6 +95,7 @@ async fn pass(
             .get(header::IF_NONE_MATCH)
             .and_then(|tags| tags.to_str().ok()),
         corr: &corr,
+        is_only_secure: is_only_secure(&server, &parts),
     };
     let code = answered.as_ref().err().map(|refusal| refusal.code.clone());
     let response = envelope::seal(answered, &asked, |stream| server.open(stream));
@@ -199,12 +200,13 @@ impl Way<'_> {
 
     /// A page of somebody else's may have a name of its own lead here, and read with the browser's eyes what answers.
     fn check_host(&self) -> Result<(), Refusal> {
-        let named = match self.parts.uri.authority() {
-            Some(authority) => Some(authority.as_str()),
-            None => self.parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()),
-        };
+        if self.parts.headers.get_all(header::HOST).iter().count() > 1 {
+            // Whoever stands in front may have looked at the other one.
+            let message = "the request names the host that it asks more than once";
+            return Err(Refusal::new(400, "HOST_UNKNOWN", message));
+        }
         let limits = &self.server.limits;
-        match named.map(host_of) {
+        match named_host(self.parts) {
             Some(host) if is_known_host(&host, &limits.hosts, limits.address.ip()) => Ok(()),
             _ => {
                 let message = "this server is not asked under that name; `hosts` in [server] lists its names";
@@ -220,7 +222,11 @@ impl Way<'_> {
         work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let span = tracing::error_span!("request", corr = %self.corr);
-        let work = self.server.pool.run(move || span.in_scope(work));
+        let pool = match routes::WATCHING.contains(&&*self.name) {
+            true => &self.server.watching,
+            false => &self.server.pool,
+        };
+        let work = pool.run(move || span.in_scope(work));
         match tokio::time::timeout(within, work).await {
             Ok(done) => done?,
             Err(_) => {
@@ -296,13 +302,13 @@ fn nothing_there() -> Refusal {
     Refusal::not_found("there is nothing under this path")
 }
 
-fn answer(server: &Server, found: &Found, request: Request) -> Result<Answer, Refusal> {
+fn answer(server: &Server, found: &Found, mut request: Request) -> Result<Answer, Refusal> {
     if let Some(known) = found.query {
         checks::places(&request)?;
         checks::query(&request, known)?;
     }
     if let Takes::Json(schema) = found.body {
-        checks::body(&request, schema)?;
+        request.body = checks::body(&request, schema)?;
     }
     carry_out(server, found, &request)
 }
@@ -317,6 +323,22 @@ fn correlation(server: &Server, headers: &HeaderMap) -> String {
             format!("req_{}", crate::id::RunId::new(now_ms, chance))
         }
     }
+}
+
+/// Whether browsers are to ask under this name by TLS alone: it is one of `hosts`, and so of nothing else on the machine, as
+/// `localhost` may be.
+fn is_only_secure(server: &Server, parts: &Parts) -> bool {
+    let is_secure = parts.extensions.get::<From>().is_some_and(|from| from.is_secure);
+    is_secure && named_host(parts).is_some_and(|host| server.limits.hosts.contains(&host))
+}
+
+/// The name by which a request asks.
+fn named_host(parts: &Parts) -> Option<String> {
+    let named = match parts.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()),
+    };
+    named.map(host_of)
 }
 
 /// The name without its port, in small letters.

@@ -37,6 +37,11 @@ use crate::telemetry::Telemetry;
 /// Threads that drive connections.
 const RUNTIME_THREADS: usize = 2;
 
+/// Threads that show how the server is, and requests that wait for them. Whoever looks what has gone wrong does not stand
+/// behind what has.
+const WATCHING_THREADS: usize = 2;
+const WATCHING_WAITING_MAX: usize = 64;
+
 /// How often the files of the certificate are looked at.
 const LOOKS_EVERY: Duration = Duration::from_secs(5);
 
@@ -44,7 +49,7 @@ const LOOKS_EVERY: Duration = Duration::from_secs(5);
 const COUNTS_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a change is made anew because somebody else was quicker.
-const CONFLICTS_MAX: u32 = 16;
+pub(super) const CONFLICTS_MAX: u32 = 16;
 
 /// What handlers work with.
 pub struct Server {
@@ -70,6 +75,8 @@ pub struct Server {
     /// What the server shows of itself.
     pub telemetry: Option<Arc<Telemetry>>,
     pub pool: Pool,
+    /// For [`routes::WATCHING`](super::routes::WATCHING).
+    pub watching: Pool,
     streams: Arc<Semaphore>,
     stop: watch::Sender<bool>,
 }
@@ -108,6 +115,7 @@ impl Server {
             counted: Mutex::default(),
             figures: Figures::default(),
             pool: Pool::new(limits.threads, limits.waiting_max),
+            watching: Pool::new(WATCHING_THREADS, WATCHING_WAITING_MAX),
             streams: Arc::new(Semaphore::new(limits.streams_max)),
             stop: watch::Sender::new(false),
             limits,
@@ -260,7 +268,8 @@ pub fn start(server: Server) -> Result<Running, StartError> {
     let address = bound.address;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(RUNTIME_THREADS)
-        .max_blocking_threads(server.limits.threads)
+        // One more looks after the certificate.
+        .max_blocking_threads(server.limits.threads + WATCHING_THREADS + 1)
         .thread_name("http-serve")
         .thread_stack_size(1 << 20)
         .enable_io()

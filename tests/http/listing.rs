@@ -122,7 +122,7 @@ fn answers_are_what_the_document_says() {
         ("playbooks/fails.rhai", "kv::put(\"a\", 1); throw \"no\""),
         (
             "playbooks/daily.rhai",
-            "const PLAYBOOK = #{ schedules: [#{ cron: \"0 7 * * *\", zone: \"Europe/Berlin\" }] };\n1",
+            "const PLAYBOOK = #{ schedule: \"0 7 * * *\", timezone: \"Europe/Berlin\" };\n1",
         ),
     ]);
     let start = |playbook: &str| {
@@ -146,6 +146,7 @@ fn answers_are_what_the_document_says() {
             ("incident", "01ZZ"),
             ("version", "1"),
             ("job", "1"),
+            ("playbook", "daily"),
         ];
         let path = places.iter().fold(route.path.to_owned(), |path, (place, value)| {
             path.replace(&format!("{{{place}}}"), value)
@@ -173,6 +174,8 @@ fn answers_are_what_the_document_says() {
         ("queues/mail/jobs", 1),
         ("versions", 1),
         ("pauses", 1),
+        ("playbooks", 3),
+        ("ticks/planned", 1),
     ] {
         assert_eq!(list(path), count, "{path}");
     }
