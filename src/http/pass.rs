@@ -103,8 +103,11 @@ async fn pass(
     let took = server.app.clock.monotonic().saturating_sub(begun);
     server.figures.answered(&name, status, took);
     let (method, route, took_ms) = (&parts.method, &*name, took.as_millis() as u64);
-    match status {
-        500.. => tracing::error!(%corr, %method, route, status, code, took_ms, "answered"),
+    match (status, route) {
+        // Whoever asks for it asks again and again; what it waits for is told where it happens.
+        (503, "readyz") => tracing::debug!(%corr, %method, route, status, code, took_ms, "answered"),
+        (503, _) => tracing::warn!(%corr, %method, route, status, code, took_ms, "answered"),
+        (500.., _) => tracing::error!(%corr, %method, route, status, code, took_ms, "answered"),
         _ => tracing::debug!(%corr, %method, route, status, code, took_ms, "answered"),
     }
     response

@@ -84,6 +84,12 @@ fn the_document_has_every_route_and_every_schema_that_it_names() {
         );
     }
     let schemas = document["components"]["schemas"].as_object().expect("schemas");
+    let named: usize = routes::GROUPS.iter().map(|group| (group.schemas)().len()).sum();
+    assert_eq!(
+        schemas.len(),
+        named + 1,
+        "two groups have a schema of one name, or one of them hides `Error`"
+    );
     let text = document.to_string();
     for part in text.split("#/components/schemas/").skip(1) {
         let name = part.split('"').next().expect("a name");

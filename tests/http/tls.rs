@@ -122,12 +122,12 @@ fn files_that_are_no_certificate_change_nothing_and_no_old_tls_is_spoken() {
     socket.write_all(&record).expect("sent");
     let mut answer = Vec::new();
     socket.read_to_end(&mut answer).expect("it hangs up");
+    // A fatal alert, and nothing that could be gone on with.
     assert_eq!(
-        answer.first(),
-        Some(&0x15),
-        "an alert, and nothing that could be gone on with: {answer:?}"
+        (answer.first(), answer.get(5), answer.len()),
+        (Some(&0x15), Some(&2), 7),
+        "{answer:?}"
     );
-    assert_eq!(answer.last(), Some(&70), "the version is not spoken: {answer:?}");
 }
 
 #[test]

@@ -175,6 +175,14 @@ fn rows(tx: &mut Tx<'_>, range: KeyRange, at_most: usize) -> Result<Vec<(QueueRo
     rows.into_iter().collect()
 }
 
+/// Whether `queue` has ever held a job. What cannot be the name of a queue has not.
+pub fn is_known(tx: &mut Tx<'_>, queue: &str) -> Result<bool, StoreError> {
+    match check_queue(queue) {
+        Ok(()) => Ok(tx.get(&keys::queue(tx.realm, queue, &QueueRow::Head))?.is_some()),
+        Err(_) => Ok(false),
+    }
+}
+
 /// The names of all queues that have ever held a job, in order.
 pub fn names(tx: &mut Tx<'_>) -> Result<Vec<String>, StoreError> {
     let rows = tx.scan(keys::queue_heads(tx.realm), NAMES_MAX, false)?;

@@ -8,7 +8,7 @@ use crate::http::answer::{Answer, Refusal};
 use crate::http::page;
 use crate::http::request::Request;
 use crate::http::server::Server;
-use crate::report::queues::{job_json, rows, stats_json};
+use crate::report::queues::{Row, job_json, row as row_of, stats_json};
 use crate::store::Realm;
 use crate::store::keys::QueueRow;
 use crate::store::queue::{self, State, Taken, hold};
@@ -18,9 +18,12 @@ const LOOKED_AT_MAX: usize = 10_000;
 
 pub(super) fn list(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let after = page::place(request)?;
-    let mut found = server.look(realm(server, request), rows)?;
-    found.retain(|row| after.as_ref().is_none_or(|after| row.name > *after));
-    let next = page::cut(&mut found, page::limit(request), |row| row.name.clone());
+    let realm = realm(server, request);
+    let mut names = server.look(realm, queue::names)?;
+    names.retain(|name| after.as_ref().is_none_or(|after| name > after));
+    let next = page::cut(&mut names, page::limit(request), String::clone);
+    // Counting looks at every job: only what is on the page is counted.
+    let found: Vec<Row> = server.look(realm, |tx| names.into_iter().map(|name| row_of(tx, name)).collect())?;
     let items = found
         .iter()
         .map(|row| stats_json(&row.name, &row.stats, row.paused.as_ref()));

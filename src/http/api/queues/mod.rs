@@ -189,7 +189,7 @@ fn schemas() -> Vec<(&'static str, Json)> {
 /// The queue that the path names, if it has ever held a job.
 fn known(server: &Server, request: &Request) -> Result<(Realm, String), Refusal> {
     let (realm, name) = (realm(server, request), request.param("queue").to_owned());
-    match server.look(realm, queue::names)?.contains(&name) {
+    match server.look(realm, |tx| queue::look::is_known(tx, &name))? {
         true => Ok((realm, name)),
         false => {
             let message = format!("there is no queue {name:?} in the {realm} realm");

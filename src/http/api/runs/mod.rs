@@ -86,7 +86,7 @@ const ROUTES: &[Route] = &[
     },
     Route {
         says: "Why a run ended as it did: what happened in words, what landed and what did not, and what can be done.",
-        gives: Gives::Data(200, "Why"),
+        gives: Gives::Data(200, "RunWhy"),
         refuses: RUN,
         ..Route::get("/api/v1/runs/{run}/why", "runs.why", look::why)
     },

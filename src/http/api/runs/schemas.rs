@@ -78,7 +78,7 @@ pub(super) fn all() -> Vec<(&'static str, Json)> {
             ),
         ),
         (
-            "Why",
+            "RunWhy",
             map(json!({
                 "run": {"$ref": "#/components/schemas/Run"}, "headline": text(), "story": text(),
                 "error": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/RunError"}]},
