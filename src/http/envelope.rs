@@ -43,6 +43,24 @@ pub struct Asked<'a> {
     pub is_only_secure: bool,
 }
 
+/// `answer` with its data as text: writing much takes a while, and is for a thread that others do not wait for.
+pub fn write(answer: Answer, method: &Method) -> Answer {
+    let is_read = is_read(answer.status, method);
+    let body = match answer.body {
+        Body::Data(data) => {
+            let data = data.to_string();
+            let tag = is_read.then(|| tag(data.as_bytes()));
+            Body::Written { data, tag }
+        }
+        other => other,
+    };
+    Answer { body, ..answer }
+}
+
+fn is_read(status: u16, method: &Method) -> bool {
+    status == 200 && (*method == Method::GET || *method == Method::HEAD)
+}
+
 /// The answer as it is sent. A stream is made a body by `stream`.
 pub fn seal(
     answered: Result<Answer, Refusal>,
@@ -50,12 +68,12 @@ pub fn seal(
     stream: impl FnOnce(super::stream::Stream) -> Result<Sent, Refusal>,
 ) -> Response<Sent> {
     let answer = match answered {
-        Ok(answer) => answer,
+        Ok(answer) => write(answer, asked.method),
         Err(refusal) => return refused(refusal, asked),
     };
     let mut headers = HeaderMap::new();
     headers.extend(answer.headers.into_iter().map(|(name, value)| (Some(name), value)));
-    let is_read = answer.status == 200 && (*asked.method == Method::GET || *asked.method == Method::HEAD);
+    let is_read = is_read(answer.status, asked.method);
     let bytes = match answer.body {
         Body::Empty => Bytes::new(),
         Body::Stream(what) => match stream(what) {
@@ -65,9 +83,9 @@ pub fn seal(
             }
             Err(refusal) => return refused(refusal, asked),
         },
-        Body::Data(data) => {
-            let data = data.to_string();
-            if is_read && is_known(&mut headers, data.as_bytes(), asked.known) {
+        Body::Data(_) => unreachable!("it was written before"),
+        Body::Written { data, tag } => {
+            if tag.is_some_and(|tag| is_known(&mut headers, tag, asked.known)) {
                 return finish(304, headers, Sent::empty(), asked);
             }
             headers.insert(header::CONTENT_TYPE, JSON);
@@ -75,7 +93,7 @@ pub fn seal(
             Bytes::from(format!(r#"{{"ok":true,"correlation_id":{corr},"data":{data}}}"#))
         }
         Body::Bytes { content_type, bytes } => {
-            if is_read && is_known(&mut headers, &bytes, asked.known) {
+            if is_read && is_known(&mut headers, tag(&bytes), asked.known) {
                 return finish(304, headers, Sent::empty(), asked);
             }
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -85,18 +103,20 @@ pub fn seal(
     finish(answer.status, headers, Sent::from(bytes), asked)
 }
 
-/// Tags what is answered; whether who asks has it already.
-fn is_known(headers: &mut HeaderMap, bytes: &[u8], known: Option<&str>) -> bool {
+/// The tag of what is answered.
+fn tag(bytes: &[u8]) -> HeaderValue {
     let hash = Sha256::digest(bytes);
-    let tag = format!("W/\"{}\"", hex::encode(&hash[..12]));
-    headers.entry(header::CACHE_CONTROL).or_insert(ASK_AGAIN);
+    HeaderValue::from_str(&format!("W/\"{}\"", hex::encode(&hash[..12]))).expect("hex in quotes")
+}
+
+/// Tags what is answered; whether who asks has it already.
+fn is_known(headers: &mut HeaderMap, tag: HeaderValue, known: Option<&str>) -> bool {
     let is_known = known.is_some_and(|known| {
-        known == "*"
-            || known
-                .split(',')
-                .any(|one| one.trim().trim_start_matches("W/") == &tag[2..])
+        let mut tags = known.split(',').map(|one| one.trim().trim_start_matches("W/"));
+        known == "*" || tags.any(|one| tag.as_bytes().strip_prefix(b"W/") == Some(one.as_bytes()))
     });
-    headers.insert(header::ETAG, HeaderValue::from_str(&tag).expect("hex in quotes"));
+    headers.entry(header::CACHE_CONTROL).or_insert(ASK_AGAIN);
+    headers.insert(header::ETAG, tag);
     is_known
 }
 

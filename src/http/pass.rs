@@ -313,7 +313,8 @@ fn answer(server: &Server, found: &Found, mut request: Request) -> Result<Answer
     if let Takes::Json(schema) = found.body {
         request.body = checks::body(&request, schema)?;
     }
-    carry_out(server, found, &request)
+    let answer = carry_out(server, found, &request)?;
+    Ok(envelope::write(answer, &request.method))
 }
 
 /// The id that whoever asks gave, or one of our own.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 
@@ -16,6 +16,7 @@ use super::caller::Doorkeeper;
 use super::connection;
 use super::figures::Figures;
 use super::news::News;
+use super::openapi;
 use super::pool::Pool;
 use super::routes::Doors;
 use super::settings::Limits;
@@ -69,6 +70,8 @@ pub struct Server {
     counted: Mutex<Option<(Duration, Counts)>>,
     /// Routes that come and go with what is live.
     pub doors: Option<Arc<dyn Doors>>,
+    /// The description of all routes, of the edition that it was made for.
+    document: Mutex<Option<(u64, Bytes)>>,
     pub figures: Figures,
     /// What happens.
     pub news: Arc<News>,
@@ -113,6 +116,7 @@ impl Server {
             knows_anybody: opening.knows_anybody,
             doors: opening.doors,
             counted: Mutex::default(),
+            document: Mutex::default(),
             figures: Figures::default(),
             pool: Pool::new(limits.threads, limits.waiting_max),
             watching: Pool::new(WATCHING_THREADS, WATCHING_WAITING_MAX),
@@ -154,6 +158,20 @@ impl Server {
                 let counts = operation::count(&*self.store)?;
                 *counted = Some((self.app.clock.monotonic(), counts));
                 Ok(counts)
+            }
+        }
+    }
+
+    /// The description of all routes, made once for each edition.
+    pub fn document(&self) -> Bytes {
+        let edition = self.edition().number;
+        let mut document = self.document.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*document {
+            Some((of, document)) if *of == edition => document.clone(),
+            _ => {
+                let made = Bytes::from(openapi::document(self).to_string());
+                *document = Some((edition, made.clone()));
+                made
             }
         }
     }

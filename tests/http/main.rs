@@ -15,6 +15,7 @@ mod fuzzed;
 mod hostile;
 mod inside;
 mod jobs;
+mod limits;
 mod listing;
 mod load;
 mod playbooks;
