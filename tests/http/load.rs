@@ -149,7 +149,10 @@ fn who_asks_for_news_after_an_id_of_another_past_is_told_that_there_is_a_gap() {
         ));
         while client.line() != "retry: 2000" {}
         loop {
-            if let Some(event) = client.line().strip_prefix("event: ") {
+            let line = client.line();
+            // What is said when nothing is told.
+            assert_ne!(line, ": there", "nothing is told of what came after {last}");
+            if let Some(event) = line.strip_prefix("event: ") {
                 return event.to_owned();
             }
         }
