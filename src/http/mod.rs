@@ -14,7 +14,7 @@
 //! | [`news`] | what happens, for those who listen |
 //! | [`page`] | lists, a page at a time |
 //! | [`openapi`] | the table as an OpenAPI document |
-//! | [`connection`], [`pool`], [`server`], [`settings`] | connections, threads, beginning and end, limits |
+//! | [`connection`], [`places`], [`pool`], [`server`], [`settings`] | connections, threads, beginning and end, limits |
 //! | [`figures`] | what is counted |
 //!
 //! Only `connection`, `pass`, `pool` and `stream` are async; a handler is a plain function that may block. Nothing is
@@ -35,6 +35,7 @@ pub mod news;
 pub mod openapi;
 pub mod page;
 mod pass;
+mod places;
 pub mod pool;
 mod proxies;
 mod race;

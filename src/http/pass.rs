@@ -97,6 +97,7 @@ async fn pass(
             .get(header::IF_NONE_MATCH)
             .and_then(|tags| tags.to_str().ok()),
         corr: &corr,
+        is_only_secure: is_only_secure(&server, &parts),
     };
     let code = answered.as_ref().err().map(|refusal| refusal.code.clone());
     let response = envelope::seal(answered, &asked, |stream| server.open(stream));
@@ -104,8 +105,11 @@ async fn pass(
     let took = server.app.clock.monotonic().saturating_sub(begun);
     server.figures.answered(&name, status, took);
     let (method, route, took_ms) = (&parts.method, &*name, took.as_millis() as u64);
-    match status {
-        500.. => tracing::error!(%corr, %method, route, status, code, took_ms, "answered"),
+    match (status, route) {
+        // Whoever asks for it asks again and again; what it waits for is told where it happens.
+        (503, "readyz") => tracing::debug!(%corr, %method, route, status, code, took_ms, "answered"),
+        (503, _) => tracing::warn!(%corr, %method, route, status, code, took_ms, "answered"),
+        (500.., _) => tracing::error!(%corr, %method, route, status, code, took_ms, "answered"),
         _ => tracing::debug!(%corr, %method, route, status, code, took_ms, "answered"),
     }
     response
@@ -208,12 +212,13 @@ impl Way<'_> {
 
     /// A page of somebody else's may have a name of its own lead here, and read with the browser's eyes what answers.
     fn check_host(&self) -> Result<(), Refusal> {
-        let named = match self.parts.uri.authority() {
-            Some(authority) => Some(authority.as_str()),
-            None => self.parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()),
-        };
+        if self.parts.headers.get_all(header::HOST).iter().count() > 1 {
+            // Whoever stands in front may have looked at the other one.
+            let message = "the request names the host that it asks more than once";
+            return Err(Refusal::new(400, "HOST_UNKNOWN", message));
+        }
         let limits = &self.server.limits;
-        match named.map(host_of) {
+        match named_host(self.parts) {
             Some(host) if is_known_host(&host, &limits.hosts, limits.address.ip()) => Ok(()),
             _ => {
                 let message = "this server is not asked under that name; `hosts` in [server] lists its names";
@@ -257,7 +262,11 @@ impl Way<'_> {
         work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let (server, stack_bytes, work) = (self.server, self.stack_bytes(), self.in_span(work));
-        let work = async move { server.pool.place().await?.work(stack_bytes, work).await? };
+        let pool = match routes::WATCHING.contains(&&*self.name) {
+            true => &server.watching,
+            false => &server.pool,
+        };
+        let work = async move { pool.place().await?.work(stack_bytes, work).await? };
         let done = tokio::time::timeout(within, work).await;
         done.unwrap_or_else(|_| Err(no_answer(within)))
     }
@@ -343,15 +352,16 @@ fn nothing_there() -> Refusal {
     Refusal::not_found("there is nothing under this path")
 }
 
-fn answer(server: &Server, found: &Found, request: Request) -> Result<Answer, Refusal> {
+fn answer(server: &Server, found: &Found, mut request: Request) -> Result<Answer, Refusal> {
     if let Some(known) = found.query {
         checks::places(&request)?;
         checks::query(&request, known)?;
     }
     if let Takes::Json(schema) = found.body {
-        checks::body(&request, schema)?;
+        request.body = checks::body(&request, schema)?;
     }
-    carry_out(server, found, &request)
+    let answer = carry_out(server, found, &request)?;
+    Ok(envelope::write(answer, &request.method))
 }
 
 /// The id that whoever asks gave, or one of our own.
@@ -364,6 +374,22 @@ fn correlation(server: &Server, headers: &HeaderMap) -> String {
             format!("req_{}", crate::id::RunId::new(now_ms, chance))
         }
     }
+}
+
+/// Whether browsers are to ask under this name by TLS alone: it is one of `hosts`, and so of nothing else on the machine, as
+/// `localhost` may be.
+fn is_only_secure(server: &Server, parts: &Parts) -> bool {
+    let is_secure = parts.extensions.get::<From>().is_some_and(|from| from.is_secure);
+    is_secure && named_host(parts).is_some_and(|host| server.limits.hosts.contains(&host))
+}
+
+/// The name by which a request asks.
+fn named_host(parts: &Parts) -> Option<String> {
+    let named = match parts.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()),
+    };
+    named.map(host_of)
 }
 
 /// The name without its port, in small letters.

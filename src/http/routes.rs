@@ -21,6 +21,7 @@ use crate::identity::quota::Quota;
 pub const GROUPS: &[Group] = &[
     api::health::GROUP,
     api::telemetry::GROUP,
+    api::playbooks::GROUP,
     api::runs::GROUP,
     api::questions::GROUP,
     api::ticks::GROUP,
@@ -34,6 +35,9 @@ pub const GROUPS: &[Group] = &[
     api::tokens::GROUP,
     api::audit::GROUP,
 ];
+
+/// Routes that show how the server is: they have threads of their own.
+pub const WATCHING: [&str; 3] = ["status", "metrics", "monitor"];
 
 /// Routes about one thing.
 pub struct Group {
@@ -210,6 +214,11 @@ pub const REALM: Param = Param {
 
 /// What can stand in the places of paths.
 pub const PLACES: &[Param] = &[
+    Param {
+        name: "playbook",
+        says: "the name of a playbook",
+        kind: Kind::Text { chars_max: 500 },
+    },
     Param {
         name: "run",
         says: "the id of a run, or its beginning if no other begins so",

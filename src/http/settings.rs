@@ -28,6 +28,8 @@ pub struct Settings {
     /// Requests that may wait for one of those threads.
     pub waiting_max: u32,
     pub connections_max: u32,
+    /// Connections of one address, beside those that come from this machine, where a proxy may stand.
+    pub connections_per_address: u32,
     /// Connections that stay open to be told what happens.
     pub streams_max: u32,
     /// After so many requests a connection is closed.
@@ -58,6 +60,7 @@ impl Default for Settings {
             threads: 16,
             waiting_max: 512,
             connections_max: 2048,
+            connections_per_address: 256,
             streams_max: 1024,
             requests_per_connection: 100_000,
             header_bytes_max: 16 << 10,
@@ -82,6 +85,7 @@ pub struct Limits {
     pub threads: usize,
     pub waiting_max: usize,
     pub connections_max: usize,
+    pub connections_per_address: usize,
     pub streams_max: usize,
     pub requests_per_connection: u32,
     pub header_bytes_max: usize,
@@ -134,6 +138,12 @@ impl Limits {
             threads: between("threads", settings.threads.into(), 1, 512)?,
             waiting_max: between("waiting_max", settings.waiting_max.into(), 1, 100_000)?,
             connections_max: between("connections_max", settings.connections_max.into(), 1, 100_000)?,
+            connections_per_address: between(
+                "connections_per_address",
+                settings.connections_per_address.into(),
+                1,
+                100_000,
+            )?,
             streams_max: between("streams_max", settings.streams_max.into(), 0, 100_000)?,
             requests_per_connection: between(
                 "requests_per_connection",
