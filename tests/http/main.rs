@@ -15,6 +15,7 @@ mod inside;
 mod listing;
 mod playbooks;
 mod probes;
+mod revoked;
 mod roles;
 mod sessions;
 mod streams;

@@ -23,6 +23,7 @@ use crate::runs::creation::{Creation, Pinned};
 use crate::runs::resolve;
 use crate::script::error::nearest;
 use crate::serve::desk::narrow::narrow;
+use crate::serve::desk::signed::start_act;
 use crate::value::{Map as ValueMap, Value};
 
 /// Runs that are looked through for one page.
@@ -276,6 +277,7 @@ fn begin(
         Some(run) => format!("once more after {}, over HTTP, request {}", run.short(), request.corr),
         None => format!("over HTTP, request {}", request.corr),
     };
+    let act = start_act(id, &pinned.playbook, &trigger, retry_of, mode.live);
     let creation = Creation {
         run: id,
         pinned,
@@ -290,7 +292,7 @@ fn begin(
     };
     let gate = server.edition().runner.gate.clone();
     let batch = creation.batch(&gate).map_err(|failure| gate.clean(failure))?;
-    server.commit(batch)?;
+    server.commit_signed(batch, caller.actor(), act)?;
     let record = RunRecord::get(&*server.store, id)?;
     Ok(Answer::data(record_json(&record))
         .status(202)
