@@ -168,6 +168,7 @@ fn check(name: &str, password: &str) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::io::chance::SeededChance;
+    use crate::io::clock::Clock as _;
 
     fn passwords() -> Passwords {
         Passwords::new(Arc::new(SeededChance::new(1)))
@@ -201,6 +202,23 @@ mod tests {
         let parsed = PasswordHash::new(NOBODYS).expect("it can be read: else nothing would be reckoned");
         let known = PasswordHash::new(&stored).expect("it can be read");
         assert_eq!(parsed.hash.map(|hash| hash.len()), known.hash.map(|hash| hash.len()));
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_takes_as_long_as_one_that_somebody_has() {
+        let passwords = passwords();
+        let stored = passwords.hash("ann", "correct horse battery").expect("a good one");
+        let clock = crate::io::clock::SystemClock::new();
+        let quickest = |stored: Option<&str>| {
+            let tries = (0..4).map(|_| {
+                let begun = clock.monotonic();
+                assert!(!passwords.is_right("wrong", stored).expect("a slot"));
+                clock.monotonic().saturating_sub(begun)
+            });
+            tries.min().expect("there were some")
+        };
+        let (known, unknown) = (quickest(Some(&stored)), quickest(None));
+        assert!(unknown * 3 > known, "{unknown:?} and {known:?}");
     }
 
     #[test]
