@@ -37,8 +37,9 @@ pub fn keep(app: &App, chore: &Chore, out: &Out) -> Result<Option<Kept>, CliErro
     let Some(act) = act else {
         return here(app, reader, chore, out).map(Some);
     };
+    // Whoever reads keeps others from writing.
+    drop(reader);
     if matches!(chore, Chore::Compact) {
-        drop(reader);
         // Whoever is alone needs no copy.
         return signed::alone(app, act, || alone(app, out)).map(Some);
     }
@@ -47,11 +48,11 @@ pub fn keep(app: &App, chore: &Chore, out: &Out) -> Result<Option<Kept>, CliErro
         Err(error) if matches!(chore, Chore::Backup { .. }) => {
             let error = CliError::from(error);
             tracing::warn!(code = error.code(), "the store cannot be written, so this backup is on no record");
+            let Some(reader) = app.reader()? else { return Ok(None) };
             return here(app, reader, chore, out).map(Some);
         }
         ground => ground?,
     };
-    drop(reader);
     let store = ground.store.clone();
     signed::attempt(app, &*store, act, || here(app, ground, chore, out)).map(Some)
 }
