@@ -129,7 +129,10 @@ fn noted(app: &App, reader: Option<&Ground>, verdict: &mut Verdict) -> Result<In
         match holds {
             Holds::Yes => found.held += 1,
             Holds::CutByRestore(restore) => found.cut.push((number, restore)),
-            Holds::No => verdict.fault(number, format!("the log does not hold what was noted in {}", file.display())),
+            Holds::No => verdict.fault(
+                number,
+                format!("the log does not hold what was noted in {}", file.display()),
+            ),
         }
     }
     found.file = Some(file);

@@ -47,7 +47,10 @@ pub fn keep(app: &App, chore: &Chore, out: &Out) -> Result<Option<Kept>, CliErro
         // What cannot be written can be backed up all the same.
         Err(error) if matches!(chore, Chore::Backup { .. }) => {
             let error = CliError::from(error);
-            tracing::warn!(code = error.code(), "the store cannot be written, so this backup is on no record");
+            tracing::warn!(
+                code = error.code(),
+                "the store cannot be written, so this backup is on no record"
+            );
             let Some(reader) = app.reader()? else { return Ok(None) };
             return here(app, reader, chore, out).map(Some);
         }

@@ -77,7 +77,9 @@ pub fn perform(args: Args, app: &App, folder: &Path, out: &mut Out) -> Result<u8
 
 fn restore(file: &Path, args: &Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let key = app.backup_key(args.key.as_deref())?;
-    let restored = watched(out, |tell| Ok(app.restore(file, key.as_ref(), args.replace, signed::actor(app), tell)?))?;
+    let restored = watched(out, |tell| {
+        Ok(app.restore(file, key.as_ref(), args.replace, signed::actor(app), tell)?)
+    })?;
     let lacks = app.lacks(&restored.needs);
     let simulated = simulated(app)?;
     if out.json {
@@ -109,7 +111,10 @@ fn restore(file: &Path, args: &Args, app: &App, out: &mut Out) -> Result<u8, Cli
         out.line(format!("aside    {aside}: the store that was there, with all it held"));
     }
     if let Some(head) = replaced_head {
-        out.line(format!("acts     of the audit log that was there ended with {}", plain(head)));
+        out.line(format!(
+            "acts     of the audit log that was there ended with {}",
+            plain(head)
+        ));
     }
     if *wrong_acts > 0 {
         let line = "acts     of the backup are not as they were written: `host audit verify` names them";
@@ -272,7 +277,9 @@ fn show_access(access: &Access, now_ms: i64, out: &mut Out) {
     if !access.users.is_empty() {
         out.line("");
         let users = access.users.iter().take(LINES_MAX);
-        let rows: Vec<Vec<String>> = users.map(|user| vec![plain(&user.name), user.role.to_string()]).collect();
+        let rows: Vec<Vec<String>> = users
+            .map(|user| vec![plain(&user.name), user.role.to_string()])
+            .collect();
         out.table(&["held password of", "role"], &rows);
         more(access.users.len(), out);
     }
@@ -432,7 +439,10 @@ fn release_all(args: &Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let act = Act::new("restore.release", "(all)")
         .with("runs", hold.runs.len())
         .with("ticks", format!("{ticks:?}").to_lowercase())
-        .with("jobs", said(args.jobs.map(|_| if jobs == Jobs::Pause { "pause" } else { "run" })));
+        .with(
+            "jobs",
+            said(args.jobs.map(|_| if jobs == Jobs::Pause { "pause" } else { "run" })),
+        );
     let ground = signed::on(app, &ground, act);
     let released = release::release_all(&ground, app.clock.unix_ms(), app.person(), ticks, jobs)?;
     say(&released, true, app, out);

@@ -16,7 +16,9 @@ impl From<Denied> for Refusal {
             | Denied::SessionExpired
             | Denied::TokenExpired { .. }
             | Denied::TokenRevoked { .. } => 401,
-            Denied::Role { .. } | Denied::Scope { .. } | Denied::Playbook { .. } | Denied::Csrf(_) | Denied::Held => 403,
+            Denied::Role { .. } | Denied::Scope { .. } | Denied::Playbook { .. } | Denied::Csrf(_) | Denied::Held => {
+                403
+            }
             Denied::LoginLocked { .. } | Denied::RateLimited { .. } => 429,
             Denied::LoginBusy => 503,
             Denied::Store(_) => 500,

@@ -35,7 +35,6 @@ pub mod openapi;
 pub mod page;
 mod pass;
 pub mod pool;
-mod proxy;
 mod race;
 pub mod request;
 pub mod routes;

@@ -231,7 +231,13 @@ impl News {
     }
 
     /// What came after `after` and is `about` that, and then what comes, as long as `known` is let in.
-    pub(super) fn listen(&self, store: &dyn Store, after: Option<Id>, about: Option<&str>, known: Option<&Proof>) -> Stream {
+    pub(super) fn listen(
+        &self,
+        store: &dyn Store,
+        after: Option<Id>,
+        about: Option<&str>,
+        known: Option<&Proof>,
+    ) -> Stream {
         let ended = known.map(|proof| {
             let (ends, ended) = oneshot::channel();
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

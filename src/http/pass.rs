@@ -22,7 +22,6 @@ use super::caller::Caller;
 use super::checks;
 use super::connection::From;
 use super::envelope::{self, Asked, CORRELATION};
-use super::proxy;
 use super::request::{Request, is_corr, parse_query};
 use super::routes::{self, Found, Needs, Route, Takes};
 use super::server::Server;
@@ -184,7 +183,6 @@ impl Way<'_> {
         }
         let from = self.parts.extensions.get::<From>().copied();
         let from = from.expect("every connection says where its requests come from");
-        let from = proxy::origin(from, &self.parts.headers, &self.server.limits.proxies);
         Ok(Request {
             method: self.parts.method.clone(),
             path: self.parts.uri.path().to_owned(),

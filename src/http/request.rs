@@ -43,7 +43,14 @@ pub struct Request {
 /// Without headers, query and body: tokens, cookies and passwords stand there.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} ({} bytes, {})", self.method, self.path, self.body.len(), self.corr)
+        write!(
+            f,
+            "{} {} ({} bytes, {})",
+            self.method,
+            self.path,
+            self.body.len(),
+            self.corr
+        )
     }
 }
 

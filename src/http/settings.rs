@@ -1,6 +1,6 @@
 //! `[server]` in host.toml: where the server listens, and what it bears.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,8 +18,6 @@ pub struct Settings {
     pub tls_key: String,
     /// The names by which it is asked, beside `localhost` and addresses of this machine's own; needed behind a proxy.
     pub hosts: Vec<String>,
-    /// Addresses of reverse proxies: what they say of where a request comes from is believed, and of nobody else.
-    pub proxies: Vec<String>,
     /// On a loopback address, whoever asks may read as a viewer.
     pub open_reads: bool,
     /// Requests that are worked on at the same time.
@@ -52,7 +50,6 @@ impl Default for Settings {
             tls_cert: String::new(),
             tls_key: String::new(),
             hosts: Vec::new(),
-            proxies: Vec::new(),
             open_reads: false,
             threads: 16,
             waiting_max: 512,
@@ -76,7 +73,6 @@ impl Default for Settings {
 pub struct Limits {
     pub address: SocketAddr,
     pub hosts: Vec<String>,
-    pub proxies: Vec<IpAddr>,
     pub open_reads: bool,
     pub threads: usize,
     pub waiting_max: usize,
@@ -113,12 +109,6 @@ impl Limits {
             let reason = format!("{address} is reached by others: only a loopback address can be read by everybody");
             return Err(value("open_reads", reason));
         }
-        let proxy = |text: &String| {
-            let address = text.trim().parse::<IpAddr>();
-            let address = address.map_err(|_| value("proxies", format!("{text:?} is no address, such as 127.0.0.1")))?;
-            Ok(address.to_canonical())
-        };
-        let proxies = settings.proxies.iter().map(proxy).collect::<Result<Vec<_>, ConfigError>>()?;
         let between = |key: &str, number: u64, least: u64, most: u64| match (least..=most).contains(&number) {
             true => Ok(number as usize),
             false => Err(value(key, format!("{number} does not lie between {least} and {most}"))),
@@ -133,7 +123,6 @@ impl Limits {
         Ok(Some(Limits {
             address,
             hosts: settings.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
-            proxies,
             open_reads: settings.open_reads,
             threads: between("threads", settings.threads.into(), 1, 512)?,
             waiting_max: between("waiting_max", settings.waiting_max.into(), 1, 100_000)?,

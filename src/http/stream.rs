@@ -76,11 +76,7 @@ impl Stream {
     }
 }
 
-async fn tell(
-    mut stream: Stream,
-    sender: mpsc::Sender<Bytes>,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn tell(mut stream: Stream, sender: mpsc::Sender<Bytes>, mut stop: watch::Receiver<bool>) {
     // Says at once that it is there, and how soon to come again.
     if sender.send(Bytes::from_static(b"retry: 2000\n\n")).await.is_err() {
         return;

@@ -22,7 +22,9 @@ pub enum Denied {
     #[error("the token {id} was revoked")]
     TokenRevoked { id: String },
     /// The store was restored: what was revoked after the backup works in it as before.
-    #[error("the store was restored from a backup, and nobody has said yet whether this still lets anybody in: `host restore` lists what waits")]
+    #[error(
+        "the store was restored from a backup, and nobody has said yet whether this still lets anybody in: `host restore` lists what waits"
+    )]
     Held,
     #[error("this needs the role {needs}, and yours is {has}")]
     Role { has: Role, needs: Role },
@@ -89,7 +91,9 @@ pub enum IdentityError {
     Name { name: String },
     #[error("{0:?} was revoked; `host user add` makes another user under another name")]
     UserRevoked(String),
-    #[error("{0:?} is the last admin, and nobody could take this back over HTTP; make another one first, or use `host user`")]
+    #[error(
+        "{0:?} is the last admin, and nobody could take this back over HTTP; make another one first, or use `host user`"
+    )]
     LastAdmin(String),
     #[error("{0}")]
     Password(String),

@@ -527,7 +527,10 @@ fn what_is_shown_counts_as_long_as_it_lets_somebody_in_and_looking_is_no_use_of_
     let (first, second) = (proof(&first), (proof(&second), second));
     let hours = 7 * HOUR_MS;
     assert!(still(&first, hours));
-    assert!(!still(&first, 8 * HOUR_MS), "a page that is left open keeps no session alive");
+    assert!(
+        !still(&first, 8 * HOUR_MS),
+        "a page that is left open keeps no session alive"
+    );
     world.identity.logout(&*world.store, 1, &second.1, "c").unwrap();
     assert!(still(&first, 1) && !still(&second.0, 1));
     user::revoke(&*world.store, "ann", 2).unwrap();
@@ -557,10 +560,16 @@ fn a_name_written_otherwise_is_counted_as_the_same() {
     world.user("kim", Role::Viewer);
     // The last begins with the sign for kelvin.
     for name in ["kim", "KIM", " kim ", "Kim\t", "\u{212a}im"] {
-        assert!(matches!(world.login(name, "wrong", 0), Err(Denied::LoginFailed)), "{name:?}");
+        assert!(
+            matches!(world.login(name, "wrong", 0), Err(Denied::LoginFailed)),
+            "{name:?}"
+        );
     }
     for name in ["kim", "kIM", "\u{212a}IM"] {
-        assert!(matches!(world.login(name, PASSWORD, 0), Err(Denied::LoginLocked { .. })), "{name:?}");
+        assert!(
+            matches!(world.login(name, PASSWORD, 0), Err(Denied::LoginLocked { .. })),
+            "{name:?}"
+        );
     }
 }
 
@@ -581,7 +590,12 @@ fn a_token_is_seen_wherever_it_stands_in_a_text() {
     let world = World::new();
     world.user("ann", Role::Viewer);
     let (_, text) = world.token("ann", role::Grant::Read, None);
-    for found in [text.clone(), format!("Bearer {text}"), format!("host_{text}"), format!("x{text}y")] {
+    for found in [
+        text.clone(),
+        format!("Bearer {text}"),
+        format!("host_{text}"),
+        format!("x{text}y"),
+    ] {
         assert!(token::is_in(&found), "{found}");
     }
     for other in ["", "host_", "host_0123456789abcdef", "ähost_ä", &text[..text.len() - 1]] {

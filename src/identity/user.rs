@@ -178,7 +178,12 @@ pub type IsAdmin<'a> = &'a dyn Fn(&User) -> bool;
 
 /// Demands that somebody beside `user` be an admin when `batch` is committed. Two who take each other's role away at once
 /// are refused one after the other.
-fn keep_an_admin(store: &dyn Store, user: &User, is_admin: IsAdmin<'_>, batch: &mut Batch) -> Result<(), IdentityError> {
+fn keep_an_admin(
+    store: &dyn Store,
+    user: &User,
+    is_admin: IsAdmin<'_>,
+    batch: &mut Batch,
+) -> Result<(), IdentityError> {
     let can_come = |other: &User| other.revoked_ms.is_none() && (other.password.is_some() || !other.tokens.is_empty());
     let others = list(store)?;
     let other = others

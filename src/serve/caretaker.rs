@@ -87,7 +87,12 @@ impl Caretaker {
         let found = found.map_err(|error| {
             let (code, message) = (error.code().to_owned(), error.to_string());
             let (what, refused) = ("the audit log".to_owned(), (code.clone(), message.clone()));
-            self.board.problem(Problem { at_ms: now_ms, what, code, message });
+            self.board.problem(Problem {
+                at_ms: now_ms,
+                what,
+                code,
+                message,
+            });
             let (code, message) = refused;
             Refused { code, message }
         })?;
@@ -95,7 +100,10 @@ impl Caretaker {
             match found {
                 Found::Ends(noted) => tracing::info!(head = %noted.head, "the audit log ends here"),
                 Found::Pruned { acts } => tracing::info!(acts, "acts that were old enough are gone"),
-                Found::Cut { noted, restore: Some(act) } => {
+                Found::Cut {
+                    noted,
+                    restore: Some(act),
+                } => {
                     tracing::warn!(head = %noted.head, act, "a restore has cut off what was noted of the audit log");
                 }
                 Found::Cut { noted, restore: None } => self.cut(place, &noted, now_ms),
@@ -106,7 +114,10 @@ impl Caretaker {
 
     /// Somebody was at the audit log.
     fn cut(&self, place: &Place, noted: &Noted, now_ms: i64) {
-        let message = format!("the audit log does not hold act {} any more, which was noted", noted.head);
+        let message = format!(
+            "the audit log does not hold act {} any more, which was noted",
+            noted.head
+        );
         tracing::error!(code = "AUDIT_CUT", "{message}");
         self.board.problem(Problem {
             at_ms: now_ms,

@@ -31,6 +31,6 @@ mod retention_tests;
 #[cfg(test)]
 mod rota_tests;
 
-pub use record::AuditSettings;
 pub use chore::{Chore, Kept, Place, Tell};
+pub use record::AuditSettings;
 pub use settings::{BackupSettings, RetentionSettings};

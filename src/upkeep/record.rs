@@ -65,7 +65,10 @@ impl AuditSettings {
                 let days = length("kept", &self.kept)? / 86_400_000;
                 let days = u32::try_from(days).unwrap_or(u32::MAX);
                 if days < KEPT_DAYS_MIN {
-                    let reason = format!("acts are kept for {KEPT_DAYS_MIN} days at least, and it says {}", self.kept);
+                    let reason = format!(
+                        "acts are kept for {KEPT_DAYS_MIN} days at least, and it says {}",
+                        self.kept
+                    );
                     return Err(bad("kept", reason));
                 }
                 Some(days)
@@ -114,8 +117,13 @@ pub enum Found {
     /// The end of the log is this now.
     Ends(Noted),
     /// What was noted is not in the chain any more; an act says that a restore cut it off, or nothing does.
-    Cut { noted: Noted, restore: Option<u64> },
-    Pruned { acts: u64 },
+    Cut {
+        noted: Noted,
+        restore: Option<u64>,
+    },
+    Pruned {
+        acts: u64,
+    },
 }
 
 /// What was noted in `file`; nothing where there is none yet.
@@ -144,7 +152,13 @@ pub struct Recorder {
 
 impl Recorder {
     /// Does what is due at `now_ms`; with `is_last` the end is noted in any case.
-    pub fn turn(&mut self, store: &dyn Store, rules: &Rules, now_ms: i64, is_last: bool) -> Result<Vec<Found>, RecordError> {
+    pub fn turn(
+        &mut self,
+        store: &dyn Store,
+        rules: &Rules,
+        now_ms: i64,
+        is_last: bool,
+    ) -> Result<Vec<Found>, RecordError> {
         let is_due = |last_ms: Option<i64>, every_ms: i64| {
             last_ms.is_none_or(|last_ms| now_ms < last_ms || now_ms - last_ms >= every_ms)
         };
@@ -167,7 +181,13 @@ impl Recorder {
         Ok(found)
     }
 
-    fn note(&mut self, store: &dyn Store, rules: &Rules, now_ms: i64, found: &mut Vec<Found>) -> Result<(), RecordError> {
+    fn note(
+        &mut self,
+        store: &dyn Store,
+        rules: &Rules,
+        now_ms: i64,
+        found: &mut Vec<Found>,
+    ) -> Result<(), RecordError> {
         if let Some(file) = rules.head_file.as_ref().filter(|file| self.read.as_ref() != Some(file)) {
             self.noted = noted_in(file)?.pop().or(self.noted.take());
             self.read = Some(file.clone());
@@ -256,7 +276,10 @@ mod tests {
         (0..9).for_each(|at_ms| act(&forged, at_ms + 1));
         let mut recorder = Recorder::default();
         let found = recorder.turn(&forged, &rules, 20, false).unwrap();
-        assert!(matches!(&found[0], Found::Cut { noted, restore: None } if noted.head.number == 5), "{found:?}");
+        assert!(
+            matches!(&found[0], Found::Cut { noted, restore: None } if noted.head.number == 5),
+            "{found:?}"
+        );
         assert!(matches!(&found[1], Found::Ends(noted) if noted.head.number == 9));
         assert_eq!(recorder.turn(&forged, &rules, 20 + 3_600_000, false).unwrap(), []);
         let empty = Engine::in_memory().unwrap();

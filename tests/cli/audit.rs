@@ -113,12 +113,12 @@ fn every_command_that_changes_something_leaves_one_act() {
     assert_eq!(found, expected);
     assert_eq!(project.json(&["audit", "verify"])["sound"], true);
     let all = project.json(&["audit", "tail", "-n", "1000"]);
-    assert!(
-        all.as_array()
-            .expect("a list")
-            .iter()
-            .all(|entry| entry["who"] == if entry["what"] == "store.upgrade" { "(host)" } else { "ada" })
-    );
+    assert!(all.as_array().expect("a list").iter().all(|entry| entry["who"]
+        == if entry["what"] == "store.upgrade" {
+            "(host)"
+        } else {
+            "ada"
+        }));
 }
 
 #[test]

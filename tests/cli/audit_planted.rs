@@ -20,7 +20,10 @@ fn project() -> (Project, String) {
         project.ok(&["kv", "set", &format!("key-{number}"), "1"]);
     }
     let verdict = project.json(&["audit", "verify"]);
-    assert_eq!((&verdict["sound"], verdict["acts"].as_u64()), (&true.into(), Some(ACTS)));
+    assert_eq!(
+        (&verdict["sound"], verdict["acts"].as_u64()),
+        (&true.into(), Some(ACTS))
+    );
     let head = verdict["head"].as_str().expect("a head").to_owned();
     (project, head)
 }
@@ -38,7 +41,11 @@ fn at_file<T>(project: &Project, work: impl FnOnce(&dyn Store) -> T) -> T {
 }
 
 fn line(store: &dyn Store, number: u64) -> Vec<u8> {
-    store.get(&row_key(number)).expect("it is read").expect("it is there").value
+    store
+        .get(&row_key(number))
+        .expect("it is read")
+        .expect("it is there")
+        .value
 }
 
 fn put(store: &dyn Store, rows: Vec<(Vec<u8>, Option<Vec<u8>>)>) {
@@ -75,7 +82,8 @@ fn forge(store: &dyn Store, mut entries: Vec<Entry>) {
 
 fn entries(store: &dyn Store) -> Vec<Entry> {
     let all = 1..=ACTS;
-    all.map(|number| serde_json::from_slice(&line(store, number)).expect("an act")).collect()
+    all.map(|number| serde_json::from_slice(&line(store, number)).expect("an act"))
+        .collect()
 }
 
 /// What `host audit verify` finds; `None` when it finds nothing.
@@ -101,7 +109,11 @@ fn an_altered_removed_swapped_or_inserted_act_in_the_file_is_found_and_named() {
             },
             "act 3: act 3 is not as it was written",
         ),
-        ("removed", |store| put(store, vec![(row_key(3), None)]), "acts 3 to 3 are missing"),
+        (
+            "removed",
+            |store| put(store, vec![(row_key(3), None)]),
+            "acts 3 to 3 are missing",
+        ),
         (
             "removed at the end",
             |store| put(store, vec![(row_key(ACTS), None)]),
@@ -126,7 +138,10 @@ fn an_altered_removed_swapped_or_inserted_act_in_the_file_is_found_and_named() {
                 // In the place of another, with its number and the right hash before it.
                 let mut entry: Entry = serde_json::from_slice(&line(store, 4)).expect("an act");
                 entry.who = "eve".to_owned();
-                put(store, vec![(row_key(4), Some(serde_json::to_vec(&entry).expect("JSON")))]);
+                put(
+                    store,
+                    vec![(row_key(4), Some(serde_json::to_vec(&entry).expect("JSON")))],
+                );
             },
             "act 4 is not as it was written",
         ),
@@ -135,7 +150,10 @@ fn an_altered_removed_swapped_or_inserted_act_in_the_file_is_found_and_named() {
             |store| {
                 let mut entry: Entry = serde_json::from_slice(&line(store, ACTS)).expect("an act");
                 (entry.number, entry.prev) = (ACTS + 1, hash(&line(store, ACTS)));
-                put(store, vec![(row_key(ACTS + 1), Some(serde_json::to_vec(&entry).expect("JSON")))]);
+                put(
+                    store,
+                    vec![(row_key(ACTS + 1), Some(serde_json::to_vec(&entry).expect("JSON")))],
+                );
             },
             "acts stand beyond the head",
         ),
@@ -146,7 +164,10 @@ fn an_altered_removed_swapped_or_inserted_act_in_the_file_is_found_and_named() {
         let found = found(&project, &[]).unwrap_or_else(|| panic!("{name}: it is not found"));
         assert!(found.contains(says), "{name}: {found}");
         let checked = project.host(&["store", "check"]);
-        assert!(checked.code == 1 && checked.stdout.contains("the audit log"), "{name}: {checked:?}");
+        assert!(
+            checked.code == 1 && checked.stdout.contains("the audit log"),
+            "{name}: {checked:?}"
+        );
     }
 }
 
@@ -177,8 +198,12 @@ fn a_tail_that_was_cut_off_with_the_head_and_a_log_written_anew_are_found_by_the
         all[0].who = "eve".to_owned();
         forge(store, all);
     };
-    let each: [(&str, &dyn Fn(&dyn Store)); 4] =
-        [("cut", &cut), ("inserted", &inserted), ("removed", &removed), ("altered", &altered)];
+    let each: [(&str, &dyn Fn(&dyn Store)); 4] = [
+        ("cut", &cut),
+        ("inserted", &inserted),
+        ("removed", &removed),
+        ("altered", &altered),
+    ];
     for (name, tamper) in each {
         let (project, head) = project();
         assert_eq!(found(&project, &["--head", &head]), None);
@@ -194,7 +219,10 @@ fn a_backup_of_a_log_that_somebody_was_at_says_so_and_is_restored_with_a_warning
     at_file(&project, |store| put(store, vec![(row_key(3), None)]));
     project.ok(&["backup", "a.backup"]);
     let verified = project.host(&["backup", "verify", "a.backup"]);
-    assert!(verified.code == 1 && verified.stdout.contains("acts 3 to 3 are missing"), "{verified:?}");
+    assert!(
+        verified.code == 1 && verified.stdout.contains("acts 3 to 3 are missing"),
+        "{verified:?}"
+    );
     let restored = project.ok(&["restore", "a.backup", "--replace"]);
     assert!(restored.contains("are not as they were written"), "{restored}");
     let act = &project.json(&["audit", "tail", "--what", "store.restore"])[0];
@@ -215,11 +243,16 @@ fn a_server_notes_the_end_of_the_log_in_a_file_and_tells_when_it_does_not_hold_i
     project.ok(&["kv", "set", "late", "1"]);
     assert_eq!(server.stop(), 0);
     let noted = std::fs::read_to_string(&heads).expect("text");
-    assert!(noted.lines().last().is_some_and(|line| line.contains(" 7:")), "as it ends: {noted}");
+    assert!(
+        noted.lines().last().is_some_and(|line| line.contains(" 7:")),
+        "as it ends: {noted}"
+    );
     let verified = project.ok(&["audit", "verify"]);
     assert!(verified.contains("ends of it stand in"), "{verified}");
     at_file(&project, |store| forge(store, entries(store)[..5].to_vec()));
-    at_file(&project, |store| put(store, vec![(row_key(6), None), (row_key(7), None)]));
+    at_file(&project, |store| {
+        put(store, vec![(row_key(6), None), (row_key(7), None)])
+    });
     let found = found(&project, &[]).expect("it is found without a flag");
     assert!(found.contains("the log does not hold what was noted in"), "{found}");
     let _server = Server::start(&project);
@@ -229,7 +262,10 @@ fn a_server_notes_the_end_of_the_log_in_a_file_and_tells_when_it_does_not_hold_i
         std::thread::sleep(Duration::from_millis(200));
     }
     let incidents = project.ok(&["incident", "list"]);
-    assert!(incidents.contains("the audit log was cut off or altered"), "{incidents}");
+    assert!(
+        incidents.contains("the audit log was cut off or altered"),
+        "{incidents}"
+    );
 }
 
 #[test]
@@ -242,9 +278,16 @@ fn acts_that_are_old_enough_are_pruned_by_hand_with_an_act() {
     });
     project.ok(&["audit", "prune", "--yes"]);
     let verdict = project.json(&["audit", "verify"]);
-    assert_eq!((&verdict["sound"], verdict["first"].as_u64()), (&true.into(), Some(3)), "{verdict}");
+    assert_eq!(
+        (&verdict["sound"], verdict["first"].as_u64()),
+        (&true.into(), Some(3)),
+        "{verdict}"
+    );
     let act = &project.json(&["audit", "tail", "--what", "audit.prune"])[0];
-    assert_eq!((act["who"].as_str(), act["details"]["acts"].as_u64()), (Some("ada"), Some(2)));
+    assert_eq!(
+        (act["who"].as_str(), act["details"]["acts"].as_u64()),
+        (Some("ada"), Some(2))
+    );
 }
 
 #[test]
@@ -257,7 +300,12 @@ fn a_store_that_is_brought_to_another_format_says_so_once() {
         project.ok(&["kv", "set", key, "1"]);
     }
     let acts = project.json(&["audit", "tail"]);
-    let acts: Vec<_> = acts.as_array().expect("a list").iter().map(|act| act["what"].clone()).collect();
+    let acts: Vec<_> = acts
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|act| act["what"].clone())
+        .collect();
     assert_eq!(acts, ["store.upgrade", "kv.set", "kv.set"]);
     assert_eq!(project.json(&["audit", "verify"])["sound"], true);
 }

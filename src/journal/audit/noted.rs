@@ -38,7 +38,12 @@ impl FromStr for Noted {
 
     fn from_str(line: &str) -> Result<Noted, String> {
         let shown = || line.chars().take(90).collect::<String>();
-        let form = || format!("{:?} is no moment and head, such as 2026-11-22T13:00:41.000Z 17:4f2a…", shown());
+        let form = || {
+            format!(
+                "{:?} is no moment and head, such as 2026-11-22T13:00:41.000Z 17:4f2a…",
+                shown()
+            )
+        };
         let (at, head) = line.trim().split_once(' ').ok_or_else(form)?;
         let at = chrono::DateTime::parse_from_rfc3339(at).map_err(|_| form())?;
         Ok(Noted {
@@ -153,8 +158,15 @@ mod tests {
         let act = Act::new(RESTORED, "a.backup").with("kept_to", 3);
         crate::journal::audit::commit(&store, Batch::new(), Durability::Soon, &ann, &act, 20).unwrap();
         assert_eq!(holds(&store, &before).unwrap(), Holds::CutByRestore(4));
-        let later = Noted { at_ms: 21, ..before.clone() };
-        assert_eq!(holds(&store, &later).unwrap(), Holds::No, "it was noted after the restore");
+        let later = Noted {
+            at_ms: 21,
+            ..before.clone()
+        };
+        assert_eq!(
+            holds(&store, &later).unwrap(),
+            Holds::No,
+            "it was noted after the restore"
+        );
         let kept = Noted {
             head: Head {
                 number: 3,
