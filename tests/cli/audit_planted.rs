@@ -257,7 +257,7 @@ fn a_server_notes_the_end_of_the_log_in_a_file_and_tells_when_it_does_not_hold_i
     assert!(found.contains("the log does not hold what was noted in"), "{found}");
     let _server = Server::start(&project);
     let give_up_at = Instant::now() + Duration::from_secs(30);
-    while !project.host(&["status"]).stdout.contains("AUDIT_CUT") {
+    while !project.host(&["status"]).stdout.contains("does not hold act 7:") {
         assert!(Instant::now() < give_up_at, "{:?}", project.host(&["status"]));
         std::thread::sleep(Duration::from_millis(200));
     }
