@@ -38,6 +38,8 @@ pub struct FileConfig {
     pub backup: crate::upkeep::BackupSettings,
     /// What of the host's own records goes after a time.
     pub retention: crate::upkeep::RetentionSettings,
+    /// How long the audit log is kept, and where its end is noted.
+    pub audit: crate::upkeep::AuditSettings,
     /// Where `host serve` is asked over HTTP.
     pub server: crate::http::Settings,
     /// To whom an incident goes when nobody solves it in time.

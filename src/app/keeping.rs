@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::App;
 use crate::config::ConfigError;
+use crate::journal::audit::Actor;
 use crate::store::backup::{BackupError, Key};
 use crate::store::engine::EngineOptions;
 use crate::store::tx::Ground;
+use crate::upkeep::record::Rules;
 use crate::upkeep::restore::{Restore, RestoreError, Restored};
 use crate::upkeep::settings::When;
 use crate::upkeep::{Place, Tell};
@@ -36,6 +38,12 @@ impl App {
         Ok(when.map(|when| (self.config.root.join(&settings.folder), when)))
     }
 
+    /// How the audit log is kept.
+    pub fn audit_rules(&self) -> Result<Rules, ConfigError> {
+        let value = |(key, reason)| ConfigError::Value { key, reason };
+        self.config.file.audit.rules(&self.config.root).map_err(value)
+    }
+
     /// The key in the variable `name`.
     pub fn backup_key(&self, name: Option<&str>) -> Result<Option<Key>, BackupError> {
         let Some(name) = name else { return Ok(None) };
@@ -56,6 +64,7 @@ impl App {
         file: &Path,
         key: Option<&Key>,
         replace: bool,
+        by: Actor,
         tell: &mut Tell<'_>,
     ) -> Result<Restored, RestoreError> {
         self.alone("host restore")?;
@@ -67,6 +76,7 @@ impl App {
             options: self.engine_options(),
             replace,
             now_ms: self.clock.unix_ms(),
+            by,
         };
         restore.perform(tell)
     }

@@ -4,19 +4,21 @@
 //! it is waited for a moment; that may be a server that is just starting, so each try looks for both.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::{App, AppError, STORE_FILE};
 use crate::config::ConfigError;
 use crate::journal::Owner;
+use crate::journal::audit::{self, Act, Actor, Via};
 use crate::store::content::{Content, FileContent};
 use crate::store::documents::Indexes;
-use crate::store::engine::{self, Compacted, Engine, Repaired};
+use crate::store::engine::{self, Compacted, Engine, FORMAT, Repaired};
 use crate::store::remote::{RemoteStore, Server};
 use crate::store::tx::Ground;
 use crate::store::upgrade;
-use crate::store::{Store, StoreError};
+use crate::store::{Durability, Store, StoreError};
 
 /// How long to wait for another command to let go of the store.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -28,7 +30,7 @@ impl App {
     /// The project's store, opened for writing and made if there is none. Repairs it if its last owner was killed.
     pub fn writer(&self) -> Result<Ground, AppError> {
         let path = self.config.data().join(STORE_FILE);
-        let store = self.open(|| Engine::open(&path, self.engine_options()))?;
+        let store = self.open(|| self.open_to_write(&path))?;
         let ground = self.ground(store)?;
         // A server has built what it declares, and keeps whatever is built.
         if self.server().is_none() {
@@ -37,10 +39,24 @@ impl App {
         Ok(ground)
     }
 
+    /// Opens the file; that it was brought to another format is an act, directly after it.
+    fn open_to_write(&self, path: &Path) -> Result<Engine, StoreError> {
+        let engine = Engine::open(path, self.engine_options())?;
+        if let Some(from) = engine.upgraded_from {
+            let act = Act::new("store.upgrade", "store")
+                .with("from", from)
+                .with("to", FORMAT)
+                .with("host", env!("CARGO_PKG_VERSION"));
+            let actor = Actor::new("(host)", Via::Host, "");
+            audit::record(&engine, Durability::Now, &actor, &act, self.clock.unix_ms())?;
+        }
+        Ok(engine)
+    }
+
     /// The same for whoever is to hold the store alone: the server itself.
     pub fn holder(&self) -> Result<Ground, AppError> {
         let path = self.config.data().join(STORE_FILE);
-        let store = self.patiently(|| Engine::open(&path, self.engine_options()))?;
+        let store = self.patiently(|| self.open_to_write(&path))?;
         let ground = self.ground(Arc::new(store))?;
         Indexes::build(&ground)?;
         Ok(ground)

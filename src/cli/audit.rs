@@ -1,18 +1,21 @@
 //! `host audit`: who did what, and whether the record of it is as it was written.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::error::{CliError, FAILED, STORE};
-use super::out::{BAD, FAINT, GOOD, Out, excerpt, moment, plain};
+use super::error::{CliError, FAILED, OTHER, STORE};
+use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, excerpt, moment, plain};
 use super::signed;
 use crate::app::App;
 use crate::digits::grouped;
 use crate::duration;
 use crate::journal::audit::look::Wanted;
+use crate::journal::audit::noted::{self, Holds};
 use crate::journal::audit::verify::{Verdict, verify, verify_lines};
 use crate::journal::audit::{AuditError, Entry, Head, KEPT_DAYS_MIN, head, look, prune};
+use crate::store::tx::Ground;
+use crate::upkeep::record::{RecordError, noted_in};
 
 /// Acts that are looked through for those that fit.
 const LOOKED_MAX: usize = 1_000_000;
@@ -92,16 +95,48 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             tail(&wanted, limit as usize, app, out)
         }
         Command::Verify { head, file: None } => {
-            let verdict = match app.reader()? {
+            let reader = app.reader()?;
+            let mut verdict = match &reader {
                 Some(ground) => verify(&*ground.store, head)?,
                 None => verify_lines(std::iter::empty(), head),
             };
-            show(&verdict, out)
+            let noted = noted(app, reader.as_ref(), &mut verdict)?;
+            show(&verdict, &noted, out)
         }
         Command::Verify { head, file: Some(file) } => verify_file(&file, head, out),
         Command::Export { from } => export(from, app, out),
         Command::Prune { older_than, yes } => prune_old(&older_than, yes, app, out),
     }
+}
+
+/// What the server noted in `[audit] head_file`: so many that the log holds, and those that a restore cut off.
+#[derive(Default)]
+struct InFile {
+    file: Option<PathBuf>,
+    held: usize,
+    cut: Vec<(u64, u64)>,
+}
+
+/// Compares the log with each end of it that was noted in a file.
+fn noted(app: &App, reader: Option<&Ground>, verdict: &mut Verdict) -> Result<InFile, CliError> {
+    let Some(file) = app.audit_rules()?.head_file.filter(|file| file.exists()) else {
+        return Ok(InFile::default());
+    };
+    let mut found = InFile::default();
+    for noted in noted_in(&file)? {
+        let number = noted.head.number;
+        let holds = reader.map_or(Ok(Holds::No), |ground| noted::holds(&*ground.store, &noted))?;
+        match holds {
+            Holds::Yes => found.held += 1,
+            Holds::CutByRestore(restore) => found.cut.push((number, restore)),
+            Holds::No => verdict.fault(
+                number,
+                format!("the log does not hold what was noted in {}", file.display()),
+            ),
+        }
+    }
+    found.file = Some(file);
+    Ok(found)
 }
 
 fn ago_ms(flag: &str, word: &str, app: &App) -> Result<i64, CliError> {
@@ -160,10 +195,10 @@ fn verify_file(file: &str, noted: Option<Head>, out: &mut Out) -> Result<u8, Cli
     let bytes = bytes.map_err(|error| unreadable(error.to_string()))?;
     let bytes = bytes.ok_or_else(|| unreadable(format!("it has more than {FILE_BYTES_MAX} bytes")))?;
     let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec);
-    show(&verify_lines(lines, noted), out)
+    show(&verify_lines(lines, noted), &InFile::default(), out)
 }
 
-fn show(verdict: &Verdict, out: &mut Out) -> Result<u8, CliError> {
+fn show(verdict: &Verdict, noted: &InFile, out: &mut Out) -> Result<u8, CliError> {
     let code = if verdict.is_sound() { 0 } else { FAILED };
     if out.json {
         out.json(&json!({
@@ -179,6 +214,11 @@ fn show(verdict: &Verdict, out: &mut Out) -> Result<u8, CliError> {
         let mark = out.paint(BAD, out.symbol("✗"));
         out.line(format!("{mark} act {}: {}", fault.number, plain(&fault.reason)));
     }
+    for (number, restore) in &noted.cut {
+        let line = format!("act {number}, which was noted, was cut off by the restore of act {restore}");
+        let line = out.paint(CAREFUL, &line);
+        out.line(line);
+    }
     let Some(head) = &verdict.head else {
         out.line("no act is on record yet");
         return Ok(code);
@@ -192,6 +232,11 @@ fn show(verdict: &Verdict, out: &mut Out) -> Result<u8, CliError> {
             head.number
         ));
         out.line(format!("head    {head}"));
+        if let Some(file) = &noted.file {
+            let (held, file) = (grouped(noted.held as u64), plain(&file.display().to_string()));
+            out.line(format!("noted   {held} ends of it stand in {file}, and it holds them"));
+            return Ok(code);
+        }
         let note = "note the head elsewhere: `host audit verify --head` then finds also a log that was written anew";
         let note = out.paint(FAINT, note);
         out.line(note);
@@ -240,6 +285,15 @@ fn prune_old(older_than: &str, yes: bool, app: &App, out: &mut Out) -> Result<u8
         _ => out.line(format!("{acts} acts taken away; a checkpoint stands in their place")),
     }
     Ok(0)
+}
+
+impl From<RecordError> for CliError {
+    fn from(error: RecordError) -> CliError {
+        match error {
+            RecordError::Audit(error) => error.into(),
+            RecordError::HeadFile { .. } => CliError::new(error.code(), error.to_string(), OTHER),
+        }
+    }
 }
 
 impl From<AuditError> for CliError {

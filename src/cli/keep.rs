@@ -7,41 +7,75 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::error::{CONFIG, CliError, FAILED, OTHER, STORE, USAGE};
 use super::out::{Out, bytes_for_people};
 use super::progress::Busy;
+use super::signed;
 use crate::app::App;
+use crate::journal::audit::Act;
 use crate::serve::desk::keep;
 use crate::serve::keeper::Refused;
 use crate::store::backup::{BackupError, Progress};
+use crate::store::tx::Ground;
 use crate::upkeep::restore::RestoreError;
 use crate::upkeep::{Chore, Kept};
 
 /// Has `chore` done; Ctrl-C breaks it off. `None` when there is no store yet.
 pub fn keep(app: &App, chore: &Chore, out: &Out) -> Result<Option<Kept>, CliError> {
+    let act = act(chore);
     if let Some(server) = app.call()? {
-        return watched(out, |tell| {
-            let answered = keep::ask(&server, chore, tell).map_err(CliError::from)?;
-            answered.map(Some).map_err(CliError::from)
-        });
+        let ask = || {
+            watched(out, |tell| {
+                let answered = keep::ask(&server, chore, tell).map_err(CliError::from)?;
+                answered.map_err(CliError::from)
+            })
+        };
+        let kept = match act {
+            Some(act) => signed::attempt(app, &*server, act, ask),
+            None => ask(),
+        };
+        return kept.map(Some);
     }
-    let writes = match chore {
-        Chore::Backup { .. } | Chore::Check => false,
-        Chore::Compact => {
-            // Whoever is alone needs no copy.
-            return if app.reader()?.is_none() {
-                Ok(None)
-            } else {
-                alone(app, out).map(Some)
-            };
+    let Some(reader) = app.reader()? else { return Ok(None) };
+    let Some(act) = act else {
+        return here(app, reader, chore, out).map(Some);
+    };
+    // Whoever reads keeps others from writing.
+    drop(reader);
+    if matches!(chore, Chore::Compact) {
+        // Whoever is alone needs no copy.
+        return signed::alone(app, act, || alone(app, out)).map(Some);
+    }
+    let ground = match app.writer() {
+        // What cannot be written can be backed up all the same.
+        Err(error) if matches!(chore, Chore::Backup { .. }) => {
+            let error = CliError::from(error);
+            tracing::warn!(
+                code = error.code(),
+                "the store cannot be written, so this backup is on no record"
+            );
+            let Some(reader) = app.reader()? else { return Ok(None) };
+            return here(app, reader, chore, out).map(Some);
         }
-        Chore::Retain { preview } => !preview,
+        ground => ground?,
     };
-    let ground = match writes {
-        false => app.reader()?,
-        true if app.reader()?.is_none() => None,
-        true => Some(app.writer()?),
-    };
-    let Some(ground) = ground else { return Ok(None) };
+    let store = ground.store.clone();
+    signed::attempt(app, &*store, act, || here(app, ground, chore, out)).map(Some)
+}
+
+fn here(app: &App, ground: Ground, chore: &Chore, out: &Out) -> Result<Kept, CliError> {
     let place = app.place(ground)?;
-    watched(out, |tell| Ok(Some(place.perform(chore, tell)?)))
+    watched(out, |tell| Ok(place.perform(chore, tell)?))
+}
+
+/// The act of having `chore` done; looking is none. A backup changes nothing, and takes everything away.
+fn act(chore: &Chore) -> Option<Act> {
+    match chore {
+        Chore::Backup { path, key } => {
+            let act = Act::new("backup.make", path.display().to_string());
+            Some(act.with("key", key.clone()))
+        }
+        Chore::Compact => Some(Act::new("store.compact", "store")),
+        Chore::Retain { preview: false } => Some(Act::new("retention.run", "store")),
+        Chore::Check | Chore::Retain { preview: true } => None,
+    }
 }
 
 fn alone(app: &App, out: &Out) -> Result<Kept, CliError> {

@@ -4,8 +4,10 @@ use serde_json::{Value as Json, json};
 
 use super::error::{CliError, FAILED};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, ago, excerpt, moment, plain};
+use super::signed;
 use crate::app::App;
 use crate::duration;
+use crate::journal::audit::Act;
 use crate::script::error::nearest;
 use crate::telemetry::monitors::channel::{self, Message};
 use crate::telemetry::monitors::settings::{Channel, Monitor};
@@ -254,7 +256,11 @@ fn silence(app: &App, name: &str, length: Option<String>, out: &mut Out) -> Resu
     let by = app
         .masks
         .mask_text(app.person().unwrap_or_else(|| "somebody".to_owned()));
-    let ground = app.writer()?;
+    let what = match until_ms {
+        Some(_) => "monitor.silence",
+        None => "monitor.unsilence",
+    };
+    let ground = signed::writer(app, Act::new(what, name).with("until_ms", until_ms))?;
     state::silence(&*ground.store, name, until_ms, &by)?;
     if out.json {
         out.json(&json!({ "monitor": name, "silent_until_ms": until_ms, "by": by }));

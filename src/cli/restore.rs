@@ -7,12 +7,15 @@ use serde_json::json;
 
 use super::error::{CliError, USAGE};
 use super::keep::watched;
-use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, ago, moment, plain};
+use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, ago, excerpt, moment, plain};
 use super::pause::MissedChoice;
+use super::signed;
 use crate::app::App;
 use crate::effect::ProviderMode;
 use crate::id::RunId;
+use crate::identity::restored::{self, Access, HeldToken, Word};
 use crate::journal::RunRecord;
+use crate::journal::audit::Act;
 use crate::journal::epoch::Held;
 use crate::store::tx::Ground;
 use crate::upkeep::release::{self, Hold, Jobs};
@@ -44,12 +47,21 @@ pub struct Args {
     /// With `--all`: jobs that nobody had done at the backup are run, or their queues paused.
     #[arg(long, value_name = "WHAT", requires = "all")]
     jobs: Option<JobsChoice>,
+    /// With `--release`: passwords and tokens of the backup let people in again, or never.
+    #[arg(long, value_name = "WHAT", requires = "release")]
+    access: Option<AccessChoice>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum JobsChoice {
     Run,
     Pause,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum AccessChoice {
+    Keep,
+    Revoke,
 }
 
 pub fn perform(args: Args, app: &App, folder: &Path, out: &mut Out) -> Result<u8, CliError> {
@@ -59,13 +71,15 @@ pub fn perform(args: Args, app: &App, folder: &Path, out: &mut Out) -> Result<u8
     match &args.release {
         None => show(app, out),
         Some(_) if args.all => release_all(&args, app, out),
-        Some(runs) => release_runs(runs, app, out),
+        Some(runs) => release_runs(runs, args.access, app, out),
     }
 }
 
 fn restore(file: &Path, args: &Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let key = app.backup_key(args.key.as_deref())?;
-    let restored = watched(out, |tell| Ok(app.restore(file, key.as_ref(), args.replace, tell)?))?;
+    let restored = watched(out, |tell| {
+        Ok(app.restore(file, key.as_ref(), args.replace, signed::actor(app), tell)?)
+    })?;
     let lacks = app.lacks(&restored.needs);
     let simulated = simulated(app)?;
     if out.json {
@@ -78,6 +92,9 @@ fn restore(file: &Path, args: &Args, app: &App, out: &mut Out) -> Result<u8, Cli
         trailer,
         aside,
         held,
+        access,
+        replaced_head,
+        wrong_acts,
         ..
     } = &restored;
     let mark = out.paint(GOOD, out.symbol("✓"));
@@ -92,6 +109,17 @@ fn restore(file: &Path, args: &Args, app: &App, out: &mut Out) -> Result<u8, Cli
     if let Some(aside) = aside {
         let aside = plain(&aside.display().to_string());
         out.line(format!("aside    {aside}: the store that was there, with all it held"));
+    }
+    if let Some(head) = replaced_head {
+        out.line(format!(
+            "acts     of the audit log that was there ended with {}",
+            plain(head)
+        ));
+    }
+    if *wrong_acts > 0 {
+        let line = "acts     of the backup are not as they were written: `host audit verify` names them";
+        let line = out.paint(BAD, line);
+        out.line(line);
     }
     if !lacks.is_empty() {
         let line = out.paint(
@@ -112,8 +140,27 @@ fn restore(file: &Path, args: &Args, app: &App, out: &mut Out) -> Result<u8, Cli
         "{frozen}   no trigger starts a run, nothing is published, and {} held: what happened after the backup is on no record",
         runs(held.len())
     ));
+    if !access.is_empty() {
+        let held = out.paint(CAREFUL, "held");
+        out.line(format!(
+            "{held}     {}: what was revoked after the backup would let people in again; all sessions have ended",
+            counted(access)
+        ));
+    }
     out.line("look     `host restore` lists what is held; then `host restore --release RUN`, or `--release --all`");
     Ok(0)
+}
+
+fn counted(access: &Access) -> String {
+    let count = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    };
+    format!(
+        "{} and {}",
+        count(access.users.len(), "password"),
+        count(access.tokens.len(), "token")
+    )
 }
 
 /// Providers that are not live here, and why: with what was lost, their secrets may have gone too.
@@ -160,7 +207,7 @@ fn show(app: &App, out: &mut Out) -> Result<u8, CliError> {
         moment(hold.backup_ms),
         hold.epoch
     ));
-    if !hold.frozen && hold.runs.is_empty() {
+    if hold.is_over() {
         out.line("released everything goes on");
         return Ok(0);
     }
@@ -212,15 +259,46 @@ fn show(app: &App, out: &mut Out) -> Result<u8, CliError> {
         out.table(&["held jobs of", "realm", "jobs"], &rows);
         more(hold.queues.len(), out);
     }
+    show_access(&hold.access, now_ms, out);
     out.line("");
     for hint in [
         "host restore --release RUN    the run goes on; it asks the provider before it sends what is not on record",
-        "host restore --release --all  everything goes on; --ticks and --jobs say what becomes of those",
+        "host restore --release --all  everything goes on; --ticks, --jobs and --access say what becomes of those",
+        "host restore --release --access keep   they let people in again; before, `host user revoke` and `host token revoke`",
     ] {
         let hint = out.paint(FAINT, hint);
         out.line(hint);
     }
     Ok(0)
+}
+
+/// Whom the backup would let in.
+fn show_access(access: &Access, now_ms: i64, out: &mut Out) {
+    if !access.users.is_empty() {
+        out.line("");
+        let users = access.users.iter().take(LINES_MAX);
+        let rows: Vec<Vec<String>> = users
+            .map(|user| vec![plain(&user.name), user.role.to_string()])
+            .collect();
+        out.table(&["held password of", "role"], &rows);
+        more(access.users.len(), out);
+    }
+    if !access.tokens.is_empty() {
+        out.line("");
+        let tokens = access.tokens.iter().take(LINES_MAX);
+        let row = |token: &HeldToken| {
+            vec![
+                token.id.clone(),
+                plain(&token.user),
+                excerpt(&token.scope, 40),
+                token.used_ms.map_or("never".to_owned(), |used_ms| ago(used_ms, now_ms)),
+                excerpt(&token.label, 40),
+            ]
+        };
+        let rows: Vec<Vec<String>> = tokens.map(row).collect();
+        out.table(&["held token", "user", "scope", "used", "label"], &rows);
+        more(access.tokens.len(), out);
+    }
 }
 
 fn more(count: usize, out: &mut Out) {
@@ -257,9 +335,46 @@ fn nothing_held() -> CliError {
     )
 }
 
-fn release_runs(prefixes: &[String], app: &App, out: &mut Out) -> Result<u8, CliError> {
+/// Says what becomes of passwords and tokens of the backup.
+fn say_access(choice: AccessChoice, app: &App) -> Result<Access, CliError> {
+    let word = match choice {
+        AccessChoice::Keep => Word::Keep,
+        AccessChoice::Revoke => Word::Revoke,
+    };
+    let ground = app.writer()?;
+    let now_ms = app.clock.unix_ms();
+    let held = restored::held(&*ground.store, now_ms)?;
+    let ground = signed::on(app, &ground, held.act(word));
+    Ok(restored::say(&*ground.store, word, now_ms)?)
+}
+
+fn release_access(choice: AccessChoice, app: &App, out: &mut Out) -> Result<u8, CliError> {
+    let Some((ground, hold)) = held(app)?.filter(|(_, hold)| !hold.access.is_empty()) else {
+        return Err(nothing_held());
+    };
+    drop((ground, hold));
+    let said = say_access(choice, app)?;
+    if out.json {
+        out.json(&json!({ "access": said, "kept": choice == AccessChoice::Keep }));
+        return Ok(0);
+    }
+    let mark = out.paint(GOOD, out.symbol("✓"));
+    let said = counted(&said);
+    out.line(match choice {
+        AccessChoice::Keep => format!("{mark} {said} let people in again"),
+        AccessChoice::Revoke => format!("{mark} {said} let nobody in any more; `host user password` gives another one"),
+    });
+    Ok(0)
+}
+
+fn release_runs(prefixes: &[String], access: Option<AccessChoice>, app: &App, out: &mut Out) -> Result<u8, CliError> {
+    match (access, prefixes.is_empty()) {
+        (Some(choice), true) => return release_access(choice, app, out),
+        (Some(choice), false) => drop(say_access(choice, app)?),
+        (None, _) => {}
+    }
     if prefixes.is_empty() {
-        let error = CliError::usage("USAGE", "--release needs runs, or --all");
+        let error = CliError::usage("USAGE", "--release needs runs, --access, or --all");
         return Err(error.help("`host restore` lists what is held"));
     }
     let ground = app.writer()?;
@@ -273,7 +388,9 @@ fn release_runs(prefixes: &[String], app: &App, out: &mut Out) -> Result<u8, Cli
         }
         runs.push(run);
     }
-    let released = release::release_runs(store, &runs)?;
+    let ids: Vec<String> = runs.iter().map(ToString::to_string).collect();
+    let act = Act::new("restore.release", ids.join(", "));
+    let released = release::release_runs(&*signed::on(app, &ground, act).store, &runs)?;
     say(&released, false, app, out);
     Ok(0)
 }
@@ -283,10 +400,16 @@ fn release_all(args: &Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         return Err(nothing_held());
     };
     drop(ground);
-    if !hold.frozen && hold.runs.is_empty() {
+    if hold.is_over() {
         return Err(nothing_held());
     }
     let unsaid = [
+        (args.access.is_none() && !hold.access.is_empty()).then(|| {
+            format!(
+                "{} are those of the backup, and some may have been revoked since: --access keep or revoke",
+                counted(&hold.access)
+            )
+        }),
         (args.ticks.is_none() && !hold.ticks.is_empty()).then(|| {
             format!(
                 "{} schedules had ticks since the backup, which may have run: --ticks none, latest or all",
@@ -308,7 +431,19 @@ fn release_all(args: &Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         Some(JobsChoice::Pause) => Jobs::Pause,
         Some(JobsChoice::Run) | None => Jobs::Run,
     };
+    if let Some(choice) = args.access.filter(|_| !hold.access.is_empty()) {
+        say_access(choice, app)?;
+    }
     let ground = app.writer()?;
+    let said = |choice: Option<&'static str>| choice.unwrap_or("none");
+    let act = Act::new("restore.release", "(all)")
+        .with("runs", hold.runs.len())
+        .with("ticks", format!("{ticks:?}").to_lowercase())
+        .with(
+            "jobs",
+            said(args.jobs.map(|_| if jobs == Jobs::Pause { "pause" } else { "run" })),
+        );
+    let ground = signed::on(app, &ground, act);
     let released = release::release_all(&ground, app.clock.unix_ms(), app.person(), ticks, jobs)?;
     say(&released, true, app, out);
     Ok(0)

@@ -55,10 +55,29 @@ pub fn attempt<T, E: Into<CliError>>(
     audit::record(store, Durability::Now, &actor, &act, app.clock.unix_ms())?;
     let done: Result<T, CliError> = work().map_err(Into::into);
     if let Err(error) = &done {
-        let failed = Act::new(format!("{}.failed", act.what), act.target).with("code", error.code());
-        audit::record(store, Durability::Now, &actor, &failed, app.clock.unix_ms())?;
+        audit::record(store, Durability::Now, &actor, &failed(act, error), app.clock.unix_ms())?;
     }
     done
+}
+
+/// The same for what nobody else may have the store open for: the act is on the disk before it is tried.
+pub fn alone<T, E: Into<CliError>>(app: &App, act: Act, work: impl FnOnce() -> Result<T, E>) -> Result<T, CliError> {
+    let open = |act: &Act| -> Result<(), CliError> {
+        let ground = app.writer()?;
+        audit::record(&*ground.store, Durability::Now, &actor(app), act, app.clock.unix_ms())?;
+        Ok(())
+    };
+    let act = masked(app, act);
+    open(&act)?;
+    let done: Result<T, CliError> = work().map_err(Into::into);
+    if let Err(error) = &done {
+        open(&failed(act, error))?;
+    }
+    done
+}
+
+fn failed(act: Act, error: &CliError) -> Act {
+    Act::new(format!("{}.failed", act.what), act.target).with("code", error.code())
 }
 
 /// The act by which a person starts a run.

@@ -9,6 +9,7 @@ use super::data::{RealmArgs, called, change, json_map, look, other, undo, visibl
 use super::error::CliError;
 use super::out::{FAINT, GOOD, Out, excerpt, plain};
 use super::progress::Busy;
+use super::signed;
 use crate::app::{App, STORE_FILE};
 use crate::journal::audit::Act;
 use crate::store::documents::{self, Document, Filter, Page, Query};
@@ -350,6 +351,9 @@ fn repair(app: &App, out: &mut Out) -> Result<u8, CliError> {
     let busy = Busy::new(out, "checking every row");
     let repaired = app.repair()?;
     busy.done();
+    // Not before: nothing could be written.
+    let act = Act::new("store.repair", "store").with("was_needed", repaired.was_needed);
+    signed::record(app, &*app.writer()?.store, act)?;
     let path = app.config.data().join(STORE_FILE);
     if out.json {
         out.json(&json!({ "store": path, "was_needed": repaired.was_needed, "rows": repaired.rows }));

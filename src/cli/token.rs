@@ -140,8 +140,9 @@ fn list(user: Option<&str>, all: bool, app: &App, out: &mut Out) -> Result<u8, C
         None => Vec::new(),
     };
     tokens.retain(|token| user.is_none_or(|user| user == token.user));
-    let dead = tokens.iter().filter(|token| token.state(now_ms) != State::Live).count();
-    tokens.retain(|token| all || token.state(now_ms) == State::Live);
+    let is_dead = |token: &Token| matches!(token.state(now_ms), State::Expired | State::Revoked);
+    let dead = tokens.iter().filter(|token| is_dead(token)).count();
+    tokens.retain(|token| all || !is_dead(token));
     tokens.sort_by(|a, b| (&a.user, a.created_ms).cmp(&(&b.user, b.created_ms)));
     if out.json {
         out.json(&tokens.iter().map(|token| token.shown(now_ms)).collect::<Vec<_>>());
@@ -168,6 +169,7 @@ fn row(token: &Token, now_ms: i64, out: &Out) -> Vec<String> {
             format!("{} left", duration::for_people(left_ms))
         }
         (State::Live, None) => "for good".to_owned(),
+        (State::Held, _) => out.paint(CAREFUL, "held since a restore"),
         (over, _) => out.paint(BAD, over.as_str()),
     };
     let used = token.used_ms.map_or("never".to_owned(), |used_ms| ago(used_ms, now_ms));

@@ -7,7 +7,7 @@ use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, ago, plain};
 use super::signed;
 use crate::app::App;
 use crate::identity::user::{self, User};
-use crate::identity::{Identity, IdentityError, Role};
+use crate::identity::{Identity, IdentityError, Role, Wanted};
 use crate::io::hidden;
 use crate::journal::audit::Act;
 
@@ -66,21 +66,15 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             no_password,
         } => {
             let name = name.to_lowercase();
-            let password = match no_password {
-                true => None,
-                false => Some(password(&identity, &name)?),
-            };
-            let new = user::New {
+            let password = (!no_password).then(|| typed(&name)).transpose()?;
+            let wanted = Wanted {
                 name: &name,
                 role,
                 org: org.as_deref(),
                 password: password.as_deref(),
             };
-            let act = Act::new("user.add", &name)
-                .with("role", role.code())
-                .with("org", org.clone());
-            let ground = signed::writer(app, act)?;
-            let user = user::add(&*ground.store, &new, app.clock.unix_ms())?;
+            let sign = |act| Ok::<_, CliError>(signed::writer(app, act)?.store);
+            let user = identity.add(&wanted, app.clock.unix_ms(), sign)?;
             let mark = out.paint(GOOD, "+");
             let text = format!("{mark} {}  {}{}", user.name, identity.role_of(&user), how(&user));
             told(&user, &identity, &text, out)?;
@@ -91,6 +85,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         }
         Command::List { all } => list(app, &identity, all, out),
         Command::Role { name, role } => {
+            let name = name.to_lowercase();
             let ground = signed::writer(app, Act::new("user.role", &name).with("role", role.code()))?;
             let user = user::set_role(&*ground.store, &name, role)?;
             let text = format!("{name} is {role} from the next request on");
@@ -103,6 +98,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             Ok(0)
         }
         Command::Org { name, org, none } => {
+            let name = name.to_lowercase();
             let org = org.filter(|_| !none);
             let ground = signed::writer(app, Act::new("user.org", &name).with("org", org.clone()))?;
             let user = user::set_org(&*ground.store, &name, org.as_deref())?;
@@ -114,7 +110,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         }
         Command::Password { name } => {
             let name = name.to_lowercase();
-            let hashed = password(&identity, &name)?;
+            let hashed = identity.passwords.hash(&name, &typed(&name)?)?;
             let ground = signed::writer(app, Act::new("user.password", &name))?;
             let user = user::set_password(&*ground.store, &name, &hashed)?;
             told(
@@ -125,11 +121,13 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             )
         }
         Command::Unlock { name } => {
+            let name = name.to_lowercase();
             let ground = signed::writer(app, Act::new("user.unlock", &name))?;
             let user = user::unlock(&*ground.store, &name)?;
             told(&user, &identity, &format!("{name} may try again at once"), out)
         }
         Command::Revoke { name } => {
+            let name = name.to_lowercase();
             let ground = signed::writer(app, Act::new("user.revoke", &name))?;
             let user = user::revoke(&*ground.store, &name, app.clock.unix_ms())?;
             let mark = out.paint(GOOD, out.symbol("−"));
@@ -139,8 +137,8 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     }
 }
 
-/// The password that somebody types twice, or that stands on standard input once, as it is stored.
-fn password(identity: &Identity, name: &str) -> Result<String, CliError> {
+/// The password that somebody types twice, or that stands on standard input once.
+fn typed(name: &str) -> Result<String, CliError> {
     let unreadable =
         |error: std::io::Error| CliError::new("PASSWORD_WEAK", format!("the password cannot be read: {error}"), OTHER);
     let first = hidden::line(&format!("password for {}: ", plain(name))).map_err(unreadable)?;
@@ -150,7 +148,7 @@ fn password(identity: &Identity, name: &str) -> Result<String, CliError> {
             "the two passwords differ; nothing was changed",
         ));
     }
-    Ok(identity.passwords.hash(name, &first)?)
+    Ok(first)
 }
 
 fn how(user: &User) -> String {

@@ -52,11 +52,12 @@ fn is_change(method: &Method) -> bool {
 }
 
 /// Answers, with the record of a change: durable before it is answered, and followed by another when nothing came of it.
-/// Calls of playbooks are runs, whose journals say who started them; users and tokens sign in their own batch.
+/// Calls of playbooks are runs, whose journals say who started them; users, tokens and runs that are started sign in their
+/// own batch.
 pub(super) fn carry_out(server: &Server, found: &Found, request: &Request) -> Result<Answer, Refusal> {
     check_playbook(server, found, request)?;
     let is_fixed = matches!(found.handle, Handler::Fixed(_));
-    let signs_itself = ["users.", "tokens.", "session."]
+    let signs_itself = ["users.", "tokens.", "session.", "runs.start", "runs.retry"]
         .iter()
         .any(|group| found.name.starts_with(group));
     if !is_change(&request.method) || !is_fixed || signs_itself {
@@ -113,7 +114,12 @@ fn act(server: &Server, found: &Found, request: &Request) -> Act {
         None => found.name.to_string(),
     };
     let body = request.json().unwrap_or_default();
-    let named = request.params.values().cloned().collect::<Vec<_>>().join("/");
+    // Whatever beginning of a run's id was asked for, the record has the whole.
+    let whole = |(name, value): (&String, &String)| match name.as_str() {
+        "run" => RunRecord::find(&*server.store, value).map_or_else(|_| value.clone(), |record| record.run.to_string()),
+        _ => value.clone(),
+    };
+    let named = request.params.iter().map(whole).collect::<Vec<_>>().join("/");
     let target = match named.is_empty() {
         false => named,
         true => text(&body, "playbook")

@@ -84,6 +84,9 @@ pub type Doorkeeper = Arc<dyn Fn(&Server, &Request) -> Result<Caller, Refusal> +
 /// Whoever the token or the cookie says; without either nobody, or a viewer where `[server] open_reads` says so.
 pub fn authenticate(server: &Server, request: &Request) -> Result<Caller, Refusal> {
     refuse_in_address(request)?;
+    let edition = server.edition();
+    let admin_users = edition.app.config.env.get(identity::ADMIN_USERS);
+    server.identity.follow(edition.number, admin_users);
     let cookies = cookies(request);
     let cookie = find_cookie(&cookies, request.is_secure);
     let presented = match (bearer(request)?, cookie) {
@@ -139,12 +142,11 @@ fn bearer(request: &Request) -> Result<Option<&str>, Refusal> {
 /// Addresses end up in logs, histories and the `Referer` of other pages: a token there is refused, though it be right.
 fn refuse_in_address(request: &Request) -> Result<(), Refusal> {
     let is_named = |name: &str| ["access_token", "authorization"].contains(&name.to_ascii_lowercase().as_str());
-    let is_token = |text: &str| text.trim().starts_with(token::PREFIX) && text.trim().len() == token::CHARS;
     let in_query = request
         .query
         .iter()
-        .any(|(name, value)| is_named(name) || is_token(value));
-    match in_query || request.params.values().any(|value| is_token(value)) {
+        .any(|(name, value)| is_named(name) || token::is_in(name) || token::is_in(value));
+    match in_query || request.params.values().any(|value| token::is_in(value)) {
         false => Ok(()),
         true => {
             let message = "a token stands in the address, where logs keep it: send it as `Authorization: Bearer …`, \

@@ -16,7 +16,9 @@ impl From<Denied> for Refusal {
             | Denied::SessionExpired
             | Denied::TokenExpired { .. }
             | Denied::TokenRevoked { .. } => 401,
-            Denied::Role { .. } | Denied::Scope { .. } | Denied::Playbook { .. } | Denied::Csrf(_) => 403,
+            Denied::Role { .. } | Denied::Scope { .. } | Denied::Playbook { .. } | Denied::Csrf(_) | Denied::Held => {
+                403
+            }
             Denied::LoginLocked { .. } | Denied::RateLimited { .. } => 429,
             Denied::LoginBusy => 503,
             Denied::Store(_) => 500,
@@ -52,9 +54,10 @@ impl From<IdentityError> for Refusal {
         match error {
             IdentityError::Store(error) => error.into(),
             IdentityError::NotFound { .. } => Refusal::new(404, code, message),
-            IdentityError::Exists { .. } | IdentityError::UserRevoked(_) | IdentityError::Full { .. } => {
-                Refusal::new(409, code, message)
-            }
+            IdentityError::Exists { .. }
+            | IdentityError::UserRevoked(_)
+            | IdentityError::LastAdmin(_)
+            | IdentityError::Full { .. } => Refusal::new(409, code, message),
             IdentityError::Busy => Refusal::new(503, code, message).header("retry-after", "1"),
             IdentityError::Name { .. } | IdentityError::Password(_) | IdentityError::Token(_) => {
                 Refusal::new(422, code, message)

@@ -13,11 +13,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 
 use super::server::Server;
 use super::stream::{Message, Stream};
 use crate::id::{IncidentId, RunId};
+use crate::identity::{self, Proof};
 use crate::journal::RunRecord;
 use crate::journal::incident::Incident;
 use crate::report::entries::timestamp;
@@ -47,6 +48,9 @@ const OVERLAP: u64 = 64;
 
 /// What happens within this time is told together.
 const GATHERS: Duration = Duration::from_millis(20);
+
+/// How often it is looked whether those who listen still may.
+const LOOKS_AT_PROOFS_EVERY: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether the host stops.
 const LOOKS_EVERY: Duration = Duration::from_millis(500);
@@ -93,6 +97,8 @@ pub struct News {
     reading: Mutex<()>,
     /// By the first byte of a key: whether it is news.
     spaces: [bool; 256],
+    /// By what those who listen came in, each with what ends their stream when it is dropped.
+    known: Mutex<Vec<(Proof, oneshot::Sender<()>)>>,
 }
 
 #[derive(Default)]
@@ -126,6 +132,7 @@ impl Default for News {
             reading: Mutex::default(),
             sender: broadcast::Sender::new(WAITING_MAX),
             spaces,
+            known: Mutex::default(),
         }
     }
 }
@@ -195,7 +202,13 @@ impl News {
 
     /// Tells what happens until the host stops.
     pub(super) fn tell(&self, server: &Server) {
+        let mut looked = Duration::ZERO;
         while !server.is_stopping() {
+            let now = server.app.clock.monotonic();
+            if now.saturating_sub(looked) >= LOOKS_AT_PROOFS_EVERY {
+                looked = now;
+                self.let_go(&*server.store, server.now_ms());
+            }
             let noted = self.untold();
             for message in messages(&*server.store, &noted) {
                 // Without listeners it is told to nobody.
@@ -207,8 +220,33 @@ impl News {
         }
     }
 
-    /// What came after `after` and is `about` that, and then what comes.
-    pub(super) fn listen(&self, store: &dyn Store, after: Option<Id>, about: Option<&str>) -> Stream {
+    /// Ends the streams of those whose token or session has ended, or who were revoked.
+    fn let_go(&self, store: &dyn Store, now_ms: i64) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(proof, ends)| {
+            let is_let_in = || identity::still(store, now_ms, proof);
+            !ends.is_closed()
+                && is_let_in().unwrap_or_else(|error| {
+                    tracing::error!(%error, code = error.code(), "who listens cannot be looked up");
+                    false
+                })
+        });
+    }
+
+    /// What came after `after` and is `about` that, and then what comes, as long as `known` is let in.
+    pub(super) fn listen(
+        &self,
+        store: &dyn Store,
+        after: Option<Id>,
+        about: Option<&str>,
+        known: Option<&Proof>,
+    ) -> Stream {
+        let ended = known.map(|proof| {
+            let (ends, ended) = oneshot::channel();
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.push((proof.clone(), ends));
+            ended
+        });
         let heard = self.lock();
         let then = self.sender.subscribe();
         let first_to_come = heard.number;
@@ -248,6 +286,7 @@ impl News {
             first,
             then,
             wanted: Box::new(move |message| message.number >= first_to_come && is_wanted(message)),
+            ended,
         }
     }
 }

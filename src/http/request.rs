@@ -1,6 +1,7 @@
 //! What is asked, as handlers see it: checked as far as the table of routes says.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 
 use axum::body::Bytes;
@@ -20,7 +21,7 @@ pub const DEPTH_MAX: usize = 64;
 /// The longest correlation id.
 const CORR_MAX: usize = 64;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
     pub method: Method,
     /// As it was sent, without the query.
@@ -40,6 +41,20 @@ pub struct Request {
     pub is_secure: bool,
     /// It comes from this machine, and was not passed on for somebody else.
     pub is_local: bool,
+}
+
+/// Without headers, query and body: tokens, cookies and passwords stand there.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} ({} bytes, {})",
+            self.method,
+            self.path,
+            self.body.len(),
+            self.corr
+        )
+    }
 }
 
 impl Request {

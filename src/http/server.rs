@@ -26,6 +26,7 @@ use crate::gate::Ready;
 use crate::identity::Identity;
 use crate::io::listen::{Bound, Certificate, ListenError, Renewed};
 use crate::journal::JournalError;
+use crate::journal::audit::{Act, Actor, Signed};
 use crate::report::operation::{self, Counts};
 use crate::serve::desk::{Driver, look};
 use crate::serve::status::Board;
@@ -206,11 +207,22 @@ impl Server {
 
     /// Commits `batch`, which is on disk when this returns, and has the host look at what follows from it.
     pub fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        self.commit_to(&*self.store, batch)
+    }
+
+    /// The same with the act of whoever asked.
+    pub fn commit_signed(&self, batch: Batch, actor: Actor, act: Act) -> Result<(), StoreError> {
+        let act = act.masked(&|text| self.app.masks.mask_text(text));
+        let signed = Signed::new(self.store.clone(), actor, act, self.now_ms());
+        self.commit_to(&signed, batch)
+    }
+
+    fn commit_to(&self, store: &dyn Store, batch: Batch) -> Result<(), StoreError> {
         let written = Written {
             put: batch.puts.iter().map(|(key, _)| key.clone()).collect(),
             deleted: batch.deletes.clone(),
         };
-        self.store.commit(batch, Durability::Now)?;
+        store.commit(batch, Durability::Now)?;
         if look::look(&written, &self.ready) {
             self.ready.stir();
         }

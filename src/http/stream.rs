@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
 
 use super::race::{First, first_of};
 
@@ -50,24 +50,33 @@ pub struct Stream {
     pub first: VecDeque<Arc<Message>>,
     pub then: broadcast::Receiver<Arc<Message>>,
     pub wanted: Wanted,
+    /// Says when who listens may do so no longer; without one, nobody has shown who they are.
+    pub ended: Option<oneshot::Receiver<()>>,
 }
 
 impl Stream {
-    /// As a body, until the host stops, who listens is gone, or they have fallen too far behind: then they ask again from
-    /// the last message that they have.
+    /// As a body, until the host stops, who listens is gone or may not any more, or they have fallen too far behind: then
+    /// they ask again from the last message that they have.
     pub fn into_body(self, place: OwnedSemaphorePermit, stop: watch::Receiver<bool>) -> Body {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(tell(self, sender, stop, place));
+        let ended = self.ended;
+        let stream = Stream { ended: None, ..self };
+        tokio::spawn(async move {
+            let ended = async {
+                match ended {
+                    // Whoever held the other end has let go of it.
+                    Some(ended) => drop(ended.await),
+                    None => std::future::pending().await,
+                }
+            };
+            first_of(ended, tell(stream, sender, stop)).await;
+            drop(place);
+        });
         Body::from_stream(Told(receiver))
     }
 }
 
-async fn tell(
-    mut stream: Stream,
-    sender: mpsc::Sender<Bytes>,
-    mut stop: watch::Receiver<bool>,
-    place: OwnedSemaphorePermit,
-) {
+async fn tell(mut stream: Stream, sender: mpsc::Sender<Bytes>, mut stop: watch::Receiver<bool>) {
     // Says at once that it is there, and how soon to come again.
     if sender.send(Bytes::from_static(b"retry: 2000\n\n")).await.is_err() {
         return;
@@ -95,7 +104,6 @@ async fn tell(
             break;
         }
     }
-    drop(place);
 }
 
 struct Told(mpsc::Receiver<Bytes>);

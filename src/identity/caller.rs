@@ -1,12 +1,14 @@
 //! Somebody who is known, for as long as one request or command takes.
 
+use std::fmt;
+
 use super::denied::Denied;
 use super::role::{Role, Scope};
 use super::rows::is_same;
 use crate::journal::audit::{Actor, Via};
 
 /// How a caller has shown who they are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Proof {
     /// Of the same machine and the same user of its system.
     Local,
@@ -15,8 +17,21 @@ pub enum Proof {
     },
     /// A cookie, which a browser sends by itself: a change needs the token of the session beside it.
     Session {
+        /// The hash under which its row lies.
+        id: String,
         csrf: String,
     },
+}
+
+/// Without what makes a change by cookie pass.
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Proof::Local => f.write_str("Local"),
+            Proof::Token { id } => write!(f, "Token({id})"),
+            Proof::Session { id, .. } => write!(f, "Session({id})"),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +122,7 @@ impl Caller {
     /// Refuses a change by cookie that did not come from a page of this host: `token` is what the request carries beside
     /// the cookie, `origin` and `host` are its headers. Whoever shows a token of their own needs none of this.
     pub fn check_csrf(&self, token: Option<&str>, origin: Option<&str>, host: Option<&str>) -> Result<(), Denied> {
-        let Proof::Session { csrf } = &self.proof else {
+        let Proof::Session { csrf, .. } = &self.proof else {
             return Ok(());
         };
         if origin.is_some_and(|origin| !is_same_origin(origin, host)) {
@@ -134,8 +149,8 @@ mod tests {
     use super::*;
 
     fn by_cookie() -> Caller {
-        let csrf = "right".to_owned();
-        Caller::new("ann".to_owned(), None, Role::Admin, Proof::Session { csrf })
+        let (id, csrf) = ("row".to_owned(), "right".to_owned());
+        Caller::new("ann".to_owned(), None, Role::Admin, Proof::Session { id, csrf })
     }
 
     #[test]
@@ -160,6 +175,11 @@ mod tests {
             let denied = caller.check_csrf(token, origin, host);
             assert!(matches!(denied, Err(Denied::Csrf(_))), "{token:?} {origin:?} {host:?}");
         }
+    }
+
+    #[test]
+    fn what_makes_a_change_pass_is_in_no_debugging_text() {
+        assert!(!format!("{:?}", by_cookie()).contains("right"));
     }
 
     #[test]

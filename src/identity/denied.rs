@@ -21,6 +21,11 @@ pub enum Denied {
     TokenExpired { id: String },
     #[error("the token {id} was revoked")]
     TokenRevoked { id: String },
+    /// The store was restored: what was revoked after the backup works in it as before.
+    #[error(
+        "the store was restored from a backup, and nobody has said yet whether this still lets anybody in: `host restore` lists what waits"
+    )]
+    Held,
     #[error("this needs the role {needs}, and yours is {has}")]
     Role { has: Role, needs: Role },
     #[error("this needs the role {role}, and the scope of the token is {scope}")]
@@ -54,6 +59,7 @@ impl Denied {
             Denied::SessionExpired => "SESSION_EXPIRED",
             Denied::TokenExpired { .. } => "TOKEN_EXPIRED",
             Denied::TokenRevoked { .. } => "TOKEN_REVOKED",
+            Denied::Held => "ACCESS_HELD",
             Denied::Role { .. } | Denied::Scope { .. } => "ROLE_MISSING",
             Denied::Playbook { .. } => "SCOPE_MISSING",
             Denied::Csrf(_) => "CSRF_FAILED",
@@ -85,6 +91,10 @@ pub enum IdentityError {
     Name { name: String },
     #[error("{0:?} was revoked; `host user add` makes another user under another name")]
     UserRevoked(String),
+    #[error(
+        "{0:?} is the last admin, and nobody could take this back over HTTP; make another one first, or use `host user`"
+    )]
+    LastAdmin(String),
     #[error("{0}")]
     Password(String),
     #[error("{0}")]
@@ -104,6 +114,7 @@ impl IdentityError {
             IdentityError::NotFound { .. } => "NAME_UNKNOWN",
             IdentityError::Name { .. } => "NAME_INVALID",
             IdentityError::UserRevoked(_) => "USER_REVOKED",
+            IdentityError::LastAdmin(_) => "LAST_ADMIN",
             IdentityError::Password(_) => "PASSWORD_WEAK",
             IdentityError::Token(_) => "TOKEN_INVALID",
             IdentityError::Full { .. } => "IDENTITY_FULL",

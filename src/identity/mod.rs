@@ -10,6 +10,7 @@
 //! | [`password`] | argon2id, a few at a time |
 //! | [`guess`] | growing pauses for those who guess |
 //! | [`quota`] | so many calls a minute, for a user and an organisation |
+//! | [`restored`] | who is let in after a restore |
 //!
 //! Everything is a row, changed behind preconditions: two nodes cannot disagree about who is let in. Secrets are stored
 //! hashed: passwords with argon2id, tokens and sessions, which hold 256 bits of chance, with SHA-256.
@@ -22,6 +23,7 @@ pub mod guess;
 pub mod organisation;
 pub mod password;
 pub mod quota;
+pub mod restored;
 pub mod role;
 mod rows;
 pub mod session;
@@ -31,7 +33,7 @@ pub mod token;
 pub mod user;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::io::chance::Chance;
 use crate::journal::audit::{self, Act, Actor, Via};
@@ -58,30 +60,83 @@ pub enum Presented<'a> {
     Cookie(&'a str),
 }
 
+/// A user as somebody wants one. The password is as it was typed.
+pub struct Wanted<'a> {
+    pub name: &'a str,
+    pub role: Role,
+    pub org: Option<&'a str>,
+    pub password: Option<&'a str>,
+}
+
 /// Lets people in.
 pub struct Identity {
-    admins: BTreeSet<String>,
+    admins: RwLock<Admins>,
     pub passwords: password::Passwords,
     chance: Arc<dyn Chance>,
 }
 
+/// Who is an admin by `ADMIN_USERS`, and of which edition of the settings that is.
+#[derive(Default)]
+struct Admins {
+    edition: u64,
+    names: BTreeSet<String>,
+}
+
+/// The names that `ADMIN_USERS` says, with commas between them.
+fn admins(says: Option<&str>) -> BTreeSet<String> {
+    let names = says.unwrap_or(ADMIN_PRESET).split(',').map(str::trim);
+    names.filter(|name| !name.is_empty()).map(str::to_lowercase).collect()
+}
+
 impl Identity {
-    /// `admin_users` is what `ADMIN_USERS` says: names with commas between them.
+    /// `admin_users` is what `ADMIN_USERS` says.
     pub fn new(admin_users: Option<&str>, chance: Arc<dyn Chance>) -> Identity {
-        let names = admin_users.unwrap_or(ADMIN_PRESET).split(',').map(str::trim);
+        let names = admins(admin_users);
         Identity {
-            admins: names.filter(|name| !name.is_empty()).map(str::to_lowercase).collect(),
+            admins: RwLock::new(Admins { edition: 0, names }),
             passwords: password::Passwords::new(chance.clone()),
             chance,
         }
     }
 
+    /// From here on `admin_users` counts, which edition `edition` of the settings says; the same edition says the same.
+    pub fn follow(&self, edition: u64, admin_users: Option<&str>) {
+        let is_known = |admins: &Admins| admins.edition == edition;
+        if is_known(&self.admins.read().unwrap_or_else(PoisonError::into_inner)) {
+            return;
+        }
+        let names = admins(admin_users);
+        *self.admins.write().unwrap_or_else(PoisonError::into_inner) = Admins { edition, names };
+    }
+
     /// The role of `user`: what the row says, or more where `ADMIN_USERS` says so.
     pub fn role_of(&self, user: &User) -> Role {
-        match self.admins.contains(&user.name) {
+        let admins = self.admins.read().unwrap_or_else(PoisonError::into_inner);
+        match admins.names.contains(&user.name) {
             true => Role::Admin,
             false => user.role,
         }
+    }
+
+    /// Adds a user: the name in small letters, the password hashed. `sign` gives the store in which whoever does it is held
+    /// to account for the act.
+    pub fn add<E: From<IdentityError>>(
+        &self,
+        wanted: &Wanted<'_>,
+        now_ms: i64,
+        sign: impl FnOnce(Act) -> Result<Arc<dyn Store>, E>,
+    ) -> Result<User, E> {
+        let name = wanted.name.to_lowercase();
+        let hash = |password: &str| self.passwords.hash(&name, password);
+        let hashed = wanted.password.map(hash).transpose()?;
+        let new = user::New {
+            name: &name,
+            role: wanted.role,
+            org: wanted.org,
+            password: hashed.as_deref(),
+        };
+        let store = sign(user::add_act(&new))?;
+        Ok(user::add(&*store, &new, now_ms)?)
     }
 
     /// Who presents this. A session or token that is used is noted now and then, not each time.
@@ -99,7 +154,8 @@ impl Identity {
             Presented::Cookie(secret) => {
                 let (session, user) = session::authenticate(store, now_ms, secret)?;
                 let role = self.role_of(&user);
-                let proof = Proof::Session { csrf: session.csrf };
+                let id = session::id_of(secret);
+                let proof = Proof::Session { id, csrf: session.csrf };
                 Ok(Caller::new(user.name, user.org, role, proof))
             }
         }
@@ -136,6 +192,9 @@ impl Identity {
         let Some(user) = found.filter(|_| is_right) else {
             return Err(Denied::LoginFailed);
         };
+        if user.held {
+            return Err(Denied::Held);
+        }
         let secret = session::new_secret(&*self.chance);
         let actor = Actor {
             org: user.org.clone(),
@@ -164,7 +223,9 @@ impl Identity {
     ) -> Result<Denied, StoreError> {
         if pause.is_news {
             let actor = Actor::new("(nobody)", Via::Http, corr);
-            let act = Act::new("login.locked", tried.user)
+            // What a stranger types may be a password in the wrong place.
+            let target = if tried.is_known { tried.user } else { "(unknown)" };
+            let act = Act::new("login.locked", target)
                 .with("from", tried.from)
                 .with("guesses", pause.guesses);
             audit::record(store, Durability::Soon, &actor, &act, now_ms)?;
@@ -190,6 +251,15 @@ impl Identity {
     }
 }
 
+/// Whether `proof` still lets anybody in. It counts as no use of it.
+pub fn still(store: &dyn Store, now_ms: i64, proof: &Proof) -> Result<bool, StoreError> {
+    match proof {
+        Proof::Local => Ok(true),
+        Proof::Token { id } => token::still(store, now_ms, id),
+        Proof::Session { id, .. } => session::still(store, now_ms, id),
+    }
+}
+
 /// Whether there is anybody to let in: a user with a password or a live token. Without one, nothing may listen wider
 /// than this machine.
 pub fn has_anybody(store: &dyn Store, now_ms: i64) -> Result<bool, StoreError> {
@@ -197,7 +267,9 @@ pub fn has_anybody(store: &dyn Store, now_ms: i64) -> Result<bool, StoreError> {
     let mut live = users.iter().filter(|user| user.revoked_ms.is_none());
     let tokens = token::list(store)?;
     Ok(live.any(|user| {
-        let is_live = |token: &Token| token.user == user.name && token.state(now_ms) == token::State::Live;
+        // Those of whom a restore has to be told still are somebody.
+        let can_come = [token::State::Live, token::State::Held];
+        let is_live = |token: &Token| token.user == user.name && can_come.contains(&token.state(now_ms));
         user.password.is_some() || tokens.iter().any(is_live)
     }))
 }

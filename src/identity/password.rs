@@ -1,10 +1,10 @@
 //! Passwords: argon2id, a few at a time.
 //!
 //! Each check takes 19 MiB for some hundredths of a second, as OWASP recommends. So that a thousand wrong passwords at
-//! once take neither the memory nor the threads of the host, two are checked at a time and sixteen wait; whoever comes
-//! beyond that is told to come again.
+//! once take neither the memory nor the threads of the host, two are checked at a time and six wait, which is half of the
+//! threads that requests have by preset; whoever comes beyond that is told to come again.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -20,7 +20,7 @@ const LANES: u32 = 1;
 
 /// Checked at once, and waiting for that.
 const AT_ONCE_MAX: usize = 2;
-const WAITING_MAX: usize = 16;
+const WAITING_MAX: usize = 6;
 
 pub const CHARS_MIN: usize = 12;
 pub const BYTES_MAX: usize = 512;
@@ -28,12 +28,14 @@ pub const BYTES_MAX: usize = 512;
 /// Fewer different characters than this are no password.
 const DIFFERENT_MIN: usize = 5;
 
+/// What is checked when there is no user: nobody's password. Not made when it is first needed, which would take longer.
+const NOBODYS: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgb3duIHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 pub struct Passwords {
     chance: Arc<dyn Chance>,
     slots: Mutex<Slots>,
     freed: Condvar,
-    /// What is checked when there is no user: nobody's password.
-    nobodys: OnceLock<String>,
 }
 
 #[derive(Default)]
@@ -64,7 +66,6 @@ impl Passwords {
             chance,
             slots: Mutex::default(),
             freed: Condvar::new(),
-            nobodys: OnceLock::new(),
         }
     }
 
@@ -78,9 +79,8 @@ impl Passwords {
     /// Whether `password` is the one that is stored. Without one it takes as long, and is wrong.
     pub fn is_right(&self, password: &str, stored: Option<&str>) -> Result<bool, Busy> {
         let _slot = self.slot()?;
-        let nobodys = || self.nobodys.get_or_init(|| self.hashed("")).as_str();
         let is_known = stored.is_some();
-        let stored = stored.unwrap_or_else(nobodys);
+        let stored = stored.unwrap_or(NOBODYS);
         let Ok(parsed) = PasswordHash::new(stored) else {
             return Ok(false);
         };
@@ -168,6 +168,7 @@ fn check(name: &str, password: &str) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::io::chance::SeededChance;
+    use crate::io::clock::Clock as _;
 
     fn passwords() -> Passwords {
         Passwords::new(Arc::new(SeededChance::new(1)))
@@ -191,6 +192,33 @@ mod tests {
         assert!(!passwords.is_right("", None).expect("a slot"));
         let again = passwords.hash("ann", "correct horse battery").expect("a good one");
         assert_ne!(stored, again, "each has a salt of its own");
+    }
+
+    #[test]
+    fn nobodys_password_is_reckoned_like_everybodys() {
+        let stored = passwords().hash("ann", "correct horse battery").expect("a good one");
+        let costs = |text: &str| text.rsplitn(3, '$').last().expect("it has parts").to_owned();
+        assert_eq!(costs(NOBODYS), costs(&stored));
+        let parsed = PasswordHash::new(NOBODYS).expect("it can be read: else nothing would be reckoned");
+        let known = PasswordHash::new(&stored).expect("it can be read");
+        assert_eq!(parsed.hash.map(|hash| hash.len()), known.hash.map(|hash| hash.len()));
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_takes_as_long_as_one_that_somebody_has() {
+        let passwords = passwords();
+        let stored = passwords.hash("ann", "correct horse battery").expect("a good one");
+        let clock = crate::io::clock::SystemClock::new();
+        let quickest = |stored: Option<&str>| {
+            let tries = (0..4).map(|_| {
+                let begun = clock.monotonic();
+                assert!(!passwords.is_right("wrong", stored).expect("a slot"));
+                clock.monotonic().saturating_sub(begun)
+            });
+            tries.min().expect("there were some")
+        };
+        let (known, unknown) = (quickest(Some(&stored)), quickest(None));
+        assert!(unknown * 3 > known, "{unknown:?} and {known:?}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::denied::IdentityError;
 use crate::io::chance::Chance;
 use crate::store::keys::{self, Space};
-use crate::store::{Batch, Durability, Precondition, Row, Store, StoreError};
+use crate::store::{Batch, CommitNo, Durability, Precondition, Row, Store, StoreError};
 
 /// How often a change is made anew because somebody else was quicker.
 const CONFLICTS_MAX: u32 = 1000;
@@ -49,6 +49,11 @@ impl<T: Serialize + DeserializeOwned> Found<T> {
     pub fn put(&self, batch: &mut Batch, value: &T) {
         self.unchanged(batch);
         batch.put(self.key.clone(), encode(value));
+    }
+
+    /// Demands what is not so any more: whoever commits this reads everything anew.
+    pub fn stale(&self, batch: &mut Batch) {
+        batch.require(self.key.clone(), Precondition::At(CommitNo(u64::MAX)));
     }
 
     /// Demands that it be as it was read.

@@ -5,6 +5,8 @@
 //! cannot read it, does not know it. A session ends when it was idle for too long, when it is too old, when its user logs
 //! out, gets another password or is revoked: the user's row lists the sessions, and a login is conditional on that row.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::denied::Denied;
@@ -32,7 +34,7 @@ pub const COOKIE: &str = "host_session";
 pub const COOKIE_SECURE: &str = "__Host-host_session";
 
 /// A session, as whoever has it may see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Session {
     pub user: String,
     pub org: Option<String>,
@@ -42,6 +44,13 @@ pub struct Session {
     pub created_ms: i64,
     /// When it ends in any case.
     pub expires_ms: i64,
+}
+
+/// Without what makes a change by cookie pass.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Session({} as {}, since {})", self.user, self.role, self.created_ms)
+    }
 }
 
 /// A session in the store, under the hash of its secret.
@@ -60,6 +69,11 @@ impl Stored {
 
 pub(super) fn new_secret(chance: &dyn Chance) -> String {
     rows::new_secret(chance)
+}
+
+/// Under which hash the session of `secret` lies.
+pub(super) fn id_of(secret: &str) -> String {
+    hash_of("session", secret)
 }
 
 fn key(hash: &str) -> Vec<u8> {
@@ -160,6 +174,16 @@ pub(super) fn authenticate(store: &dyn Store, now_ms: i64, secret: &str) -> Resu
         }
     }
     Ok((shown(stored, &user, secret), user))
+}
+
+/// Whether the session is open, and its user still comes in by it. This counts as no use of it.
+pub(super) fn still(store: &dyn Store, now_ms: i64, id: &str) -> Result<bool, StoreError> {
+    let found: Found<Stored> = Found::read(store, Space::Session, id)?;
+    let Some(stored) = found.value.filter(|stored| !stored.is_over(now_ms)) else {
+        return Ok(false);
+    };
+    let user = user::get(store, &stored.user)?.filter(|user| user.revoked_ms.is_none());
+    Ok(user.is_some_and(|user| user.sessions.iter().any(|open| open == id)))
 }
 
 /// Ends the session of this cookie. `commit` makes the change, and signs it.

@@ -82,7 +82,7 @@ fn whoever_knows_the_password_gets_a_session_until_it_is_idle_old_or_ended() {
     let (session, secret) = world.login(" Ann ", PASSWORD, 0).unwrap();
     let caller = world.cookie(&secret, 1000).unwrap();
     assert_eq!((caller.user.as_str(), caller.role), ("ann", Role::Operator));
-    assert_eq!(caller.proof, Proof::Session { csrf: session.csrf });
+    assert!(matches!(caller.proof, Proof::Session { csrf, .. } if csrf == session.csrf));
     let late = session::IDLE_MS;
     assert!(matches!(world.cookie(&secret, late), Err(Denied::SessionExpired)));
     let mut now_ms = 0;
@@ -506,4 +506,121 @@ fn cookies_are_for_this_host_alone_and_a_planted_one_beside_it_is_seen() {
     assert_eq!(session::find_cookie("a=b; host_session=abc", false), Some("abc"));
     assert_eq!(session::find_cookie("host_session=abc; host_session=def", false), None);
     assert_eq!(session::find_cookie("host_session=abc", true), None);
+}
+
+#[test]
+fn what_is_shown_counts_as_long_as_it_lets_somebody_in_and_looking_is_no_use_of_it() {
+    let world = World::new();
+    for name in ["ann", "bob"] {
+        world.user(name, Role::Viewer);
+    }
+    let (token, _) = world.token("ann", role::Grant::Read, Some(1000));
+    let by_token = Proof::Token { id: token.id.clone() };
+    let still = |proof: &Proof, now_ms: i64| still(&*world.store, now_ms, proof).unwrap();
+    assert!(still(&by_token, 999) && !still(&by_token, 1000), "it expires");
+    assert!(token::get(&*world.store, &token.id).unwrap().unwrap().used_ms.is_none());
+    token::revoke(&*world.store, &token.id, 5).unwrap();
+    assert!(!still(&by_token, 6));
+    let proof = |secret: &str| world.cookie(secret, 0).unwrap().proof;
+    let (_, first) = world.login("ann", PASSWORD, 0).unwrap();
+    let (_, second) = world.login("ann", PASSWORD, 0).unwrap();
+    let (first, second) = (proof(&first), (proof(&second), second));
+    let hours = 7 * HOUR_MS;
+    assert!(still(&first, hours));
+    assert!(
+        !still(&first, 8 * HOUR_MS),
+        "a page that is left open keeps no session alive"
+    );
+    world.identity.logout(&*world.store, 1, &second.1, "c").unwrap();
+    assert!(still(&first, 1) && !still(&second.0, 1));
+    user::revoke(&*world.store, "ann", 2).unwrap();
+    assert!(!still(&first, 3));
+    let (token, _) = world.token("bob", role::Grant::Read, None);
+    user::revoke(&*world.store, "bob", 2).unwrap();
+    assert!(!still(&Proof::Token { id: token.id }, 3), "its user was revoked");
+}
+
+#[test]
+fn what_a_stranger_types_as_a_name_is_in_no_act() {
+    let world = World::new();
+    world.user("ann", Role::Viewer);
+    for name in ["ann", "My Secret Password1"] {
+        for _ in 0..=guess::FREE_OF_USER {
+            assert!(world.login(name, "wrong", 0).is_err());
+        }
+    }
+    let acts = audit::look::last(&*world.store, &audit::look::Wanted::default(), 10, 10).unwrap();
+    let targets: Vec<&str> = acts.iter().map(|act| act.target.as_str()).collect();
+    assert_eq!(targets, ["(unknown)", "ann"]);
+}
+
+#[test]
+fn a_name_written_otherwise_is_counted_as_the_same() {
+    let world = World::new();
+    world.user("kim", Role::Viewer);
+    // The last begins with the sign for kelvin.
+    for name in ["kim", "KIM", " kim ", "Kim\t", "\u{212a}im"] {
+        assert!(
+            matches!(world.login(name, "wrong", 0), Err(Denied::LoginFailed)),
+            "{name:?}"
+        );
+    }
+    for name in ["kim", "kIM", "\u{212a}IM"] {
+        assert!(
+            matches!(world.login(name, PASSWORD, 0), Err(Denied::LoginLocked { .. })),
+            "{name:?}"
+        );
+    }
+}
+
+#[test]
+fn passwords_and_hashes_are_in_no_debugging_text() {
+    let world = World::new();
+    world.user("ann", Role::Viewer);
+    let (session, secret) = world.login("ann", PASSWORD, 0).unwrap();
+    let user = user::get(&*world.store, "ann").unwrap().unwrap();
+    let text = format!("{user:?} {session:?} {:?}", world.cookie(&secret, 1).unwrap());
+    for hidden in ["argon2id", &session.csrf, &secret] {
+        assert!(!text.contains(hidden), "{text}");
+    }
+}
+
+#[test]
+fn a_token_is_seen_wherever_it_stands_in_a_text() {
+    let world = World::new();
+    world.user("ann", Role::Viewer);
+    let (_, text) = world.token("ann", role::Grant::Read, None);
+    for found in [
+        text.clone(),
+        format!("Bearer {text}"),
+        format!("host_{text}"),
+        format!("x{text}y"),
+    ] {
+        assert!(token::is_in(&found), "{found}");
+    }
+    for other in ["", "host_", "host_0123456789abcdef", "ähost_ä", &text[..text.len() - 1]] {
+        assert!(!token::is_in(other), "{other}");
+    }
+}
+
+#[test]
+fn calls_at_once_are_never_more_than_the_quota() {
+    let world = World::new();
+    let taken = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..12 {
+            let (world, taken) = (&world, &taken);
+            scope.spawn(move || {
+                let caller = Caller {
+                    org: Some("acme".to_owned()),
+                    ..Caller::local(format!("user{thread}"), Via::Http, "c")
+                };
+                for _ in 0..12 {
+                    let call = quota::take(&*world.store, &caller, "ai", &quota::Quota::default(), 1000);
+                    taken.fetch_add(usize::from(call.is_ok()), std::sync::atomic::Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(taken.into_inner(), 50, "of one organisation");
 }

@@ -52,11 +52,16 @@ pub struct Token {
     /// Within ten minutes.
     #[serde(default)]
     pub used_ms: Option<i64>,
+    /// It is of a backup, and lets nobody in until somebody has said that it still should.
+    #[serde(default)]
+    pub held: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Live,
+    /// Since a restore, until somebody has said that it still lets somebody in.
+    Held,
     Expired,
     Revoked,
 }
@@ -65,6 +70,7 @@ impl State {
     pub fn as_str(self) -> &'static str {
         match self {
             State::Live => "live",
+            State::Held => "held",
             State::Expired => "expired",
             State::Revoked => "revoked",
         }
@@ -93,6 +99,7 @@ impl Token {
         match (self.revoked_ms, self.expires_ms) {
             (Some(_), _) => State::Revoked,
             (None, Some(expires_ms)) if now_ms >= expires_ms => State::Expired,
+            _ if self.held => State::Held,
             _ => State::Live,
         }
     }
@@ -156,6 +163,7 @@ pub fn add(
             expires_ms: new.expires_ms,
             revoked_ms: None,
             used_ms: None,
+            held: false,
         };
         owner.tokens.push(token.id.clone());
         found.put(batch, &owner);
@@ -184,7 +192,7 @@ fn without_dead(
     for id in ids {
         let found: Found<Token> = Found::read(store, Space::Token, &id)?;
         match found.value.as_ref().map(|token| token.state(now_ms)) {
-            Some(State::Live) => live.push(id),
+            Some(State::Live | State::Held) => live.push(id),
             _ => batch.delete(keys::named(Space::Token, &[&id])),
         }
     }
@@ -216,6 +224,14 @@ pub fn revoke(store: &dyn Store, id: &str, now_ms: i64) -> Result<Token, Identit
     })
 }
 
+/// Whether the token still lets its user in.
+pub(super) fn still(store: &dyn Store, now_ms: i64, id: &str) -> Result<bool, StoreError> {
+    let Some(token) = get(store, id)?.filter(|token| token.state(now_ms) == State::Live) else {
+        return Ok(false);
+    };
+    Ok(user::get(store, &token.user)?.is_some_and(|user| user.revoked_ms.is_none()))
+}
+
 /// The token and the user that `text` stands for.
 pub(super) fn authenticate(store: &dyn Store, now_ms: i64, text: &str) -> Result<(Token, User), Denied> {
     let (id, secret) = parts(text).ok_or(Denied::Unauthenticated)?;
@@ -232,12 +248,20 @@ pub(super) fn authenticate(store: &dyn Store, now_ms: i64, text: &str) -> Result
     match token.state(now_ms) {
         State::Expired => return Err(Denied::TokenExpired { id: id() }),
         State::Revoked => return Err(Denied::TokenRevoked { id: id() }),
+        State::Held => return Err(Denied::Held),
         State::Live => {}
     }
     let user = user::get(store, &token.user)?.filter(|user| user.revoked_ms.is_none());
     let user = user.ok_or_else(|| Denied::TokenRevoked { id: id() })?;
     note_use(store, &found, token, now_ms)?;
     Ok((token.clone(), user))
+}
+
+/// Whether a token stands somewhere in `text`.
+pub fn is_in(text: &str) -> bool {
+    let begins = text.match_indices(PREFIX);
+    let is_one = |(at, _)| text.get(at..at + CHARS).is_some_and(|text| parts(text).is_some());
+    begins.into_iter().any(is_one)
 }
 
 /// `host_<id>_<secret>`

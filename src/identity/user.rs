@@ -3,6 +3,8 @@
 //! A user is never deleted, since the audit log names them: they are revoked, which ends their sessions and their
 //! tokens in the same commit.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::denied::IdentityError;
@@ -10,6 +12,7 @@ use super::organisation;
 use super::role::Role;
 use super::rows::{self, Found};
 use super::session;
+use crate::journal::audit::Act;
 use crate::store::keys::Space;
 use crate::store::{Batch, Store, StoreError};
 
@@ -18,7 +21,7 @@ pub const USERS_MAX: usize = 10_000;
 
 const NAME_BYTES_MAX: usize = 64;
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// As it is typed, in small letters; also the id.
     pub name: String,
@@ -31,12 +34,32 @@ pub struct User {
     pub created_ms: i64,
     #[serde(default)]
     pub revoked_ms: Option<i64>,
+    /// The password is that of a backup, and lets nobody in until somebody has said that it still should.
+    #[serde(default)]
+    pub held: bool,
     /// The hashes of the sessions that are open, the oldest first.
     #[serde(default)]
     pub sessions: Vec<String>,
     /// The ids of the tokens.
     #[serde(default)]
     pub tokens: Vec<String>,
+}
+
+/// Without the password's hash and those of sessions: whoever has them can guess as fast as they like.
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User")
+            .field("name", &self.name)
+            .field("role", &self.role)
+            .field("org", &self.org)
+            .field("has_password", &self.password.is_some())
+            .field("created_ms", &self.created_ms)
+            .field("revoked_ms", &self.revoked_ms)
+            .field("held", &self.held)
+            .field("sessions", &self.sessions.len())
+            .field("tokens", &self.tokens)
+            .finish()
+    }
 }
 
 /// Whether `text` can be the name of a user or an organisation.
@@ -88,6 +111,14 @@ pub struct New<'a> {
     pub password: Option<&'a str>,
 }
 
+/// The act of adding `new`.
+pub fn add_act(new: &New<'_>) -> Act {
+    Act::new("user.add", new.name)
+        .with("role", new.role.code())
+        .with("org", new.org)
+        .with("has_password", new.password.is_some())
+}
+
 /// Adds a user. The store is one that signs.
 pub fn add(store: &dyn Store, new: &New<'_>, now_ms: i64) -> Result<User, IdentityError> {
     check_name(new.name)?;
@@ -115,6 +146,7 @@ pub fn add(store: &dyn Store, new: &New<'_>, now_ms: i64) -> Result<User, Identi
             password: new.password.map(str::to_owned),
             created_ms: now_ms,
             revoked_ms: None,
+            held: false,
             sessions: Vec::new(),
             tokens: Vec::new(),
         };
@@ -141,14 +173,48 @@ fn change(
     })
 }
 
-/// Gives a user another role, another organisation (`Some(None)`: none), or both.
+/// Who counts as an admin, where one must be left.
+pub type IsAdmin<'a> = &'a dyn Fn(&User) -> bool;
+
+/// Demands that somebody beside `user` be an admin when `batch` is committed. Two who take each other's role away at once
+/// are refused one after the other.
+fn keep_an_admin(
+    store: &dyn Store,
+    user: &User,
+    is_admin: IsAdmin<'_>,
+    batch: &mut Batch,
+) -> Result<(), IdentityError> {
+    let can_come = |other: &User| other.revoked_ms.is_none() && (other.password.is_some() || !other.tokens.is_empty());
+    let others = list(store)?;
+    let other = others
+        .iter()
+        .find(|other| other.name != user.name && is_admin(other) && can_come(other));
+    let other = other.ok_or_else(|| IdentityError::LastAdmin(user.name.clone()))?;
+    let found = read(store, &other.name)?;
+    match found.value.as_ref() == Some(other) {
+        true => found.unchanged(batch),
+        // Somebody has just changed it: this commit finds out, and it is looked anew.
+        false => found.stale(batch),
+    }
+    Ok(())
+}
+
+/// Gives a user another role, another organisation (`Some(None)`: none), or both. With `is_admin` the last admin stays one.
 pub fn change_to(
     store: &dyn Store,
     name: &str,
     role: Option<Role>,
     org: Option<Option<&str>>,
+    is_admin: IsAdmin<'_>,
 ) -> Result<User, IdentityError> {
     change(store, name, |user, batch| {
+        let after = User {
+            role: role.unwrap_or(user.role),
+            ..user.clone()
+        };
+        if is_admin(user) && !is_admin(&after) {
+            keep_an_admin(store, user, is_admin, batch)?;
+        }
         if let Some(Some(org)) = org {
             organisation::require(store, org, batch)?;
         }
@@ -183,6 +249,7 @@ pub fn set_org(store: &dyn Store, name: &str, org: Option<&str>) -> Result<User,
 pub fn set_password(store: &dyn Store, name: &str, hashed: &str) -> Result<User, IdentityError> {
     change(store, name, |user, batch| {
         user.password = Some(hashed.to_owned());
+        user.held = false;
         session::close_all(user, batch);
         super::guess::forget(batch, &user.name);
         Ok(())
@@ -191,7 +258,15 @@ pub fn set_password(store: &dyn Store, name: &str, hashed: &str) -> Result<User,
 
 /// Ends what a user may: sessions at once, tokens as well, which are asked for their user each time.
 pub fn revoke(store: &dyn Store, name: &str, now_ms: i64) -> Result<User, IdentityError> {
+    revoke_but(store, name, now_ms, &|_| false)
+}
+
+/// The same, but for the last of those who are admins.
+pub fn revoke_but(store: &dyn Store, name: &str, now_ms: i64, is_admin: IsAdmin<'_>) -> Result<User, IdentityError> {
     change(store, name, |user, batch| {
+        if is_admin(user) {
+            keep_an_admin(store, user, is_admin, batch)?;
+        }
         user.revoked_ms = Some(now_ms);
         user.password = None;
         session::close_all(user, batch);

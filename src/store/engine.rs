@@ -53,15 +53,18 @@ pub struct Engine {
     writer: Option<Writer>,
     /// How its file was opened, where it is one.
     options: Option<EngineOptions>,
+    /// The format that its file had until it was opened, where that was an earlier one.
+    pub upgraded_from: Option<u64>,
 }
 
 impl Engine {
     /// Opens the store at `path` for reading and writing; makes it, and the folders above it, when there is none.
     /// A store that was not closed cleanly is repaired.
     pub fn open(path: &Path, options: EngineOptions) -> Result<Engine, StoreError> {
-        let database = open::open_or_create(path, options)?;
+        let (database, upgraded_from) = open::open_or_create(path, options)?;
         let mut engine = Engine::start(database, path.to_owned())?;
         engine.options = Some(options);
+        engine.upgraded_from = upgraded_from;
         Ok(engine)
     }
 
@@ -73,6 +76,7 @@ impl Engine {
             shared: Arc::new(shared),
             writer: None,
             options: None,
+            upgraded_from: None,
         })
     }
 
@@ -95,6 +99,7 @@ impl Engine {
             shared,
             writer: Some(writer),
             options: None,
+            upgraded_from: None,
         })
     }
 

@@ -100,7 +100,8 @@ pub fn repair(path: &Path, options: EngineOptions) -> Result<Repaired, StoreErro
     Ok(Repaired { was_needed, rows })
 }
 
-pub(super) fn open_or_create(path: &Path, options: EngineOptions) -> Result<Database, StoreError> {
+/// Opens the store, and makes it when there is none; with the format from which it was brought to this host's, if it was.
+pub(super) fn open_or_create(path: &Path, options: EngineOptions) -> Result<(Database, Option<u64>), StoreError> {
     let missing = match fs::metadata(path) {
         Ok(_) => false,
         Err(error) if error.kind() == ErrorKind::NotFound => true,
@@ -109,11 +110,15 @@ pub(super) fn open_or_create(path: &Path, options: EngineOptions) -> Result<Data
     if missing {
         create(path, options)?;
     }
+    let mut upgraded_from = None;
     loop {
         let database = create_with(&builder(options), open_file(path)?, path)?;
         match prepare(&database, path)? {
-            FORMAT => return Ok(database),
-            found => upgrade::keep_copy(database, path, options, found)?,
+            FORMAT => return Ok((database, upgraded_from)),
+            found => {
+                upgrade::keep_copy(database, path, options, found)?;
+                upgraded_from = Some(found);
+            }
         }
         let database = create_with(&builder(options), open_file(path)?, path)?;
         // Somebody else may have been quicker, who kept a copy too.

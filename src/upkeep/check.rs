@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::reach::{contents_of_entry, contents_of_row};
 use crate::id::{ContentHash, RunId};
+use crate::journal::audit::AuditError;
+use crate::journal::audit::verify::verify;
 use crate::journal::row::{DecodeError, decode};
 use crate::journal::{Entry, Recorded, RunRecord};
 use crate::store::keys::{self, Place};
@@ -18,6 +20,9 @@ use crate::store::{StoreError, VisitRow};
 
 /// Problems that are told; others are counted.
 pub const TOLD_MAX: usize = 100;
+
+/// The place of what is wrong in the chain of acts.
+const AUDIT_LOG: &str = "the audit log";
 
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,12 +38,22 @@ pub struct Checked {
     pub problems: Vec<Problem>,
     /// How many there are in all.
     pub wrong: u64,
+    /// How many of these are in the audit log: they keep nobody from the rest.
+    #[serde(default)]
+    pub wrong_acts: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     pub place: String,
     pub what: String,
+}
+
+impl Problem {
+    /// Whether it is in the chain of acts.
+    pub fn is_of_acts(&self) -> bool {
+        self.place == AUDIT_LOG
+    }
 }
 
 impl Checked {
@@ -75,6 +90,19 @@ pub fn check(ground: &Ground, seen: &mut Seen<'_>) -> Result<Option<Checked>, St
     }
     walk.end();
     let Walk { mut found, named, .. } = walk;
+    match verify(&*ground.store, None) {
+        Ok(verdict) => {
+            for fault in verdict.faults {
+                found.wrong_acts += 1;
+                found.problem(AUDIT_LOG, format!("act {}: {}", fault.number, fault.reason));
+            }
+        }
+        Err(AuditError::Store(error)) => return Err(error),
+        Err(error) => {
+            found.wrong_acts += 1;
+            found.problem(AUDIT_LOG, error.to_string());
+        }
+    }
     let there: BTreeSet<ContentHash> = ground.content.list()?.into_iter().collect();
     for (hash, place) in named.iter().filter(|(hash, _)| !there.contains(hash)) {
         found.problem(

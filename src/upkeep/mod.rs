@@ -11,11 +11,13 @@
 //! | [`rota`] | backups that are made by themselves, and which of them stay |
 //! | [`retention`] | what is old and nobody needs goes |
 //! | [`reach`] | what rows name |
+//! | [`record`] | the audit log is noted elsewhere and pruned |
 //! | [`settings`] | `[backup]` and `[retention]` in host.toml |
 
 pub mod check;
 pub mod chore;
 pub mod reach;
+pub mod record;
 pub mod release;
 pub mod restore;
 pub mod retention;
@@ -30,4 +32,5 @@ mod retention_tests;
 mod rota_tests;
 
 pub use chore::{Chore, Kept, Place, Tell};
+pub use record::AuditSettings;
 pub use settings::{BackupSettings, RetentionSettings};

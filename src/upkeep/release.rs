@@ -7,6 +7,7 @@
 use serde::Serialize;
 
 use crate::id::RunId;
+use crate::identity::restored::{self, Access};
 use crate::journal::epoch::{self, Epoch, Held, Released};
 use crate::store::keys::Realm;
 use crate::store::queue::pause as queue_pause;
@@ -27,6 +28,14 @@ pub struct Hold {
     pub ticks: Vec<DueTick>,
     /// Queues with jobs that nobody had done.
     pub queues: Vec<WaitingJobs>,
+    /// Passwords and tokens of the backup, which let nobody in.
+    pub access: Access,
+}
+
+impl Hold {
+    pub fn is_over(&self) -> bool {
+        !self.frozen && self.runs.is_empty() && self.access.is_empty()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -75,6 +84,7 @@ pub fn hold(ground: &Ground, now_ms: i64) -> Result<Option<Hold>, StoreError> {
         runs: epoch::held(store)?,
         ticks: due,
         queues,
+        access: restored::held(store, now_ms)?,
     }))
 }
 

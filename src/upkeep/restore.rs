@@ -9,6 +9,9 @@ use serde::Serialize;
 
 use super::check::{self, Checked};
 use super::chore::Tell;
+use crate::identity::restored::{self, Access};
+use crate::journal::audit::noted::RESTORED;
+use crate::journal::audit::{self, Act, Actor};
 use crate::journal::epoch::{Epoch, Held, HeldWrite, Origin};
 use crate::journal::{JournalError, Recorded, RunRecord, Status};
 use crate::store::backup::install::holds_something;
@@ -64,6 +67,8 @@ pub struct Restore<'a> {
     /// Whether a store that is there is moved aside.
     pub replace: bool,
     pub now_ms: i64,
+    /// Who has it restored.
+    pub by: Actor,
 }
 
 /// What was restored.
@@ -76,6 +81,12 @@ pub struct Restored {
     /// The store that was there before.
     pub aside: Option<PathBuf>,
     pub held: Vec<Held>,
+    /// Passwords and tokens that let nobody in until somebody says so.
+    pub access: Access,
+    /// Where the audit log of the store ended that was there before.
+    pub replaced_head: Option<String>,
+    /// What is wrong with the audit log of the backup.
+    pub wrong_acts: u64,
 }
 
 /// What a backup holds, and what of it is wrong.
@@ -145,15 +156,19 @@ impl Restore<'_> {
         let checked = checked(&ground, tell)?;
         // What was broken already when the backup was made is told, and keeps nobody from what is whole.
         let left_out = !unpacked.trailer.left_out.is_empty();
-        if checked.wrong > 0 && !left_out {
-            let first = checked.problems.first();
+        // An audit log that somebody was at is told, too: else whoever can alter one act could make every backup useless.
+        let wrong = checked.wrong - checked.wrong_acts;
+        if wrong > 0 && !left_out {
+            let first = checked.problems.iter().find(|problem| !problem.is_of_acts());
             let first = first.map(|problem| format!("{}: {}", problem.place, problem.what));
             return Err(RestoreError::Unsound {
-                wrong: checked.wrong,
+                wrong,
                 first: first.unwrap_or_default(),
             });
         }
-        let (epoch, held) = self.freeze(&ground, &unpacked.header)?;
+        let replaced_head = self.replaced_head();
+        let frozen = self.freeze(&ground, &unpacked.header, replaced_head.as_deref(), checked.wrong_acts)?;
+        let (epoch, held, access) = frozen;
         drop(ground);
         let installed = install(&unpacked, self.data, &stamp(self.now_ms))?;
         Ok(Restored {
@@ -163,11 +178,36 @@ impl Restore<'_> {
             trailer: unpacked.trailer,
             aside: installed.aside,
             held,
+            access,
+            replaced_head,
+            wrong_acts: checked.wrong_acts,
         })
     }
 
-    /// Begins the next epoch: nothing starts, nothing is published, and what was not over is held.
-    fn freeze(&self, ground: &Ground, header: &Header) -> Result<(u64, Vec<Held>), RestoreError> {
+    /// Where the audit log ends of the store that is moved aside, as far as that can be read.
+    fn replaced_head(&self) -> Option<String> {
+        let place = self.data.join("store.redb");
+        let head = match Engine::open_read_only(&place, self.options) {
+            Ok(store) => audit::head(&store),
+            Err(StoreError::Missing { .. }) => return None,
+            Err(error) => Err(error),
+        };
+        match head {
+            Ok(head) => head.map(|head| head.to_string()),
+            Err(error) => Some(format!("(unreadable: {})", error.code())),
+        }
+    }
+
+    /// Begins the next epoch: nothing starts, nothing is published, nobody is let in by what the backup knows, and what was
+    /// not over is held. The act says where the audit log of the backup ended, and where that of the store did which it
+    /// replaces.
+    fn freeze(
+        &self,
+        ground: &Ground,
+        header: &Header,
+        replaced_head: Option<&str>,
+        wrong_acts: u64,
+    ) -> Result<(u64, Vec<Held>, Access), RestoreError> {
         let store = &*ground.store;
         let (before, version) = Epoch::read_at(store)?;
         let pauses = Pauses::load(store)?;
@@ -204,8 +244,20 @@ impl Restore<'_> {
         for held in &held {
             held.put(&mut batch);
         }
-        store.commit(batch, Durability::Now)?;
-        Ok((number, held))
+        let access = restored::hold(store, self.now_ms, &mut batch)?;
+        let file = self.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let end = audit::head(store)?;
+        let act = Act::new(RESTORED, file)
+            .with("epoch", number)
+            .with("backup_ms", header.at_ms)
+            .with("kept_to", end.as_ref().map_or(0, |end| end.number))
+            .with("kept_hash", end.map(|end| end.hash))
+            .with("replaced_head", replaced_head)
+            .with("wrong_acts", wrong_acts)
+            .with("held_users", access.users.len())
+            .with("held_tokens", access.tokens.len());
+        audit::commit(store, batch, Durability::Now, &self.by, &act, self.now_ms)?;
+        Ok((number, held, access))
     }
 }
 

@@ -13,6 +13,7 @@ use super::settings::Limits;
 use crate::io::chance::SeededChance;
 use crate::io::clock::Clock;
 use crate::journal::Status;
+use crate::journal::audit::{Actor, Via};
 use crate::journal::epoch::{self, Epoch};
 use crate::runs::ResumeError;
 use crate::store::content::FileContent;
@@ -61,6 +62,7 @@ fn restore(file: &Path, data: &Path, replace: bool, now_ms: i64) -> Result<Resto
         options: EngineOptions::default(),
         replace,
         now_ms,
+        by: Actor::new("ada", Via::Cli, "c"),
     };
     restore.perform(&mut |_, _| ControlFlow::Continue(()))
 }

@@ -14,6 +14,7 @@ fn project() -> Project {
             "run::ask(\"ok?\", #{ choices: [\"yes\", \"no\"] })",
         )
         .file("playbooks/fails.rhai", "throw \"no\"")
+        .file("host.toml", "[monitors.busy]\nwhen = \"host_alarms > 0\"\n")
         .env("HOST_USER", "ada")
 }
 
@@ -28,16 +29,22 @@ fn acts(project: &Project) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Every command that changes something, with the act it leaves.
-fn each_change(project: &Project) -> Vec<String> {
+/// What was typed, and the act that it is to leave.
+pub type Typed = (Vec<String>, String);
+
+/// Every command that changes something, with the act it leaves; `alone`, also what needs the store for itself.
+fn each_change(project: &Project, alone: bool) -> Vec<Typed> {
     let asks = run(project, "asks");
     let other = run(project, "asks");
     let fails = run(project, "fails");
-    let mut expected: Vec<String> = ["run.start", "run.start", "run.start"].map(str::to_owned).to_vec();
+    let begun = (vec!["run".to_owned()], "run.start".to_owned());
+    let mut expected: Vec<Typed> = vec![begun; 3];
     let mut ok = |arguments: &[&str], what: &str| {
         let answer = project.host(arguments);
         assert!([0, 1].contains(&answer.code), "{arguments:?}: {answer:?}");
-        expected.push(what.to_owned());
+        for what in what.split('+') {
+            expected.push((arguments.iter().map(ToString::to_string).collect(), what.to_owned()));
+        }
         answer
     };
     ok(&["answer", &asks, "yes"], "question.answer");
@@ -70,6 +77,7 @@ fn each_change(project: &Project) -> Vec<String> {
     );
     ok(&["incident", "unpin", incident, &fails], "incident.unpin");
     ok(&["incident", "pin", incident, &fails], "incident.pin");
+    ok(&["incident", "run", incident, "works"], "run.start+incident.procedure");
     ok(&["incident", "close", incident], "incident.close");
     ok(&["org", "add", "acme"], "org.add");
     ok(&["user", "add", "bot", "--no-password"], "user.add");
@@ -83,30 +91,43 @@ fn each_change(project: &Project) -> Vec<String> {
         "token.revoke",
     );
     ok(&["user", "revoke", "bot"], "user.revoke");
+    ok(&["monitors", "silence", "busy"], "monitor.silence");
+    ok(&["monitors", "silence", "busy", "--off"], "monitor.unsilence");
+    ok(&["backup", "one.backup"], "backup.make");
+    ok(&["retention", "run"], "retention.run");
+    ok(&["store", "compact"], "store.compact");
+    if alone {
+        ok(&["store", "repair"], "store.repair");
+        ok(&["store", "downgrade"], "store.downgrade");
+        ok(&["kv", "set", "a", "1"], "kv.set");
+        // Whatever opens it for writing brings it forward again.
+        let at = expected.len() - 1;
+        expected.insert(at, (Vec::new(), "store.upgrade".to_owned()));
+    }
     expected
 }
 
 #[test]
 fn every_command_that_changes_something_leaves_one_act() {
     let project = project();
-    let expected = each_change(&project);
+    let expected: Vec<String> = each_change(&project, true).into_iter().map(|(_, what)| what).collect();
     let found: Vec<String> = acts(&project).into_iter().map(|(what, _)| what).collect();
     assert_eq!(found, expected);
     assert_eq!(project.json(&["audit", "verify"])["sound"], true);
     let all = project.json(&["audit", "tail", "-n", "1000"]);
-    assert!(
-        all.as_array()
-            .expect("a list")
-            .iter()
-            .all(|entry| entry["who"] == "ada")
-    );
+    assert!(all.as_array().expect("a list").iter().all(|entry| entry["who"]
+        == if entry["what"] == "store.upgrade" {
+            "(host)"
+        } else {
+            "ada"
+        }));
 }
 
 #[test]
 fn the_same_acts_are_left_while_a_server_holds_the_store() {
     let project = project();
     let _server = Server::start(&project);
-    let expected = each_change(&project);
+    let expected: Vec<String> = each_change(&project, false).into_iter().map(|(_, what)| what).collect();
     let found: Vec<String> = acts(&project).into_iter().map(|(what, _)| what).collect();
     assert_eq!(found, expected);
     assert_eq!(project.json(&["audit", "verify"])["sound"], true);
@@ -133,6 +154,12 @@ fn reading_leaves_no_act() {
         vec!["queue", "list"],
         vec!["incident", "list"],
         vec!["user", "list"],
+        vec!["retention", "preview"],
+        vec!["store", "check"],
+        vec!["store", "stats"],
+        vec!["monitors", "list"],
+        vec!["backup"],
+        vec!["restore"],
     ] {
         project.ok(&command);
     }
@@ -201,4 +228,199 @@ fn acts_are_kept_for_eighteen_months() {
     assert_eq!((refused.code, refused.error_code().as_str()), (2, "AUDIT_KEPT"));
     let told = project.ok(&["audit", "prune", "--yes"]);
     assert!(told.contains("no act is older than 548 days"), "{told}");
+}
+
+/// What a command leaves on the record.
+#[derive(Clone, Copy)]
+enum Leaves {
+    /// One of these acts, which the tests of this file see.
+    Acts(&'static [&'static str]),
+    /// One of these, which another test sees.
+    Elsewhere(&'static [&'static str]),
+    /// None: it reads, and changes nothing but files of the project or of its own.
+    Nothing,
+}
+
+use Leaves::{Acts, Elsewhere, Nothing};
+
+/// Every command there is. A new one stands here, or a test fails.
+const TABLE: &[(&str, Leaves)] = &[
+    ("init", Nothing),
+    ("new", Nothing),
+    ("check", Nothing),
+    ("fmt", Nothing),
+    ("lsp", Nothing),
+    ("test", Nothing),
+    ("run", Acts(&["run.start"])),
+    ("plan", Nothing),
+    ("dev", Nothing),
+    ("repl", Nothing),
+    // What a server does by itself is signed by the host: `retention.run`, `audit.prune`, `store.upgrade`.
+    ("serve", Nothing),
+    ("status", Nothing),
+    ("today", Nothing),
+    ("next", Nothing),
+    ("ticks", Nothing),
+    ("pause", Acts(&["playbook.pause"])),
+    ("runs", Nothing),
+    ("show", Nothing),
+    ("why", Nothing),
+    ("incident list", Nothing),
+    ("incident show", Nothing),
+    ("incident open", Acts(&["incident.open"])),
+    ("incident pin", Acts(&["incident.pin"])),
+    ("incident unpin", Acts(&["incident.unpin"])),
+    ("incident note", Acts(&["incident.note"])),
+    ("incident assign", Acts(&["incident.assign"])),
+    ("incident escalate", Acts(&["incident.escalate"])),
+    ("incident run", Acts(&["run.start", "incident.procedure"])),
+    ("incident close", Acts(&["incident.close"])),
+    ("incident export", Nothing),
+    ("replay", Nothing),
+    ("backtest", Nothing),
+    ("versions list", Nothing),
+    ("versions show", Nothing),
+    ("versions diff", Nothing),
+    ("versions rollback", Elsewhere(&["version.rollback"])),
+    ("versions accept", Elsewhere(&["version.accept"])),
+    ("versions discard", Elsewhere(&["version.discard"])),
+    ("resume", Acts(&["playbook.resume", "run.amend"])),
+    ("resolve", Elsewhere(&["write.resolve"])),
+    ("retry", Acts(&["run.retry"])),
+    ("cancel", Acts(&["run.cancel"])),
+    ("answer", Acts(&["question.answer"])),
+    ("emit", Acts(&["event.emit"])),
+    ("functions", Nothing),
+    ("explain", Nothing),
+    ("store list", Nothing),
+    ("store get", Nothing),
+    ("store query", Nothing),
+    ("store count", Nothing),
+    ("store put", Acts(&["store.put"])),
+    ("store delete", Acts(&["store.delete"])),
+    ("store copy", Acts(&["store.copy"])),
+    ("store check", Nothing),
+    ("store compact", Acts(&["store.compact"])),
+    ("store stats", Nothing),
+    ("store downgrade", Acts(&["store.downgrade"])),
+    ("store repair", Acts(&["store.repair"])),
+    ("kv get", Nothing),
+    ("kv set", Acts(&["kv.set"])),
+    ("kv list", Nothing),
+    ("kv remove", Acts(&["kv.remove"])),
+    ("queue list", Nothing),
+    ("queue show", Nothing),
+    ("queue push", Acts(&["queue.push"])),
+    ("queue retry", Elsewhere(&["queue.retry"])),
+    ("queue remove", Acts(&["queue.remove"])),
+    ("queue drain", Acts(&["queue.drain"])),
+    ("queue pause", Acts(&["queue.pause"])),
+    ("queue resume", Acts(&["queue.resume"])),
+    ("monitors list", Nothing),
+    ("monitors test", Nothing),
+    ("monitors silence", Acts(&["monitor.silence", "monitor.unsilence"])),
+    ("backup", Acts(&["backup.make"])),
+    ("backup verify", Nothing),
+    (
+        "restore",
+        Elsewhere(&["store.restore", "restore.release", "access.keep", "access.revoke"]),
+    ),
+    ("retention preview", Nothing),
+    ("retention run", Acts(&["retention.run"])),
+    ("user add", Acts(&["user.add"])),
+    ("user list", Nothing),
+    ("user role", Acts(&["user.role"])),
+    ("user org", Acts(&["user.org"])),
+    ("user password", Elsewhere(&["user.password"])),
+    ("user unlock", Acts(&["user.unlock"])),
+    ("user revoke", Acts(&["user.revoke"])),
+    ("token add", Acts(&["token.add"])),
+    ("token list", Nothing),
+    ("token revoke", Acts(&["token.revoke"])),
+    ("org add", Acts(&["org.add"])),
+    ("org list", Nothing),
+    ("audit tail", Nothing),
+    ("audit verify", Nothing),
+    ("audit export", Nothing),
+    ("audit prune", Elsewhere(&["audit.prune"])),
+    ("config", Nothing),
+    ("providers", Nothing),
+    ("bench steps", Nothing),
+    ("bench latency", Nothing),
+    ("bench replay", Nothing),
+    ("bench journal", Nothing),
+    ("bench queue", Nothing),
+    ("bench resume", Nothing),
+    ("completions", Nothing),
+    ("man", Nothing),
+];
+
+/// The commands below `path`, as its help lists them.
+fn below(project: &Project, path: &[String]) -> Vec<String> {
+    let mut arguments: Vec<&str> = path.iter().map(String::as_str).collect();
+    arguments.push("--help");
+    let help = project.ok(&arguments);
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let named = lines.take_while(|line| !line.is_empty()).filter_map(|line| {
+        let rest = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '))?;
+        rest.split(' ').next().map(str::to_owned)
+    });
+    named.filter(|name| name != "help").collect()
+}
+
+#[test]
+fn every_command_there_is_stands_in_the_table_of_what_it_leaves() {
+    let project = Project::bare();
+    let (mut leaves, mut all) = (Vec::new(), Vec::new());
+    let mut open: Vec<Vec<String>> = vec![Vec::new()];
+    while let Some(path) = open.pop() {
+        let below = below(&project, &path);
+        if below.is_empty() {
+            leaves.push(path.join(" "));
+        }
+        all.push(path.join(" "));
+        open.extend(below.into_iter().map(|name| [path.clone(), vec![name]].concat()));
+    }
+    assert!(all.len() > 90, "the help was not read: {all:?}");
+    for leaf in &leaves {
+        assert!(
+            TABLE.iter().any(|(command, _)| command == leaf),
+            "`host {leaf}` is new: does it change something, and what act does it leave?"
+        );
+    }
+    for (command, _) in TABLE {
+        assert!(all.iter().any(|known| known == command), "there is no `host {command}`");
+    }
+}
+
+#[test]
+fn the_table_of_what_commands_leave_is_true() {
+    let project = project();
+    let typed = each_change(&project, true);
+    let command_of = |arguments: &[String]| {
+        let words = |count: usize| arguments.iter().take(count).cloned().collect::<Vec<_>>().join(" ");
+        let known = |words: &String| TABLE.iter().any(|(command, _)| command == words);
+        [words(2), words(1)].into_iter().find(known)
+    };
+    let seen: Vec<(String, String)> = typed
+        .iter()
+        .filter_map(|(arguments, what)| Some((command_of(arguments)?, what.clone())))
+        .collect();
+    for (command, leaves) in TABLE {
+        let left: Vec<&str> = seen
+            .iter()
+            .filter(|(known, _)| known == command)
+            .map(|(_, what)| what.as_str())
+            .collect();
+        match leaves {
+            Acts(acts) => {
+                for act in *acts {
+                    assert!(left.contains(act), "`host {command}` leaves {left:?}, and not {act}");
+                }
+                assert!(left.iter().all(|what| acts.contains(what)), "{command}: {left:?}");
+            }
+            Elsewhere(acts) => assert!(left.is_empty() && !acts.is_empty(), "{command}: {left:?}"),
+            Nothing => assert!(left.is_empty(), "{command}: {left:?}"),
+        }
+    }
 }

@@ -6,6 +6,8 @@
 
 mod answer;
 mod audit;
+mod audit_planted;
+mod audit_restored;
 mod backtest;
 mod bench;
 mod cancel;

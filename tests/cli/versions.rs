@@ -232,6 +232,11 @@ fn a_held_version_is_shown_with_its_effects_and_decided_on() {
         (Some("discarded"), Some("ada"))
     );
     refused(&project, &["versions", "accept", &number], 2);
+    let acts = project.json(&["audit", "tail", "--what", "version.discard"]);
+    assert_eq!(
+        (acts[0]["who"].as_str(), acts[0]["target"].as_str()),
+        (Some("ada"), Some(number.as_str()))
+    );
 }
 
 #[test]

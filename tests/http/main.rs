@@ -22,6 +22,7 @@ mod playbooks;
 mod probes;
 mod proxied;
 mod reverse;
+mod revoked;
 mod roles;
 mod sessions;
 mod streams;

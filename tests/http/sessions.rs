@@ -229,7 +229,12 @@ fn a_change_over_http_is_on_the_record_before_it_is_answered_and_so_is_what_came
         .map(|act| {
             (
                 text(act, "what"),
-                text(act, "target"),
+                // A run has a name of its own, which `location` tells.
+                if text(act, "target") == begun.body["data"]["run_id"] {
+                    format!("run of {}", text(&act["details"], "playbook"))
+                } else {
+                    text(act, "target")
+                },
                 text(act, "who"),
                 text(act, "via"),
                 text(act, "corr"),
@@ -239,7 +244,7 @@ fn a_change_over_http_is_on_the_record_before_it_is_answered_and_so_is_what_came
     let of = |what: &str, target: &str| [what, target, "ann", "http", "req-7"].map(str::to_owned).into();
     let expected: Vec<(String, String, String, String, String)> = vec![
         of("playbook.pause", "one"),
-        of("run.start", "one"),
+        of("run.start", "run of one"),
         of("playbook.resume", "two"),
         of("playbook.resume.failed", "two"),
     ];

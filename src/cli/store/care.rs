@@ -7,6 +7,8 @@ use crate::cli::backup::problems;
 use crate::cli::error::{CliError, FAILED};
 use crate::cli::keep::keep;
 use crate::cli::out::{FAINT, GOOD, Out, bytes_for_people, plain};
+use crate::cli::signed;
+use crate::journal::audit::Act;
 use crate::journal::epoch::{self, Epoch};
 use crate::upkeep::check::Checked;
 use crate::upkeep::{Chore, Kept};
@@ -117,7 +119,7 @@ pub fn downgrade(app: &App, out: &mut Out) -> Result<u8, CliError> {
         );
     }
     drop(ground);
-    let format = app.downgrade()?;
+    let format = signed::alone(app, Act::new("store.downgrade", "store"), || app.downgrade())?;
     if out.json {
         out.json(&json!({ "format": format }));
         return Ok(0);

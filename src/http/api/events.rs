@@ -100,9 +100,7 @@ fn stream(server: &Server, request: &Request) -> Result<Answer, Refusal> {
             Refusal::new(400, "EVENT_ID_INVALID", message)
         })?),
     };
-    Ok(Answer::stream(server.news.listen(
-        &*server.store,
-        after,
-        request.query("about"),
-    )))
+    let known = request.caller.known.as_ref().map(|known| &known.proof);
+    let stream = server.news.listen(&*server.store, after, request.query("about"), known);
+    Ok(Answer::stream(stream))
 }

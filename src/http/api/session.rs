@@ -31,6 +31,7 @@ const ROUTES: &[Route] = &[
         refuses: &[
             (401, "LOGIN_FAILED"),
             (403, "CSRF_FAILED"),
+            (403, "ACCESS_HELD"),
             (429, "LOGIN_LOCKED"),
             (503, "LOGIN_BUSY"),
         ],
@@ -114,7 +115,7 @@ fn open(server: &Server, request: &Request) -> Result<Answer, Refusal> {
 fn show(_: &Server, request: &Request) -> Result<Answer, Refusal> {
     let caller = &request.caller;
     let (via, scope, csrf) = match caller.known.as_ref().map(|known| (&known.proof, &known.scope)) {
-        Some((Proof::Session { csrf }, _)) => ("session", None, Some(csrf.clone())),
+        Some((Proof::Session { csrf, .. }, _)) => ("session", None, Some(csrf.clone())),
         Some((Proof::Token { .. }, scope)) => ("token", Some(scope.to_string()), None),
         _ => ("nothing", None, None),
     };

@@ -92,7 +92,7 @@ fn schemas() -> Vec<(&'static str, Value)> {
         json!({
             "id": {"type": "string"}, "user": {"type": "string"}, "label": {"type": "string"},
             "scope": scope(), "playbooks": playbooks(),
-            "state": {"type": "string", "enum": ["live", "expired", "revoked"]},
+            "state": {"type": "string", "enum": ["live", "held", "expired", "revoked"]},
             "created_ms": {"type": "integer"}, "expires_ms": moment_or_null(), "revoked_ms": moment_or_null(),
             "used_ms": moment_or_null(),
         })

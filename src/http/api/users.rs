@@ -1,5 +1,7 @@
 //! Who may log in, and what they may.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -10,8 +12,10 @@ use crate::http::page;
 use crate::http::request::Request;
 use crate::http::routes::{CURSOR, Gives, Group, LIMIT, Needs, Route, Verb};
 use crate::http::server::Server;
+use crate::identity::Wanted;
 use crate::identity::user::{self, User};
 use crate::journal::audit::{Act, Signed};
+use crate::store::Store;
 
 pub const GROUP: Group = Group {
     name: "users",
@@ -23,6 +27,7 @@ pub const GROUP: Group = Group {
 const ADMIN: Needs = Needs::Role(Role::Admin);
 const ONE: &str = "/api/v1/users/{user}";
 const REFUSES: &[(u16, &str)] = &[(404, "NAME_UNKNOWN"), (409, "USER_REVOKED")];
+const REFUSES_LAST: &[(u16, &str)] = &[(404, "NAME_UNKNOWN"), (409, "USER_REVOKED"), (409, "LAST_ADMIN")];
 
 const ROUTES: &[Route] = &[
     Route {
@@ -48,12 +53,12 @@ const ROUTES: &[Route] = &[
         ..Route::post("/api/v1/users", "users.add", add)
     },
     Route {
-        says: "Gives a user another role or organisation; it counts from the next request on.",
+        says: "Gives a user another role or organisation; it counts from the next request on. The last admin stays one.",
         verb: Verb::Patch,
         needs: ADMIN,
         body: Some("UserChange"),
         gives: Gives::Data(200, "User"),
-        refuses: REFUSES,
+        refuses: REFUSES_LAST,
         ..Route::post(ONE, "users.change", change)
     },
     Route {
@@ -78,11 +83,12 @@ const ROUTES: &[Route] = &[
         ..Route::post("/api/v1/users/{user}/unlock", "users.unlock", unlock)
     },
     Route {
-        says: "Takes everything from a user: sessions and tokens end at once, and the name stays taken.",
+        says: "Takes everything from a user, but not from the last admin: sessions and tokens end at once, and the name \
+               stays taken.",
         verb: Verb::Delete,
         needs: ADMIN,
         gives: Gives::Data(200, "User"),
-        refuses: REFUSES,
+        refuses: REFUSES_LAST,
         ..Route::post(ONE, "users.revoke", revoke)
     },
 ];
@@ -175,19 +181,14 @@ fn add(server: &Server, request: &Request) -> Result<Answer, Refusal> {
         org,
         password,
     } = request.body()?;
-    let name = name.to_lowercase();
-    let hashed = password.map(|password| server.identity.passwords.hash(&name, &password));
-    let hashed = hashed.transpose()?;
-    let new = user::New {
+    let wanted = Wanted {
         name: &name,
         role,
         org: org.as_deref(),
-        password: hashed.as_deref(),
+        password: password.as_deref(),
     };
-    let act = Act::new("user.add", &name)
-        .with("role", role.code())
-        .with("org", org.clone());
-    let user = user::add(&signed(server, request, act), &new, server.now_ms())?;
+    let sign = |act| Ok::<Arc<dyn Store>, Refusal>(Arc::new(signed(server, request, act)));
+    let user = server.identity.add(&wanted, server.now_ms(), sign)?;
     Ok(Answer::data(shown(server, &user)).status(201))
 }
 
@@ -218,6 +219,7 @@ fn change(server: &Server, request: &Request) -> Result<Answer, Refusal> {
         name,
         role,
         org.as_ref().map(Option::as_deref),
+        &|user| server.identity.role_of(user) == Role::Admin,
     )?;
     Ok(Answer::data(shown(server, &user)))
 }
@@ -244,6 +246,7 @@ fn unlock(server: &Server, request: &Request) -> Result<Answer, Refusal> {
 fn revoke(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let name = request.param("user");
     let store = signed(server, request, Act::new("user.revoke", name));
-    let user = user::revoke(&store, name, server.now_ms())?;
+    let is_admin = |user: &User| server.identity.role_of(user) == Role::Admin;
+    let user = user::revoke_but(&store, name, server.now_ms(), &is_admin)?;
     Ok(Answer::data(shown(server, &user)))
 }

@@ -5,6 +5,7 @@
 //! | [`chain`] | links an act to the chain, in the batch of the change itself |
 //! | [`signed`] | a store whose first change is signed |
 //! | [`look`] | acts as people read them |
+//! | [`noted`] | ends of the chain that were noted elsewhere |
 //! | [`verify`] | finds what was altered, left out or moved |
 //! | [`prune`] | takes away what is old enough, and leaves a checkpoint |
 //!
@@ -16,6 +17,7 @@
 
 pub mod chain;
 pub mod look;
+pub mod noted;
 pub mod prune;
 pub mod signed;
 #[cfg(test)]
@@ -43,7 +45,7 @@ const TARGET_CHARS_MAX: usize = 300;
 const DETAILS_BYTES_MAX: usize = 4096;
 
 /// What the first act names as the hash before it.
-const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// By which way somebody came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -226,7 +228,8 @@ fn checkpoint_key() -> Vec<u8> {
     keys::named(Space::Audit, &["checkpoint"])
 }
 
-fn hash(line: &[u8]) -> String {
+/// The hash of a line, as the next one holds it.
+pub fn hash(line: &[u8]) -> String {
     hex::encode(Sha256::digest(line))
 }
 

@@ -20,6 +20,7 @@ use crate::report::summary::record_json;
 use crate::runs::creation::{Creation, Pinned};
 use crate::runs::resolve;
 use crate::serve::desk::narrow::narrow;
+use crate::serve::desk::signed::start_act;
 use crate::value::{Map as ValueMap, Value};
 
 /// How long a cancellation is waited for.
@@ -59,6 +60,7 @@ fn begin(
         Some(run) => format!("once more after {}, over HTTP, request {}", run.short(), request.corr),
         None => format!("over HTTP, request {}", request.corr),
     };
+    let act = start_act(id, &pinned.playbook, &trigger, retry_of, mode.live);
     let creation = Creation {
         run: id,
         pinned,
@@ -73,7 +75,7 @@ fn begin(
     };
     let gate = server.edition().runner.gate.clone();
     let batch = creation.batch(&gate).map_err(|failure| gate.clean(failure))?;
-    server.commit(batch)?;
+    server.commit_signed(batch, caller.actor(), act)?;
     accepted(server, id)
 }
 
