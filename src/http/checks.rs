@@ -129,9 +129,12 @@ pub fn faults(name: &'static str, body: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The schema called `name`, ready to check by, and as it is.
-fn compiled(name: &'static str) -> Arc<(Validator, Value)> {
-    static COMPILED: OnceLock<Mutex<BTreeMap<&'static str, Arc<(Validator, Value)>>>> = OnceLock::new();
+/// A schema, ready to check by, and as it is.
+type Compiled = Arc<(Validator, Value)>;
+
+/// The schema called `name`.
+fn compiled(name: &'static str) -> Compiled {
+    static COMPILED: OnceLock<Mutex<BTreeMap<&'static str, Compiled>>> = OnceLock::new();
     let mut compiled = COMPILED
         .get_or_init(Mutex::default)
         .lock()

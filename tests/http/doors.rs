@@ -47,7 +47,7 @@ impl Doors for Hooks {
             "/hooks/slow" => vec![(
                 Method::GET,
                 found("slow", Needs::Nobody, Takes::Nothing, |_, _| {
-                    std::thread::sleep(Duration::from_secs(2));
+                    std::thread::sleep(Duration::from_secs(5));
                     Ok(Answer::text("late"))
                 }),
             )],

@@ -55,7 +55,7 @@ impl Inside {
         };
         write(
             "host.toml",
-            "[server]\nlisten = \"127.0.0.1:0\"\nbody_bytes_max = 20000\nbody_timeout = \"400ms\"\nrequest_timeout = \"900ms\"\n",
+            "[server]\nlisten = \"127.0.0.1:0\"\nbody_bytes_max = 20000\nbody_timeout = \"400ms\"\nrequest_timeout = \"3s\"\n",
         );
         files.iter().for_each(|(path, text)| write(path, text));
         let app = App::new(folder.path()).expect("a project");
