@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, Method, Response, header};
 use axum::routing::any;
 use futures_core::Stream as _;
 use serde_json::json;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::admission::{admit, carry_out};
 use super::answer::{Answer, Refusal};
@@ -82,6 +83,7 @@ async fn pass(
         corr: &corr,
         body: Some(body),
         name: Arc::from("none"),
+        is_playbook: false,
     };
     let answered = way.answer(methods, places).await;
     if answered.is_err() {
@@ -118,6 +120,8 @@ struct Way<'a> {
     body: Option<Body>,
     /// Of the route, once it is found.
     name: Arc<str>,
+    /// It is a playbook that answers.
+    is_playbook: bool,
 }
 
 impl Way<'_> {
@@ -128,6 +132,7 @@ impl Way<'_> {
             return self.other_method(allow);
         };
         self.name = found.name.clone();
+        self.is_playbook = found.playbook.is_some();
         let request = self.head(&mut found, places)?;
         // What anybody may ask, whether it lives, is answered while all threads are taken.
         if found.needs == Needs::Probe {
@@ -144,7 +149,8 @@ impl Way<'_> {
         // Nobody who may not ask makes the server read what they send.
         let sought = found.clone();
         let admitted = self.on_thread(within, move || admit(&server, request, &sought)).await?;
-        let body = self.read(found.body).await?;
+        let is_known = admitted.caller.role.is_some();
+        let body = self.read(found.body, is_known).await?;
         let (server, request) = (self.server.clone(), Request { body, ..admitted });
         self.on_thread(within, move || answer(&server, &found, request)).await
     }
@@ -220,7 +226,11 @@ impl Way<'_> {
         work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let span = tracing::error_span!("request", corr = %self.corr);
-        let work = self.server.pool.run(move || span.in_scope(work));
+        let pool = match self.is_playbook {
+            true => &self.server.playbooks,
+            false => &self.server.pool,
+        };
+        let work = pool.run(move || span.in_scope(work));
         match tokio::time::timeout(within, work).await {
             Ok(done) => done?,
             Err(_) => {
@@ -231,7 +241,7 @@ impl Way<'_> {
         }
     }
 
-    async fn read(&mut self, takes: Takes) -> Result<Bytes, Refusal> {
+    async fn read(&mut self, takes: Takes, is_known: bool) -> Result<Bytes, Refusal> {
         let preset = self.server.limits.body_bytes_max;
         let bytes_max = match takes {
             Takes::Bytes(Some(bytes_max)) => bytes_max,
@@ -248,10 +258,16 @@ impl Way<'_> {
         }
         let body = self.body.take().unwrap_or_default();
         let timeout = self.server.limits.body_timeout;
-        match tokio::time::timeout(timeout, collect(body, bytes_max as usize)).await {
+        // Whoever may send something without saying who it is does not fill our memory with it.
+        let room = (!is_known).then_some(&self.server.strangers);
+        match tokio::time::timeout(timeout, collect(body, bytes_max as usize, room)).await {
             Ok(Ok(Some(bytes))) => Ok(bytes),
             Ok(Ok(None)) => Err(too_large()),
-            Ok(Err(())) => Err(Refusal::new(400, "BODY_CUT", "the body did not come whole")),
+            Ok(Err(Cut::Short)) => Err(Refusal::new(400, "BODY_CUT", "the body did not come whole")),
+            Ok(Err(Cut::NoRoom)) => {
+                let message = "too much is being sent by those who are not known; try again in a moment";
+                Err(Refusal::new(503, "SERVER_BUSY", message).header("retry-after", "1"))
+            }
             Err(_) => {
                 let timeout = crate::duration::for_people(timeout.as_millis() as u64);
                 let message = format!("the body did not come within {timeout}");
@@ -266,7 +282,7 @@ impl Way<'_> {
         if let Some(body) = self.body.take()
             && !self.parts.headers.contains_key(header::EXPECT)
         {
-            let drained = tokio::time::timeout(UNWANTED_TIME, collect(body, UNWANTED_BYTES_MAX)).await;
+            let drained = tokio::time::timeout(UNWANTED_TIME, collect(body, UNWANTED_BYTES_MAX, None)).await;
             drop(drained);
         }
     }
@@ -340,16 +356,33 @@ fn is_known_host(host: &str, hosts: &[String], bound: IpAddr) -> bool {
     }
 }
 
-/// All of `body`; `None` when it is longer.
-async fn collect(body: Body, bytes_max: usize) -> Result<Option<Bytes>, ()> {
+/// Why a body is not there.
+enum Cut {
+    Short,
+    /// Others have taken it all.
+    NoRoom,
+}
+
+/// All of `body`; `None` when it is longer. What has come of it takes of `room`, in KiB, until it is there.
+async fn collect(body: Body, bytes_max: usize, room: Option<&Semaphore>) -> Result<Option<Bytes>, Cut> {
     let mut stream = body.into_data_stream();
     let mut whole = Vec::new();
+    let mut taken: Option<SemaphorePermit<'_>> = None;
     loop {
         match std::future::poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await {
             None => return Ok(Some(whole.into())),
-            Some(Err(_)) => return Err(()),
+            Some(Err(_)) => return Err(Cut::Short),
             Some(Ok(piece)) if whole.len() + piece.len() > bytes_max => return Ok(None),
             Some(Ok(piece)) => whole.extend_from_slice(&piece),
+        }
+        if let Some(room) = room {
+            let has = taken.as_ref().map_or(0, SemaphorePermit::num_permits);
+            let more = whole.len().div_ceil(1024).saturating_sub(has) as u32;
+            let more = room.try_acquire_many(more).map_err(|_| Cut::NoRoom)?;
+            match &mut taken {
+                Some(taken) => taken.merge(more),
+                None => taken = Some(more),
+            }
         }
     }
 }

@@ -46,6 +46,9 @@ const COUNTS_EVERY: Duration = Duration::from_secs(1);
 /// How often a change is made anew because somebody else was quicker.
 const CONFLICTS_MAX: u32 = 16;
 
+/// What bodies may have together that are being sent by those who are not known.
+const STRANGERS_KIB: usize = 32 << 10;
+
 /// What handlers work with.
 pub struct Server {
     pub app: Arc<App>,
@@ -70,6 +73,10 @@ pub struct Server {
     /// What the server shows of itself.
     pub telemetry: Option<Arc<Telemetry>>,
     pub pool: Pool,
+    /// Where playbooks answer: those that take long stand in nobody else's way.
+    pub playbooks: Pool,
+    /// Room for bodies of those who are not known, in KiB.
+    pub strangers: Semaphore,
     streams: Arc<Semaphore>,
     stop: watch::Sender<bool>,
 }
@@ -108,6 +115,8 @@ impl Server {
             counted: Mutex::default(),
             figures: Figures::default(),
             pool: Pool::new(limits.threads, limits.waiting_max),
+            playbooks: Pool::new(limits.threads, limits.waiting_max),
+            strangers: Semaphore::new(STRANGERS_KIB),
             streams: Arc::new(Semaphore::new(limits.streams_max)),
             stop: watch::Sender::new(false),
             limits,
@@ -260,7 +269,7 @@ pub fn start(server: Server) -> Result<Running, StartError> {
     let address = bound.address;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(RUNTIME_THREADS)
-        .max_blocking_threads(server.limits.threads)
+        .max_blocking_threads(server.limits.threads * 2)
         .thread_name("http-serve")
         .thread_stack_size(1 << 20)
         .enable_io()

@@ -40,6 +40,15 @@ pub enum Cause {
         /// The request's correlation id.
         corr: String,
     },
+    /// What a service sent.
+    Webhook {
+        path: String,
+        /// The record of what was taken in.
+        intake: String,
+        /// How often a run had been made of it before.
+        #[serde(default)]
+        again: u32,
+    },
     /// The host was started.
     Startup { boot: String },
 }

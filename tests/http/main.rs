@@ -10,6 +10,7 @@ mod binary;
 mod client;
 mod doors;
 mod everybody;
+mod hooks;
 mod hostile;
 mod inside;
 mod listing;

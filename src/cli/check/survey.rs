@@ -60,7 +60,7 @@ pub fn survey(app: &App, project: &Project, names: &[String], listed: bool, busy
     let (mut routes, mut declared) = (Vec::new(), Vec::new());
     for (found, checked) in in_parallel(project, &open, busy) {
         survey.findings.extend(checked.findings);
-        routes.extend(checked.route);
+        routes.extend(checked.routes);
         declared.extend(checked.metrics);
         survey.texts.insert(found.file.clone(), found.text.clone());
     }
@@ -128,7 +128,7 @@ fn imports_of(text: &str) -> Vec<String> {
 
 struct Checked {
     findings: Vec<Finding>,
-    route: Option<Route>,
+    routes: Vec<Route>,
     metrics: Vec<Placed>,
 }
 
@@ -141,11 +141,10 @@ fn in_parallel<'f>(project: &Project, texts: &'f [Found], busy: &Busy) -> Vec<(&
             let Some(found) = texts.get(at) else { return };
             let checked = Checked {
                 findings: check_text(project, &found.file, &found.text),
-                route: found
-                    .text
-                    .contains("http:")
-                    .then(|| routes::of(&found.file, &found.text, &syntax::parse(&found.text)))
-                    .flatten(),
+                routes: match found.text.contains("http:") || found.text.contains("webhook:") {
+                    true => routes::of(&found.file, &found.text, &syntax::parse(&found.text)),
+                    false => Vec::new(),
+                },
                 metrics: match found.text.contains("metrics:") {
                     true => metrics::of(&found.file, &found.text, &syntax::parse(&found.text)),
                     false => Vec::new(),
