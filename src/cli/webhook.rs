@@ -82,7 +82,10 @@ fn list(app: &App, playbook: Option<&str>, limit: usize, out: &mut Out) -> Resul
             fate(store, intake, out)?,
         ]);
     }
-    out.table(&["webhook", "playbook", "came", "bytes", "its id", "what came of it"], &rows);
+    out.table(
+        &["webhook", "playbook", "came", "bytes", "its id", "what came of it"],
+        &rows,
+    );
     if has_more {
         out.line(out.paint(FAINT, &format!("more than {limit}: --limit shows them")));
     }
@@ -115,8 +118,14 @@ fn fate(store: &dyn Store, intake: &Intake, out: &Out) -> Result<String, StoreEr
             None => String::new(),
         },
     };
-    let waits = intake.waits(store)?.map(|_| out.paint(CAREFUL, "waits for a run").to_string());
-    let parts: Vec<String> = [last].into_iter().chain(waits).filter(|part| !part.is_empty()).collect();
+    let waits = intake
+        .waits(store)?
+        .map(|_| out.paint(CAREFUL, "waits for a run").to_string());
+    let parts: Vec<String> = [last]
+        .into_iter()
+        .chain(waits)
+        .filter(|part| !part.is_empty())
+        .collect();
     Ok(parts.join(", "))
 }
 
@@ -133,8 +142,17 @@ fn show(app: &App, prefix: &str, out: &mut Out) -> Result<(), CliError> {
         return Ok(());
     }
     let now_ms = app.clock.unix_ms();
-    out.line(format!("{}  {}, for {}", intake.id, plain(&intake.path), plain(&intake.playbook)));
-    out.line(format!("came    {}, {}", moment(intake.at_ms), ago(intake.at_ms, now_ms)));
+    out.line(format!(
+        "{}  {}, for {}",
+        intake.id,
+        plain(&intake.path),
+        plain(&intake.playbook)
+    ));
+    out.line(format!(
+        "came    {}, {}",
+        moment(intake.at_ms),
+        ago(intake.at_ms, now_ms)
+    ));
     if let Some(sent_ms) = intake.sent_ms {
         out.line(format!("sent    {}", moment(sent_ms)));
     }
@@ -155,7 +173,10 @@ fn show(app: &App, prefix: &str, out: &mut Out) -> Result<(), CliError> {
     }
     out.line("");
     match &text {
-        None => out.line(format!("{} bytes that are no text", crate::digits::grouped(intake.bytes))),
+        None => out.line(format!(
+            "{} bytes that are no text",
+            crate::digits::grouped(intake.bytes)
+        )),
         Some(text) => {
             let lines = text.lines().count();
             for line in text.lines().take(LINES_MAX) {
@@ -188,8 +209,15 @@ fn replay(app: &App, prefix: &str, out: &mut Out) -> Result<(), CliError> {
         return Ok(());
     }
     let (mark, id) = (out.paint(GOOD, "+"), intake.short());
-    let when = if is_served { "is made now" } else { "is made when `host serve` runs" };
-    out.line(format!("{mark} {id}  one run more of {} {when}", plain(&intake.playbook)));
+    let when = if is_served {
+        "is made now"
+    } else {
+        "is made when `host serve` runs"
+    };
+    out.line(format!(
+        "{mark} {id}  one run more of {} {when}",
+        plain(&intake.playbook)
+    ));
     out.line(format!("next    host webhook show {id}"));
     Ok(())
 }

@@ -173,7 +173,10 @@ impl Arrival<'_> {
             let held = large::store_bytes(&*ground.content, &mut batch, self.body)?;
             batch.put(key(BODY, &[&id]), held);
             batch.put(key(WAITS, &[self.path, &id]), encode(&Waits::default()));
-            batch.put(key(RECORD, &[&id]), encode(&self.record(&id, &digest, seen.clone(), now_ms)));
+            batch.put(
+                key(RECORD, &[&id]),
+                encode(&self.record(&id, &digest, seen.clone(), now_ms)),
+            );
             sweep(&*ground.store, &mut batch, now_ms)?;
             match ground.store.commit(batch, Durability::Soon) {
                 Ok(commit) => return Ok(Taken::New { id, commit }),
@@ -455,7 +458,10 @@ mod tests {
         let body = vec![7; large::INLINE_BYTES_MAX + 1];
         let id = id_of(arrival("1", &body).take(&ground, NOW_MS, 1).unwrap());
         let (intake, _) = Intake::get(&*ground.store, &id).unwrap().unwrap();
-        assert_eq!((intake.body(&ground).unwrap(), intake.bytes), (body.clone(), body.len() as u64));
+        assert_eq!(
+            (intake.body(&ground).unwrap(), intake.bytes),
+            (body.clone(), body.len() as u64)
+        );
         let row = ground.store.get(&key(BODY, &[&id])).unwrap().unwrap();
         let names = [BODY.to_owned(), id];
         assert_eq!(content_of_row(&names, &row.value), Some(ContentHash::of(&body)));
@@ -465,9 +471,18 @@ mod tests {
     fn after_its_time_all_of_it_goes_and_it_may_come_anew() {
         let ground = ground(&[]);
         for number in 0..3 {
-            id_of(arrival(&number.to_string(), b"x").take(&ground, NOW_MS + number, number as u128).unwrap());
+            id_of(
+                arrival(&number.to_string(), b"x")
+                    .take(&ground, NOW_MS + number, number as u128)
+                    .unwrap(),
+            );
         }
-        let rows = || ground.store.scan(keys::prefix_range(keys::named(Space::Webhook, &[])), 100, false).unwrap();
+        let rows = || {
+            ground
+                .store
+                .scan(keys::prefix_range(keys::named(Space::Webhook, &[])), 100, false)
+                .unwrap()
+        };
         assert_eq!(rows().len(), 12);
         let later_ms = NOW_MS + KEPT_MS + 1;
         let known = rows().into_iter().filter(|(key, row)| match keys::parse(key) {
@@ -477,7 +492,10 @@ mod tests {
         assert_eq!(known.count(), 4, "the last has a moment left");
         id_of(arrival("0", b"y").take(&ground, later_ms, 9).unwrap());
         assert_eq!(rows().len(), 8, "two are gone, one is left, one is new");
-        assert!(matches!(arrival("0", b"y").take(&ground, later_ms, 9).unwrap(), Taken::Repeated { .. }));
+        assert!(matches!(
+            arrival("0", b"y").take(&ground, later_ms, 9).unwrap(),
+            Taken::Repeated { .. }
+        ));
     }
 
     #[test]

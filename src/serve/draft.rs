@@ -320,8 +320,17 @@ fn compile_one(app: &App, name: &str) -> Result<Compiled, StoreError> {
         .as_ref()
         .and_then(|hook| crate::http::hooks::why_never(hook, &app.config))
     {
+        let region = routes::hook(text, &syntax::parse(text)).map(|(_, region)| region);
+        let place = region.map(|region| Place {
+            line: region.line,
+            column: region.column,
+            module: None,
+        });
         let diagnosis = Diagnosis::new("WEBHOOK_INVALID", reason, script.source.clone());
-        return Ok(Err(diagnosis.help("`host explain WEBHOOK_INVALID` shows how one is written")));
+        let diagnosis = diagnosis.at(place.unwrap_or_default());
+        return Ok(Err(
+            diagnosis.help("`host explain WEBHOOK_INVALID` shows how one is written")
+        ));
     }
     // Nobody asks a playbook that is to be started how its header is written.
     pinned.header.written.clear();

@@ -99,6 +99,7 @@ impl Startable<'_> {
                 cause: Cause::Webhook {
                     path: path.to_owned(),
                     intake: id,
+                    corr: found.corr.clone(),
                     again: found.runs.len() as u32,
                 },
                 input,
@@ -151,7 +152,9 @@ pub fn told(intake: &Intake, body: &[u8]) -> Value {
     };
     let time = |ms: i64| moment::from_ms(ms).map_or(Value::Unit, |at| moment::write(at).into());
     let headers = intake.headers.iter();
-    let headers: Map = headers.map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    let headers: Map = headers
+        .map(|(name, value)| (name.clone(), value.as_str().into()))
+        .collect();
     Value::from([
         ("id", Value::from(intake.sent_id.as_str())),
         ("intake", intake.id.as_str().into()),

@@ -51,7 +51,10 @@ fn send(host: &TestHost, sent_id: &str, body: &[u8]) -> String {
         corr: "c",
     };
     let chance = u128::from_str_radix(&crate::journal::intake::digest(sent_id.as_bytes())[..20], 16).expect("digits");
-    match arrival.take(&host.ground, host.clock.unix_ms(), chance).expect("the store takes it") {
+    match arrival
+        .take(&host.ground, host.clock.unix_ms(), chance)
+        .expect("the store takes it")
+    {
         Taken::New { id, .. } => id,
         other => panic!("{other:?}"),
     }
@@ -74,10 +77,18 @@ fn each_makes_one_run_that_is_told_all_of_it() {
     assert_eq!((made.runs.len(), made.has_more), (1, false));
     let told = kv(&host, "last");
     assert_eq!(
-        (&told["id"], &told["intake"], &told["json"]["a"][0], &told["headers"]["content-type"]),
+        (
+            &told["id"],
+            &told["intake"],
+            &told["json"]["a"][0],
+            &told["headers"]["content-type"]
+        ),
         (&"1".into(), &first.as_str().into(), &1.into(), &"x/y".into())
     );
-    assert_eq!((&told["encoding"], &told["path"]), (&"text".into(), &"/hooks/keeps".into()));
+    assert_eq!(
+        (&told["encoding"], &told["path"]),
+        (&"text".into(), &"/hooks/keeps".into())
+    );
     // Another process goes on where this one was.
     let (made, _) = turn(&host, &edition, &mut Webhooks::default(), 8);
     assert_eq!(made.runs.len(), 1);
@@ -85,7 +96,16 @@ fn each_makes_one_run_that_is_told_all_of_it() {
     assert_eq!(made.runs, []);
     assert_eq!(kv(&host, "seen"), "{\"a\":[1]}b");
     let (intake, _) = Intake::get(&*host.ground.store, &first).unwrap().unwrap();
-    assert_eq!((intake.runs.len(), intake.waits(&*host.ground.store).unwrap()), (1, None));
+    let recorded = crate::journal::Recorded::load(&host.ground, intake.runs[0]).unwrap();
+    assert_eq!(
+        recorded.begun.corr.as_deref(),
+        Some("c"),
+        "the request is told in the logs of its run"
+    );
+    assert_eq!(
+        (intake.runs.len(), intake.waits(&*host.ground.store).unwrap()),
+        (1, None)
+    );
 }
 
 #[test]
@@ -103,7 +123,11 @@ fn what_is_no_text_comes_as_base64_and_what_nests_too_deep_or_is_too_much_has_no
         let (_, driven) = turn(&host, &edition, &mut Webhooks::default(), 8);
         assert!(driven.failed.is_empty());
         let told = kv(&host, "last");
-        assert_eq!((told["body"] == text, &told["encoding"]), (true, &encoding.into()), "{encoding}");
+        assert_eq!(
+            (told["body"] == text, &told["encoding"]),
+            (true, &encoding.into()),
+            "{encoding}"
+        );
         assert_eq!(told["json"], serde_json::Value::Null);
     }
 }
@@ -180,7 +204,10 @@ fn one_that_is_wanted_once_more_makes_a_run_that_says_so() {
     let (intake, _) = Intake::get(&*host.ground.store, &id).unwrap().unwrap();
     let mut batch = Batch::new();
     intake.again(&mut batch, Some("by ada".to_owned()));
-    host.ground.store.commit(batch, Durability::Soon).expect("it is written");
+    host.ground
+        .store
+        .commit(batch, Durability::Soon)
+        .expect("it is written");
     let (made, _) = turn(&host, &edition, &mut Webhooks::default(), 8);
     assert_eq!(kv(&host, "seen"), "aa");
     let recorded = crate::journal::Recorded::load(&host.ground, made.runs[0].run).unwrap();

@@ -48,7 +48,11 @@ pub fn contents_of_row(place: &Place, value: &[u8]) -> Result<Vec<ContentHash>, 
         Place::Named {
             space: Space::Webhook,
             names,
-        } => return Ok(crate::journal::intake::content_of_row(names, value).into_iter().collect()),
+        } => {
+            return Ok(crate::journal::intake::content_of_row(names, value)
+                .into_iter()
+                .collect());
+        }
         _ => return Ok(Vec::new()),
     };
     match held {

@@ -113,7 +113,9 @@ fn counted(host: &Inside, playbook: &str, fate: &str) -> u64 {
     let line = page
         .lines()
         .find(|line| line.starts_with("host_webhooks_total{") && wanted.iter().all(|label| line.contains(label)));
-    line.map_or(0, |line| line.rsplit(' ').next().expect("a number").parse().expect("a number"))
+    line.map_or(0, |line| {
+        line.rsplit(' ').next().expect("a number").parse().expect("a number")
+    })
 }
 
 #[test]
@@ -124,18 +126,40 @@ fn what_is_signed_makes_one_run_that_is_told_what_was_sent() {
     assert_eq!((told.status, told.body.as_slice()), (202, &b"thanks"[..]));
     let run = runs(&host, "git", 1)[0]["run_id"].as_str().expect("an id").to_owned();
     let run = host.run_when(&run, &["succeeded"]);
-    assert_eq!((&run["outcome"]["id"], &run["outcome"]["event"]), (&json!("d-1"), &json!("push")));
+    assert_eq!(
+        (&run["outcome"]["id"], &run["outcome"]["event"]),
+        (&json!("d-1"), &json!("push"))
+    );
     assert_eq!(run["outcome"]["json"], json!({"ref": "refs/heads/main", "n": 7}));
     let headers = &run["outcome"]["headers"];
-    assert_eq!(headers, &json!(["content-type", "x-github-delivery", "x-github-event"]), "no other is told");
-    assert!(run["trigger"].as_str().expect("words").starts_with("by webhook /hooks/git, W-"), "{run}");
+    assert_eq!(
+        headers,
+        &json!(["content-type", "x-github-delivery", "x-github-event"]),
+        "no other is told"
+    );
+    assert!(
+        run["trigger"]
+            .as_str()
+            .expect("words")
+            .starts_with("by webhook /hooks/git, W-"),
+        "{run}"
+    );
     // It comes again, under its id, and as somebody would send it who caught it.
     for id in ["d-1", "d-1", "d-other"] {
         let again = signed(host.address, id, body);
         assert_eq!((again.status, again.body.as_slice()), (202, &b"thanks"[..]));
     }
     signed(host.address, "d-1", "{}").is(409, "WEBHOOK_ID_REUSED");
-    assert_eq!(git(host.address, "d-2", "{\"m\":1}", &format!("sha256={}", sign(OLD, "{\"m\":1}"))).status, 202);
+    assert_eq!(
+        git(
+            host.address,
+            "d-2",
+            "{\"m\":1}",
+            &format!("sha256={}", sign(OLD, "{\"m\":1}"))
+        )
+        .status,
+        202
+    );
     runs(&host, "git", 2);
     assert_eq!(runs_after_all(&host, "git"), 2);
     let counts = ["taken", "repeated", "id_reused", "forged"].map(|fate| counted(&host, "git", fate));
@@ -171,7 +195,10 @@ fn what_is_forged_is_refused_before_anything_is_done_with_it() {
          x-hub-signature-256: sha256={}\r\ncontent-length: 7\r\n\r\n{body}",
         "0".repeat(64)
     );
-    let told = Client::to(host.address).send(twice).receive_of("POST").expect("an answer");
+    let told = Client::to(host.address)
+        .send(twice)
+        .receive_of("POST")
+        .expect("an answer");
     told.is(401, "WEBHOOK_SIGNATURE");
     // One more header, sent through the value of another: the parser of heads refuses it.
     let split = format!(
@@ -184,7 +211,11 @@ fn what_is_forged_is_refused_before_anything_is_done_with_it() {
     none.is(400, "WEBHOOK_ID");
     assert_eq!(runs_after_all(&host, "git"), 0);
     assert_eq!(counted(&host, "git", "forged"), wrong.len() as u64 + 3);
-    assert_eq!(signed(host.address, "d-1", body).status, 202, "what was refused is not known");
+    assert_eq!(
+        signed(host.address, "d-1", body).status,
+        202,
+        "what was refused is not known"
+    );
 }
 
 #[test]
@@ -193,7 +224,10 @@ fn what_is_late_or_ahead_is_refused_though_it_is_signed_and_the_order_does_not_m
     let slack = |time: u64, body: &str| {
         let signature = format!("v0={}", sign(SECRET, &format!("v0:{time}:{body}")));
         let time = time.to_string();
-        let headers = [("x-slack-request-timestamp", time.as_str()), ("x-slack-signature", &signature)];
+        let headers = [
+            ("x-slack-request-timestamp", time.as_str()),
+            ("x-slack-signature", &signature),
+        ];
         ask(host.address, "POST", "/hooks/slack", &headers, body)
     };
     slack(now() - 310, "a").is(400, "WEBHOOK_TIME");
@@ -220,7 +254,10 @@ fn what_comes_many_times_at_once_is_done_once() {
             std::thread::spawn(move || signed(address, &id, &format!("{{\"n\":{}}}", number % 2)).status)
         })
         .collect();
-    let statuses: Vec<u16> = threads.into_iter().map(|thread| thread.join().expect("an answer")).collect();
+    let statuses: Vec<u16> = threads
+        .into_iter()
+        .map(|thread| thread.join().expect("an answer"))
+        .collect();
     assert_eq!(statuses, [202; 12]);
     runs(&host, "git", 2);
     assert_eq!(runs_after_all(&host, "git"), 2);
@@ -230,29 +267,45 @@ fn what_comes_many_times_at_once_is_done_once() {
 fn a_service_is_shown_that_the_address_is_ours_and_no_run_is_made_of_that() {
     let host = Inside::start(FILES);
     let meta = |query: &str| ask(host.address, "GET", &format!("/hooks/meta?{query}"), &[], "");
-    let told = meta(&format!("hub.mode=subscribe&hub.verify_token={TOKEN}&hub.challenge=1158201444"));
+    let told = meta(&format!(
+        "hub.mode=subscribe&hub.verify_token={TOKEN}&hub.challenge=1158201444"
+    ));
     assert_eq!((told.status, told.body.as_slice()), (200, &b"1158201444"[..]));
     assert!(told.headers["content-type"].starts_with("text/plain"));
     meta("hub.mode=subscribe&hub.verify_token=x&hub.challenge=1").is(403, "WEBHOOK_VERIFY");
     meta("hub.mode=subscribe&hub.challenge=1").is(403, "WEBHOOK_VERIFY");
-    meta(&format!("hub.mode=subscribe&hub.verify_token={TOKEN}&hub.verify_token=x&hub.challenge=1")).is(403, "WEBHOOK_VERIFY");
+    meta(&format!(
+        "hub.mode=subscribe&hub.verify_token={TOKEN}&hub.verify_token=x&hub.challenge=1"
+    ))
+    .is(403, "WEBHOOK_VERIFY");
     for challenge in ["", "%3Cscript%3E", &"1".repeat(501)] {
-        meta(&format!("hub.mode=subscribe&hub.verify_token={TOKEN}&hub.challenge={challenge}")).is(400, "WEBHOOK_CHALLENGE");
+        meta(&format!(
+            "hub.mode=subscribe&hub.verify_token={TOKEN}&hub.challenge={challenge}"
+        ))
+        .is(400, "WEBHOOK_CHALLENGE");
     }
-    meta(&format!("hub.mode=unsubscribe&hub.verify_token={TOKEN}&hub.challenge=1")).is(400, "WEBHOOK_CHALLENGE");
+    meta(&format!(
+        "hub.mode=unsubscribe&hub.verify_token={TOKEN}&hub.challenge=1"
+    ))
+    .is(400, "WEBHOOK_CHALLENGE");
     // Whose webhook has no token to be shown takes no such question.
     ask(host.address, "GET", "/hooks/git", &[], "").is(405, "METHOD_NOT_ALLOWED");
     let time = now().to_string();
     let body = r#"{"type":"url_verification","token":"x","challenge":"3eZbrw1aBm2rZgRNFdxV"}"#;
     let slack = |signature: &str| {
-        let headers = [("x-slack-request-timestamp", time.as_str()), ("x-slack-signature", signature)];
+        let headers = [
+            ("x-slack-request-timestamp", time.as_str()),
+            ("x-slack-signature", signature),
+        ];
         ask(host.address, "POST", "/hooks/slack", &headers, body)
     };
     let told = slack(&format!("v0={}", sign(SECRET, &format!("v0:{time}:{body}"))));
     assert_eq!((told.status, told.body.as_slice()), (200, &b"3eZbrw1aBm2rZgRNFdxV"[..]));
     slack(&format!("v0={}", sign("another", &format!("v0:{time}:{body}")))).is(401, "WEBHOOK_SIGNATURE");
     let body = r#"{"challenge":"pogchamp-kappa-360noscope-vohiyo","subscription":{}}"#;
-    let date = chrono::DateTime::from_timestamp(now() as i64, 123_456_789).expect("a time").to_rfc3339();
+    let date = chrono::DateTime::from_timestamp(now() as i64, 123_456_789)
+        .expect("a time")
+        .to_rfc3339();
     let twitch = |kind: &str| {
         let signature = format!("sha256={}", sign(SECRET, &format!("m-1{date}{body}")));
         let headers = [
@@ -264,10 +317,16 @@ fn a_service_is_shown_that_the_address_is_ours_and_no_run_is_made_of_that() {
         ask(host.address, "POST", "/hooks/twitch", &headers, body)
     };
     let told = twitch("webhook_callback_verification");
-    assert_eq!((told.status, told.body.as_slice()), (200, &b"pogchamp-kappa-360noscope-vohiyo"[..]));
+    assert_eq!(
+        (told.status, told.body.as_slice()),
+        (200, &b"pogchamp-kappa-360noscope-vohiyo"[..])
+    );
     assert_eq!(twitch("notification").body, b"");
     runs(&host, "twitch", 1);
-    assert_eq!(["slack", "meta"].map(|playbook| runs_after_all(&host, playbook)), [0, 0]);
+    assert_eq!(
+        ["slack", "meta"].map(|playbook| runs_after_all(&host, playbook)),
+        [0, 0]
+    );
     assert_eq!(ask(host.address, "OPTIONS", "/hooks/git", &[], "").status, 204);
 }
 
@@ -278,7 +337,13 @@ fn what_is_too_much_is_not_read_and_without_a_secret_nothing_is_taken() {
     let body = "x".repeat(20_001);
     signed(host.address, "d-1", &body).is(413, "BODY_TOO_LARGE");
     assert_eq!(signed(host.address, "d-2", &body[..20_000]).status, 202);
-    let unset = ask(host.address, "POST", "/hooks/unset", &[("x-signature", &sign("", "x"))], "x");
+    let unset = ask(
+        host.address,
+        "POST",
+        "/hooks/unset",
+        &[("x-signature", &sign("", "x"))],
+        "x",
+    );
     unset.is(503, "WEBHOOK_UNREADY");
     assert!(!String::from_utf8(unset.body.clone()).expect("text").contains("NOT_SET"));
     assert!(unset.headers.contains_key("retry-after"));
@@ -290,13 +355,23 @@ fn a_path_is_had_by_one_alone_and_what_could_verify_nothing_is_not_loaded() {
     let hook = |path: &str, more: &str| format!("const PLAYBOOK = #{{ webhook: #{{ path: {path:?}, {more} }} }};\n1");
     let secret = "secret: \"GIT_WEBHOOK_SECRET\"";
     let files = [
-        (".env", "GIT_WEBHOOK_SECRET=s3cret-of-the-service\nHOME_TOWN=somewhere-else\nSHOP_KEY=s3cret-of-the-service\n".to_owned()),
+        (
+            ".env",
+            "GIT_WEBHOOK_SECRET=s3cret-of-the-service\nHOME_TOWN=somewhere-else\nSHOP_KEY=s3cret-of-the-service\n"
+                .to_owned(),
+        ),
         ("playbooks/a.rhai", hook("/hooks/a", secret)),
         ("playbooks/b.rhai", hook("/hooks/a", secret)),
-        ("playbooks/c.rhai", "const PLAYBOOK = #{ http: #{ method: \"GET\", path: \"/hooks/c\" } };\n1".to_owned()),
+        (
+            "playbooks/c.rhai",
+            "const PLAYBOOK = #{ http: #{ method: \"GET\", path: \"/hooks/c\" } };\n1".to_owned(),
+        ),
         ("playbooks/d.rhai", hook("/hooks/c", secret)),
         ("playbooks/e.rhai", hook("/hooks/e", "secret: \"HOME_TOWN\"")),
-        ("playbooks/f.rhai", hook("/hooks/f", "scheme: \"githup\", secret: \"GIT_WEBHOOK_SECRET\"")),
+        (
+            "playbooks/f.rhai",
+            hook("/hooks/f", "scheme: \"githup\", secret: \"GIT_WEBHOOK_SECRET\""),
+        ),
         ("playbooks/g.rhai", hook("/hooks/g", "scheme: \"github\"")),
         ("playbooks/h.rhai", hook("/api/v1/h", secret)),
         ("playbooks/shop.rhai", hook("/hooks/shop", "scheme: \"shop\"")),
@@ -308,7 +383,13 @@ fn a_path_is_had_by_one_alone_and_what_could_verify_nothing_is_not_loaded() {
     for path in ["/hooks/e", "/hooks/f", "/hooks/g"] {
         post(path).is(404, "NOT_FOUND");
     }
-    let taken = ask(host.address, "POST", "/hooks/shop", &[("x-shop", &sign(SECRET, "x"))], "x");
+    let taken = ask(
+        host.address,
+        "POST",
+        "/hooks/shop",
+        &[("x-shop", &sign(SECRET, "x"))],
+        "x",
+    );
     assert_eq!(taken.status, 200, "{taken:?}");
     runs(&host, "shop", 1);
     let (document, has) = (host.get("/openapi.json").json(), |path: &str| post(path).status != 404);
@@ -321,7 +402,10 @@ fn the_document_describes_webhooks() {
     let host = Inside::start(FILES);
     let paths = &host.get("/openapi.json").json()["paths"];
     let post = &paths["/hooks/git"]["post"];
-    assert_eq!((&post["operationId"], &post["summary"]), (&json!("webhook.git"), &json!("Hears of pushes")));
+    assert_eq!(
+        (&post["operationId"], &post["summary"]),
+        (&json!("webhook.git"), &json!("Hears of pushes"))
+    );
     for status in ["202", "400", "401", "409", "413", "503"] {
         assert!(post["responses"][status].is_object(), "{status}");
     }
@@ -396,4 +480,31 @@ fn what_was_taken_in_and_had_no_run_yet_has_one_after_a_crash() {
     let server = cut_off(server);
     std::thread::sleep(Duration::from_millis(200));
     done_when(&server, 1);
+}
+
+#[test]
+fn what_came_is_listed_shown_and_done_once_more_by_hand() {
+    let server = binary();
+    let body = r#"{"note":"s3cret-of-the-service is in it"}"#;
+    assert_eq!(signed(server.address, "d-1", body).status, 200);
+    done_when(&server, 1);
+    let list: Value = serde_json::from_str(&server.host(&["webhook", "list", "--json"])).expect("JSON");
+    let one = &list["webhooks"][0];
+    assert_eq!(
+        (&one["sent_id"], &one["runs"][0]["status"]),
+        (&json!("d-1"), &json!("succeeded"))
+    );
+    let id = one["id"].as_str().expect("an id");
+    let shown = server.host(&["webhook", "show", &id[..14]]);
+    assert!(
+        shown.contains("x-github-delivery: d-1") && shown.contains("[masked:GIT_WEBHOOK_SECRET] is in it"),
+        "{shown}"
+    );
+    server.host(&["webhook", "replay", id]);
+    done_when(&server, 2);
+    let list: Value = serde_json::from_str(&server.host(&["webhook", "list", "--json"])).expect("JSON");
+    assert_eq!(list["webhooks"][0]["runs"].as_array().expect("a list").len(), 2);
+    let audit = server.host(&["audit", "tail", "--json"]);
+    assert!(audit.contains("webhook.replay"), "{audit}");
+    assert!(server.host(&["webhook", "list"]).contains("d-1"));
 }

@@ -259,14 +259,24 @@ fn a_key_is_that_of_one_caller_and_one_route() {
             ("content-type", "application/json"),
             ("idempotency-key", "k-1"),
         ];
-        ask(host.address, "POST", path, &[&headers[..], more].concat(), r#"{"title": "x"}"#)
+        ask(
+            host.address,
+            "POST",
+            path,
+            &[&headers[..], more].concat(),
+            r#"{"title": "x"}"#,
+        )
     };
     let ann = ask_as("ann", "/clips/1", &[]);
     let bob = ask_as("bob", "/clips/1", &[]);
     assert_eq!((ann.status, bob.status), (201, 201), "{bob:?}");
     assert_ne!(ann.data(), bob.data(), "nobody is given what is another's");
     assert_eq!(ask_as("ann", "/clips/1", &[]).data(), ann.data());
-    assert_eq!(ask_as("ann", "/clips/1/again", &[]).data(), json!(1), "the key counts for its route");
+    assert_eq!(
+        ask_as("ann", "/clips/1/again", &[]).data(),
+        json!(1),
+        "the key counts for its route"
+    );
     ask_as("ann", "/clips/1", &[("idempotency-key", "k-2")]).is(400, "IDEMPOTENCY_KEY");
 }
 

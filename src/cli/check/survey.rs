@@ -62,6 +62,14 @@ pub fn survey(app: &App, project: &Project, names: &[String], listed: bool, busy
         survey.findings.extend(checked.findings);
         routes.extend(checked.routes);
         declared.extend(checked.metrics);
+        if found.text.contains("webhook:")
+            && let Some((hook, region)) = routes::hook(&found.text, &syntax::parse(&found.text))
+            && let Some(reason) = crate::http::hooks::why_never(&hook, &app.config)
+        {
+            let finding = Finding::new("WEBHOOK_INVALID", found.file.as_str(), reason).at(region);
+            let help = "`host explain WEBHOOK_INVALID` shows how one is written";
+            survey.findings.push(finding.help(help));
+        }
         survey.texts.insert(found.file.clone(), found.text.clone());
     }
     for finding in routes::conflicts(&routes)

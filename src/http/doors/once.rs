@@ -53,7 +53,8 @@ impl Once {
         };
         let key = key.to_str().ok().filter(is_plain).filter(|_| keys.next().is_none());
         let Some(key) = key else {
-            let message = format!("the `Idempotency-Key` must be 1 to {KEY_BYTES_MAX} visible characters of ASCII, once");
+            let message =
+                format!("the `Idempotency-Key` must be 1 to {KEY_BYTES_MAX} visible characters of ASCII, once");
             return Err(Refusal::new(400, "IDEMPOTENCY_KEY", message));
         };
         if door.method == Method::GET {
@@ -61,7 +62,12 @@ impl Once {
         }
         let caller = &request.caller;
         // What was only tried in a dry run is not done when it is asked live.
-        let route = format!("{} {} {}", door.method, door.route.path, door.realm.map(|realm| realm.to_string()).unwrap_or_default());
+        let route = format!(
+            "{} {} {}",
+            door.method,
+            door.route.path,
+            door.realm.map(|realm| realm.to_string()).unwrap_or_default()
+        );
         let mut query = request.query.clone();
         query.sort();
         let query = serde_json::to_vec(&(&request.path, &query)).expect("texts are plain data");

@@ -35,7 +35,12 @@ pub(super) fn subscribe(hooked: &Hooked, tally: &Tally, server: &Server, request
         tally.count(&hooked.playbook, Fate::Forged);
         if let Some(more) = tally.may_tell(&hooked.playbook, server.app.clock.monotonic()) {
             let playbook = &hooked.playbook;
-            tracing::warn!(playbook, more, code = "WEBHOOK_VERIFY", "a webhook was not shown to be ours: {why}");
+            tracing::warn!(
+                playbook,
+                more,
+                code = "WEBHOOK_VERIFY",
+                "a webhook was not shown to be ours: {why}"
+            );
         }
         Refusal::new(403, "WEBHOOK_VERIFY", "the token is not the one that was agreed on")
     };

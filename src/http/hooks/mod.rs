@@ -80,7 +80,11 @@ pub fn why_never(hook: &Hook, config: &Config) -> Option<String> {
         is_called_so(name) || names.into_iter().any(|declared| declared == name)
     };
     // Else a playbook could have any variable compared with what somebody sends, and no mask would know it.
-    let strange = scheme.secrets.iter().chain(&scheme.verify).find(|name| !is_declared(name))?;
+    let strange = scheme
+        .secrets
+        .iter()
+        .chain(&scheme.verify)
+        .find(|name| !is_declared(name))?;
     Some(format!(
         "nothing says that {strange} is a secret: let its name end in {}, or name it in [webhooks.NAME] in host.toml",
         SECRET_ENDINGS.join(" or ")
@@ -115,7 +119,9 @@ pub fn doors(hooked: &Arc<Hooked>, tally: &Arc<Tally>, bytes_max: u64) -> Vec<(M
             params: BTreeMap::new(),
             quota: None,
             playbook: None,
-            handle: Handler::Made(Arc::new(move |server, request| handle(&hooked, &tally, server, request))),
+            handle: Handler::Made(Arc::new(move |server, request| {
+                handle(&hooked, &tally, server, request)
+            })),
         }
     };
     let takes = Takes::Bytes(Some(bytes_max.min(BODY_BYTES_MAX)));
@@ -265,18 +271,27 @@ pub fn described(hooked: &Hooked, title: Option<&str>) -> Map<String, Json> {
     };
     let summary = title.unwrap_or(&hooked.playbook);
     let mut post = responses(&[
-        (400, "WEBHOOK_TIME, WEBHOOK_ID, BODY_CUT, QUERY_INVALID, TOKEN_IN_ADDRESS"),
+        (
+            400,
+            "WEBHOOK_TIME, WEBHOOK_ID, BODY_CUT, QUERY_INVALID, TOKEN_IN_ADDRESS",
+        ),
         (401, "WEBHOOK_SIGNATURE"),
         (404, "NOT_FOUND"),
         (408, "BODY_TIMEOUT"),
         (409, "WEBHOOK_ID_REUSED"),
         (413, "BODY_TOO_LARGE"),
     ]);
-    post.insert("200".to_owned(), taken("The address is ours, or what was sent is on disk.", true));
+    post.insert(
+        "200".to_owned(),
+        taken("The address is ours, or what was sent is on disk.", true),
+    );
     let is_quiet = hooked.hook.text.is_empty();
     post.insert(
         hooked.hook.status.to_string(),
-        taken("It is on disk, and a run is made of it.", !is_quiet || hooked.hook.status == 200),
+        taken(
+            "It is on disk, and a run is made of it.",
+            !is_quiet || hooked.hook.status == 200,
+        ),
     );
     let mut operations = Map::new();
     operations.insert(
@@ -296,7 +311,8 @@ pub fn described(hooked: &Hooked, title: Option<&str>) -> Map<String, Json> {
             (403, "WEBHOOK_VERIFY"),
         ]);
         get.insert("200".to_owned(), taken("The challenge.", true));
-        let parameter = |name: &str| json!({"name": name, "in": "query", "required": true, "schema": {"type": "string"}});
+        let parameter =
+            |name: &str| json!({"name": name, "in": "query", "required": true, "schema": {"type": "string"}});
         let parameters = ["hub.mode", "hub.verify_token", "hub.challenge"].map(parameter);
         operations.insert(
             "get".to_owned(),

@@ -87,7 +87,9 @@ impl Tally {
     /// How many there were of each fate, by playbook.
     pub fn all(&self) -> Vec<(String, [u64; Fate::ALL.len()])> {
         let all = self.lock();
-        all.iter().map(|(playbook, told)| (playbook.clone(), told.counts)).collect()
+        all.iter()
+            .map(|(playbook, told)| (playbook.clone(), told.counts))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Told>> {
@@ -102,7 +104,9 @@ mod tests {
     #[test]
     fn a_flood_of_forgeries_is_counted_and_told_of_now_and_then() {
         let tally = Tally::default();
-        let told: Vec<Option<u64>> = (0..30).map(|second| tally.may_tell("a", Duration::from_secs(second))).collect();
+        let told: Vec<Option<u64>> = (0..30)
+            .map(|second| tally.may_tell("a", Duration::from_secs(second)))
+            .collect();
         assert_eq!(told.iter().flatten().collect::<Vec<_>>(), [&0, &9, &9]);
         assert_eq!(tally.may_tell("b", Duration::ZERO), Some(0));
         for fate in Fate::ALL {

@@ -39,7 +39,9 @@ pub struct Genuine {
 pub enum Fault {
     Signature(&'static str),
     /// By so much, in milliseconds: what is later than now lies ahead.
-    Time { late_ms: i64 },
+    Time {
+        late_ms: i64,
+    },
     Id,
 }
 
@@ -64,10 +66,16 @@ impl Fault {
         match self {
             Fault::Signature(why) => (*why).to_owned(),
             Fault::Time { late_ms: ahead } if *ahead < 0 => {
-                format!("it says to be from {} ahead", crate::duration::for_people(ahead.unsigned_abs()))
+                format!(
+                    "it says to be from {} ahead",
+                    crate::duration::for_people(ahead.unsigned_abs())
+                )
             }
             Fault::Time { late_ms } => {
-                format!("it was sent {} ago", crate::duration::for_people(late_ms.unsigned_abs()))
+                format!(
+                    "it was sent {} ago",
+                    crate::duration::for_people(late_ms.unsigned_abs())
+                )
             }
             Fault::Id => "the header with its id is missing, or no id".to_owned(),
         }
@@ -123,7 +131,9 @@ pub fn verify(
         given.iter().any(|tag| hmac::verify(&key, &message, tag).is_ok())
     };
     if !secrets.iter().any(is_right) {
-        return Err(Fault::Signature("it was made with another secret, or over something else"));
+        return Err(Fault::Signature(
+            "it was made with another secret, or over something else",
+        ));
     }
     let sent_ms = in_time(scheme, time, now_ms)?;
     let id = match &scheme.id {
@@ -229,7 +239,13 @@ mod tests {
         headers.iter().map(pair).for_each(|(name, value)| {
             map.append(name, value);
         });
-        verify(scheme, &["another one".to_owned(), SECRET.to_owned()], &map, body.as_bytes(), NOW_MS)
+        verify(
+            scheme,
+            &["another one".to_owned(), SECRET.to_owned()],
+            &map,
+            body.as_bytes(),
+            NOW_MS,
+        )
     }
 
     fn is_forged(asked: Result<Genuine, Fault>) -> bool {
@@ -254,7 +270,10 @@ mod tests {
         for (name, value) in [
             ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek"),
             ("webhook-timestamp", "1614265330"),
-            ("webhook-signature", "v1a,AAAA v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="),
+            (
+                "webhook-signature",
+                "v1a,AAAA v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+            ),
         ] {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
@@ -273,13 +292,22 @@ mod tests {
         let (seconds, ms) = (NOW_MS / 1000, NOW_MS);
         let date = "2025-11-21T00:00:00.123456789Z";
         let slack = format!("v0={}", sign(&format!("v0:{seconds}:x")));
-        let pairs = |key: &str| format!("t={seconds},{key}={},{key}={}", "00".repeat(32), sign(&format!("{seconds}.x")));
+        let pairs = |key: &str| {
+            format!(
+                "t={seconds},{key}={},{key}={}",
+                "00".repeat(32),
+                sign(&format!("{seconds}.x"))
+            )
+        };
         let (stripe, tiktok) = (pairs("v1"), pairs("s"));
         let twitch = format!("sha256={}", sign(&format!("id-1{date}x")));
         let (plain, meta) = (sign("x"), format!("sha256={}", sign("x")));
         let (seconds, ms) = (seconds.to_string(), ms.to_string());
         for (name, headers) in [
-            ("slack", vec![("x-slack-signature", &*slack), ("x-slack-request-timestamp", &*seconds)]),
+            (
+                "slack",
+                vec![("x-slack-signature", &*slack), ("x-slack-request-timestamp", &*seconds)],
+            ),
             ("stripe", vec![("stripe-signature", &*stripe)]),
             ("tiktok", vec![("tiktok-signature", &*tiktok)]),
             (
@@ -293,14 +321,22 @@ mod tests {
             ("meta", vec![("x-hub-signature-256", &*meta)]),
             (
                 "heygen",
-                vec![("heygen-signature", &*plain), ("heygen-event-id", "id-1"), ("heygen-timestamp", &*ms)],
+                vec![
+                    ("heygen-signature", &*plain),
+                    ("heygen-event-id", "id-1"),
+                    ("heygen-timestamp", &*ms),
+                ],
             ),
             ("hmac", vec![("x-signature", &*plain)]),
         ] {
             let scheme = scheme(&format!("scheme = {name:?}"));
             let genuine = asked(&scheme, &headers, "x").unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
             let has_id = headers.iter().any(|(_, value)| *value == "id-1");
-            assert_eq!(genuine.id, if has_id { "id-1".to_owned() } else { digest(b"x") }, "{name}");
+            assert_eq!(
+                genuine.id,
+                if has_id { "id-1".to_owned() } else { digest(b"x") },
+                "{name}"
+            );
             assert!(is_forged(asked(&scheme, &headers, "y")), "{name}: another body");
             assert!(is_forged(asked(&scheme, &headers[1..], "x")), "{name}: no signature");
             for at in 0..headers.len() {
@@ -330,11 +366,28 @@ mod tests {
             assert!(is_forged(refused), "{wrong:?}");
         }
         let many = format!("{}v1={right}", "v1=00 ".repeat(8));
-        assert!(is_forged(asked(&plain, &[("x-signature", &many)], "x")), "more than are looked at");
+        assert!(
+            is_forged(asked(&plain, &[("x-signature", &many)], "x")),
+            "more than are looked at"
+        );
         let timed = scheme("time = \"x-time\"\nsigned = \"{time}{body}\"\nwindow = \"1m\"");
-        let at = |time: &str| asked(&timed, &[("x-signature", &sign(&format!("{time}x"))), ("x-time", time)], "x");
+        let at = |time: &str| {
+            asked(
+                &timed,
+                &[("x-signature", &sign(&format!("{time}x"))), ("x-time", time)],
+                "x",
+            )
+        };
         assert!(at("1763683200").is_ok() && at("1763683140").is_ok() && at("1763683260000").is_ok());
-        for wrong in ["1763683139", "1763683261", "0", "-1763683200", "99999999999999999999", "2025-11-21", "now"] {
+        for wrong in [
+            "1763683139",
+            "1763683261",
+            "0",
+            "-1763683200",
+            "99999999999999999999",
+            "2025-11-21",
+            "now",
+        ] {
             assert!(matches!(at(wrong), Err(Fault::Time { .. })), "{wrong:?}");
         }
         let named = scheme("id = \"x-id\"");

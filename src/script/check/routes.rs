@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::header::HeaderView;
+use super::header::{HeaderView, literal};
 use super::sheet::Sheet;
 use crate::script::error::nearest;
 use crate::script::findings::{Finding, Region, Related};
 use crate::script::syntax::tree::Entry;
 use crate::script::syntax::{Expr, Lines, Tree};
+use crate::script::triggers;
 use crate::script::triggers::http::{KEYS, LIMIT, METHODS, places};
+use crate::script::triggers::webhook::Hook;
 
 /// What can be said against one route.
 pub fn check(header: &HeaderView<'_>, value: &Expr, sheet: &mut Sheet<'_>) {
@@ -114,7 +116,11 @@ pub fn of(file: &str, text: &str, tree: &Tree) -> Vec<Route> {
     }
     if let Some(entries) = map("webhook") {
         // Some ask with GET whether the address is ours.
-        routes.extend(["POST", "GET"].into_iter().filter_map(|method| route(file, text, entries, method)));
+        routes.extend(
+            ["POST", "GET"]
+                .into_iter()
+                .filter_map(|method| route(file, text, entries, method)),
+        );
     }
     routes
 }
@@ -134,6 +140,15 @@ fn route(file: &str, text: &str, entries: &[Entry], method: &str) -> Option<Rout
     })
 }
 
+/// What the header of a text says of `webhook`, where that can be read, and where it stands.
+pub fn hook(text: &str, tree: &Tree) -> Option<(Hook, Region)> {
+    let header = HeaderView::of(tree)?;
+    let entry = header.get("webhook")?;
+    let written = [("webhook".to_owned(), literal(&entry.value)?)];
+    let (triggers, _) = triggers::read(&written.into_iter().collect(), None);
+    Some((*triggers.webhook?, Region::of(text, &Lines::of(text), entry.value.span)))
+}
+
 /// Routes that more than one playbook wants.
 pub fn conflicts(routes: &[Route]) -> Vec<Finding> {
     let mut first: BTreeMap<&str, &Route> = BTreeMap::new();
@@ -144,7 +159,9 @@ pub fn conflicts(routes: &[Route]) -> Vec<Finding> {
             continue;
         };
         let is_told = found.iter().any(|told: &Finding| {
-            told.file == route.file && told.region == Some(route.region) && told.related.iter().any(|one| one.file == other.file)
+            told.file == route.file
+                && told.region == Some(route.region)
+                && told.related.iter().any(|one| one.file == other.file)
         });
         if is_told {
             continue;

@@ -90,7 +90,11 @@ pub(super) fn read(reader: &mut Reader<'_>, value: &Value) -> Option<Route> {
     let limit = reader.at(map, LIMIT, limit);
     if limit.is_some() && role == Some(Role::Anybody) {
         reader
-            .say_of_key(LIMIT, "HEADER", "`limit` counts by user, and anybody may ask: nobody would be counted")
+            .say_of_key(
+                LIMIT,
+                "HEADER",
+                "`limit` counts by user, and anybody may ask: nobody would be counted",
+            )
             .help("take `limit` away, or ask for a `role`");
     }
     let (method, path) = route(value).ok()?;
@@ -226,15 +230,29 @@ mod tests {
 
     #[test]
     fn a_limit_counts_users_and_so_belongs_to_routes_that_know_them() {
-        let limit = |json: serde_json::Value| read_one(json!({ "path": "/x", "limit": json })).0.expect("a route").limit;
+        let limit = |json: serde_json::Value| {
+            read_one(json!({ "path": "/x", "limit": json }))
+                .0
+                .expect("a route")
+                .limit
+        };
         let short = limit(json!({ "per_user": 3 })).expect("a limit");
         assert_eq!((short.per_user, short.per_org, short.window.as_secs()), (3, 1000, 60));
         let long = limit(json!({ "per_user": 3, "per_org": 9, "window": "1h" })).expect("a limit");
         assert_eq!((long.per_org, long.window.as_secs()), (9, 3600));
-        for wrong in [json!("10"), json!({}), json!({ "per_user": 0 }), json!({ "per_user": 1001 }), json!({ "user": 1, "per_org": 1 })] {
+        for wrong in [
+            json!("10"),
+            json!({}),
+            json!({ "per_user": 0 }),
+            json!({ "per_user": 1001 }),
+            json!({ "user": 1, "per_org": 1 }),
+        ] {
             assert_ne!(read_one(json!({ "path": "/x", "limit": wrong })).1, 0, "{wrong}");
         }
-        assert_eq!(read_one(json!({ "path": "/x", "role": "anybody", "limit": { "per_user": 1 } })).1, 1);
+        assert_eq!(
+            read_one(json!({ "path": "/x", "role": "anybody", "limit": { "per_user": 1 } })).1,
+            1
+        );
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::ops::{Bound, ControlFlow};
 
 use super::Swept;
 use crate::id::RunId;
-use crate::journal::{RunRecord, intake};
 use crate::journal::question::Question;
+use crate::journal::{RunRecord, intake};
 use crate::store::backup::{BackupError, Progress};
 use crate::store::keys::{self, Place as Key, Space};
 use crate::store::ticks::tick::Tick;

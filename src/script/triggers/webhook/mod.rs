@@ -66,7 +66,8 @@ pub fn is_variable(name: &str) -> bool {
 
 pub(super) fn read(reader: &mut Reader<'_>, value: &Value) -> Option<Hook> {
     let Some(map) = value.as_map() else {
-        let wanted = "a map, such as #{ path: \"/hooks/github\", scheme: \"github\", secret: \"GITHUB_WEBHOOK_SECRET\" }";
+        let wanted =
+            "a map, such as #{ path: \"/hooks/github\", scheme: \"github\", secret: \"GITHUB_WEBHOOK_SECRET\" }";
         reader.wrong_kind(value, wanted);
         return None;
     };
@@ -163,7 +164,10 @@ fn secret(reader: &mut Reader<'_>, value: &Value) -> Option<Names> {
 fn header(reader: &mut Reader<'_>, value: &Value) -> Option<String> {
     let name = reader.text(value, "the name of a header")?.to_ascii_lowercase();
     if !scheme::is_header(&name) {
-        reader.say("HEADER", format!("{:?} is no name of a header", super::complaint::excerpt(&name)));
+        reader.say(
+            "HEADER",
+            format!("{:?} is no name of a header", super::complaint::excerpt(&name)),
+        );
         return None;
     }
     if scheme::PRIVATE.contains(&name.as_str()) {
@@ -196,7 +200,10 @@ fn answer(reader: &mut Reader<'_>, value: &Value) -> Option<(u16, String)> {
         let text = reader.text(value, "a string")?;
         if text.len() > ANSWER_BYTES_MAX {
             let (name, bytes) = (reader.name(), text.len());
-            reader.say("HEADER", format!("{name} has {bytes} bytes; at most {ANSWER_BYTES_MAX} are allowed"));
+            reader.say(
+                "HEADER",
+                format!("{name} has {bytes} bytes; at most {ANSWER_BYTES_MAX} are allowed"),
+            );
         }
         Some(text.to_owned())
     });
@@ -212,7 +219,10 @@ fn must_fit(reader: &mut Reader<'_>) {
     let Some(inputs) = reader.inputs else { return };
     if inputs.get(INPUT).is_some_and(|spec| spec.kind != InputKind::Map) {
         reader
-            .say("HEADER", format!("the input `{INPUT}` takes what was sent, and is of another type"))
+            .say(
+                "HEADER",
+                format!("the input `{INPUT}` takes what was sent, and is of another type"),
+            )
             .help(format!("write `inputs: #{{ {INPUT}: #{{ type: \"map\" }} }}`"));
     }
     let needed = |(name, spec): &(&String, &Box<crate::script::inputs::InputSpec>)| {
@@ -244,7 +254,8 @@ mod tests {
 
     #[test]
     fn a_hook_is_a_path_a_scheme_and_the_name_of_a_secret() {
-        let (hook, said) = read_one(json!({ "path": "/hooks/git", "scheme": "github", "secret": "GIT_WEBHOOK_SECRET" }));
+        let (hook, said) =
+            read_one(json!({ "path": "/hooks/git", "scheme": "github", "secret": "GIT_WEBHOOK_SECRET" }));
         let hook = hook.expect("a hook");
         assert_eq!((hook.status, hook.text.as_str(), said.len()), (200, "", 0));
         let long = json!({
@@ -253,7 +264,10 @@ mod tests {
         });
         let (hook, said) = read_one(long);
         let hook = hook.expect("a hook");
-        assert_eq!((hook.status, hook.headers.as_slice(), said.len()), (202, &["x-kind".to_owned()][..], 0));
+        assert_eq!(
+            (hook.status, hook.headers.as_slice(), said.len()),
+            (202, &["x-kind".to_owned()][..], 0)
+        );
         assert_eq!(hook.says.secret.expect("names").list().len(), 2);
     }
 
@@ -277,7 +291,12 @@ mod tests {
             json!({ "path": "/h", "answer": { "status": 500 } }),
             json!({ "path": "/h", "answer": { "status": 204, "text": "x" } }),
         ] {
-            assert_eq!(read_one(wrong.clone()).1.len(), 1, "{wrong}: {:?}", read_one(wrong.clone()).1);
+            assert_eq!(
+                read_one(wrong.clone()).1.len(),
+                1,
+                "{wrong}: {:?}",
+                read_one(wrong.clone()).1
+            );
         }
     }
 
@@ -291,9 +310,14 @@ mod tests {
                 (name.clone(), Box::new(spec))
             });
             let header = Value::from_json(json!({ "webhook": { "path": "/h" } }));
-            read_all(header.as_map().expect("a map"), Some(&specs.collect())).1.len()
+            read_all(header.as_map().expect("a map"), Some(&specs.collect()))
+                .1
+                .len()
         };
-        assert_eq!(read(json!({ "webhook": { "type": "map", "required": true }, "top": { "preset": "x" } })), 0);
+        assert_eq!(
+            read(json!({ "webhook": { "type": "map", "required": true }, "top": { "preset": "x" } })),
+            0
+        );
         assert_eq!(read(json!({ "webhook": {} })), 1);
         assert_eq!(read(json!({ "top": { "required": true } })), 1);
     }

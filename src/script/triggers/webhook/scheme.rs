@@ -272,14 +272,22 @@ impl Says {
                 return Err((key, "it is no name of a header".to_owned()));
             }
         }
-        for (key, text) in [("signature_key", &self.signature_key), ("time_key", &self.time_key), ("prefix", &self.prefix)] {
-            if text.as_ref().is_some_and(|text| text.len() > 40 || text.chars().any(|letter| !letter.is_ascii_graphic())) {
+        for (key, text) in [
+            ("signature_key", &self.signature_key),
+            ("time_key", &self.time_key),
+            ("prefix", &self.prefix),
+        ] {
+            if text
+                .as_ref()
+                .is_some_and(|text| text.len() > 40 || text.chars().any(|letter| !letter.is_ascii_graphic()))
+            {
                 return Err((key, "it has up to 40 visible characters".to_owned()));
             }
         }
         let names = self.secret.iter().flat_map(Names::list);
         if names.clone().any(|name| !is_variable(name)) || names.count() > SECRETS_MAX {
-            let reason = format!("it names up to {SECRETS_MAX} variables of the environment, such as \"GITHUB_WEBHOOK_SECRET\"");
+            let reason =
+                format!("it names up to {SECRETS_MAX} variables of the environment, such as \"GITHUB_WEBHOOK_SECRET\"");
             return Err(("secret", reason));
         }
         if self.verify.as_ref().is_some_and(|name| !is_variable(name)) {
@@ -462,14 +470,29 @@ mod tests {
     #[test]
     fn a_scheme_is_a_name_with_what_host_toml_and_the_header_say_over_it() {
         let github = resolved("scheme = \"github\"\nsecret = \"A\"", None).expect("a scheme");
-        assert_eq!((github.header.as_str(), github.prefix.as_str()), ("x-hub-signature-256", "sha256="));
+        assert_eq!(
+            (github.header.as_str(), github.prefix.as_str()),
+            ("x-hub-signature-256", "sha256=")
+        );
         assert!(github.by_body, "its id is not signed");
-        let ours = resolved("scheme = \"heygen\"\nheader = \"Signature\"", Some(("heygen", "secret = [\"A\", \"B\"]")));
+        let ours = resolved(
+            "scheme = \"heygen\"\nheader = \"Signature\"",
+            Some(("heygen", "secret = [\"A\", \"B\"]")),
+        );
         let ours = ours.expect("a scheme");
-        assert_eq!((ours.header.as_str(), ours.secrets.len(), ours.id.as_deref()), ("signature", 2, Some("heygen-event-id")));
-        let shop = Some(("shop", "secret = \"A\"\nheader = \"X-Shop\"\nencoding = \"base64\"\nwindow = \"1h\""));
+        assert_eq!(
+            (ours.header.as_str(), ours.secrets.len(), ours.id.as_deref()),
+            ("signature", 2, Some("heygen-event-id"))
+        );
+        let shop = Some((
+            "shop",
+            "secret = \"A\"\nheader = \"X-Shop\"\nencoding = \"base64\"\nwindow = \"1h\"",
+        ));
         let shop = resolved("scheme = \"shop\"\nid = \"X-Id\"\nsame_body = true", shop).expect("a scheme");
-        assert_eq!((shop.encoding, shop.window.as_secs(), shop.by_body), (Encoding::Base64, 3600, false));
+        assert_eq!(
+            (shop.encoding, shop.window.as_secs(), shop.by_body),
+            (Encoding::Base64, 3600, false)
+        );
         let twitch = resolved("scheme = \"twitch\"\nsecret = \"A\"", None).expect("a scheme");
         assert_eq!((twitch.signed.len(), twitch.by_body), (3, false));
     }
