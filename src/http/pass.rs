@@ -105,6 +105,10 @@ async fn pass(
     server.figures.answered(&name, status, took);
     let (method, route, took_ms) = (&parts.method, &*name, took.as_millis() as u64);
     match status {
+        // Anybody can bring that about; the webhook tells of it now and then.
+        503 if code.as_deref() == Some("WEBHOOK_UNREADY") => {
+            tracing::debug!(%corr, %method, route, status, code, took_ms, "answered");
+        }
         500.. => tracing::error!(%corr, %method, route, status, code, took_ms, "answered"),
         _ => tracing::debug!(%corr, %method, route, status, code, took_ms, "answered"),
     }

@@ -249,6 +249,14 @@ fn a_key_is_carried_out_once_and_answered_the_same_again() {
 }
 
 #[test]
+fn no_playbook_is_given_a_path_of_the_servers_own() {
+    for route in host::http::routes::all() {
+        let places = host::script::triggers::http::places(route.path);
+        assert!(places.is_err(), "a playbook could want {}", route.path);
+    }
+}
+
+#[test]
 fn a_key_is_that_of_one_caller_and_one_route() {
     let other = "const PLAYBOOK = #{ http: #{ path: \"/clips/{id}/again\" }, inputs: #{ id: #{}, title: #{} } };\nkv::increment(\"again\")";
     let host = Inside::start(&[CLIPS, &[("playbooks/again.rhai", other)]].concat());
