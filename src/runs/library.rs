@@ -347,3 +347,24 @@ fn version(store: &dyn Store, file: &str, hash: ContentHash) -> Result<Text, Lib
     let text = String::from_utf8(row.value).map_err(|_| missing())?;
     Ok(Text::new(file, text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestHost;
+
+    #[test]
+    fn a_script_is_kept_once_it_is_asked_for_again() {
+        let host = TestHost::default();
+        let script = host.compile("40 + 2");
+        let store = &*host.ground.store;
+        let versions = unknown_versions(store, &script).unwrap();
+        store.commit(versions, crate::store::Durability::Now).unwrap();
+        let (library, pins) = (host.library(), Pins::of(&script));
+        let [first, second, third] = [(); 3].map(|()| library.of_pins(store, &pins).unwrap());
+        assert!(!Arc::ptr_eq(&first, &second));
+        assert!(Arc::ptr_eq(&second, &third));
+        library.forget_pinned();
+        assert!(!Arc::ptr_eq(&third, &library.of_pins(store, &pins).unwrap()));
+    }
+}

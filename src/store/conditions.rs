@@ -75,3 +75,35 @@ impl Shared {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use crate::store::engine::Engine;
+    use crate::store::{Batch, Durability, Precondition, Store, StoreError};
+
+    #[test]
+    fn of_many_who_put_a_row_where_there_is_none_one_does() {
+        let engine = Engine::in_memory().unwrap();
+        let (winners, keys) = (AtomicU64::new(0), 4000u64);
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    for key in 0..keys {
+                        let mut batch = Batch::new();
+                        let key = [b"k".as_slice(), &key.to_be_bytes()].concat();
+                        batch.require(key.clone(), Precondition::Absent);
+                        batch.put(key, Vec::new());
+                        match engine.commit(batch, Durability::Now) {
+                            Ok(_) => drop(winners.fetch_add(1, Ordering::Relaxed)),
+                            Err(StoreError::Conflict { .. }) => {}
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(winners.into_inner(), keys);
+    }
+}

@@ -77,6 +77,22 @@ fn offers(created: &[Created]) -> Vec<Offer> {
     created.iter().map(offer).collect()
 }
 
+/// Makes every sync of `disk` wait for as long as this is kept: a test that fails must not wait for ever.
+struct Held<'d>(&'d TestDisk);
+
+impl<'d> Held<'d> {
+    fn new(disk: &'d TestDisk) -> Held<'d> {
+        disk.hold();
+        Held(disk)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
 /// Waits until `holds`.
 fn until(holds: impl Fn() -> bool) {
     for _ in 0..2000 {
@@ -93,7 +109,7 @@ fn runs_go_on_while_the_ends_of_others_go_to_the_disk_and_none_is_told_of_before
     let disk = TestDisk::default();
     let (host, created) = queued(&disk, "40 + 2", 20);
     let (crew, rested) = crew(&host, 2);
-    disk.hold();
+    let held = Held::new(&disk);
     crew.offer(offers(&created));
     until(|| crew.waiting() == 0 && crew.at_work() == 20);
     // All have ended, with two threads, of which one waits for the disk.
@@ -105,7 +121,7 @@ fn runs_go_on_while_the_ends_of_others_go_to_the_disk_and_none_is_told_of_before
     });
     assert_eq!(*rested.lock().unwrap(), []);
     let StoreStats { durable_commits, .. } = store.stats();
-    disk.release();
+    drop(held);
     assert!(crew.wait(Duration::from_secs(10)));
     let mut told = rested.lock().unwrap().clone();
     told.sort_by_key(|(run, _)| *run);
@@ -122,11 +138,11 @@ fn a_run_whose_end_does_not_come_to_the_disk_has_not_ended_for_anybody() {
     let disk = TestDisk::default();
     let (host, created) = queued(&disk, "40 + 2", 6);
     let (crew, rested) = crew(&host, 2);
-    disk.hold();
+    let held = Held::new(&disk);
     crew.offer(offers(&created));
     until(|| crew.waiting() == 0 && crew.at_work() == 6);
     disk.fill();
-    disk.release();
+    drop(held);
     assert!(crew.wait(Duration::from_secs(10)));
     let told = rested.lock().unwrap().clone();
     assert_eq!(told.len(), 6);
@@ -170,4 +186,21 @@ fn a_run_that_is_not_as_it_was_created_any_more_is_read_again() {
     assert!(crew.wait(Duration::from_secs(10)));
     assert_eq!(*rested.lock().unwrap(), [(run, Err("RUN_OVER".to_owned()))]);
     assert_eq!(*host.run(r#"kv::get("n")"#).value(), crate::value::Value::Unit);
+}
+
+#[test]
+fn so_many_ends_wait_for_the_disk_and_then_the_threads_do() {
+    let disk = TestDisk::default();
+    let (host, created) = queued(&disk, "40 + 2", 1100);
+    let (crew, rested) = crew(&host, 2);
+    let held = Held::new(&disk);
+    crew.offer(offers(&created));
+    // The first is told of by itself, and 1,024 wait.
+    until(|| crew.at_work() == 1025);
+    SystemClock::new().sleep(Duration::from_millis(50));
+    assert_eq!((crew.at_work(), crew.waiting()), (1025, 75));
+    assert_eq!(rested.lock().unwrap().len(), 0);
+    drop(held);
+    assert!(crew.wait(Duration::from_secs(20)));
+    assert_eq!(rested.lock().unwrap().len(), 1100);
 }
