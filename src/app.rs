@@ -126,7 +126,8 @@ impl App {
         let channels = config.file.notify.values();
         let channels = channels.flat_map(|channel| [&channel.slack, &channel.secret]);
         let channels = channels.filter_map(|name| Some((name.clone(), config.env.get(name)?.to_owned())));
-        let secrets = Secrets::new(secrets.chain(headers).chain(channels));
+        let hooks = crate::http::hooks::secrets(&config);
+        let secrets = Secrets::new(secrets.chain(headers).chain(channels).chain(hooks));
         let masks = Arc::new(Masks::new(&secrets));
         let language = Arc::new(Language::new(
             || namespaces::modules(&declared),

@@ -48,6 +48,8 @@ pub struct FileConfig {
     pub people: BTreeMap<String, Vec<String>>,
     /// Rules over metrics, by name.
     pub monitors: BTreeMap<String, crate::telemetry::monitors::Monitor>,
+    /// How services sign what they send, by name.
+    pub webhooks: BTreeMap<String, crate::script::triggers::webhook::Says>,
     /// On which ways people are told, by name.
     pub notify: BTreeMap<String, crate::telemetry::monitors::Channel>,
     pub providers: BTreeMap<String, toml::Table>,

@@ -60,6 +60,7 @@ mod today;
 mod token;
 mod user;
 mod versions;
+mod webhook;
 mod whatif;
 mod why;
 
@@ -180,6 +181,8 @@ enum Command {
     Kv(kv::Args),
     /// Look at and change queues of jobs.
     Queue(queue::Args),
+    /// Look at what services sent to webhooks, and do it once more.
+    Webhook(webhook::Args),
     /// Look at the rules that watch this host, try out whom they tell, and silence them.
     Monitors(monitors::Args),
     /// Write the store to one file, of one moment, while it is used; and check such files.
@@ -314,6 +317,7 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         Command::Store(args) => store::perform(args, &app, out),
         Command::Kv(args) => kv::perform(args, &app, out),
         Command::Queue(args) => queue::perform(args, &app, out),
+        Command::Webhook(args) => webhook::perform(args, &app, out),
         Command::Monitors(args) => monitors::perform(args, &app, out),
         Command::Backup(args) => backup::perform(args, &app, &folder, out),
         Command::Restore(args) => restore::perform(args, &app, &folder, out),

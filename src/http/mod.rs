@@ -6,6 +6,7 @@
 //! | [`api`] | the handlers, a file for each thing |
 //! | [`pass`] | the way of one request, in its order |
 //! | [`doors`] | playbooks that answer requests |
+//! | [`hooks`] | what services send, signed |
 //! | [`request`], [`answer`], [`stream`] | what handlers see, and what they give |
 //! | [`envelope`] | the form of every answer |
 //! | [`error`], [`denied`] | what errors from below are to those who ask |
@@ -31,6 +32,7 @@ pub mod doors;
 pub mod envelope;
 mod error;
 pub mod figures;
+pub mod hooks;
 pub mod news;
 pub mod openapi;
 pub mod page;

@@ -16,6 +16,7 @@ use axum::routing::any;
 use futures_core::Stream as _;
 use hyper::body::Body as HttpBody;
 use serde_json::json;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::admission::{admit, carry_out};
 use super::answer::{Answer, Refusal};
@@ -23,6 +24,7 @@ use super::caller::Caller;
 use super::checks;
 use super::connection::From;
 use super::envelope::{self, Asked, CORRELATION};
+use super::pool::Pool;
 use super::proxies::asker;
 use super::request::{Request, is_corr, parse_query};
 use super::routes::{self, Found, Handler, Needs, Route, Takes};
@@ -84,6 +86,7 @@ async fn pass(
         corr: &corr,
         body: Some(body),
         name: Arc::from("none"),
+        is_playbook: false,
     };
     let answered = way.answer(methods, places).await;
     if answered.is_err() {
@@ -108,6 +111,10 @@ async fn pass(
     match (status, route) {
         // Whoever asks for it asks again and again; what it waits for is told where it happens.
         (503, "readyz") => tracing::debug!(%corr, %method, route, status, code, took_ms, "answered"),
+        // Anybody can bring that about; the webhook tells of it now and then.
+        (503, _) if code.as_deref() == Some("WEBHOOK_UNREADY") => {
+            tracing::debug!(%corr, %method, route, status, code, took_ms, "answered");
+        }
         (503, _) => tracing::warn!(%corr, %method, route, status, code, took_ms, "answered"),
         (500.., _) => tracing::error!(%corr, %method, route, status, code, took_ms, "answered"),
         _ => tracing::debug!(%corr, %method, route, status, code, took_ms, "answered"),
@@ -124,9 +131,11 @@ struct Way<'a> {
     body: Option<Body>,
     /// Of the route, once it is found.
     name: Arc<str>,
+    /// It is a playbook that answers.
+    is_playbook: bool,
 }
 
-impl Way<'_> {
+impl<'w> Way<'w> {
     async fn answer(&mut self, methods: Vec<(Method, Found)>, places: Option<Places>) -> Result<Answer, Refusal> {
         self.check_length()?;
         let (allow, found) = choose(methods, &self.parts.method)?;
@@ -134,6 +143,7 @@ impl Way<'_> {
             return self.other_method(allow);
         };
         self.name = found.name.clone();
+        self.is_playbook = found.playbook.is_some();
         let request = self.head(&mut found, places)?;
         // What anybody may ask, whether it lives, is answered while all threads are taken.
         if found.needs == Needs::Probe {
@@ -150,12 +160,10 @@ impl Way<'_> {
         }
         // Nobody who may not ask makes the server read what they send.
         let sought = found.clone();
-        let admitted = self
-            .on_thread(self.server.limits.request_timeout, move || {
-                admit(&server, request, &sought)
-            })
-            .await?;
-        let body = self.read(found.body).await?;
+        let within = self.server.limits.request_timeout;
+        let admitted = self.on_thread(within, move || admit(&server, request, &sought)).await?;
+        let is_known = admitted.caller.role.is_some();
+        let body = self.read(found.body, is_known).await?;
         let (server, request) = (self.server.clone(), Request { body, ..admitted });
         self.carry(handle, move || answer(&server, &found, request)).await
     }
@@ -237,7 +245,7 @@ impl Way<'_> {
         let Handler::Run(run) = handle else {
             return self.on_thread(limit, work).await;
         };
-        let Ok(place) = tokio::time::timeout(limit, self.server.pool.place()).await else {
+        let Ok(place) = tokio::time::timeout(limit, self.pool().place()).await else {
             return Err(no_answer(limit));
         };
         let place = place?;
@@ -261,11 +269,7 @@ impl Way<'_> {
         within: Duration,
         work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let (server, stack_bytes, work) = (self.server, self.stack_bytes(), self.in_span(work));
-        let pool = match routes::WATCHING.contains(&&*self.name) {
-            true => &server.watching,
-            false => &server.pool,
-        };
+        let (pool, stack_bytes, work) = (self.pool(), self.stack_bytes(), self.in_span(work));
         let work = async move { pool.place().await?.work(stack_bytes, work).await? };
         let done = tokio::time::timeout(within, work).await;
         done.unwrap_or_else(|_| Err(no_answer(within)))
@@ -276,12 +280,21 @@ impl Way<'_> {
         move || span.in_scope(work)
     }
 
+    /// Where it is worked on: playbooks that take long stand in nobody else's way, and those who look on wait for nobody.
+    fn pool(&self) -> &'w Pool {
+        match () {
+            () if self.is_playbook => &self.server.playbooks,
+            () if routes::WATCHING.contains(&&*self.name) => &self.server.watching,
+            () => &self.server.pool,
+        }
+    }
+
     /// Of a thread on which a run can be carried out.
     fn stack_bytes(&self) -> usize {
         self.server.edition().runner.language.limits.stack_bytes()
     }
 
-    async fn read(&mut self, takes: Takes) -> Result<Bytes, Refusal> {
+    async fn read(&mut self, takes: Takes, is_known: bool) -> Result<Bytes, Refusal> {
         let preset = self.server.limits.body_bytes_max;
         let bytes_max = match takes {
             Takes::Bytes(Some(bytes_max)) => bytes_max,
@@ -298,10 +311,16 @@ impl Way<'_> {
         }
         let body = self.body.take().unwrap_or_default();
         let timeout = self.server.limits.body_timeout;
-        match tokio::time::timeout(timeout, collect(body, bytes_max as usize)).await {
+        // Whoever may send something without saying who it is does not fill our memory with it.
+        let room = (!is_known).then_some(&self.server.strangers);
+        match tokio::time::timeout(timeout, collect(body, bytes_max as usize, room)).await {
             Ok(Ok(Some(bytes))) => Ok(bytes),
             Ok(Ok(None)) => Err(too_large()),
-            Ok(Err(())) => Err(Refusal::new(400, "BODY_CUT", "the body did not come whole")),
+            Ok(Err(Cut::Short)) => Err(Refusal::new(400, "BODY_CUT", "the body did not come whole")),
+            Ok(Err(Cut::NoRoom)) => {
+                let message = "too much is being sent by those who are not known; try again in a moment";
+                Err(Refusal::new(503, "SERVER_BUSY", message).header("retry-after", "1"))
+            }
             Err(_) => {
                 let timeout = crate::duration::for_people(timeout.as_millis() as u64);
                 let message = format!("the body did not come within {timeout}");
@@ -316,7 +335,7 @@ impl Way<'_> {
         if let Some(body) = self.body.take()
             && !self.parts.headers.contains_key(header::EXPECT)
         {
-            let drained = tokio::time::timeout(UNWANTED_TIME, collect(body, UNWANTED_BYTES_MAX)).await;
+            let drained = tokio::time::timeout(UNWANTED_TIME, collect(body, UNWANTED_BYTES_MAX, None)).await;
             drop(drained);
         }
     }
@@ -413,16 +432,33 @@ fn is_known_host(host: &str, hosts: &[String], bound: IpAddr) -> bool {
     }
 }
 
-/// All of `body`; `None` when it is longer.
-async fn collect(body: Body, bytes_max: usize) -> Result<Option<Bytes>, ()> {
+/// Why a body is not there.
+enum Cut {
+    Short,
+    /// Others have taken it all.
+    NoRoom,
+}
+
+/// All of `body`; `None` when it is longer. What has come of it takes of `room`, in KiB, until it is there.
+async fn collect(body: Body, bytes_max: usize, room: Option<&Semaphore>) -> Result<Option<Bytes>, Cut> {
     let mut stream = body.into_data_stream();
     let mut whole = Vec::new();
+    let mut taken: Option<SemaphorePermit<'_>> = None;
     loop {
         match std::future::poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await {
             None => return Ok(Some(whole.into())),
-            Some(Err(_)) => return Err(()),
+            Some(Err(_)) => return Err(Cut::Short),
             Some(Ok(piece)) if whole.len() + piece.len() > bytes_max => return Ok(None),
             Some(Ok(piece)) => whole.extend_from_slice(&piece),
+        }
+        if let Some(room) = room {
+            let has = taken.as_ref().map_or(0, SemaphorePermit::num_permits);
+            let more = whole.len().div_ceil(1024).saturating_sub(has) as u32;
+            let more = room.try_acquire_many(more).map_err(|_| Cut::NoRoom)?;
+            match &mut taken {
+                Some(taken) => taken.merge(more),
+                None => taken = Some(more),
+            }
         }
     }
 }

@@ -348,6 +348,11 @@ pub trait Doors: Send + Sync {
     /// Everything that answers at `path`, by method; nothing where there is no such path.
     fn at(&self, server: &Server, path: &str) -> Vec<(Method, Found)>;
 
+    /// What became of what services sent.
+    fn deliveries(&self) -> Option<&super::hooks::tally::Tally> {
+        None
+    }
+
     /// Its paths for the OpenAPI document.
     fn paths(&self, server: &Server) -> serde_json::Map<String, Value>;
 }

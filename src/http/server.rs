@@ -53,6 +53,9 @@ const COUNTS_EVERY: Duration = Duration::from_secs(1);
 /// How often a change is made anew because somebody else was quicker.
 pub(super) const CONFLICTS_MAX: u32 = 16;
 
+/// What bodies may have together that are being sent by those who are not known.
+const STRANGERS_KIB: usize = 32 << 10;
+
 /// What handlers work with.
 pub struct Server {
     pub app: Arc<App>,
@@ -81,6 +84,10 @@ pub struct Server {
     pub pool: Pool,
     /// For [`routes::WATCHING`](super::routes::WATCHING).
     pub watching: Pool,
+    /// Where playbooks answer: those that take long stand in nobody else's way.
+    pub playbooks: Pool,
+    /// Room for bodies of those who are not known, in KiB.
+    pub strangers: Semaphore,
     streams: Arc<Semaphore>,
     stop: watch::Sender<bool>,
 }
@@ -121,6 +128,8 @@ impl Server {
             figures: Figures::default(),
             pool: Pool::new(limits.threads, limits.waiting_max),
             watching: Pool::new(WATCHING_THREADS, WATCHING_WAITING_MAX),
+            playbooks: Pool::new(limits.threads, limits.waiting_max),
+            strangers: Semaphore::new(STRANGERS_KIB),
             streams: Arc::new(Semaphore::new(limits.streams_max)),
             stop: watch::Sender::new(false),
             limits,

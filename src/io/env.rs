@@ -75,6 +75,12 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
+    /// The names of all that are not empty.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let set = self.0.iter().filter(|(_, (value, _))| !value.is_empty());
+        set.map(|(name, _)| name.as_str())
+    }
+
     pub fn origin(&self, name: &str) -> Option<Origin> {
         self.0.get(name).map(|(_, origin)| *origin)
     }

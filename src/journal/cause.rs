@@ -40,8 +40,29 @@ pub enum Cause {
         /// The request's correlation id.
         corr: String,
     },
+    /// What a service sent.
+    Webhook {
+        path: String,
+        /// The record of what was taken in.
+        intake: String,
+        /// The request's correlation id.
+        corr: String,
+        /// How often a run had been made of it before.
+        #[serde(default)]
+        again: u32,
+    },
     /// The host was started.
     Startup { boot: String },
+}
+
+impl Cause {
+    /// The correlation id of the request that it came with.
+    pub fn corr(&self) -> Option<&str> {
+        match self {
+            Cause::Request { corr, .. } | Cause::Webhook { corr, .. } => Some(corr),
+            _ => None,
+        }
+    }
 }
 
 /// The most runs that are looked at for one step of a chain: each may have been started by another, so deep.

@@ -9,6 +9,7 @@
 //! | [`reader`] | a recorded journal, as it answers and as people read it |
 //! | [`life`] | entries about the run itself: owners, waits, decisions |
 //! | [`event`], [`question`] | what runs wait for from outside |
+//! | [`intake`] | what services sent |
 //! | [`follow`] | playbooks that are started by the ends of others |
 //! | [`unstarted`] | what a trigger did not start, and why |
 //! | [`run`] | the one row per run that lists it: status, mode, outcome |
@@ -29,6 +30,7 @@ pub mod follow;
 pub mod incident;
 #[cfg(test)]
 mod incident_tests;
+pub mod intake;
 pub mod life;
 pub mod question;
 pub mod reader;

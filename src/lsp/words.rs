@@ -87,7 +87,11 @@ pub const HEADER_KEYS: &[(&str, &str, &str)] = &[
         "The route that starts it: `#{ method: \"POST\", path: \"/clips\" }`.",
         "#{ method: \"${1:POST}\", path: \"${2:/}\" }",
     ),
-    ("webhook", "The web hook that starts it.", "\"$1\""),
+    (
+        "webhook",
+        "What a service sends starts it: `#{ path: \"/hooks/github\", scheme: \"github\", secret: \"GITHUB_WEBHOOK_SECRET\" }`.",
+        "#{ path: \"${1:/hooks/}\", scheme: \"${2:github}\", secret: \"${3:GITHUB_WEBHOOK_SECRET}\" }",
+    ),
     ("queue", "The queue whose jobs it takes.", "\"$1\""),
     ("event", "The event that starts it.", "\"$1\""),
 ];

@@ -29,7 +29,7 @@ use crate::store::{Batch, Durability, Store, StoreError, keys};
 use crate::value::Value;
 
 /// Triggers of which a header's own words are kept: whoever serves them reads them.
-const AS_WRITTEN: [&str; 2] = ["http", "webhook"];
+const AS_WRITTEN: [&str; 1] = ["http"];
 
 /// Scripts that are compiled on one thread; more are divided.
 const ALONE_MAX: usize = 8;
@@ -51,7 +51,7 @@ pub(super) struct Draft<'a> {
 }
 
 /// What became of one script.
-type Compiled = Result<(Listed, Option<Route>, Vec<Placed>), Diagnosis>;
+type Compiled = Result<(Listed, Vec<Route>, Vec<Placed>), Diagnosis>;
 
 impl Draft<'_> {
     /// The set, and what is wrong with what is changed in it. It has the number of the set before.
@@ -87,9 +87,11 @@ impl Draft<'_> {
             routes.remove(&name);
             metrics.remove(&name);
             match compiled {
-                Ok((listed, route, declared)) => {
+                Ok((listed, wanted, declared)) => {
                     left_out.remove(&file);
-                    routes.extend(route.map(|route| (name.clone(), route)));
+                    if !wanted.is_empty() {
+                        routes.insert(name.clone(), wanted);
+                    }
                     if !declared.is_empty() {
                         metrics.insert(name.clone(), declared);
                     }
@@ -105,7 +107,7 @@ impl Draft<'_> {
                 }
             }
         }
-        let routes_of_all: Vec<Route> = routes.values().cloned().collect();
+        let routes_of_all: Vec<Route> = routes.values().flatten().cloned().collect();
         let conflicts = routes::conflicts(&routes_of_all).into_iter();
         let conflicts = conflicts.chain(metrics::conflicts(metrics.values().flatten()));
         faults.extend(self.conflicts(conflicts, &changed, self.before.is_none()));
@@ -242,7 +244,7 @@ pub(super) fn prompt_name(path: &str) -> &str {
 /// Whether scripts that compile for the one compile for the other, to the same.
 fn same_language(before: &App, now: &App) -> bool {
     let (before, now) = (&before.config.file, &now.config.file);
-    before.limits == now.limits && before.providers == now.providers
+    before.limits == now.limits && before.providers == now.providers && before.webhooks == now.webhooks
 }
 
 /// Compiles the scripts called `names`, several at once where they are many.
@@ -291,10 +293,10 @@ fn compile_one(app: &App, name: &str) -> Result<Compiled, StoreError> {
         }
     };
     let text = &script.source.text;
-    let route = text
-        .contains("http:")
-        .then(|| routes::of(&file, text, &syntax::parse(text)))
-        .flatten();
+    let wanted = match script.header.starts.http.is_some() || script.header.starts.webhook.is_some() {
+        true => routes::of(&file, text, &syntax::parse(text)),
+        false => Vec::new(),
+    };
     let declared = match script.header.metrics.is_empty() {
         true => Vec::new(),
         false => metrics::of(&file, text, &syntax::parse(text)),
@@ -311,13 +313,32 @@ fn compile_one(app: &App, name: &str) -> Result<Compiled, StoreError> {
             diagnosis.help("write `http: #{ method: \"POST\", path: \"/clips/{id}\" }`")
         ));
     }
+    if let Some(reason) = script
+        .header
+        .starts
+        .webhook
+        .as_ref()
+        .and_then(|hook| crate::http::hooks::why_never(hook, &app.config))
+    {
+        let region = routes::hook(text, &syntax::parse(text)).map(|(_, region)| region);
+        let place = region.map(|region| Place {
+            line: region.line,
+            column: region.column,
+            module: None,
+        });
+        let diagnosis = Diagnosis::new("WEBHOOK_INVALID", reason, script.source.clone());
+        let diagnosis = diagnosis.at(place.unwrap_or_default());
+        return Ok(Err(
+            diagnosis.help("`host explain WEBHOOK_INVALID` shows how one is written")
+        ));
+    }
     // Nobody asks a playbook that is to be started how its header is written.
     pinned.header.written.clear();
     // Collected anew: a tree that was emptied keeps a node.
     let triggers = std::mem::take(&mut pinned.header.triggers).into_iter();
     pinned.header.triggers = triggers.filter(|(key, _)| AS_WRITTEN.contains(&key.as_str())).collect();
     let triggers = std::mem::take(&mut pinned.header.starts);
-    Ok(Ok((Listed { pinned, triggers }, route, declared)))
+    Ok(Ok((Listed { pinned, triggers }, wanted, declared)))
 }
 
 /// Why no request could ever start the playbook with this `http` in its header.

@@ -38,7 +38,7 @@ pub struct Edition {
 #[derive(Clone)]
 pub(super) struct Parts {
     pub files: PinnedFiles,
-    pub routes: BTreeMap<String, Route>,
+    pub routes: BTreeMap<String, Vec<Route>>,
     /// What playbooks declare to record, with its places.
     pub metrics: BTreeMap<String, Vec<Placed>>,
     /// Files that do not compile, and did not when the host began to serve.

@@ -24,7 +24,7 @@
 //! | tick | playbook, schedule, Unix milliseconds for which it is planned |
 //! | due | Unix milliseconds, playbook, schedule |
 //! | meta, event, waiter, limiter, circuit, claim, pause, cursor, seen, overlap, edition, epoch | names |
-//! | user, organisation, token, session, guesses, audit | names |
+//! | user, organisation, token, session, guesses, audit, idempotency, webhook | names |
 //!
 //! The byte 0 belongs to the engine itself and is refused to everybody else.
 
@@ -392,7 +392,8 @@ pub fn parse(key: &[u8]) -> Option<Place> {
         | Space::Session
         | Space::Guess
         | Space::Audit
-        | Space::Idempotency) => {
+        | Space::Idempotency
+        | Space::Webhook) => {
             let mut names = Vec::new();
             while !rest.is_empty() {
                 names.push(read_text(rest)?);

@@ -9,8 +9,9 @@
 //! | [`after`] | the end of a run of another playbook |
 //! | [`files`] | a file that came |
 //! | [`startup`] | the start of the host |
+//! | [`webhooks`] | what a service sent |
 //!
-//! [`overlap`] tells whether an earlier run stands in the way; [`start`] is what the last four have in common.
+//! [`overlap`] tells whether an earlier run stands in the way; [`start`] is what the last five have in common.
 
 pub mod after;
 #[cfg(test)]
@@ -27,6 +28,9 @@ pub mod overlap;
 mod start;
 pub mod startup;
 pub mod ticks;
+pub mod webhooks;
+#[cfg(test)]
+mod webhooks_tests;
 
 pub use jobs::Jobs;
 pub use ticks::Ticks;
@@ -54,6 +58,7 @@ pub fn all() -> Vec<Box<dyn Trigger>> {
         Box::<after::After>::default(),
         Box::<events::Events>::default(),
         Box::<files::Files>::default(),
+        Box::<webhooks::Webhooks>::default(),
         Box::<Jobs>::default(),
     ]
 }

@@ -140,7 +140,7 @@ impl<'a> Startable<'a> {
             input: reason.input,
             mode: self.mode.clone(),
             trigger: reason.trigger,
-            corr: None,
+            corr: reason.cause.corr().map(str::to_owned),
             cause: Some(reason.cause),
             by: None,
             retry_of: None,

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use crate::id::{ContentHash, RunId};
 use crate::journal::Entry;
 use crate::journal::row::decode;
-use crate::store::keys::{Place, QueueRow};
+use crate::store::keys::{Place, QueueRow, Space};
 use crate::store::large::content_of;
 use crate::store::queue::Job;
 
@@ -44,6 +44,14 @@ pub fn contents_of_row(place: &Place, value: &[u8]) -> Result<Vec<ContentHash>, 
         } => {
             let job = Job::decode(value).map_err(|error| error.to_string())?;
             return Ok(content_of(&job.payload).into_iter().collect());
+        }
+        Place::Named {
+            space: Space::Webhook,
+            names,
+        } => {
+            return Ok(crate::journal::intake::content_of_row(names, value)
+                .into_iter()
+                .collect());
         }
         _ => return Ok(Vec::new()),
     };

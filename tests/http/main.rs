@@ -12,6 +12,7 @@ mod doors;
 mod everybody;
 mod exercised;
 mod fuzzed;
+mod hooks;
 mod hostile;
 mod inside;
 mod jobs;

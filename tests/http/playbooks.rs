@@ -249,6 +249,68 @@ fn a_key_is_carried_out_once_and_answered_the_same_again() {
 }
 
 #[test]
+fn no_playbook_is_given_a_path_of_the_servers_own() {
+    for route in host::http::routes::all() {
+        let places = host::script::triggers::http::places(route.path);
+        assert!(places.is_err(), "a playbook could want {}", route.path);
+    }
+}
+
+#[test]
+fn a_key_is_that_of_one_caller_and_one_route() {
+    let other = "const PLAYBOOK = #{ http: #{ path: \"/clips/{id}/again\" }, inputs: #{ id: #{}, title: #{} } };\nkv::increment(\"again\")";
+    let host = Inside::start(&[CLIPS, &[("playbooks/again.rhai", other)]].concat());
+    let ask_as = |user: &str, path: &str, more: &[(&str, &str)]| {
+        let headers = [
+            ("role", "operator"),
+            ("user", user),
+            ("content-type", "application/json"),
+            ("idempotency-key", "k-1"),
+        ];
+        ask(
+            host.address,
+            "POST",
+            path,
+            &[&headers[..], more].concat(),
+            r#"{"title": "x"}"#,
+        )
+    };
+    let ann = ask_as("ann", "/clips/1", &[]);
+    let bob = ask_as("bob", "/clips/1", &[]);
+    assert_eq!((ann.status, bob.status), (201, 201), "{bob:?}");
+    assert_ne!(ann.data(), bob.data(), "nobody is given what is another's");
+    assert_eq!(ask_as("ann", "/clips/1", &[]).data(), ann.data());
+    assert_eq!(
+        ask_as("ann", "/clips/1/again", &[]).data(),
+        json!(1),
+        "the key counts for its route"
+    );
+    ask_as("ann", "/clips/1", &[("idempotency-key", "k-2")]).is(400, "IDEMPOTENCY_KEY");
+}
+
+#[test]
+fn however_many_wait_for_slow_playbooks_everything_else_is_answered() {
+    let slow = "const PLAYBOOK = #{ http: #{ path: \"/slow\", timeout: \"700ms\" }, concurrency: 1 };\n\
+                let n = 0; while n < 400_000 { n += 1; } n";
+    let host = Inside::start(&[("playbooks/slow.rhai", slow)]);
+    let address = host.address;
+    let begun = Instant::now();
+    let waiting: Vec<_> = (0..40)
+        .map(|_| std::thread::spawn(move || ask(address, "POST", "/slow", &[("role", "operator")], "").status))
+        .collect();
+    // Until all of them are there.
+    std::thread::sleep(Duration::from_millis(150));
+    for path in ["/healthz", "/api/v1/runs", "/status"] {
+        assert_eq!(host.get(path).status, 200);
+    }
+    assert!(begun.elapsed() < Duration::from_millis(650), "{:?}", begun.elapsed());
+    for thread in waiting {
+        let status = thread.join().expect("an answer");
+        assert!([200, 202, 503].contains(&status), "{status}");
+    }
+}
+
+#[test]
 fn the_document_describes_the_routes_of_playbooks_and_changes_with_them() {
     let host = Inside::start(CLIPS);
     let paths = &host.get("/openapi.json").json()["paths"];

@@ -251,3 +251,24 @@ fn a_change_over_http_is_on_the_record_before_it_is_answered_and_so_is_what_came
     assert_eq!(found, expected);
     assert_eq!(acts[0]["details"]["why"], "a look");
 }
+
+#[test]
+fn a_route_of_a_playbook_is_asked_as_often_as_its_limit_says_by_each_user() {
+    let project = Project::new();
+    let header = "const PLAYBOOK = #{ http: #{ path: \"/ask\", limit: #{ per_user: 2, window: \"1h\" } } };\n7";
+    project.write("playbooks/ask.rhai", header);
+    let tokens = ["ann", "bob"].map(|name| {
+        project.user(name, Role::Operator);
+        format!("Bearer {}", project.token(name, scope(Grant::Run), None))
+    });
+    let server = project.serve();
+    let ask = |token: &str| server.ask("POST", "/ask", &[("authorization", token)], None);
+    let statuses = [0, 1, 2].map(|_| ask(&tokens[0]).status);
+    assert_eq!(statuses, [200, 200, 429]);
+    let refused = ask(&tokens[0]);
+    assert_eq!(refused.code(), "RATE_LIMITED");
+    assert!(refused.header("retry-after").is_some(), "{refused:?}");
+    assert_eq!(ask(&tokens[1]).status, 200, "another user has a count of their own");
+    let document = server.ask("GET", "/openapi.json", &[("authorization", &tokens[0])], None);
+    assert!(document.body["paths"]["/ask"]["post"]["responses"]["429"].is_object());
+}

@@ -60,8 +60,16 @@ pub fn survey(app: &App, project: &Project, names: &[String], listed: bool, busy
     let (mut routes, mut declared) = (Vec::new(), Vec::new());
     for (found, checked) in in_parallel(project, &open, busy) {
         survey.findings.extend(checked.findings);
-        routes.extend(checked.route);
+        routes.extend(checked.routes);
         declared.extend(checked.metrics);
+        if found.text.contains("webhook:")
+            && let Some((hook, region)) = routes::hook(&found.text, &syntax::parse(&found.text))
+            && let Some(reason) = crate::http::hooks::why_never(&hook, &app.config)
+        {
+            let finding = Finding::new("WEBHOOK_INVALID", found.file.as_str(), reason).at(region);
+            let help = "`host explain WEBHOOK_INVALID` shows how one is written";
+            survey.findings.push(finding.help(help));
+        }
         survey.texts.insert(found.file.clone(), found.text.clone());
     }
     for finding in routes::conflicts(&routes)
@@ -128,7 +136,7 @@ fn imports_of(text: &str) -> Vec<String> {
 
 struct Checked {
     findings: Vec<Finding>,
-    route: Option<Route>,
+    routes: Vec<Route>,
     metrics: Vec<Placed>,
 }
 
@@ -141,11 +149,10 @@ fn in_parallel<'f>(project: &Project, texts: &'f [Found], busy: &Busy) -> Vec<(&
             let Some(found) = texts.get(at) else { return };
             let checked = Checked {
                 findings: check_text(project, &found.file, &found.text),
-                route: found
-                    .text
-                    .contains("http:")
-                    .then(|| routes::of(&found.file, &found.text, &syntax::parse(&found.text)))
-                    .flatten(),
+                routes: match found.text.contains("http:") || found.text.contains("webhook:") {
+                    true => routes::of(&found.file, &found.text, &syntax::parse(&found.text)),
+                    false => Vec::new(),
+                },
                 metrics: match found.text.contains("metrics:") {
                     true => metrics::of(&found.file, &found.text, &syntax::parse(&found.text)),
                     false => Vec::new(),

@@ -197,7 +197,7 @@ fn status(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let http = json!({
         "connections": server.figures.connections(),
         "streams": server.streams(),
-        "waiting": server.pool.waiting(),
+        "waiting": server.pool.waiting() + server.playbooks.waiting(),
         "turned_away": server.figures.turned_away_count(),
     });
     if wants_text(request) {

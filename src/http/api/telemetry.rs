@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::http::answer::{Answer, Refusal};
 use crate::http::figures::{BUCKETS_US, Figures};
+use crate::http::hooks::tally::{Fate, Tally};
 use crate::http::request::Request;
 use crate::http::routes::{Gives, Group, Route};
 use crate::http::server::Server;
@@ -85,13 +86,24 @@ fn of_http(server: &Server) -> Vec<Family> {
         };
         took.put(labels, Measure::Spread(spread));
     }
+    let mut hooks = Family::counter(
+        "host_webhooks_total",
+        "What services sent to webhooks, by playbook and what became of it.",
+    );
+    let tally = server.doors.as_ref().and_then(|doors| doors.deliveries());
+    for (playbook, counts) in tally.map(Tally::all).unwrap_or_default() {
+        for (fate, count) in Fate::ALL.iter().zip(counts) {
+            hooks.add([("playbook", playbook.as_str()), ("fate", fate.as_str())], count as f64);
+        }
+    }
     vec![
+        hooks,
         answered,
         took,
         Family::gauge("host_http_connections", "Connections that are open.").is(figures.connections() as f64),
         Family::gauge("host_http_streams", "Streams of events that are open.").is(server.streams() as f64),
         Family::gauge("host_http_waiting_requests", "Requests that wait for a thread.")
-            .is(server.pool.waiting() as f64),
+            .is((server.pool.waiting() + server.playbooks.waiting()) as f64),
         Family::counter(
             "host_http_refused_connections_total",
             "Connections that found all places taken.",

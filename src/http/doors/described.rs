@@ -4,6 +4,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::index::{Door, Index};
 use super::takes_body;
+use crate::http::hooks;
 use crate::script::inputs::{InputKind, InputSpec};
 use crate::script::triggers::http::{Mode, Role};
 use crate::serve::Edition;
@@ -36,6 +37,14 @@ pub(super) fn paths(index: &Index, edition: &Edition) -> Map<String, Json> {
         };
         let path = paths.entry(door.route.path.clone()).or_insert_with(|| json!({}));
         path[door.method.as_str().to_ascii_lowercase()] = operation(door, listed);
+    }
+    for (path, hooked) in &index.hooks {
+        let title = edition.playbooks.get(&hooked.playbook);
+        let title = title.and_then(|listed| listed.pinned.header.title.as_deref());
+        let path = paths.entry(path.clone()).or_insert_with(|| json!({}));
+        for (method, operation) in hooks::described(hooked, title) {
+            path[method] = operation;
+        }
     }
     paths
 }
@@ -170,7 +179,11 @@ fn responses(door: &Door) -> Json {
         Role::Anybody => &[][..],
         _ => &[(401, "UNAUTHENTICATED"), (403, "ROLE_MISSING")][..],
     };
-    for (status, codes) in REFUSED.iter().chain(role) {
+    let limited = match door.route.limit {
+        Some(_) => &[(429, "RATE_LIMITED")][..],
+        None => &[],
+    };
+    for (status, codes) in REFUSED.iter().chain(role).chain(limited) {
         let refused = json!({
             "description": codes,
             "headers": headers,

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use axum::http::Method;
 
+use crate::http::hooks::{self, Hooked};
 use crate::script::triggers::http::Route;
 use crate::serve::Edition;
+use crate::store::Realm;
 
 /// Parts of a path, at most: what a header can write has fewer.
 const PARTS_MAX: usize = 200;
@@ -18,6 +20,8 @@ pub(super) struct Index {
     pub edition: Option<u64>,
     /// Those with words in their path before those that take any there.
     pub doors: Vec<Arc<Door>>,
+    /// What services send, by path.
+    pub hooks: BTreeMap<String, Arc<Hooked>>,
 }
 
 /// A playbook's route.
@@ -27,6 +31,8 @@ pub(super) struct Door {
     pub name: Arc<str>,
     pub method: Method,
     pub route: Route,
+    /// The body of data that its runs belong to.
+    pub realm: Option<Realm>,
     parts: Vec<Part>,
 }
 
@@ -45,6 +51,7 @@ impl Index {
                 name: Arc::from(format!("playbook:{playbook}")),
                 method: route.method.parse().ok()?,
                 route: route.clone(),
+                realm: edition.mode(listed).ok().map(|mode| mode.realm()),
                 parts: parts(&route.path),
             }))
         });
@@ -53,6 +60,7 @@ impl Index {
         Index {
             edition: Some(edition.number),
             doors,
+            hooks: hooks::of(edition),
         }
     }
 

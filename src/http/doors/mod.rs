@@ -36,10 +36,12 @@ use self::once::Once;
 use self::waiting::Rested;
 use super::answer::{Answer, Refusal};
 use super::caller::Role;
+use super::hooks::tally::Tally;
 use super::request::Request;
 use super::routes::{Doors, Found, Handler, Needs, Runs, Takes};
 use super::server::Server;
 use crate::id::RunId;
+use crate::identity::quota::Quota;
 use crate::journal::{Outcome, Recorded, RunRecord, Status};
 use crate::runs::conductor::{Crew, Offer, What};
 use crate::script::triggers::http;
@@ -50,6 +52,7 @@ const TELL_TIME: Duration = Duration::from_millis(200);
 /// The routes of the playbooks that are live.
 pub struct Playbooks {
     inner: Arc<Inner>,
+    tally: Arc<Tally>,
     index: Mutex<Arc<Index>>,
 }
 
@@ -63,6 +66,7 @@ impl Playbooks {
     pub fn new(crew: Arc<Crew>, waiting: Arc<Waiting>) -> Playbooks {
         Playbooks {
             inner: Arc::new(Inner { crew, waiting }),
+            tally: Arc::default(),
             index: Mutex::default(),
         }
     }
@@ -97,7 +101,11 @@ impl Doors for Playbooks {
                     false => Takes::Nothing,
                 },
                 params,
-                quota: None,
+                quota: door.route.limit.map(|limit| Quota {
+                    per_user: limit.per_user,
+                    per_org: limit.per_org,
+                    window_ms: limit.window.as_millis() as i64,
+                }),
                 playbook: Some(Arc::from(door.playbook.as_str())),
                 handle: Handler::Run(Arc::new(Visit {
                     inner,
@@ -107,7 +115,16 @@ impl Doors for Playbooks {
             };
             (method, found)
         });
-        found.collect()
+        let mut all: Vec<(Method, Found)> = found.collect();
+        // No two are live that want the same.
+        if let Some(hooked) = index.hooks.get(path) {
+            all.extend(super::hooks::doors(hooked, &self.tally, server.limits.body_bytes_max));
+        }
+        all
+    }
+
+    fn deliveries(&self) -> Option<&Tally> {
+        Some(&self.tally)
     }
 
     fn paths(&self, server: &Server) -> Map<String, Json> {

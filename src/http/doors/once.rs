@@ -44,21 +44,30 @@ struct Known {
 impl Once {
     /// The key of `request`, where it has one that counts: what only reads may be read again.
     pub fn of(door: &Door, request: &Request) -> Result<Option<Once>, Refusal> {
-        let Some(key) = request.headers.get("idempotency-key") else {
+        let mut keys = request.headers.get_all("idempotency-key").iter();
+        let Some(key) = keys.next() else {
             return Ok(None);
         };
         let is_plain = |key: &&str| {
             (1..=KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(|byte| (0x21..0x7f).contains(&byte))
         };
-        let Some(key) = key.to_str().ok().filter(is_plain) else {
-            let message = format!("the `Idempotency-Key` must be 1 to {KEY_BYTES_MAX} visible characters of ASCII");
+        let key = key.to_str().ok().filter(is_plain).filter(|_| keys.next().is_none());
+        let Some(key) = key else {
+            let message =
+                format!("the `Idempotency-Key` must be 1 to {KEY_BYTES_MAX} visible characters of ASCII, once");
             return Err(Refusal::new(400, "IDEMPOTENCY_KEY", message));
         };
         if door.method == Method::GET {
             return Ok(None);
         }
         let caller = &request.caller;
-        let route = format!("{} {}", door.method, door.route.path);
+        // What was only tried in a dry run is not done when it is asked live.
+        let route = format!(
+            "{} {} {}",
+            door.method,
+            door.route.path,
+            door.realm.map(|realm| realm.to_string()).unwrap_or_default()
+        );
         let mut query = request.query.clone();
         query.sort();
         let query = serde_json::to_vec(&(&request.path, &query)).expect("texts are plain data");

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::header::HeaderView;
+use super::header::{HeaderView, literal};
 use super::sheet::Sheet;
 use crate::script::error::nearest;
 use crate::script::findings::{Finding, Region, Related};
+use crate::script::syntax::tree::Entry;
 use crate::script::syntax::{Expr, Lines, Tree};
-use crate::script::triggers::http::{KEYS, METHODS, places};
+use crate::script::triggers;
+use crate::script::triggers::http::{KEYS, LIMIT, METHODS, places};
+use crate::script::triggers::webhook::Hook;
 
 /// What can be said against one route.
 pub fn check(header: &HeaderView<'_>, value: &Expr, sheet: &mut Sheet<'_>) {
@@ -33,6 +36,8 @@ pub fn check(header: &HeaderView<'_>, value: &Expr, sheet: &mut Sheet<'_>) {
                 }
             }
             ("path", Some(path)) => self::path(header, path, &entry.value, sheet),
+            // The reader of triggers says what is wrong with it.
+            (LIMIT, _) => {}
             (key, None) if KEYS.contains(&key) => {
                 sheet.say(
                     "ROUTE_INVALID",
@@ -97,13 +102,31 @@ pub struct Route {
     shown: String,
 }
 
-/// The route of a text, where it has one that can be read.
-pub fn of(file: &str, text: &str, tree: &Tree) -> Option<Route> {
-    let header = HeaderView::of(tree)?;
-    let entries = header.get("http")?.value.as_map()?;
-    let get = |key: &str| entries.iter().find(|entry| entry.key.text == key);
-    let path = get("path")?;
-    let method = get("method").and_then(|entry| entry.value.as_str()).unwrap_or("POST");
+/// The routes of a text, as far as they can be read: that of `http`, and those of `webhook`.
+pub fn of(file: &str, text: &str, tree: &Tree) -> Vec<Route> {
+    let Some(header) = HeaderView::of(tree) else {
+        return Vec::new();
+    };
+    let map = |key: &str| header.get(key).and_then(|entry| entry.value.as_map());
+    let mut routes = Vec::new();
+    if let Some(entries) = map("http") {
+        let method = entries.iter().find(|entry| entry.key.text == "method");
+        let method = method.and_then(|entry| entry.value.as_str()).unwrap_or("POST");
+        routes.extend(route(file, text, entries, method));
+    }
+    if let Some(entries) = map("webhook") {
+        // Some ask with GET whether the address is ours.
+        routes.extend(
+            ["POST", "GET"]
+                .into_iter()
+                .filter_map(|method| route(file, text, entries, method)),
+        );
+    }
+    routes
+}
+
+fn route(file: &str, text: &str, entries: &[Entry], method: &str) -> Option<Route> {
+    let path = entries.iter().find(|entry| entry.key.text == "path")?;
     let shown = path.value.as_str()?;
     places(shown).ok()?;
     let parts = shown
@@ -117,6 +140,15 @@ pub fn of(file: &str, text: &str, tree: &Tree) -> Option<Route> {
     })
 }
 
+/// What the header of a text says of `webhook`, where that can be read, and where it stands.
+pub fn hook(text: &str, tree: &Tree) -> Option<(Hook, Region)> {
+    let header = HeaderView::of(tree)?;
+    let entry = header.get("webhook")?;
+    let written = [("webhook".to_owned(), literal(&entry.value)?)];
+    let (triggers, _) = triggers::read(&written.into_iter().collect(), None);
+    Some((*triggers.webhook?, Region::of(text, &Lines::of(text), entry.value.span)))
+}
+
 /// Routes that more than one playbook wants.
 pub fn conflicts(routes: &[Route]) -> Vec<Finding> {
     let mut first: BTreeMap<&str, &Route> = BTreeMap::new();
@@ -126,6 +158,14 @@ pub fn conflicts(routes: &[Route]) -> Vec<Finding> {
             first.insert(&route.key, route);
             continue;
         };
+        let is_told = found.iter().any(|told: &Finding| {
+            told.file == route.file
+                && told.region == Some(route.region)
+                && told.related.iter().any(|one| one.file == other.file)
+        });
+        if is_told {
+            continue;
+        }
         let message = format!("`{}` is the route of {} already", route.shown, other.file);
         let mut finding = Finding::new("ROUTE_CONFLICT", route.file.as_str(), message)
             .at(route.region)

@@ -4,6 +4,7 @@ use super::sheet::Sheet;
 use super::view::View;
 use crate::script::syntax::tree::TemplatePart;
 use crate::script::syntax::{Expr, ExprKind, Node, Span, StmtKind};
+use crate::script::triggers::webhook::is_variable;
 
 /// How the keys of well-known services begin, and how many characters follow at least.
 const SHAPES: [(&str, usize, &str); 18] = [
@@ -124,7 +125,9 @@ fn shape(text: &str) -> Option<&'static str> {
 
 fn beside(name: &str, value: &Expr, sheet: &mut Sheet<'_>) {
     let lower = name.to_ascii_lowercase().replace('-', "_");
-    let Some(text) = value.as_str().filter(|text| shape(text).is_none()) else {
+    // The name of a variable is where a secret belongs.
+    let is_name = |text: &str| is_variable(text) && text.contains('_');
+    let Some(text) = value.as_str().filter(|text| shape(text).is_none() && !is_name(text)) else {
         return;
     };
     let ends = |word: &str| lower == word || lower.ends_with(&format!("_{word}"));

@@ -9,12 +9,19 @@ use super::complaint::Reader;
 use crate::value::Value;
 
 pub const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-pub const KEYS: [&str; 5] = ["method", "path", "role", "mode", "timeout"];
+pub const KEYS: [&str; 6] = ["method", "path", "role", "mode", "timeout", LIMIT];
+/// The one key that is no text.
+pub const LIMIT: &str = "limit";
 
 const PATH_BYTES_MAX: usize = 200;
 const TIMEOUT_MS: u64 = 10_000;
 const TIMEOUT_MS_MIN: u64 = 10;
 const TIMEOUT_MS_MAX: u64 = 10 * 60 * 1000;
+
+const CALLS_MAX: u32 = 1000;
+const WINDOW_MS: u64 = 60_000;
+const WINDOW_MS_MIN: u64 = 1_000;
+const WINDOW_MS_MAX: u64 = 24 * 3_600_000;
 
 /// First parts of paths that the server answers itself.
 const RESERVED: [&str; 7] = ["api", "admin", "healthz", "readyz", "status", "metrics", "openapi.json"];
@@ -30,6 +37,16 @@ pub struct Route {
     pub mode: Mode,
     /// How long whoever asked waits for the run.
     pub timeout: Duration,
+    pub limit: Option<Limit>,
+}
+
+/// How often it may be asked within a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    pub per_user: u32,
+    /// By all users of an organisation together.
+    pub per_org: u32,
+    pub window: Duration,
 }
 
 /// Who may ask.
@@ -61,7 +78,7 @@ pub(super) fn read(reader: &mut Reader<'_>, value: &Value) -> Option<Route> {
     ];
     const MODES: [(&str, Mode); 2] = [("sync", Mode::Sync), ("async", Mode::Async)];
     let map = value.as_map()?;
-    let is_text = |key: &str| map.get(key).is_none_or(|value| value.as_str().is_some());
+    let is_text = |key: &str| key == LIMIT || map.get(key).is_none_or(|value| value.as_str().is_some());
     if !KEYS.into_iter().all(is_text) {
         return None;
     }
@@ -70,6 +87,16 @@ pub(super) fn read(reader: &mut Reader<'_>, value: &Value) -> Option<Route> {
     let timeout = reader.at(map, "timeout", |reader, value| {
         reader.duration(value, TIMEOUT_MS_MIN, TIMEOUT_MS_MAX)
     });
+    let limit = reader.at(map, LIMIT, limit);
+    if limit.is_some() && role == Some(Role::Anybody) {
+        reader
+            .say_of_key(
+                LIMIT,
+                "HEADER",
+                "`limit` counts by user, and anybody may ask: nobody would be counted",
+            )
+            .help("take `limit` away, or ask for a `role`");
+    }
     let (method, path) = route(value).ok()?;
     Some(Route {
         method,
@@ -77,6 +104,29 @@ pub(super) fn read(reader: &mut Reader<'_>, value: &Value) -> Option<Route> {
         role: role.unwrap_or(if method == "GET" { Role::Viewer } else { Role::Operator }),
         mode: mode.unwrap_or_default(),
         timeout: timeout.unwrap_or(Duration::from_millis(TIMEOUT_MS)),
+        limit,
+    })
+}
+
+fn limit(reader: &mut Reader<'_>, value: &Value) -> Option<Limit> {
+    let Some(map) = value.as_map() else {
+        reader.wrong_kind(value, "a map #{ per_user: 10, per_org: 50, window: \"1m\" }");
+        return None;
+    };
+    reader.known(map, &["per_user", "per_org", "window"]);
+    let mut count = |key: &str| reader.at(map, key, |reader, value| reader.count(value, CALLS_MAX));
+    let (per_user, per_org) = (count("per_user"), count("per_org"));
+    let window = reader.at(map, "window", |reader, value| {
+        reader.duration(value, WINDOW_MS_MIN, WINDOW_MS_MAX)
+    });
+    if per_user.is_none() && per_org.is_none() {
+        reader.say("HEADER", "`limit` of `http` says neither `per_user` nor `per_org`");
+    }
+    let most = |count: Option<u32>| count.unwrap_or(CALLS_MAX);
+    Some(Limit {
+        per_user: most(per_user),
+        per_org: most(per_org),
+        window: window.unwrap_or(Duration::from_millis(WINDOW_MS)),
     })
 }
 
@@ -86,7 +136,8 @@ pub fn route(value: &Value) -> Result<(&'static str, &str), String> {
     if let Some(key) = map.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(format!("`http` has no key `{key}`"));
     }
-    if let Some((key, _)) = map.iter().find(|(_, value)| value.as_str().is_none()) {
+    let is_text = |(key, value): &(&String, &Value)| key.as_str() == LIMIT || value.as_str().is_some();
+    if let Some((key, _)) = map.iter().find(|entry| !is_text(entry)) {
         return Err(format!("`{key}` of `http` must be a string"));
     }
     let text = |key: &str| map.get(key).and_then(Value::as_str);
@@ -174,6 +225,33 @@ mod tests {
         assert_eq!(
             (long.role, long.mode, long.timeout),
             (Role::Anybody, Mode::Async, Duration::from_secs(120))
+        );
+    }
+
+    #[test]
+    fn a_limit_counts_users_and_so_belongs_to_routes_that_know_them() {
+        let limit = |json: serde_json::Value| {
+            read_one(json!({ "path": "/x", "limit": json }))
+                .0
+                .expect("a route")
+                .limit
+        };
+        let short = limit(json!({ "per_user": 3 })).expect("a limit");
+        assert_eq!((short.per_user, short.per_org, short.window.as_secs()), (3, 1000, 60));
+        let long = limit(json!({ "per_user": 3, "per_org": 9, "window": "1h" })).expect("a limit");
+        assert_eq!((long.per_org, long.window.as_secs()), (9, 3600));
+        for wrong in [
+            json!("10"),
+            json!({}),
+            json!({ "per_user": 0 }),
+            json!({ "per_user": 1001 }),
+            json!({ "user": 1, "per_org": 1 }),
+        ] {
+            assert_ne!(read_one(json!({ "path": "/x", "limit": wrong })).1, 0, "{wrong}");
+        }
+        assert_eq!(
+            read_one(json!({ "path": "/x", "role": "anybody", "limit": { "per_user": 1 } })).1,
+            1
         );
     }
 

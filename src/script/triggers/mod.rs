@@ -5,6 +5,7 @@
 //! | [`read`] | from the header's keys, with everything that is wrong with them |
 //! | [`arrival`] | which files can come |
 //! | [`http`] | the route of requests |
+//! | [`webhook`] | what services send |
 //! | [`complaint`] | what is wrong, and where in the header |
 
 pub mod arrival;
@@ -13,6 +14,7 @@ mod elements;
 pub mod http;
 pub mod read;
 mod schedules;
+pub mod webhook;
 
 #[cfg(test)]
 mod read_tests;
@@ -26,7 +28,7 @@ use crate::script::schedule::next::Shift;
 use crate::script::schedule::{Planned, Schedule};
 use crate::value::Map;
 
-/// All that starts a playbook beside people. Webhooks are kept as written in the header.
+/// All that starts a playbook beside people.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Triggers {
     pub schedules: Vec<Scheduled>,
@@ -41,6 +43,7 @@ pub struct Triggers {
     pub startup: bool,
     /// Boxed: few playbooks have one.
     pub http: Option<Box<http::Route>>,
+    pub webhook: Option<Box<webhook::Hook>>,
 }
 
 impl Triggers {
@@ -53,6 +56,7 @@ impl Triggers {
             files,
             after,
             startup,
+            webhook,
             ..
         } = self;
         !schedules.is_empty()
@@ -61,6 +65,7 @@ impl Triggers {
             || files.is_some()
             || !after.is_empty()
             || *startup
+            || webhook.is_some()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::complaint::{Complaint, Reader};
 use super::elements::{self, CONCURRENCY_MAX, LIST_MAX};
-use super::{Triggers, http, schedules};
+use super::{Triggers, http, schedules, webhook};
 use crate::script::inputs::Inputs;
 use crate::value::Map;
 
@@ -38,6 +38,7 @@ pub fn read(header: &Map, inputs: Option<&Inputs>) -> (Triggers, Vec<Complaint>)
             })
             .unwrap_or_default(),
         http: reader.at(header, "http", http::read).map(Box::new),
+        webhook: reader.at(header, "webhook", webhook::read).map(Box::new),
     };
     must_be_given(reader, &triggers);
     (triggers, std::mem::take(&mut reader.complaints))

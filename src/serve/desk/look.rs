@@ -23,7 +23,14 @@ fn concerns_triggers(place: &Place) -> bool {
         Place::Queue { .. } | Place::Schedule { .. } | Place::Tick { .. } | Place::Due { .. } => true,
         Place::Named { space, .. } => matches!(
             space,
-            Space::Event | Space::Pause | Space::Cursor | Space::Seen | Space::Overlap | Space::Edition | Space::Epoch
+            Space::Event
+                | Space::Pause
+                | Space::Cursor
+                | Space::Seen
+                | Space::Overlap
+                | Space::Edition
+                | Space::Epoch
+                | Space::Webhook
         ),
         _ => false,
     }

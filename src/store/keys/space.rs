@@ -73,10 +73,12 @@ pub enum Space {
     Audit,
     /// Requests that are carried out once, however often they come.
     Idempotency,
+    /// What services sent, and what of it was seen before.
+    Webhook,
 }
 
 impl Space {
-    pub(super) const ALL: [(Space, u8, &'static str); 38] = [
+    pub(super) const ALL: [(Space, u8, &'static str); 39] = [
         (Space::Meta, 0x01, "meta"),
         (Space::Run, 0x10, "run"),
         (Space::Journal, 0x11, "journal"),
@@ -112,6 +114,7 @@ impl Space {
         (Space::Guess, 0x54, "guesses"),
         (Space::Audit, 0x55, "audit"),
         (Space::Idempotency, 0x58, "idempotency"),
+        (Space::Webhook, 0x59, "webhook"),
         (Space::Monitor, 0x5C, "monitor"),
         (Space::Line, 0x5D, "line"),
         (Space::Epoch, 0x60, "epoch"),

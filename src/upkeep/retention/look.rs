@@ -5,8 +5,8 @@ use std::ops::{Bound, ControlFlow};
 
 use super::Swept;
 use crate::id::RunId;
-use crate::journal::RunRecord;
 use crate::journal::question::Question;
+use crate::journal::{RunRecord, intake};
 use crate::store::backup::{BackupError, Progress};
 use crate::store::keys::{self, Place as Key, Space};
 use crate::store::ticks::tick::Tick;
@@ -113,6 +113,15 @@ pub(super) fn look(store: &dyn Store, limits: &Limits, now_ms: i64, tell: &mut T
             Some(Key::Named {
                 space: Space::Event, ..
             }) => {}
+            // A run may go before what was sent for it: that is looked for no more when it was done.
+            Some(Key::Named {
+                space: Space::Webhook,
+                names,
+            }) => {
+                if intake::has_expired(names, value, now_ms) {
+                    found.pairs.push((key.to_vec(), version, bytes));
+                }
+            }
             _ => {
                 names.look(place.as_ref(), key, true);
                 names.look(place.as_ref(), value, true);
