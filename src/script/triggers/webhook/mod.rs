@@ -225,10 +225,10 @@ fn must_fit(reader: &mut Reader<'_>) {
             )
             .help(format!("write `inputs: #{{ {INPUT}: #{{ type: \"map\" }} }}`"));
     }
-    let needed = |(name, spec): &(&String, &Box<crate::script::inputs::InputSpec>)| {
-        name.as_str() != INPUT && spec.required && spec.preset.is_none()
-    };
-    if let Some((name, _)) = inputs.iter().find(needed) {
+    let needed = inputs
+        .iter()
+        .find(|(name, spec)| name.as_str() != INPUT && spec.required && spec.preset.is_none());
+    if let Some((name, _)) = needed {
         reader
             .say(
                 "HEADER",
