@@ -56,6 +56,7 @@ impl App {
         file: &Path,
         key: Option<&Key>,
         replace: bool,
+        as_it_is: bool,
         tell: &mut Tell<'_>,
     ) -> Result<Restored, RestoreError> {
         self.alone("host restore")?;
@@ -66,6 +67,7 @@ impl App {
             data: &data,
             options: self.engine_options(),
             replace,
+            as_it_is,
             now_ms: self.clock.unix_ms(),
         };
         restore.perform(tell)

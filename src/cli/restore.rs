@@ -32,6 +32,9 @@ pub struct Args {
     /// Move the store that is there aside. It is not deleted.
     #[arg(long, requires = "file")]
     replace: bool,
+    /// Restore it although `host backup verify` finds things in it that were wrong in the store already. They stay wrong.
+    #[arg(long, requires = "file")]
+    as_it_is: bool,
     /// Let these runs go on: they ask the provider before they send what is not on their record.
     #[arg(long, value_name = "RUN", num_args = 0.., required_if_eq("all", "true"))]
     release: Option<Vec<String>>,
@@ -58,6 +61,13 @@ pub fn perform(args: Args, app: &App, folder: &Path, out: &mut Out) -> Result<u8
     }
     match &args.release {
         None => show(app, out),
+        Some(runs) if args.all && !runs.is_empty() => {
+            let error = CliError::usage(
+                "USAGE",
+                "--release names runs, and --all is all of them: say one of the two",
+            );
+            Err(error.help("`host restore` lists what is held"))
+        }
         Some(_) if args.all => release_all(&args, app, out),
         Some(runs) => release_runs(runs, app, out),
     }
@@ -65,7 +75,9 @@ pub fn perform(args: Args, app: &App, folder: &Path, out: &mut Out) -> Result<u8
 
 fn restore(file: &Path, args: &Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let key = app.backup_key(args.key.as_deref())?;
-    let restored = watched(out, |tell| Ok(app.restore(file, key.as_ref(), args.replace, tell)?))?;
+    let restored = watched(out, |tell| {
+        Ok(app.restore(file, key.as_ref(), args.replace, args.as_it_is, tell)?)
+    })?;
     let lacks = app.lacks(&restored.needs);
     let simulated = simulated(app)?;
     if out.json {
@@ -78,6 +90,8 @@ fn restore(file: &Path, args: &Args, app: &App, out: &mut Out) -> Result<u8, Cli
         trailer,
         aside,
         held,
+        wrong,
+        sessions,
         ..
     } = &restored;
     let mark = out.paint(GOOD, out.symbol("✓"));
@@ -92,6 +106,17 @@ fn restore(file: &Path, args: &Args, app: &App, out: &mut Out) -> Result<u8, Cli
     if let Some(aside) = aside {
         let aside = plain(&aside.display().to_string());
         out.line(format!("aside    {aside}: the store that was there, with all it held"));
+    }
+    if *wrong > 0 {
+        let line =
+            format!("wrong    {wrong} things, as in the store that was backed up: `host store check` names them");
+        let line = out.paint(BAD, &line);
+        out.line(line);
+    }
+    if *sessions > 0 {
+        out.line(format!(
+            "sessions {sessions} ended: whoever uses a browser logs in again"
+        ));
     }
     if !lacks.is_empty() {
         let line = out.paint(

@@ -5,6 +5,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use super::beat::Beat;
@@ -12,6 +13,7 @@ use super::edition::Edition;
 use super::keeper::{Keeper, Refused};
 use super::status::{Board, Problem};
 use crate::id::IncidentId;
+use crate::io::aside;
 use crate::journal::incident::{self, HOST, Incident, IncidentError, OpenedBy, State};
 use crate::store::backup::Progress;
 use crate::store::{Batch, Durability, StoreError};
@@ -25,6 +27,9 @@ const LOOKS_EVERY: Duration = Duration::from_secs(5);
 /// How often retention looks.
 const RETAINS_EVERY_MS: i64 = 6 * 3_600_000;
 
+/// How soon one that failed is tried again.
+const AGAIN_MS: i64 = 10 * 60_000;
+
 /// The title of the incident about backups.
 const TITLE: &str = "backups are not made";
 
@@ -32,15 +37,26 @@ pub struct Caretaker {
     keeper: Arc<Keeper>,
     beat: Arc<Beat>,
     board: Arc<Board>,
+    /// When a retention that failed is tried again.
+    retains_again_ms: AtomicI64,
 }
 
 impl Caretaker {
     pub fn new(keeper: Arc<Keeper>, beat: Arc<Beat>, board: Arc<Board>) -> Caretaker {
-        Caretaker { keeper, beat, board }
+        Caretaker {
+            keeper,
+            beat,
+            board,
+            retains_again_ms: AtomicI64::new(i64::MIN),
+        }
     }
 
     /// Looks until the host ends.
     pub fn run(self) {
+        let swept = self.keeper.alone(|_, place| Ok(aside::sweep(&place.data)));
+        if let Ok(Err(error)) = swept {
+            tracing::warn!(%error, "what a restore left that was killed could not be removed");
+        }
         while self.beat.pause(LOOKS_EVERY) {
             self.look();
         }
@@ -53,7 +69,7 @@ impl Caretaker {
             self.retain(place)
         });
         if let Err(refused) = looked.as_ref()
-            && refused.code != "CHORE_BUSY"
+            && !matches!(refused.code.as_str(), "CHORE_BUSY" | "BACKUP_CANCELLED")
         {
             tracing::error!(code = %refused.code, error = %refused.message, "the store could not be kept");
         }
@@ -101,10 +117,12 @@ impl Caretaker {
         let store = &*place.ground.store;
         let last = retention::Last::read(store).map_err(of_store)?;
         let is_due = last.is_none_or(|last| now_ms >= last.at_ms + RETAINS_EVERY_MS || last.at_ms > now_ms);
-        if !is_due {
+        if !is_due || now_ms < self.retains_again_ms.load(Ordering::Relaxed) {
             return Ok(());
         }
         let beat = self.beat.clone();
+        // What fails once is likely to fail again, and each time looks at every row.
+        self.retains_again_ms.store(now_ms + AGAIN_MS, Ordering::Relaxed);
         let swept: Swept = retention::retain(place, false, &mut |_, _| go_on(&beat))?;
         tracing::info!(
             runs = swept.runs,

@@ -29,6 +29,7 @@ pub mod backup;
 pub mod batch;
 pub mod build;
 pub mod content;
+mod crash_point;
 pub mod documents;
 pub mod effort;
 pub mod engine;

@@ -11,6 +11,7 @@
 //! | [`rota`] | backups that are made by themselves, and which of them stay |
 //! | [`retention`] | what is old and nobody needs goes |
 //! | [`reach`] | what rows name |
+//! | [`room`] | is there room on the disk for what goes on beside? |
 //! | [`settings`] | `[backup]` and `[retention]` in host.toml |
 
 pub mod check;
@@ -19,9 +20,12 @@ pub mod reach;
 pub mod release;
 pub mod restore;
 pub mod retention;
+pub mod room;
 pub mod rota;
 pub mod settings;
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod restore_tests;
 #[cfg(test)]

@@ -95,3 +95,18 @@ fn jobs_are_counted_both_ways_and_none_is_left() {
         );
     }
 }
+
+#[test]
+fn upkeep_is_measured_with_runs_that_go_on_meanwhile() {
+    let bench = Project::bare().json(&["bench", "upkeep", "--mib", "2", "--concurrency", "2"]);
+    let phases = bench["phases"].as_array().expect("phases");
+    assert_eq!(phases.len(), 3, "{bench}");
+    for phase in phases {
+        assert!(phase["runs"].as_u64() > Some(0), "{phase}");
+        assert!(
+            phase["run_p50_ms"].as_f64() <= phase["run_longest_ms"].as_f64(),
+            "{phase}"
+        );
+    }
+    assert!(phases[1]["bytes"].as_u64() > Some(3 << 20), "{bench}");
+}

@@ -10,6 +10,7 @@
 //! | [`journal`] | what a step costs in time when the store is large, and in bytes on disk |
 //! | [`queue`] | jobs a second, taken by scripts and done by runs |
 //! | [`resume`] | the time until all runs of a killed host are over |
+//! | [`upkeep`] | backups and compactions, and how long runs wait meanwhile |
 //! | [`track`] | the ground they all run on |
 
 mod journal;
@@ -18,6 +19,7 @@ mod replay;
 mod resume;
 mod steps;
 mod track;
+mod upkeep;
 
 use super::error::CliError;
 use super::out::{FAINT, Out};
@@ -43,6 +45,8 @@ enum Command {
     Queue(queue::Args),
     /// How soon all runs of a host are over that was killed in the middle of them, repair of the store included.
     Resume(resume::Args),
+    /// How fast a backup and a compaction are, and how long the longest run takes that goes on meanwhile.
+    Upkeep(upkeep::Args),
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
@@ -54,6 +58,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         Command::Journal(args) => journal::perform(track()?, args, out)?,
         Command::Queue(args) => queue::perform(&track()?, args, out)?,
         Command::Resume(args) => resume::perform(app, args, out)?,
+        Command::Upkeep(args) => upkeep::perform(&track()?, args, out)?,
     }
     Ok(0)
 }
