@@ -155,7 +155,7 @@ fn copy(
     options: EngineOptions,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Option<Database>, StoreError> {
-    let snapshot = shared.snapshot(&mut settled(shared)?)?;
+    let snapshot = shared.snapshot(&mut *settled(shared)?)?;
     let mut building = Building::begin(part, options)?;
     let (mut rows, mut bytes) = (0_u64, 0);
     let is_whole = shared.read(&snapshot, |table| {
