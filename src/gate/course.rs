@@ -10,6 +10,7 @@ use super::Gate;
 use super::aftermath::{self, Aftermath};
 use super::aligned::clock_reading;
 use super::carried::Carried;
+use super::ending::Ending;
 use super::matching::Sites;
 use super::observer::{Notice, Observer};
 use super::stop::Halt;
@@ -290,13 +291,13 @@ impl Tape {
         self.halted.as_ref().is_some_and(|halt| !halt.is_on_tape())
     }
 
-    /// Ends a recorded run: writes its last entry and its record, durably.
+    /// Ends a recorded run: writes its last entry and its record. It is over when that is on disk.
     pub fn end_run(
         &mut self,
         gate: &Gate,
         outcome: &Outcome,
         cleanup_error: Option<RunError>,
-    ) -> Result<RunRecord, StoreError> {
+    ) -> Result<Ending, StoreError> {
         let mut ended = entry::Ended {
             status: outcome.status,
             value: outcome.value.clone(),
@@ -315,7 +316,7 @@ impl Tape {
         let record = self.record(outcome.status, outcome.error.clone(), ended_ms);
         let ended = Entry::Ended(ended);
         let mut tries_left = CONFLICTS_MAX;
-        loop {
+        let until = loop {
             let Aftermath {
                 mut batch,
                 is_tried_again,
@@ -341,12 +342,14 @@ impl Tape {
                 Err(StoreError::Conflict { .. }) if may_conflict && tries_left > 0 => {}
                 written => break written?,
             }
-        }
-        if let Some(parent) = self.begun.parent {
-            gate.ready.tell(parent.run);
-        }
-        self.observer().notice(Notice::Rested { record: &record });
-        Ok(record)
+        };
+        Ok(Ending {
+            record,
+            until,
+            parent: self.begun.parent.map(|parent| parent.run),
+            observer: self.observer().clone(),
+            span: tracing::Span::current(),
+        })
     }
 
     /// Lets go of a run that its process cannot end: what waits of it is on disk when this returns.

@@ -169,8 +169,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the run's last entry together with its record and `change`, durably.
-    pub fn end(&mut self, ground: &Ground, ended: &Entry, record: &RunRecord, change: Batch) -> Result<(), StoreError> {
+    /// Writes the run's last entry together with its record and `change`. Nobody may be told before the commit is on disk that
+    /// this gives.
+    pub fn end(
+        &mut self,
+        ground: &Ground,
+        ended: &Entry,
+        record: &RunRecord,
+        change: Batch,
+    ) -> Result<CommitNo, StoreError> {
         let mut batch = change;
         batch.put(keys::run(self.run), record.encode());
         if self.stored > 0 {
@@ -179,7 +186,8 @@ impl Writer {
         let before = self.waiting.mark();
         self.waiting.push(ended);
         // Nobody has seen it open, and nobody will.
-        self.carry(ground, self.attached.clone(), batch, before, Durability::Now)
+        self.carry(ground, self.attached.clone(), batch, before, Durability::Soon)?;
+        Ok(self.seen)
     }
 
     /// Forgets what waits of the steps after `step`.

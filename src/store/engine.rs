@@ -19,7 +19,7 @@ use redb::{Database, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, StorageB
 use super::effort::Effort;
 use super::layered::{VisitLayered, scan_layered};
 use super::pending::Pending;
-use super::row::{check_row, read_row, read_version};
+use super::row::{check_row, read_row};
 use super::writer::{self, Writer};
 use super::{
     Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, VisitRow, is_empty, open, swap,
@@ -218,8 +218,9 @@ impl Store for Engine {
             });
         }
         super::batch::check_limits(&batch)?;
+        let looked = self.shared.look_ahead(&batch)?;
         let mut pending = self.shared.lock_for_commit()?;
-        let checked = self.shared.check_preconditions(&mut pending, &batch);
+        let checked = self.shared.check_preconditions(&mut pending, &batch, looked.as_ref());
         if matches!(checked, Err(StoreError::Conflict { .. })) {
             pending.effort.conflicts += 1;
         }
@@ -387,28 +388,6 @@ impl Shared {
                 }
             }
         }
-    }
-
-    fn check_preconditions(&self, pending: &mut Pending, batch: &Batch) -> Result<(), StoreError> {
-        for (key, precondition) in &batch.preconditions {
-            let found = match pending.find(key) {
-                Some(found) => found.map(|row| row.version),
-                None => {
-                    let snapshot = self.snapshot(pending)?;
-                    self.read(&snapshot, |table| {
-                        let Some(stored) = table.get(key.as_slice())? else {
-                            return Ok(Ok(None));
-                        };
-                        let version = read_version(key, stored.value());
-                        Ok(version.ok_or_else(|| self.altered(key)).map(Some))
-                    })?
-                }
-            };
-            if !precondition.holds(found) {
-                return Err(StoreError::Conflict { key: key.clone() });
-            }
-        }
-        Ok(())
     }
 
     /// The rows of the file as they are while `pending` is as it is.

@@ -7,6 +7,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`batch`] | puts, deletes and preconditions that succeed or fail together |
+//! | [`conditions`] | whether the preconditions of a batch hold |
 //! | [`effort`] | how long commits took, for figures |
 //! | [`engine`] | redb, with commits gathered in memory and one thread that takes them to the disk |
 //! | [`remote`] | the store of a server, through its local socket |
@@ -28,6 +29,7 @@
 pub mod backup;
 pub mod batch;
 pub mod build;
+mod conditions;
 pub mod content;
 mod crash_point;
 pub mod documents;

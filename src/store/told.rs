@@ -55,7 +55,11 @@ impl Store for Told {
     }
 
     fn wait_durable(&self, commit: CommitNo) -> Result<(), StoreError> {
-        self.store.wait_durable(commit)
+        let on_disk = self.store.wait_durable(commit);
+        if let Err(error) = &on_disk {
+            self.hears.takes_changes(Some(error));
+        }
+        on_disk
     }
 
     fn stats(&self) -> StoreStats {
