@@ -64,6 +64,7 @@ impl App {
         file: &Path,
         key: Option<&Key>,
         replace: bool,
+        as_it_is: bool,
         by: Actor,
         tell: &mut Tell<'_>,
     ) -> Result<Restored, RestoreError> {
@@ -75,6 +76,7 @@ impl App {
             data: &data,
             options: self.engine_options(),
             replace,
+            as_it_is,
             now_ms: self.clock.unix_ms(),
             by,
         };

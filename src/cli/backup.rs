@@ -8,6 +8,7 @@ use super::error::{CliError, FAILED, OTHER};
 use super::keep::{keep, watched};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, ago, bytes_for_people, moment, plain};
 use crate::app::App;
+use crate::io::keeping;
 use crate::io::scratch::Scratch;
 use crate::store::backup::Header;
 use crate::upkeep::check::Checked;
@@ -96,6 +97,11 @@ fn make(file: &Path, key: Option<String>, app: &App, out: &mut Out) -> Result<u8
     secrets(needs, out);
     let line = out.paint(FAINT, &format!("sha256   {sha256}"));
     out.line(line);
+    if keeping::bytes(path).ok() != Some(*bytes) {
+        let line = "it does not lie there for you: the server has written it, and sees other files under that name";
+        let line = out.paint(CAREFUL, line);
+        out.line(line);
+    }
     Ok(0)
 }
 
@@ -124,13 +130,12 @@ fn check(file: &Path, key: Option<&str>, app: &App, out: &mut Out) -> Result<u8,
     // Beside the store where there is one: that disk has room for it.
     let data = app.config.data();
     let scratch = match data.is_dir() {
-        true => Scratch::below(&data, &*app.chance),
-        false => Scratch::new(&*app.chance),
+        true => None,
+        false => Some(Scratch::new(&*app.chance).map_err(crate::app::AppError::Scratch)?),
     };
-    let scratch = scratch.map_err(crate::app::AppError::Scratch)?;
-    let folder = scratch.path().join("unpacked");
+    let folder = scratch.as_ref().map_or(data.as_path(), Scratch::path);
     let options = app.engine_options();
-    let verified = watched(out, |tell| Ok(verify(file, key.as_ref(), &folder, options, tell)?))?;
+    let verified = watched(out, |tell| Ok(verify(file, key.as_ref(), folder, options, tell)?))?;
     let code = if verified.checked.wrong == 0 && verified.trailer.left_out.is_empty() {
         0
     } else {

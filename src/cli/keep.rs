@@ -163,7 +163,9 @@ impl From<RestoreError> for CliError {
             RestoreError::Journal(error) => error.into(),
             error @ RestoreError::NotEmpty(_) => CliError::new(error.code(), error.to_string(), USAGE)
                 .help("`--replace` moves it aside, deletes nothing, and puts the backup in its place"),
-            error => CliError::new(error.code(), error.to_string(), FAILED),
+            error @ RestoreError::Unsound { .. } => CliError::new(error.code(), error.to_string(), FAILED).help(
+                "`host backup verify FILE` lists them; try an earlier backup, or `--as-it-is`, by which they stay wrong",
+            ),
         }
     }
 }

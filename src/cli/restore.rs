@@ -35,6 +35,9 @@ pub struct Args {
     /// Move the store that is there aside. It is not deleted.
     #[arg(long, requires = "file")]
     replace: bool,
+    /// Restore it although `host backup verify` finds things in it that were wrong in the store already. They stay wrong.
+    #[arg(long, requires = "file")]
+    as_it_is: bool,
     /// Let these runs go on: they ask the provider before they send what is not on their record.
     #[arg(long, value_name = "RUN", num_args = 0.., required_if_eq("all", "true"))]
     release: Option<Vec<String>>,
@@ -70,6 +73,13 @@ pub fn perform(args: Args, app: &App, folder: &Path, out: &mut Out) -> Result<u8
     }
     match &args.release {
         None => show(app, out),
+        Some(runs) if args.all && !runs.is_empty() => {
+            let error = CliError::usage(
+                "USAGE",
+                "--release names runs, and --all is all of them: say one of the two",
+            );
+            Err(error.help("`host restore` lists what is held"))
+        }
         Some(_) if args.all => release_all(&args, app, out),
         Some(runs) => release_runs(runs, args.access, app, out),
     }
@@ -78,7 +88,8 @@ pub fn perform(args: Args, app: &App, folder: &Path, out: &mut Out) -> Result<u8
 fn restore(file: &Path, args: &Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let key = app.backup_key(args.key.as_deref())?;
     let restored = watched(out, |tell| {
-        Ok(app.restore(file, key.as_ref(), args.replace, signed::actor(app), tell)?)
+        let by = signed::actor(app);
+        Ok(app.restore(file, key.as_ref(), args.replace, args.as_it_is, by, tell)?)
     })?;
     let lacks = app.lacks(&restored.needs);
     let simulated = simulated(app)?;
@@ -95,6 +106,7 @@ fn restore(file: &Path, args: &Args, app: &App, out: &mut Out) -> Result<u8, Cli
         access,
         replaced_head,
         wrong_acts,
+        wrong,
         ..
     } = &restored;
     let mark = out.paint(GOOD, out.symbol("✓"));
@@ -119,6 +131,12 @@ fn restore(file: &Path, args: &Args, app: &App, out: &mut Out) -> Result<u8, Cli
     if *wrong_acts > 0 {
         let line = "acts     of the backup are not as they were written: `host audit verify` names them";
         let line = out.paint(BAD, line);
+        out.line(line);
+    }
+    if *wrong > 0 {
+        let line =
+            format!("wrong    {wrong} things, as in the store that was backed up: `host store check` names them");
+        let line = out.paint(BAD, &line);
         out.line(line);
     }
     if !lacks.is_empty() {

@@ -64,6 +64,12 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         swept.files,
         bytes_for_people(swept.file_bytes)
     ));
+    if swept.folders > 0 {
+        out.line(format!(
+            "{mark}folders  {} {verb}: of runs that are gone",
+            swept.folders
+        ));
+    }
     if swept.kept > 0 {
         out.line(format!(
             "kept     {} runs that are old enough: an incident, a job, a question or another run names them",

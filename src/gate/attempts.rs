@@ -106,6 +106,7 @@ impl Sending<'_> {
         // How long ago the first attempt was cannot be told from a clock that was set back: long enough to be forgotten.
         let is_ageless = history.first_ms.is_some() && tape.clock_went_back;
         let age_doubt = history.first_ms.map_or(Duration::ZERO, |_| CLOCK_ERROR_MAX);
+        let age_doubt = age_doubt + Duration::from_millis(history.before_ms);
         let left = history.left(answer.at_ms);
         let mut attempt = history.next;
         // Whether an attempt that may have landed was followed by another all the same.

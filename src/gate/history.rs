@@ -19,6 +19,8 @@ pub(super) struct History {
     pub key: Option<String>,
     /// When the first was made, in the run's time.
     pub first_ms: Option<u64>,
+    /// How long before the run began it was made, if it was: by a run of the same name that is on no record.
+    pub before_ms: u64,
     /// The last attempt of which nobody knows whether it landed.
     pub doubt: Option<(Intent, Failure)>,
     /// Whether one that may have landed was followed by another all the same.
@@ -54,6 +56,7 @@ impl History {
             next: last + 1,
             key: last_intent.map(|intent| intent.key.clone()),
             first_ms: first_intent_ms.or(first_attempt_ms),
+            before_ms: 0,
             doubt: in_doubt.and_then(|attempt| Some((intent_of(attempt)?.clone(), attempt.error.clone()))),
             perhaps_landed: step.attempts.iter().any(|attempt| attempt.perhaps_landed),
             not_before_ms: last_attempt.map_or(0, |attempt| {

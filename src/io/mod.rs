@@ -5,6 +5,7 @@
 //! what went wrong; whether it may be asked at all is the gate's business.
 
 pub mod again;
+pub mod aside;
 pub mod chance;
 pub mod clock;
 pub mod disk;

@@ -54,6 +54,25 @@ impl Scratch {
         self.0.join(name).metadata().map(|metadata| metadata.len())
     }
 
+    /// How long this folder's disk takes to keep a new file of so many bytes.
+    pub fn write_time(&self, bytes: u64, clock: &dyn Clock) -> std::io::Result<Duration> {
+        use std::io::Write;
+        let path = self.0.join("written");
+        let mut piece = vec![0_u8; 1 << 20];
+        for (at, byte) in piece.iter_mut().enumerate() {
+            *byte = (at * 31) as u8;
+        }
+        let mut file = std::fs::File::create_new(&path)?;
+        let before = clock.monotonic();
+        for _ in 0..bytes / piece.len() as u64 {
+            file.write_all(&piece)?;
+        }
+        file.sync_all()?;
+        let took = clock.monotonic().saturating_sub(before);
+        std::fs::remove_file(path)?;
+        Ok(took)
+    }
+
     /// How long this folder's disk takes to keep a small write, `times` times, shortest first.
     pub fn sync_times(&self, times: usize, clock: &dyn Clock) -> std::io::Result<Vec<Duration>> {
         use std::os::unix::fs::FileExt;

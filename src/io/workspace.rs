@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::id::ContentHash;
+use crate::id::{ContentHash, RunId};
 
 /// How many names are tried for one file.
 const NAMES_MAX: u32 = 1000;
@@ -39,6 +39,23 @@ pub fn remove(folder: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
+}
+
+/// The runs that have a folder below `folder`.
+pub fn runs_below(folder: &Path) -> io::Result<Vec<RunId>> {
+    let listed = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed?,
+    };
+    let mut runs = Vec::new();
+    for entry in listed {
+        let name = entry?.file_name();
+        let run = name.to_str().and_then(|name| name.parse::<RunId>().ok());
+        // Whoever wrote it otherwise is somebody else.
+        runs.extend(run.filter(|run| name.to_str() == Some(run.to_string().as_str())));
+    }
+    runs.sort();
+    Ok(runs)
 }
 
 /// The folder of one run.

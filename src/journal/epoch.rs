@@ -3,7 +3,7 @@
 //! What happened after the backup is on nobody's record: a run that was not over may have sent more than its journal says,
 //! and a tick or a job that had not begun may have run. So a restored store is *frozen*: no trigger starts anything, nothing
 //! is published, and each run that was not over is *held* until somebody releases it. A run that was born before the store
-//! was restored asks the provider before it sends ([`may_have_sent`](Epoch::may_have_sent)), for as long as it lives.
+//! was restored asks the provider before it sends ([`sent_since`](Epoch::sent_since)), for as long as it lives.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,9 @@ use crate::store::{Batch, CommitNo, Precondition, Row, Store, StoreError};
 
 /// How far the parents of a run are looked at.
 const PARENTS_MAX: usize = 32;
+
+/// Lost stretches that are told apart; beyond them the oldest count as one.
+const LOST_MAX: usize = 64;
 
 /// The present life of a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +36,18 @@ pub struct Epoch {
     /// Whether everything was paused by somebody before the backup: then it stays so.
     #[serde(default)]
     pub was_paused: bool,
+    /// What earlier restores of this store left no record of, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<Lost>,
+}
+
+/// A stretch of time of which there is no record: from a backup to the restore from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    pub backup_ms: i64,
+    pub until_ms: i64,
+    /// The last commit that is on record from before it.
+    pub last_commit: u64,
 }
 
 /// The backup that a store was restored from.
@@ -102,6 +117,7 @@ impl Default for Epoch {
             frozen: false,
             released: None,
             was_paused: false,
+            lost: Vec::new(),
         }
     }
 }
@@ -127,18 +143,47 @@ impl Epoch {
         batch.put(now_key(), encode(self));
     }
 
-    /// Whether `run` may have sent what its record does not tell: it, or a run above it, was born before this life began.
-    pub fn may_have_sent(&self, store: &dyn Store, run: RunId, parent: Option<RunId>) -> Result<bool, JournalError> {
-        if self.origin.is_none() {
-            return Ok(false);
+    /// What the restores up to this life left no record of, oldest first.
+    pub fn all_lost(&self) -> Vec<Lost> {
+        let own = self.origin.as_ref().map(|origin| Lost {
+            backup_ms: origin.at_ms,
+            until_ms: self.began_ms,
+            last_commit: origin.last_commit,
+        });
+        let mut lost: Vec<Lost> = self.lost.iter().cloned().chain(own).collect();
+        while lost.len() > LOST_MAX {
+            let oldest = lost.remove(0);
+            lost[0] = Lost {
+                backup_ms: oldest.backup_ms.min(lost[0].backup_ms),
+                until_ms: oldest.until_ms.max(lost[0].until_ms),
+                last_commit: oldest.last_commit.max(lost[0].last_commit),
+            };
         }
-        let mut run = run;
-        let mut parent = parent;
+        lost
+    }
+
+    /// Since when `run` may have sent what its record does not tell, if it may have: it, or a run above it, was there
+    /// before a life began with a restore. By its birth, and by the commit that its journal begins with: the clock of
+    /// whoever restored may stand before those of the backup.
+    pub fn sent_since(
+        &self,
+        store: &dyn Store,
+        run: RunId,
+        parent: Option<RunId>,
+    ) -> Result<Option<i64>, JournalError> {
+        if self.origin.is_none() {
+            return Ok(None);
+        }
+        let lost = self.all_lost();
+        let mut since: Option<i64> = None;
+        let (mut run, mut parent) = (run, parent);
         for _ in 0..PARENTS_MAX {
-            if run.born_ms() <= self.began_ms {
-                return Ok(true);
-            }
-            let Some(above) = parent else { return Ok(false) };
+            let first = store.get(&keys::journal(run, 0))?.map(|row| row.version.0);
+            let was_there =
+                |lost: &&Lost| run.born_ms() <= lost.until_ms || first.is_some_and(|first| first <= lost.last_commit);
+            let found = lost.iter().filter(was_there).map(|lost| lost.backup_ms).min();
+            since = since.into_iter().chain(found).min();
+            let Some(above) = parent else { return Ok(since) };
             run = above;
             parent = match RunRecord::get(store, above) {
                 Ok(record) => record.parent.map(|parent| parent.run),
@@ -146,7 +191,8 @@ impl Epoch {
                 Err(error) => return Err(error),
             };
         }
-        Ok(true)
+        // Nobody knows how far it goes up.
+        Ok(lost.iter().map(|lost| lost.backup_ms).min())
     }
 }
 

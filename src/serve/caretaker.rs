@@ -5,6 +5,7 @@
 //! problem in `host status`, and an incident until one is made again.
 
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::edition::Edition;
 use super::keeper::{Keeper, Refused};
 use super::status::{Board, Problem};
 use crate::id::IncidentId;
+use crate::io::aside;
 use crate::journal::audit::noted::Noted;
 use crate::journal::audit::{self, Act, Actor, Via};
 use crate::journal::incident::{self, HOST, Incident, IncidentError, OpenedBy, State};
@@ -29,6 +31,9 @@ const LOOKS_EVERY: Duration = Duration::from_secs(5);
 /// How often retention looks.
 const RETAINS_EVERY_MS: i64 = 6 * 3_600_000;
 
+/// How soon one that failed is tried again.
+const AGAIN_MS: i64 = 10 * 60_000;
+
 /// The title of the incident about backups.
 const TITLE: &str = "backups are not made";
 
@@ -40,6 +45,8 @@ pub struct Caretaker {
     beat: Arc<Beat>,
     board: Arc<Board>,
     recorder: Mutex<Recorder>,
+    /// When a retention that failed is tried again.
+    retains_again_ms: AtomicI64,
 }
 
 impl Caretaker {
@@ -49,11 +56,16 @@ impl Caretaker {
             beat,
             board,
             recorder: Mutex::default(),
+            retains_again_ms: AtomicI64::new(i64::MIN),
         }
     }
 
     /// Looks until the host ends.
     pub fn run(self) {
+        let swept = self.keeper.alone(|_, place| Ok(aside::sweep(&place.data)));
+        if let Ok(Err(error)) = swept {
+            tracing::warn!(%error, "what a restore left that was killed could not be removed");
+        }
         while self.beat.pause(LOOKS_EVERY) {
             self.look();
         }
@@ -72,7 +84,7 @@ impl Caretaker {
 
     fn told(&self, looked: &Result<(), Refused>) {
         if let Err(refused) = looked
-            && refused.code != "CHORE_BUSY"
+            && !matches!(refused.code.as_str(), "CHORE_BUSY" | "BACKUP_CANCELLED")
         {
             tracing::error!(code = %refused.code, error = %refused.message, "the store could not be kept");
         }
@@ -172,7 +184,7 @@ impl Caretaker {
         let store = &*place.ground.store;
         let last = retention::Last::read(store).map_err(of_store)?;
         let is_due = last.is_none_or(|last| now_ms >= last.at_ms + RETAINS_EVERY_MS || last.at_ms > now_ms);
-        if !is_due {
+        if !is_due || now_ms < self.retains_again_ms.load(Ordering::Relaxed) {
             return Ok(());
         }
         // What goes is told in the log and in a row; that it goes is an act before it does.
@@ -180,6 +192,8 @@ impl Caretaker {
         let act = Act::new("retention.run", "store");
         audit::record(store, Durability::Soon, &actor, &act, now_ms).map_err(of_store)?;
         let beat = self.beat.clone();
+        // What fails once is likely to fail again, and each time looks at every row.
+        self.retains_again_ms.store(now_ms + AGAIN_MS, Ordering::Relaxed);
         let swept: Swept = retention::retain(place, false, &mut |_, _| go_on(&beat))?;
         tracing::info!(
             runs = swept.runs,

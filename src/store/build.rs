@@ -97,6 +97,13 @@ impl Building {
         self.write()?;
         let Building { mut database, path, .. } = self;
         while guard(&path, || database.compact())?.map_err(|error| explain(&path, error.into()))? {}
+        // So that it is opened at once after a kill, also if nobody has written to it by then.
+        let closed = guard(&path, || -> Result<(), redb::Error> {
+            let mut transaction = database.begin_write()?;
+            transaction.set_quick_repair(true);
+            Ok(transaction.commit()?)
+        })?;
+        closed.map_err(|error| explain(&path, error))?;
         Ok(database)
     }
 }

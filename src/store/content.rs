@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +23,9 @@ use crate::id::ContentHash;
 
 /// The most that is read into memory at once; larger files are used by their path.
 pub const CONTENT_GET_BYTES_MAX: u64 = 64 << 20;
+
+/// How the names of files end that are being removed.
+const GOING: &str = ".going";
 
 /// A body of contents, each under its hash.
 pub trait Content: Send + Sync {
@@ -51,6 +54,11 @@ pub trait Content: Send + Sync {
     /// Removes a file that no row names, if it was put there before `before`; gives its bytes.
     fn remove(&self, _hash: &ContentHash, _before: SystemTime) -> Result<Option<u64>, StoreError> {
         Ok(None)
+    }
+
+    /// Removes what was left unfinished before `before`, and undoes a removal that was. Nobody removes meanwhile.
+    fn tidy(&self, _before: SystemTime) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 
@@ -84,7 +92,7 @@ impl FileContent {
             make_folder(&folder)?;
             sync_folder(&self.folder).map_err(|error| StoreError::io(&self.folder, &error))?;
         }
-        if matches!(hash_file(&place), Ok((present, _)) if present == *hash) {
+        if is_kept(&place, hash) {
             // Perhaps renamed a moment ago by another thread that has not yet synced the folder.
             return sync_folder(&folder).map_err(|error| StoreError::io(&folder, &error));
         }
@@ -196,16 +204,63 @@ impl Content for FileContent {
     fn remove(&self, hash: &ContentHash, before: SystemTime) -> Result<Option<u64>, StoreError> {
         let place = self.place(hash);
         let failed = |error: io::Error| StoreError::io(&place, &error);
+        let is_young = |data: &fs::Metadata| data.modified().is_ok_and(|modified| modified >= before);
         let data = match fs::metadata(&place) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             data => data.map_err(failed)?,
         };
-        if data.modified().is_ok_and(|modified| modified >= before) {
+        if is_young(&data) {
             return Ok(None);
         }
-        fs::remove_file(&place).map_err(failed)?;
+        // Under another name first: whoever is about to name it makes it young, and looks whether it is still there.
+        let going = place.with_file_name(format!(".{hash}{GOING}"));
+        fs::rename(&place, &going).map_err(failed)?;
+        let data = fs::metadata(&going).map_err(failed)?;
+        if is_young(&data) {
+            fs::rename(&going, &place).map_err(failed)?;
+            return Ok(None);
+        }
+        fs::remove_file(&going).map_err(failed)?;
         Ok(Some(data.len()))
     }
+
+    fn tidy(&self, before: SystemTime) -> Result<(), StoreError> {
+        for folder in entries(&self.folder)?.iter().filter(|folder| folder.is_dir()) {
+            tidy(folder, before).map_err(|error| StoreError::io(folder, &error))?;
+        }
+        Ok(())
+    }
+}
+
+/// Clears a folder of what whoever was killed left there: what is unfinished goes, and what was being removed is as it was.
+fn tidy(folder: &Path, before: SystemTime) -> io::Result<()> {
+    for path in fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())) {
+        let path = path?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let Some(name) = name.strip_prefix('.') else { continue };
+        let is_old = fs::metadata(&path).and_then(|data| data.modified());
+        match name.strip_suffix(GOING) {
+            Some(hash) if !folder.join(hash).exists() => fs::rename(&path, folder.join(hash))?,
+            Some(_) => fs::remove_file(&path)?,
+            None if is_old.is_ok_and(|modified| modified < before) => fs::remove_file(&path)?,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file at `place` holds what its name says, and stays: it is as young as a new one from now on, so that
+/// nobody removes it before a row names it.
+fn is_kept(place: &Path, hash: &ContentHash) -> bool {
+    let Ok(file) = File::open(place) else { return false };
+    if !matches!(ContentHash::read(&file), Ok((present, _)) if present == *hash) {
+        return false;
+    }
+    let touched = file.set_modified(SystemTime::now());
+    let own = file.metadata().map(|data| (data.dev(), data.ino()));
+    // It may have been taken away before it was young.
+    let now = fs::metadata(place).map(|data| (data.dev(), data.ino()));
+    touched.is_ok() && matches!((own, now), (Ok(own), Ok(now)) if own == now)
 }
 
 /// What lies in `folder`, in order; nothing when it is not there.
@@ -389,6 +444,67 @@ mod tests {
         std::os::unix::fs::symlink(&secret, &link).unwrap();
         assert_eq!(content.adopt(&link).unwrap_err().code(), "STORE_IO");
         assert_eq!(files_below(&folder.path().join("content")).len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_put_again_is_young_and_is_not_removed_before_a_row_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = FileContent::new(folder.path());
+        let hash = content.put(b"clip").unwrap();
+        let old = SystemTime::now() - std::time::Duration::from_secs(7 * 86_400);
+        let before = SystemTime::now() - std::time::Duration::from_secs(86_400);
+        let age = || {
+            let file = File::options().write(true).open(content.path(&hash).unwrap()).unwrap();
+            file.set_modified(old).unwrap();
+        };
+        age();
+        content.put(b"clip").unwrap();
+        assert_eq!(content.remove(&hash, before).unwrap(), None);
+        assert!(content.get(&hash).unwrap().is_some());
+        age();
+        assert_eq!(content.remove(&hash, before).unwrap(), Some(4));
+        assert!(files_below(folder.path()).is_empty());
+
+        // Killed in the middle of that.
+        let hash = content.put(b"clip").unwrap();
+        let place = content.path(&hash).unwrap();
+        fs::rename(&place, place.with_file_name(format!(".{hash}.going"))).unwrap();
+        fs::write(place.with_file_name(".abc.new-1-0"), b"cl").unwrap();
+        content.tidy(before).unwrap();
+        assert_eq!(files_below(folder.path()).len(), 2, "it may be under way");
+        content
+            .tidy(SystemTime::now() + std::time::Duration::from_secs(1))
+            .unwrap();
+        assert_eq!(files_below(folder.path()), [place]);
+        assert!(content.get(&hash).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_file_that_is_removed_while_it_is_put_is_there_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = FileContent::new(folder.path());
+        let bytes = vec![3; 200_000];
+        let hash = content.put(&bytes).unwrap();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let old = SystemTime::now() - std::time::Duration::from_secs(7 * 86_400);
+                    if let Ok(file) = File::options().write(true).open(content.place(&hash)) {
+                        file.set_modified(old).unwrap();
+                    }
+                    let before = SystemTime::now() - std::time::Duration::from_secs(86_400);
+                    content.remove(&hash, before).unwrap_or_default();
+                }
+            });
+            // The other thread makes it old again at once, so that only what lies within one put is told here: it never fails.
+            for _ in 0..200 {
+                assert_eq!(content.put(&bytes).unwrap(), hash);
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        content.put(&bytes).unwrap();
+        assert_eq!(content.get(&hash).unwrap(), Some(bytes));
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub mod batch;
 pub mod build;
 mod conditions;
 pub mod content;
+mod crash_point;
 pub mod documents;
 pub mod effort;
 pub mod engine;

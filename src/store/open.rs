@@ -17,7 +17,7 @@ use redb::{Builder, Database, ReadOnlyDatabase, ReadableDatabase, ReadableTable,
 use super::StoreError;
 use super::engine::{ROWS, guard};
 use super::row::read_version;
-use super::upgrade;
+use super::{crash_point, swap, upgrade};
 
 /// The format that this host writes.
 ///
@@ -114,7 +114,10 @@ pub(super) fn open_or_create(path: &Path, options: EngineOptions) -> Result<(Dat
     loop {
         let database = create_with(&builder(options), open_file(path)?, path)?;
         match prepare(&database, path)? {
-            FORMAT => return Ok((database, upgraded_from)),
+            FORMAT => {
+                swap::forget_part(path)?;
+                return Ok((database, upgraded_from));
+            }
             found => {
                 upgrade::keep_copy(database, path, options, found)?;
                 upgraded_from = Some(found);
@@ -123,7 +126,9 @@ pub(super) fn open_or_create(path: &Path, options: EngineOptions) -> Result<(Dat
         let database = create_with(&builder(options), open_file(path)?, path)?;
         // Somebody else may have been quicker, who kept a copy too.
         if prepare(&database, path)? < FORMAT {
+            crash_point::at("upgrade: copy kept");
             upgrade::write_format(&database, path, FORMAT)?;
+            crash_point::at("upgrade: format written");
         }
         guard(path, || database.close())?.map_err(|error| explain(path, error.into()))?;
     }

@@ -16,6 +16,7 @@ use redb::{Database, ReadableTable};
 
 use super::StoreError;
 use super::build::Building;
+use super::crash_point;
 use super::engine::{Compacted, EngineOptions, Handle, Shared, guard};
 use super::open::{explain, sync_folder};
 use super::pending::{Generation, Pending};
@@ -33,6 +34,9 @@ const ROUNDS_MAX: usize = 50;
 
 /// Rows between two questions whether to go on.
 const ROWS_AT_ONCE: u64 = 1024;
+
+/// And bytes.
+const BYTES_AT_ONCE: usize = 4 << 20;
 
 /// What went to the disk since the copy was begun, in order.
 #[derive(Default)]
@@ -61,30 +65,27 @@ pub(super) fn compact(
     options: EngineOptions,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Option<Compacted>, StoreError> {
-    let path = &shared.path;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let part = path.with_file_name(format!(".{name}.compact"));
-    let remove = || match fs::remove_file(&part) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io(&part, &error)),
-        _ => Ok(()),
-    };
-    remove()?;
+    // Where the name is a link, the file itself is replaced and not the link.
+    let path = &fs::canonicalize(&shared.path).map_err(|error| StoreError::io(&shared.path, &error))?;
+    let part = part_of(path);
     let before = bytes(path)?;
     {
-        let mut pending = settled(shared);
+        let mut pending = settled(shared)?;
         if pending.tail.is_some() {
             return Err(busy("another compaction is under way"));
         }
         pending.tail = Some(Tail::default());
     }
-    let copied = copy(shared, &part, options, go_on);
-    let swapped = copied.and_then(|database| match database {
-        Some(database) => swap(shared, &part, database).map(|()| true),
-        None => Ok(false),
-    });
-    shared.lock().tail = None;
+    let noted = Noted(shared);
+    let swapped = remove(&part)
+        .and_then(|()| copy(shared, &part, options, go_on))
+        .and_then(|database| match database {
+            Some(database) => swap(shared, &part, path, database).map(|()| true),
+            None => Ok(false),
+        });
+    drop(noted);
     if !matches!(swapped, Ok(true)) {
-        remove()?;
+        remove(&part)?;
     }
     match swapped? {
         true => Ok(Some(Compacted {
@@ -92,6 +93,33 @@ pub(super) fn compact(
             after: bytes(path)?,
         })),
         false => Ok(None),
+    }
+}
+
+/// What a compaction that was killed left beside the store at `path`. Whoever calls this has that store to himself.
+pub(super) fn forget_part(path: &Path) -> Result<(), StoreError> {
+    let path = fs::canonicalize(path).map_err(|error| StoreError::io(path, &error))?;
+    remove(&part_of(&path))
+}
+
+fn part_of(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.compact"))
+}
+
+fn remove(part: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(part) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io(part, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// As long as it lives, what goes to the disk is noted.
+struct Noted<'a>(&'a Shared);
+
+impl Drop for Noted<'_> {
+    fn drop(&mut self) {
+        self.0.lock().tail = None;
     }
 }
 
@@ -108,13 +136,16 @@ fn busy(reason: &str) -> StoreError {
     }
 }
 
-/// The lock, while nothing is on its way to the disk.
-fn settled(shared: &Shared) -> MutexGuard<'_, Pending> {
+/// The lock, while nothing is on its way to the disk; not of a store that has failed.
+fn settled(shared: &Shared) -> Result<MutexGuard<'_, Pending>, StoreError> {
     let mut pending = shared.lock();
-    while pending.flushing.is_some() && shared.failure.get().is_none() {
-        pending = shared.room.wait(pending).unwrap_or_else(PoisonError::into_inner);
+    loop {
+        match shared.failure.get() {
+            Some(failure) => return Err(failure.clone()),
+            None if pending.flushing.is_none() => return Ok(pending),
+            None => pending = shared.room.wait(pending).unwrap_or_else(PoisonError::into_inner),
+        }
     }
-    pending
 }
 
 /// Copies every row of the file, and what was committed since.
@@ -124,9 +155,9 @@ fn copy(
     options: EngineOptions,
     go_on: &mut dyn FnMut() -> bool,
 ) -> Result<Option<Database>, StoreError> {
-    let snapshot = shared.snapshot(&mut settled(shared))?;
+    let snapshot = shared.snapshot(&mut *settled(shared)?)?;
     let mut building = Building::begin(part, options)?;
-    let mut rows = 0_u64;
+    let (mut rows, mut bytes) = (0_u64, 0);
     let is_whole = shared.read(&snapshot, |table| {
         for entry in table.iter()? {
             let (key, stored) = entry?;
@@ -137,8 +168,12 @@ fn copy(
                 return Ok(Err(error));
             }
             rows += 1;
-            if rows.is_multiple_of(ROWS_AT_ONCE) && !go_on() {
-                return Ok(Ok(false));
+            bytes += stored.value().len();
+            if rows.is_multiple_of(ROWS_AT_ONCE) || bytes > BYTES_AT_ONCE {
+                bytes = 0;
+                if !go_on() {
+                    return Ok(Ok(false));
+                }
             }
         }
         Ok(Ok(true))
@@ -147,7 +182,9 @@ fn copy(
     if !is_whole {
         return Ok(None);
     }
+    crash_point::at("compact: copied");
     let database = building.settled()?;
+    crash_point::at("compact: settled");
     for _ in 0..ROUNDS_MAX {
         if !go_on() {
             return Ok(None);
@@ -183,9 +220,9 @@ fn again(part: &Path, database: &Database, generations: &[Arc<Generation>]) -> R
 }
 
 /// Puts the copy in the place of the file.
-fn swap(shared: &Shared, part: &Path, database: Database) -> Result<(), StoreError> {
+fn swap(shared: &Shared, part: &Path, path: &Path, database: Database) -> Result<(), StoreError> {
     let generations = {
-        let mut pending = settled(shared);
+        let mut pending = settled(shared)?;
         let tail = pending.tail.as_mut().expect("it is kept until this is over");
         if tail.is_too_long {
             return Err(busy("more was written meanwhile than is kept"));
@@ -196,11 +233,13 @@ fn swap(shared: &Shared, part: &Path, database: Database) -> Result<(), StoreErr
         generations
     };
     let swapped = again(part, &database, &generations).and_then(|()| {
-        fs::rename(part, &shared.path).map_err(|error| StoreError::io(&shared.path, &error))?;
+        crash_point::at("compact: caught up");
+        fs::rename(part, path).map_err(|error| StoreError::io(path, &error))?;
+        crash_point::at("compact: renamed");
         Ok(Handle::Writing(database))
     });
     let (swapped, synced) = match swapped {
-        Ok(handle) => (Some(handle), sync(shared)),
+        Ok(handle) => (Some(handle), sync(shared, path)),
         Err(error) => (None, Err(error)),
     };
     let mut pending = shared.lock();
@@ -218,8 +257,8 @@ fn swap(shared: &Shared, part: &Path, database: Database) -> Result<(), StoreErr
 }
 
 /// Makes the new name durable. Nobody is told of a commit in the new file before: it could be gone with its name.
-fn sync(shared: &Shared) -> Result<(), StoreError> {
-    let folder: PathBuf = match shared.path.parent() {
+fn sync(shared: &Shared, path: &Path) -> Result<(), StoreError> {
+    let folder: PathBuf = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
     };

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::engine::{Engine, EngineOptions};
 use super::keys::{Realm, kv};
-use super::{Batch, CommitNo, Durability, Store};
+use super::test_ground::all;
+use super::{Batch, Durability, Store};
 
 fn put(key: &str, bytes: usize, byte: u8) -> Batch {
     let mut batch = Batch::new();
@@ -31,15 +32,6 @@ fn hollow(path: &Path) -> Engine {
         .collect();
     store.commit(batch, Durability::Now).unwrap();
     store
-}
-
-fn all(store: &dyn Store) -> Vec<(Vec<u8>, Vec<u8>, CommitNo)> {
-    let rows = store
-        .scan((Bound::Unbounded, Bound::Unbounded), usize::MAX, false)
-        .unwrap();
-    rows.into_iter()
-        .map(|(key, row)| (key, row.value, row.version))
-        .collect()
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! A ground for tests, in memory.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::content::ScratchContent;
 use super::documents::Indexes;
 use super::overlay::Overlay;
 use super::tx::Ground;
-use super::{Durability, Realm, Store, StoreError, Tx};
+use super::{CommitNo, Durability, Realm, Store, StoreError, Tx};
 
 /// An empty ground with indexes declared and not yet built.
 pub fn ground(indexes: &[(&str, &[&str])]) -> Ground {
@@ -38,4 +39,16 @@ pub fn transact<T>(
     let result = work(&mut tx)?;
     ground.store.commit(tx.batch, Durability::Soon)?;
     Ok(result)
+}
+
+/// A row as it is stored: its key, its value, and the commit that wrote it.
+pub type Stored = (Vec<u8>, Vec<u8>, CommitNo);
+
+/// Every row of `store`, in order.
+pub fn all(store: &dyn Store) -> Vec<Stored> {
+    let everything = (Bound::Unbounded, Bound::Unbounded);
+    let rows = store.scan(everything, usize::MAX, false).unwrap();
+    rows.into_iter()
+        .map(|(key, row)| (key, row.value, row.version))
+        .collect()
 }

@@ -5,15 +5,16 @@
 #![expect(clippy::disallowed_methods, reason = "the store keeps its own files")]
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::ops::Bound;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use redb::{Database, StorageBackend};
+use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend};
 
 use super::StoreError;
-use super::engine::{EngineOptions, FORMAT, FORMAT_MIN, guard};
+use super::crash_point;
+use super::engine::{EngineOptions, FORMAT, FORMAT_MIN, ROWS, guard};
 use super::open::{
     FORMAT_ROW, FORMAT_TABLE, builder, check_format, create_with, explain, open_file, open_read_only, sync_folder,
 };
@@ -36,10 +37,13 @@ pub(super) fn keep_copy(database: Database, path: &Path, options: EngineOptions,
             });
         }
     }
+    // Whoever is killed meanwhile leaves it to the next, who removes it.
     let part = path.with_extension("redb.copying");
     let copied = copy(path, &part).map_err(|error| StoreError::io(&part, &error));
-    drop(held);
+    crash_point::at("upgrade: copied");
+    // Still held: nobody else writes over the copy before it has its name.
     let settled = copied.and_then(|()| settle(path, &part, options, found));
+    drop(held);
     match fs::remove_file(&part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(&part, &error)),
         _ => settled,
@@ -47,9 +51,13 @@ pub(super) fn keep_copy(database: Database, path: &Path, options: EngineOptions,
 }
 
 fn copy(path: &Path, part: &Path) -> io::Result<()> {
+    // Not written over: it may have another name already, as the copy of a host that was killed there.
+    match fs::remove_file(part) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
-    let options = options.write(true).create(true).truncate(true).mode(0o600);
-    let mut to = options.open(part)?;
+    let mut to = options.write(true).create_new(true).mode(0o600).open(part)?;
     io::copy(&mut File::open(path)?, &mut to)?;
     to.sync_all()
 }
@@ -70,10 +78,16 @@ fn settle(path: &Path, part: &Path, options: EngineOptions, found: u64) -> Resul
             format!("-{number}")
         };
         let copy = path.with_file_name(format!("{name}.format-{found}{mark}"));
-        match fs::hard_link(part, &copy) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
-            linked => linked.map_err(|error| StoreError::io(&copy, &error))?,
+        match give_name(part, &copy) {
+            // A host that was killed before it went on has made the same one.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match is_same(part, &copy, options) {
+                Ok(true) => return Ok(()),
+                // Also one that cannot be read: it is left alone.
+                Ok(false) | Err(_) => continue,
+            },
+            named => named.map_err(|error| StoreError::io(&copy, &error))?,
         }
+        crash_point::at("upgrade: copy named");
         let folder: PathBuf = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
             _ => PathBuf::from("."),
@@ -85,6 +99,46 @@ fn settle(path: &Path, part: &Path, options: EngineOptions, found: u64) -> Resul
         path: path.to_owned(),
         reason,
     })
+}
+
+/// Gives the file at `part` another name that is free.
+fn give_name(part: &Path, name: &Path) -> io::Result<()> {
+    match fs::hard_link(part, name) {
+        // Some file systems know no second names.
+        Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) => {
+            match name.symlink_metadata() {
+                Ok(_) => Err(ErrorKind::AlreadyExists.into()),
+                Err(_) => fs::rename(part, name),
+            }
+        }
+        linked => linked,
+    }
+}
+
+/// Whether both stores have one format and the same rows. Their files may differ: to open one alters it.
+fn is_same(one: &Path, other: &Path, options: EngineOptions) -> Result<bool, StoreError> {
+    let (one, other) = (
+        (open_read_only(one, options)?, one),
+        (open_read_only(other, options)?, other),
+    );
+    if check_format(&one.0, one.1)? != check_format(&other.0, other.1)? {
+        return Ok(false);
+    }
+    let same = guard(one.1, || -> Result<bool, redb::Error> {
+        let (one, other) = (
+            one.0.begin_read()?.open_table(ROWS)?,
+            other.0.begin_read()?.open_table(ROWS)?,
+        );
+        let (mut one, mut other) = (one.iter()?, other.iter()?);
+        loop {
+            match (one.next().transpose()?, other.next().transpose()?) {
+                (None, None) => return Ok(true),
+                (Some(a), Some(b)) if a.0.value() == b.0.value() && a.1.value() == b.1.value() => {}
+                _ => return Ok(false),
+            }
+        }
+    })?;
+    same.map_err(|error| explain(other.1, error))
 }
 
 pub(super) fn write_format(database: &Database, path: &Path, format: u64) -> Result<(), StoreError> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{self, Checked};
 use super::retention::{self, Swept};
+use super::room::Room;
 use super::settings::Limits;
 use crate::io::chance::Chance;
 use crate::io::clock::Clock;
@@ -95,10 +96,11 @@ impl Place {
                     .ok_or(BackupError::Cancelled)
             }
             Chore::Compact => {
-                let mut go_on = || tell("compacting", Progress::default()).is_continue();
+                let mut room = Room::of(&self.data);
+                let mut go_on = || room.look(tell("compacting", Progress::default())).is_continue();
                 match self.ground.store.compact(&mut go_on)? {
                     Some(Compacted { before, after }) => Ok(Kept::Compacted { before, after }),
-                    None => Err(BackupError::Cancelled),
+                    None => Err(room.explain(BackupError::Cancelled)),
                 }
             }
             Chore::Retain { preview } => {
@@ -127,8 +129,16 @@ impl Place {
         };
         let seal = key.as_ref().map(|key| (key, self.salt()));
         let store = &*self.ground.store;
-        let tell = &mut |progress| tell("backing up", progress);
-        let made = backup::write(store, &*self.ground.content, path, header, seal, tell)?;
+        let mut room = Room::for_file(&self.data, path);
+        let tell = &mut |progress| {
+            let told = tell("backing up", progress);
+            room.as_mut().map_or(told, |room| room.look(told))
+        };
+        let made = backup::write(store, &*self.ground.content, path, header, seal, tell);
+        let made = made.map_err(|error| match &room {
+            Some(room) => room.explain(error),
+            None => error,
+        })?;
         Ok(Backed {
             path: made.path,
             bytes: made.bytes,

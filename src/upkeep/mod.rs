@@ -12,6 +12,7 @@
 //! | [`retention`] | what is old and nobody needs goes |
 //! | [`reach`] | what rows name |
 //! | [`record`] | the audit log is noted elsewhere and pruned |
+//! | [`room`] | is there room on the disk for what goes on beside? |
 //! | [`settings`] | `[backup]` and `[retention]` in host.toml |
 
 pub mod check;
@@ -21,9 +22,12 @@ pub mod record;
 pub mod release;
 pub mod restore;
 pub mod retention;
+pub mod room;
 pub mod rota;
 pub mod settings;
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod restore_tests;
 #[cfg(test)]

@@ -9,13 +9,16 @@ use serde::Serialize;
 
 use super::check::{self, Checked};
 use super::chore::Tell;
+use super::room::Room;
+use super::rota;
 use crate::identity::restored::{self, Access};
+use crate::io::aside::Aside;
 use crate::journal::audit::noted::RESTORED;
 use crate::journal::audit::{self, Act, Actor};
 use crate::journal::epoch::{Epoch, Held, HeldWrite, Origin};
 use crate::journal::{JournalError, Recorded, RunRecord, Status};
 use crate::store::backup::install::holds_something;
-use crate::store::backup::{BackupError, Header, Key, Trailer, Unpacked, install, unpack};
+use crate::store::backup::{BackupError, Header, Key, Reader, Trailer, Unpacked, install, unpack};
 use crate::store::content::FileContent;
 use crate::store::documents::Indexes;
 use crate::store::engine::{Engine, EngineOptions};
@@ -25,8 +28,8 @@ use crate::store::ticks::pause::{self, ALL, Pause};
 use crate::store::tx::Ground;
 use crate::store::{Batch, Durability, StoreError};
 
-/// The folder in the data folder in which backups are unpacked.
-pub const UNPACKED: &str = ".restoring";
+/// The folder in which a backup is unpacked, in one that is this process's own.
+const UNPACKED: &str = "unpacked";
 
 /// Why nothing is restored.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +43,7 @@ pub enum RestoreError {
     #[error("{} holds something already, and was left as it is", .0.display())]
     NotEmpty(PathBuf),
     #[error(
-        "the backup holds {wrong} things that are not as they should be, and nothing was restored; the first: {first}"
+        "the backup was made of a store in which {wrong} things were not as they should be, and nothing was restored; the first: {first}"
     )]
     Unsound { wrong: u64, first: String },
 }
@@ -66,6 +69,8 @@ pub struct Restore<'a> {
     pub options: EngineOptions,
     /// Whether a store that is there is moved aside.
     pub replace: bool,
+    /// Whether it is restored also where something in it is not as it should be.
+    pub as_it_is: bool,
     pub now_ms: i64,
     /// Who has it restored.
     pub by: Actor,
@@ -87,6 +92,8 @@ pub struct Restored {
     pub replaced_head: Option<String>,
     /// What is wrong with the audit log of the backup.
     pub wrong_acts: u64,
+    /// What else was wrong in the store already when it was backed up.
+    pub wrong: u64,
 }
 
 /// What a backup holds, and what of it is wrong.
@@ -97,11 +104,31 @@ pub struct Verified {
     pub checked: Checked,
 }
 
-/// Unpacks the backup `file` in `folder` and checks all of it.
+/// Unpacks the backup `file` below `folder` and checks all of it. Nothing of it is left there.
 pub fn verify(
     file: &Path,
     key: Option<&Key>,
     folder: &Path,
+    options: EngineOptions,
+    tell: &mut Tell<'_>,
+) -> Result<Verified, BackupError> {
+    let aside = aside(folder, file, key)?;
+    let mut room = Room::of(folder);
+    let tell: &mut Tell<'_> = &mut |what, progress| room.look(tell(what, progress));
+    let verified = verify_in(&aside.path().join(UNPACKED), file, key, options, tell);
+    verified.map_err(|error| room.explain(error))
+}
+
+/// A folder of this process's own below `folder`; only for what can be opened at all.
+fn aside(folder: &Path, file: &Path, key: Option<&Key>) -> Result<Aside, BackupError> {
+    drop(Reader::open(file, key)?);
+    Aside::make(folder).map_err(|error| StoreError::io(folder, &error).into())
+}
+
+fn verify_in(
+    folder: &Path,
+    file: &Path,
+    key: Option<&Key>,
     options: EngineOptions,
     tell: &mut Tell<'_>,
 ) -> Result<Verified, BackupError> {
@@ -141,24 +168,26 @@ impl Restore<'_> {
         if !self.replace && holds_something(&place, self.options)? {
             return Err(RestoreError::NotEmpty(place));
         }
-        let folder = self.data.join(UNPACKED);
-        let restored = self.aside(&folder, tell);
-        // What is left of an attempt that failed is of no use, and in nobody's way.
-        crate::store::backup::unpack::clear(&folder)?;
-        restored
+        let aside = aside(self.data, self.file, self.key)?;
+        let mut room = Room::of(self.data);
+        let tell: &mut Tell<'_> = &mut |what, progress| room.look(tell(what, progress));
+        let restored = self.perform_in(&aside.path().join(UNPACKED), tell);
+        restored.map_err(|error| match error {
+            RestoreError::Backup(error) => room.explain(error).into(),
+            error => error,
+        })
     }
 
-    fn aside(&self, folder: &Path, tell: &mut Tell<'_>) -> Result<Restored, RestoreError> {
+    fn perform_in(&self, folder: &Path, tell: &mut Tell<'_>) -> Result<Restored, RestoreError> {
         let unpacked = unpack(self.file, self.key, folder, self.options, &mut |progress| {
             tell("unpacking", progress)
         })?;
         let ground = ground_of(&unpacked, self.options)?;
         let checked = checked(&ground, tell)?;
-        // What was broken already when the backup was made is told, and keeps nobody from what is whole.
-        let left_out = !unpacked.trailer.left_out.is_empty();
-        // An audit log that somebody was at is told, too: else whoever can alter one act could make every backup useless.
+        // An audit log that somebody was at is told, and keeps nobody from the rest: else whoever can alter one act could make
+        // every backup useless.
         let wrong = checked.wrong - checked.wrong_acts;
-        if wrong > 0 && !left_out {
+        if wrong > 0 && !self.as_it_is {
             let first = checked.problems.iter().find(|problem| !problem.is_of_acts());
             let first = first.map(|problem| format!("{}: {}", problem.place, problem.what));
             return Err(RestoreError::Unsound {
@@ -168,19 +197,24 @@ impl Restore<'_> {
         }
         let replaced_head = self.replaced_head();
         let frozen = self.freeze(&ground, &unpacked.header, replaced_head.as_deref(), checked.wrong_acts)?;
-        let (epoch, held, access) = frozen;
         drop(ground);
+        // Somebody may have begun to use it in the meantime.
+        let place = self.data.join("store.redb");
+        if !self.replace && holds_something(&place, self.options)? {
+            return Err(RestoreError::NotEmpty(place));
+        }
         let installed = install(&unpacked, self.data, &stamp(self.now_ms))?;
         Ok(Restored {
-            epoch,
+            epoch: frozen.epoch,
             backup_ms: unpacked.header.at_ms,
             needs: unpacked.header.needs,
             trailer: unpacked.trailer,
             aside: installed.aside,
-            held,
-            access,
+            held: frozen.held,
+            access: frozen.access,
             replaced_head,
             wrong_acts: checked.wrong_acts,
+            wrong,
         })
     }
 
@@ -207,19 +241,22 @@ impl Restore<'_> {
         header: &Header,
         replaced_head: Option<&str>,
         wrong_acts: u64,
-    ) -> Result<(u64, Vec<Held>, Access), RestoreError> {
+    ) -> Result<Frozen, RestoreError> {
         let store = &*ground.store;
+        let last_commit = store.stats().last_commit.0;
         let (before, version) = Epoch::read_at(store)?;
         let pauses = Pauses::load(store)?;
         let number = before.number.max(header.epoch) + 1;
         let mut batch = Batch::new();
         let epoch = Epoch {
             number,
-            began_ms: self.now_ms,
+            // A clock that is set back makes no run younger than this.
+            began_ms: self.now_ms.max(header.at_ms),
+            lost: before.all_lost(),
             origin: Some(Origin {
                 at_ms: header.at_ms,
                 epoch: header.epoch,
-                last_commit: header.last_commit,
+                last_commit,
                 file: self.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             }),
             frozen: true,
@@ -239,12 +276,14 @@ impl Restore<'_> {
             };
             pause::pause(&mut batch, ALL, &paused);
         }
-        let mut held = unfinished(ground)?;
+        let mut held = unfinished(ground, self.as_it_is)?;
         held.sort_by_key(|held| held.run);
         for held in &held {
             held.put(&mut batch);
         }
         let access = restored::hold(store, self.now_ms, &mut batch)?;
+        // What was backed up before belongs to another life: this one begins with a backup of its own.
+        batch.delete(rota::key());
         let file = self.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let end = audit::head(store)?;
         let act = Act::new(RESTORED, file)
@@ -257,12 +296,23 @@ impl Restore<'_> {
             .with("held_users", access.users.len())
             .with("held_tokens", access.tokens.len());
         audit::commit(store, batch, Durability::Now, &self.by, &act, self.now_ms)?;
-        Ok((number, held, access))
+        Ok(Frozen {
+            epoch: number,
+            held,
+            access,
+        })
     }
 }
 
-/// Every run that was not over, with the writes that were under way.
-fn unfinished(ground: &Ground) -> Result<Vec<Held>, RestoreError> {
+/// What the next epoch begins with.
+struct Frozen {
+    epoch: u64,
+    held: Vec<Held>,
+    access: Access,
+}
+
+/// Every run that was not over, with the writes that were under way. What cannot be read of it is nothing, if `as_it_is`.
+fn unfinished(ground: &Ground, as_it_is: bool) -> Result<Vec<Held>, RestoreError> {
     let mut runs = Vec::new();
     let mut wrong = None;
     let range = keys::runs(
@@ -276,6 +326,7 @@ fn unfinished(ground: &Ground) -> Result<Vec<Held>, RestoreError> {
         match RunRecord::decode(run, value) {
             Ok(record) if !record.status.is_over() => runs.push(record),
             Ok(_) => {}
+            Err(_) if as_it_is => {}
             Err(error) => wrong = Some(error),
         }
         match wrong {
@@ -288,8 +339,14 @@ fn unfinished(ground: &Ground) -> Result<Vec<Held>, RestoreError> {
     }
     let mut held = Vec::new();
     for record in runs {
-        let recorded = Recorded::from_entries(record.run, Recorded::entries_of(ground, record.run)?)?;
-        let doubtful = recorded.steps.iter().filter(|(_, step)| step.is_in_doubt());
+        let entries = Recorded::entries_of(ground, record.run);
+        let recorded = entries.and_then(|entries| Ok(Recorded::from_entries(record.run, entries)?));
+        let steps = match recorded {
+            Ok(recorded) => recorded.steps,
+            Err(_) if as_it_is => Default::default(),
+            Err(error) => return Err(error.into()),
+        };
+        let doubtful = steps.iter().filter(|(_, step)| step.is_in_doubt());
         let writes = doubtful.filter_map(|(number, step)| {
             let intent = step.intents.last()?;
             Some(HeldWrite {
@@ -309,7 +366,7 @@ fn unfinished(ground: &Ground) -> Result<Vec<Held>, RestoreError> {
                 _ => Status::Running,
             },
             since_ms: record.begun_ms,
-            last_step: recorded.steps.keys().next_back().copied().unwrap_or(0),
+            last_step: steps.keys().next_back().copied().unwrap_or(0),
             writes: writes.collect(),
         });
     }

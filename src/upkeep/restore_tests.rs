@@ -16,13 +16,16 @@ use crate::journal::Status;
 use crate::journal::audit::{Actor, Via};
 use crate::journal::epoch::{self, Epoch};
 use crate::runs::ResumeError;
+use crate::store::backup::unpack::quietly;
+use crate::store::backup::{install, unpack};
 use crate::store::content::FileContent;
 use crate::store::documents::Indexes;
 use crate::store::engine::{Engine, EngineOptions};
+use crate::store::keys::{self, Space};
 use crate::store::ticks::pause::ALL;
 use crate::store::ticks::{Pauses, Resumed};
 use crate::store::tx::Ground;
-use crate::store::{Durability, Realm, Tx, queue};
+use crate::store::{Batch, Durability, Realm, Tx, queue};
 use crate::testing::TestHost;
 use crate::value::Value;
 
@@ -61,6 +64,7 @@ fn restore(file: &Path, data: &Path, replace: bool, now_ms: i64) -> Result<Resto
         data,
         options: EngineOptions::default(),
         replace,
+        as_it_is: false,
         now_ms,
         by: Actor::new("ada", Via::Cli, "c"),
     };
@@ -138,7 +142,7 @@ fn a_pause_that_somebody_made_before_the_backup_outlives_the_release() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("old");
     let host = host(&data);
-    let mut batch = crate::store::Batch::new();
+    let mut batch = Batch::new();
     let pause = crate::store::ticks::Pause {
         since_ms: 1,
         by: Some("anna".to_owned()),
@@ -175,7 +179,11 @@ fn nothing_is_restored_over_a_store_that_holds_something_and_with_replace_it_is_
     assert_eq!(fs::read(&aside).unwrap(), before);
     let old = Engine::open(&aside, EngineOptions::default()).unwrap();
     drop(old);
-    assert!(!data.join(".restoring").exists());
+    let names = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(
+        names.into_iter().all(|name| !name.to_string_lossy().starts_with('.')),
+        "nothing unpacked is left"
+    );
     // A store that nobody can read is in nobody's way either.
     fs::write(data.join("store.redb"), b"rubbish").unwrap();
     assert_eq!(
@@ -238,8 +246,150 @@ fn a_file_that_was_missing_in_the_store_already_is_told_with_the_row_that_names_
     assert!(verified.checked.wrong >= 1);
     let told = format!("{:?}", verified.checked.problems);
     assert!(told.contains("kv large (dry)") && told.contains("is missing"), "{told}");
-    let refused = restore(&file, &folder.path().join("new"), false, 1).unwrap_err();
+    let data = folder.path().join("new");
+    let refused = restore(&file, &data, false, 1).unwrap_err();
     assert_eq!(refused.code(), "RESTORE_UNSOUND");
+    assert!(!data.join("store.redb").exists());
+    let restore = Restore {
+        file: &file,
+        key: None,
+        data: &data,
+        options: EngineOptions::default(),
+        replace: false,
+        as_it_is: true,
+        by: Actor::new("ada", Via::Cli, "c"),
+        now_ms: 1,
+    };
+    let restored = restore.perform(&mut |_, _| ControlFlow::Continue(())).unwrap();
+    assert_eq!(restored.wrong, verified.checked.wrong, "and it is told");
+    ground(&data);
+}
+
+#[test]
+fn a_run_whose_journal_cannot_be_read_is_held_when_it_is_restored_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("old");
+    let host = host(&data);
+    let waits = host.start("run::sleep(\"1h\")").id();
+    let mut batch = Batch::new();
+    batch.put(keys::journal(waits, 0), b"rubbish".to_vec());
+    host.ground.store.commit(batch, Durability::Now).unwrap();
+    let file = folder.path().join("a.backup");
+    place(&host, &data)
+        .backup(&file, None, &mut |_, _| ControlFlow::Continue(()))
+        .unwrap();
+    let data = folder.path().join("new");
+    assert_eq!(restore(&file, &data, false, 1).unwrap_err().code(), "RESTORE_UNSOUND");
+    let restore = Restore {
+        file: &file,
+        key: None,
+        data: &data,
+        options: EngineOptions::default(),
+        replace: false,
+        as_it_is: true,
+        by: Actor::new("ada", Via::Cli, "c"),
+        now_ms: 1,
+    };
+    let restored = restore.perform(&mut |_, _| ControlFlow::Continue(())).unwrap();
+    assert_eq!(restored.held[0].run, waits);
+}
+
+#[test]
+fn a_store_that_somebody_makes_while_a_backup_is_unpacked_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (.., now_ms) = backed_up(folder.path());
+    let (file, data) = (folder.path().join("a.backup"), folder.path().join("new"));
+    let restoring = |replace| Restore {
+        file: &file,
+        key: None,
+        data: &data,
+        options: EngineOptions::default(),
+        replace,
+        as_it_is: false,
+        by: Actor::new("ada", Via::Cli, "c"),
+        now_ms,
+    };
+    let mut is_made = false;
+    let made = restoring(false).perform(&mut |what, _| {
+        if what == "checking" && !is_made {
+            host(&data).run("kv::put(\"mine\", 1)");
+            is_made = true;
+        }
+        ControlFlow::Continue(())
+    });
+    assert!(is_made, "it came in between");
+    assert_eq!(made.unwrap_err().code(), "RESTORE_NOT_EMPTY");
+    let theirs = host(&data);
+    theirs.clock.advance(std::time::Duration::from_secs(1));
+    assert_eq!(theirs.run("kv::get(\"mine\")").value(), &Value::from(1));
+    drop(theirs);
+    // The last moment: between the last look and the name.
+    let unpacked = unpack(
+        &file,
+        None,
+        &folder.path().join("unpacked"),
+        EngineOptions::default(),
+        &mut quietly,
+    )
+    .unwrap();
+    let other = folder.path().join("other");
+    let theirs = ground(&other);
+    assert_eq!(install(&unpacked, &other, "x").unwrap_err().code(), "STORE_LOCKED");
+    drop(theirs);
+    assert!(unpacked.store.exists(), "it can be tried again");
+}
+
+#[test]
+fn two_restores_at_once_do_not_touch_what_the_other_unpacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (.., now_ms) = backed_up(folder.path());
+    let (file, data) = (folder.path().join("a.backup"), folder.path().join("new"));
+    let mut other = None;
+    let restoring = Restore {
+        file: &file,
+        key: None,
+        data: &data,
+        options: EngineOptions::default(),
+        replace: true,
+        as_it_is: false,
+        by: Actor::new("ada", Via::Cli, "c"),
+        now_ms,
+    };
+    let first = restoring.perform(&mut |what, _| {
+        if what == "checking" && other.is_none() {
+            other = Some(restore(&file, &data, true, now_ms + 1000));
+        }
+        ControlFlow::Continue(())
+    });
+    assert!(other.unwrap().unwrap().aside.is_none());
+    assert!(first.unwrap().aside.is_some(), "the one that ended first is aside");
+    ground(&data);
+}
+
+#[test]
+fn browsers_log_in_again_and_backups_begin_anew_after_a_restore() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("old");
+    let host = host(&data);
+    let store = &*host.ground.store;
+    let rows = [
+        keys::named(Space::Session, &["a"]),
+        keys::named(Space::Meta, &["backup"]),
+    ];
+    let mut batch = Batch::new();
+    for row in &rows {
+        batch.put(row.clone(), vec![1]);
+    }
+    store.commit(batch, Durability::Now).unwrap();
+    let file = folder.path().join("a.backup");
+    place(&host, &data)
+        .backup(&file, None, &mut |_, _| ControlFlow::Continue(()))
+        .unwrap();
+    let data = folder.path().join("new");
+    restore(&file, &data, false, 5).unwrap();
+    let restored = ground(&data);
+    let left = rows.map(|row| restored.store.get(&row).unwrap().is_some());
+    assert_eq!(left, [false, false]);
 }
 
 #[test]
@@ -258,6 +408,14 @@ fn each_restore_begins_another_epoch_and_what_was_held_stays_held() {
     let again = restore(&second, &data, true, now_ms + 5000).unwrap();
     assert_eq!(again.epoch, 3);
     let ground = ground(&data);
+    let epoch = Epoch::read(&*ground.store).unwrap();
+    assert_eq!(
+        epoch.all_lost().len(),
+        2,
+        "what may have been sent before the first is not forgotten"
+    );
+    let first_ms = epoch.all_lost()[0].backup_ms;
+    assert_eq!(epoch.sent_since(&*ground.store, waits, None).unwrap(), Some(first_ms));
     assert!(epoch::is_held(&*ground.store, waits).unwrap());
     assert!(
         !Epoch::read(&*ground.store).unwrap().was_paused,

@@ -13,7 +13,7 @@ use crate::id::{ContentHash, IncidentId, RunId};
 use crate::io::chance::SeededChance;
 use crate::io::clock::Clock;
 use crate::journal::incident::{self, HOST, Incident, OpenedBy};
-use crate::journal::{Entry, Recorded, RunRecord};
+use crate::journal::{Entry, Parent, Recorded, RunRecord, Status};
 use crate::store::content::FileContent;
 use crate::store::keys::{self, Place as Key};
 use crate::store::ticks::{Fate, ScheduleId, Tick};
@@ -40,6 +40,10 @@ impl Kept {
     }
 
     fn retain(&self, limits: Limits, preview: bool) -> Swept {
+        self.retain_telling(limits, preview, &mut |_| {})
+    }
+
+    fn retain_telling(&self, limits: Limits, preview: bool, tell: &mut dyn FnMut(&str)) -> Swept {
         let place = Place {
             ground: self.host.ground.clone(),
             data: self.folder.path().to_owned(),
@@ -50,7 +54,11 @@ impl Kept {
             clock: self.host.clock.clone(),
             chance: Arc::new(SeededChance::new(1)),
         };
-        retain(&place, preview, &mut |_, _| ControlFlow::Continue(())).unwrap()
+        let tell: &mut super::Tell<'_> = &mut |what, _| {
+            tell(what);
+            ControlFlow::Continue(())
+        };
+        retain(&place, preview, tell).unwrap()
     }
 
     fn runs(&self) -> BTreeSet<RunId> {
@@ -99,7 +107,8 @@ fn must_stay(kept: &Kept, age_ms: i64) -> BTreeSet<RunId> {
         match keys::parse(&key) {
             Some(Key::Run(run)) => {
                 let record = RunRecord::decode(run, &value).unwrap();
-                if !record.status.is_over() || record.ended_ms.is_none_or(|ended_ms| ended_ms >= now_ms - age_ms) {
+                let waits = !record.status.is_over() || record.status == Status::NeedsAttention;
+                if waits || record.ended_ms.is_none_or(|ended_ms| ended_ms >= now_ms - age_ms) {
                     stays.insert(run);
                 }
                 records.insert(run, record);
@@ -223,6 +232,125 @@ fn a_file_goes_when_the_last_row_that_names_it_is_gone_and_no_sooner() {
     std::fs::remove_file(kept.folder.path().join("store.redb.before-restore-x")).unwrap();
     assert!(kept.retain(by_age(30), false).files >= 2);
     assert!(content.list().unwrap().is_empty());
+}
+
+fn change(kept: &Kept, run: RunId, with: impl Fn(&mut RunRecord)) {
+    let store = &*kept.host.ground.store;
+    let mut record = RunRecord::get(store, run).unwrap();
+    with(&mut record);
+    let mut batch = Batch::new();
+    if let Some(parent) = record.parent {
+        batch.put(keys::child(parent.run, run), Vec::new());
+    }
+    batch.put(keys::run(run), record.encode());
+    store.commit(batch, Durability::Now).unwrap();
+}
+
+#[test]
+fn a_run_that_waits_for_a_person_and_the_parent_of_one_that_is_not_over_stay_however_old_they_are() {
+    let kept = Kept::new();
+    let host = &kept.host;
+    let (doubtful, parent, other) = (host.run("1").id(), host.run("2").id(), host.run("3").id());
+    let child = host.start("run::sleep(\"3000d\")").id();
+    change(&kept, doubtful, |record| record.status = Status::NeedsAttention);
+    change(&kept, child, |record| {
+        record.parent = Some(Parent { run: parent, step: 1 })
+    });
+    host.clock.advance(DAY * 400);
+    assert_eq!(must_stay(&kept, 30 * DAY_MS), BTreeSet::from([doubtful, parent, child]));
+    kept.retain(by_age(30), false);
+    assert_eq!(kept.runs(), BTreeSet::from([doubtful, parent, child]));
+    assert!(!kept.runs().contains(&other));
+}
+
+/// Whoever goes on with a run while others are removed keeps all that it needs.
+#[test]
+fn a_run_that_is_taken_up_or_held_meanwhile_stays_with_its_text_its_files_and_its_children() {
+    let kept = Kept::new();
+    let host = &kept.host;
+    let reopened = host.run(&format!("{LARGE} text + \"reopened\"")).id();
+    host.clock.advance(Duration::from_secs(1));
+    let child = host.run("5").id();
+    change(&kept, child, |record| {
+        record.parent = Some(Parent { run: reopened, step: 1 })
+    });
+    let pinned = host.run(&format!("{LARGE} text + \"pinned\"")).id();
+    let goes = host.run(&format!("{LARGE} text + \"goes\"")).id();
+    host.clock.advance(DAY * 365 * 60);
+    let mut is_done = false;
+    let swept = kept.retain_telling(by_age(30), false, &mut |what| {
+        if what == "removing runs" && !is_done {
+            change(&kept, reopened, |record| {
+                record.ended_ms = record.ended_ms.map(|at| at + 1)
+            });
+            hold(&kept, pinned);
+            is_done = true;
+        }
+    });
+    assert_eq!(swept.runs, 1);
+    assert_eq!(kept.runs(), BTreeSet::from([reopened, child, pinned]));
+    assert!(!kept.runs().contains(&goes));
+    check_whole(&kept);
+    for run in [reopened, pinned] {
+        let recorded = Recorded::load(&host.ground, run).unwrap();
+        let file = recorded
+            .ended
+            .and_then(|ended| ended.file)
+            .expect("it is too large for the journal");
+        assert!(host.ground.content.get(&file).unwrap().is_some(), "its file is there");
+    }
+}
+
+#[test]
+fn a_preview_tells_exactly_what_is_then_removed() {
+    let kept = Kept::new();
+    let host = &kept.host;
+    for number in 0..4 {
+        host.run(&format!(
+            "{LARGE} text += \"{number}\"; kv::put(\"k{number}\", text, #{{ ttl: \"1h\" }}); text"
+        ));
+    }
+    host.run(&format!("{LARGE} kv::put(\"stays\", text + \"stays\")"));
+    let runs = kept.folder.path().join("runs");
+    for born_ms in [host.clock.unix_ms(), host.clock.unix_ms() + 1] {
+        std::fs::create_dir_all(runs.join(RunId::new(born_ms, 9).to_string())).unwrap();
+    }
+    std::fs::create_dir_all(runs.join("mine")).unwrap();
+    let left = kept.folder.path().join("content/00/.00.new-1-0");
+    std::fs::create_dir_all(left.parent().unwrap()).unwrap();
+    std::fs::write(&left, b"left by one that was killed").unwrap();
+    host.clock.advance(DAY * 365 * 60);
+    let preview = kept.retain(by_age(30), true);
+    assert_eq!(preview.pairs, 4);
+    assert!(preview.files >= 4 && preview.folders == 2, "{preview:?}");
+    assert!(left.exists());
+    let swept = kept.retain(by_age(30), false);
+    assert_eq!(
+        Swept {
+            preview: true,
+            ..swept.clone()
+        },
+        preview
+    );
+    let (rows, row_bytes) = kept_bytes(&kept);
+    let file_bytes: u64 = host
+        .ground
+        .content
+        .list()
+        .unwrap()
+        .iter()
+        .map(|hash| host.ground.content.path(hash).unwrap().metadata().unwrap().len())
+        .sum();
+    assert_eq!(swept.bytes_left, row_bytes + file_bytes, "{rows} rows are left");
+    assert!(runs.join("mine").is_dir() && !left.exists());
+    let again = kept.retain(by_age(30), true);
+    assert_eq!((again.runs, again.pairs, again.files, again.folders), (0, 0, 0, 0));
+}
+
+fn kept_bytes(kept: &Kept) -> (usize, u64) {
+    let rows = rows(&*kept.host.ground.store);
+    let bytes = rows.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum();
+    (rows.len(), bytes)
 }
 
 #[test]

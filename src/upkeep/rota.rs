@@ -1,5 +1,8 @@
 //! Backups that are made by themselves, and which of them stay.
 //!
+//! Each life of a store has a mark of its own, which stands in the names of its backups: those of others may lie in the same
+//! folder, and are nobody's business here.
+//!
 //! What was made last stands in a row, so that a server that starts anew goes on with the same rota. Nothing here reads a
 //! clock: whoever calls [`turn`] says what time it is, and is told when to call again.
 
@@ -13,6 +16,7 @@ use super::chore::{Backed, Place, Tell};
 use super::restore::stamp;
 use super::settings::{BackupSettings, When};
 use crate::io::keeping;
+use crate::store::backup::write::sweep;
 use crate::store::backup::{BackupError, Part, Reader};
 use crate::store::keys::{self, Space};
 use crate::store::{Batch, Durability, Row, Store, StoreError};
@@ -28,6 +32,8 @@ const END: &str = ".backup";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct State {
+    /// What stands in the names of this store's backups.
+    pub mark: String,
     /// When one was begun last, and when one was made last.
     pub tried_ms: i64,
     pub made_ms: Option<i64>,
@@ -46,7 +52,7 @@ pub struct Failed {
     pub since_ms: i64,
 }
 
-fn key() -> Vec<u8> {
+pub(super) fn key() -> Vec<u8> {
     keys::named(Space::Meta, &["backup"])
 }
 
@@ -108,11 +114,27 @@ pub fn turn(
         });
     }
     let begun = place.clock.monotonic();
-    let made = make(place, folder, settings, now_ms, tell);
+    let mark = match before
+        .as_ref()
+        .map(|state| state.mark.clone())
+        .filter(|mark| !mark.is_empty())
+    {
+        Some(mark) => mark,
+        None => format!("{:08x}", place.chance.bits() as u32),
+    };
+    let made = make(place, folder, &mark, settings, now_ms, tell);
+    // The host ends: nothing went wrong, and the next one makes it.
+    if matches!(made, Err(BackupError::Cancelled)) {
+        return Ok(Turn {
+            made: None,
+            next_ms: Some(now_ms),
+        });
+    }
     let took_ms = i64::try_from(place.clock.monotonic().saturating_sub(begun).as_millis()).unwrap_or(i64::MAX);
     let before = before.unwrap_or_default();
     let state = match &made {
         Ok(made) => State {
+            mark,
             tried_ms: now_ms,
             made_ms: Some(now_ms),
             file: Some(made.path.clone()),
@@ -121,6 +143,7 @@ pub fn turn(
             failed: None,
         },
         Err(error) => State {
+            mark,
             tried_ms: now_ms,
             failed: Some(Failed {
                 code: error.code().to_owned(),
@@ -140,23 +163,38 @@ pub fn turn(
 fn make(
     place: &Place,
     folder: &Path,
+    mark: &str,
     settings: &BackupSettings,
     now_ms: i64,
     tell: &mut Tell<'_>,
 ) -> Result<Backed, BackupError> {
-    keeping::make_folder(folder).map_err(|error| StoreError::io(folder, &error))?;
+    let failed = |error: std::io::Error| StoreError::io(folder, &error);
+    keeping::make_folder(folder).map_err(failed)?;
+    // What a host left that was killed in the middle of one.
+    sweep(folder, &|name| moment_of(name, mark).is_some()).map_err(failed)?;
     let key = (!settings.key.is_empty()).then_some(settings.key.as_str());
-    let path = folder.join(format!("{BEGIN}{}{END}", stamp(now_ms)));
+    let path = folder.join(name_of(mark, now_ms));
     let made = place.backup(&path, key, tell)?;
     let secret = key.map(|key| place.key(key)).transpose()?;
-    read_back(&path, secret.as_ref(), tell)?;
-    // Only now: a backup that cannot be read takes the place of none.
-    let names = keeping::names(folder).map_err(|error| StoreError::io(folder, &error))?;
-    for name in superfluous(&names, settings) {
-        let path = folder.join(&name);
+    if let Err(error) = read_back(&path, secret.as_ref(), tell) {
+        // It takes the place of none, and is none.
         keeping::remove(&path).map_err(|error| StoreError::io(&path, &error))?;
+        return Err(error);
+    }
+    let names = keeping::names(folder).map_err(failed)?;
+    for name in superfluous(&names, mark, settings, now_ms) {
+        let path = folder.join(&name);
+        // One too many is no reason to make another in ten minutes.
+        if let Err(error) = keeping::remove(&path) {
+            tracing::warn!(file = %path.display(), %error, "a backup that need not stay could not be removed");
+        }
     }
     Ok(made)
+}
+
+/// The name of a backup that was made by itself.
+pub fn name_of(mark: &str, unix_ms: i64) -> String {
+    format!("{BEGIN}{mark}-{}{END}", stamp(unix_ms))
 }
 
 /// Reads a backup to its end.
@@ -170,11 +208,12 @@ fn read_back(path: &Path, key: Option<&crate::store::backup::Key>, tell: &mut Te
     Ok(())
 }
 
-/// The files among `names` that need not stay: backups that were made by themselves and are neither of the latest nor the
-/// last of a day, week or month that counts.
-pub fn superfluous(names: &[String], settings: &BackupSettings) -> Vec<String> {
-    let mut made: Vec<(DateTime<Utc>, &String)> =
-        names.iter().filter_map(|name| Some((moment_of(name)?, name))).collect();
+/// The files among `names` that need not stay: backups with this mark that were made by themselves and are neither of the
+/// latest nor the last of a day, week or month that counts. One of the future was made while the clock was wrong: it takes
+/// the place of none.
+pub fn superfluous(names: &[String], mark: &str, settings: &BackupSettings, now_ms: i64) -> Vec<String> {
+    let made = names.iter().filter_map(|name| Some((moment_of(name, mark)?, name)));
+    let mut made: Vec<(DateTime<Utc>, &String)> = made.filter(|(at, _)| at.timestamp_millis() <= now_ms).collect();
     made.sort();
     made.reverse();
     let mut stay: BTreeSet<&String> = BTreeSet::new();
@@ -194,9 +233,10 @@ pub fn superfluous(names: &[String], settings: &BackupSettings) -> Vec<String> {
     go.map(|(_, name)| (*name).clone()).collect()
 }
 
-/// When the backup of that name was made, if it was made by itself.
-fn moment_of(name: &str) -> Option<DateTime<Utc>> {
-    let stamp = name.strip_prefix(BEGIN)?.strip_suffix(END)?;
+/// When the backup of that name was made, if it was made by itself by whoever has this mark.
+fn moment_of(name: &str, mark: &str) -> Option<DateTime<Utc>> {
+    let rest = name.strip_prefix(BEGIN)?.strip_suffix(END)?;
+    let stamp = rest.strip_prefix(mark)?.strip_prefix('-')?;
     NaiveDateTime::parse_from_str(stamp, "%Y%m%dT%H%M%SZ")
         .ok()
         .map(|at| at.and_utc())

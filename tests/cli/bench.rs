@@ -119,3 +119,18 @@ fn requests_are_asked_of_a_server_that_is_gone_afterwards() {
     assert!(bench["resident_bytes_with_streams"].as_u64() > Some(0), "{bench}");
     assert_eq!(project.files(), before);
 }
+
+#[test]
+fn upkeep_is_measured_with_runs_that_go_on_meanwhile() {
+    let bench = Project::bare().json(&["bench", "upkeep", "--mib", "2", "--concurrency", "2"]);
+    let phases = bench["phases"].as_array().expect("phases");
+    assert_eq!(phases.len(), 3, "{bench}");
+    for phase in phases {
+        assert!(phase["runs"].as_u64() > Some(0), "{phase}");
+        assert!(
+            phase["run_p50_ms"].as_f64() <= phase["run_longest_ms"].as_f64(),
+            "{phase}"
+        );
+    }
+    assert!(phases[1]["bytes"].as_u64() > Some(3 << 20), "{bench}");
+}

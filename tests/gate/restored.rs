@@ -193,3 +193,104 @@ fn nothing_is_published_while_the_store_is_frozen() {
     store.commit(batch, Durability::Now).expect("it is committed");
     assert_eq!(host.run("acme::publish_strictly(1)").value(), &Value::from("done"));
 }
+
+#[test]
+fn a_run_that_is_made_anew_under_the_same_name_counts_the_age_of_its_key_from_the_backup() {
+    let keyed = || write().key_lifetime(Some(Duration::from_secs(24 * 3600)));
+    let provider = Provider::new(keyed()).sightings([Ok(Sighting::Landed(Value::from("seen")))]);
+    let (host, _) = provider.host();
+    restored(&host, Duration::from_secs(30 * 3600));
+    // Born in the moment of the restore, as the run of a tick between is.
+    let run = host.run("acme::send(1)");
+    assert_eq!(run.value(), &Value::from("seen"), "the provider has forgotten the key");
+    assert!(provider.sent_at().is_empty());
+}
+
+#[test]
+fn what_was_looked_up_once_after_a_restore_is_not_looked_up_at_each_later_attempt() {
+    let later = || {
+        Err(Fault::passing(Failure {
+            retry_after_ms: Some(20_000),
+            ..failure("HTTP_429")
+        }))
+    };
+    let provider = Provider::new(write().attempts(4))
+        .sightings([Ok(Sighting::NotThere)])
+        .answers([later(), later(), done()]);
+    let (host, _) = provider.host();
+    let run = host.start(SCRIPT);
+    restored(&host, Duration::from_secs(7200));
+    let mut run = host.resume(run.id()).expect("it goes on");
+    let questions = || provider.calls().iter().filter(|call| call.is_question).count();
+    let asked = questions();
+    assert!(asked > 0, "until its answer is certain");
+    for _ in 0..2 {
+        assert_eq!(run.outcome().status, Status::Suspended, "it waits for its next attempt");
+        host.clock.advance(Duration::from_secs(30));
+        run = host.resume(run.id()).expect("it goes on");
+    }
+    assert_eq!(run.value(), &Value::from("done"));
+    assert_eq!((questions(), provider.sent_at().len()), (asked, 3));
+}
+
+#[test]
+fn what_may_have_been_sent_before_an_earlier_restore_is_as_old_as_its_backup() {
+    let keyed = || write().key_lifetime(Some(Duration::from_secs(24 * 3600)));
+    let provider = Provider::new(keyed()).sightings([Ok(Sighting::Landed(Value::from("seen")))]);
+    let (host, _) = provider.host();
+    let run = host.start(SCRIPT);
+    restored(&host, Duration::from_secs(20 * 3600));
+    host.clock.advance(Duration::from_secs(3600));
+    let store = &*host.ground.store;
+    let (before, version) = Epoch::read_at(store).expect("it is there");
+    let backup_ms = host.gate().world.clock.unix_ms();
+    host.clock.advance(Duration::from_secs(5 * 3600));
+    let second = Epoch {
+        number: 3,
+        began_ms: host.gate().world.clock.unix_ms(),
+        lost: before.all_lost(),
+        origin: Some(Origin {
+            at_ms: backup_ms,
+            epoch: 2,
+            ..Origin::default()
+        }),
+        ..Epoch::default()
+    };
+    let mut batch = Batch::new();
+    second.put(&mut batch, version);
+    store.commit(batch, Durability::Now).expect("it is committed");
+    let run = host.resume(run.id()).expect("it goes on");
+    assert_eq!(run.value(), &Value::from("seen"), "26 hours after the first backup");
+    assert!(provider.sent_at().is_empty());
+}
+
+#[test]
+fn a_clock_that_stands_before_the_backup_makes_no_run_younger_than_the_restore() {
+    let provider = Provider::new(write()).sightings([Ok(Sighting::Landed(Value::from("seen")))]);
+    let (host, _) = provider.host();
+    let run = host.start(SCRIPT);
+    let store = &*host.ground.store;
+    let epoch = Epoch {
+        number: 2,
+        began_ms: 5,
+        origin: Some(Origin {
+            at_ms: 1,
+            epoch: 1,
+            last_commit: store.stats().last_commit.0,
+            ..Origin::default()
+        }),
+        ..Epoch::default()
+    };
+    let mut batch = Batch::new();
+    epoch.put(&mut batch, None);
+    store.commit(batch, Durability::Now).expect("it is committed");
+    host.clock.advance(Duration::from_secs(7200));
+    let run = host.resume(run.id()).expect("it goes on");
+    assert_eq!(run.value(), &Value::from("seen"));
+    assert!(provider.sent_at().is_empty());
+    assert_eq!(
+        host.run("acme::send(1)").value(),
+        &Value::from("done"),
+        "a later one asks nobody"
+    );
+}

@@ -11,6 +11,7 @@
 //! | [`queue`] | jobs a second, taken by scripts and done by runs |
 //! | [`http`] | requests a second that playbooks answer, and the memory of those who listen |
 //! | [`resume`] | the time until all runs of a killed host are over |
+//! | [`upkeep`] | backups and compactions, and how long runs wait meanwhile |
 //! | [`track`] | the ground they all run on |
 
 mod http;
@@ -20,6 +21,7 @@ mod replay;
 mod resume;
 mod steps;
 mod track;
+mod upkeep;
 
 use super::error::CliError;
 use super::out::{FAINT, Out};
@@ -47,6 +49,8 @@ enum Command {
     Http(http::Args),
     /// How soon all runs of a host are over that was killed in the middle of them, repair of the store included.
     Resume(resume::Args),
+    /// How fast a backup and a compaction are, and how long the longest run takes that goes on meanwhile.
+    Upkeep(upkeep::Args),
 }
 
 pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
@@ -59,6 +63,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         Command::Queue(args) => queue::perform(&track()?, args, out)?,
         Command::Http(args) => http::perform(app, &args, out)?,
         Command::Resume(args) => resume::perform(app, args, out)?,
+        Command::Upkeep(args) => upkeep::perform(&track()?, args, out)?,
     }
     Ok(0)
 }

@@ -125,6 +125,11 @@ impl Track {
         Ok(Lap { took, each, commits })
     }
 
+    /// The folder that goes with it.
+    pub fn folder(&self) -> &Scratch {
+        &self._scratch
+    }
+
     /// Closes the store and leaves its file, which goes with the folder.
     pub fn close(self) -> (App, Scratch) {
         (self.app, self._scratch)
@@ -141,7 +146,7 @@ impl Track {
 
     /// One run of `script` that must succeed.
     pub fn run(&self, script: &Arc<Script>) -> Result<Finished, CliError> {
-        run(&self.runner, script)
+        run_one(&self.runner, script)
     }
 }
 
@@ -174,7 +179,7 @@ impl Race {
                 break;
             }
             let before = self.clock.monotonic();
-            match run(&self.runner, &self.script) {
+            match run_one(&self.runner, &self.script) {
                 Ok(_) => own.push(self.clock.monotonic().saturating_sub(before)),
                 Err(error) => *locked(&self.failed) = Some(error),
             }
@@ -186,7 +191,8 @@ impl Race {
     }
 }
 
-fn run(runner: &Runner, script: &Arc<Script>) -> Result<Finished, CliError> {
+/// One run of `script` that must succeed.
+pub fn run_one(runner: &Runner, script: &Arc<Script>) -> Result<Finished, CliError> {
     let order = Order {
         script: script.clone(),
         input: Value::Map(Default::default()),

@@ -22,6 +22,9 @@ use crate::store::{Durability, Realm, StoreError, Tx, kv, metrics, metrics_copy,
 /// Rows of one commit.
 const ROWS_AT_ONCE: usize = 500;
 
+/// Jobs of one commit: as long as all of a queue is copied in one, whoever pushes into it meanwhile meets none of it or all.
+const JOBS_AT_ONCE: usize = 20_000;
+
 #[derive(clap::Args)]
 pub struct Args {
     /// The realm that is read. What it holds goes to the other.
@@ -182,11 +185,11 @@ impl Copy<'_> {
                 let head = keys::queue(self.to, &name, &QueueRow::Head);
                 let copied = self.each(|from, to| {
                     to.unchanged(&head, None);
-                    queues::copy_some(from, to, &name, ROWS_AT_ONCE, &mut copying)
+                    queues::copy_some(from, to, &name, JOBS_AT_ONCE, &mut copying)
                 });
                 match copied {
                     // Nothing of it was committed.
-                    Err(StoreError::Conflict { .. }) if copying.jobs() <= ROWS_AT_ONCE as u64 => {
+                    Err(StoreError::Conflict { .. }) if copying.is_first() => {
                         is_known = true;
                         copying = queues::Copying::default();
                     }

@@ -10,6 +10,7 @@ use crate::http::page;
 use crate::http::request::Request;
 use crate::http::routes::{CURSOR, Gives, Group, LIMIT, Route};
 use crate::http::server::Server;
+use crate::journal::epoch::Epoch;
 use crate::store::Batch;
 use crate::store::ticks::pause::{self, ALL, Pause};
 use crate::store::ticks::{Pauses, Resumed};
@@ -39,7 +40,7 @@ const ROUTES: &[Route] = &[
         says: "Ends the pause of a playbook, or that of everything.",
         body: Some("PauseEnd"),
         gives: Gives::Data(200, "Pause"),
-        refuses: &[(409, "NOT_PAUSED")],
+        refuses: &[(409, "NOT_PAUSED"), (409, "RESTORE_HELD")],
         ..Route::post("/api/v1/pauses/resume", "pauses.resume", resume)
     },
 ];
@@ -138,6 +139,11 @@ fn resume(server: &Server, request: &Request) -> Result<Answer, Refusal> {
         };
         return Err(Refusal::new(409, "NOT_PAUSED", message));
     };
+    if name == ALL && Epoch::read(&*server.store)?.frozen {
+        let message =
+            "everything is held since the store was restored, and not only paused: `host restore` releases it";
+        return Err(Refusal::new(409, "RESTORE_HELD", message));
+    }
     let mut batch = Batch::new();
     pause::resume(&mut batch, &name, server.now_ms(), missed);
     server.commit(batch)?;

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "these tests damage files")]
 
 use std::fs;
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::form::Header;
@@ -12,6 +12,7 @@ use crate::store::build::Building;
 use crate::store::content::{Content, FileContent};
 use crate::store::engine::{Engine, EngineOptions, FORMAT};
 use crate::store::keys::{Realm, kv};
+use crate::store::test_ground::{Stored, all};
 use crate::store::{Batch, CommitNo, Durability, Store};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -39,8 +40,6 @@ fn made(store: &dyn Store, content: &dyn Content, path: &Path, key: Option<&Key>
     write(store, content, path, header, seal, &mut |_| ControlFlow::Continue(()))
 }
 
-type Stored = (Vec<u8>, Vec<u8>, CommitNo);
-
 /// Every row and file of the backup; the error that reading it ends with.
 fn read(path: &Path, key: Option<&Key>) -> Result<(Vec<Stored>, Vec<u8>), BackupError> {
     let mut reader = Reader::open(path, key)?;
@@ -55,15 +54,6 @@ fn read(path: &Path, key: Option<&Key>) -> Result<(Vec<Stored>, Vec<u8>), Backup
             Part::End(_) => return Ok((rows, files)),
         }
     }
-}
-
-fn all(store: &dyn Store) -> Vec<(Vec<u8>, Vec<u8>, CommitNo)> {
-    let rows = store
-        .scan((Bound::Unbounded, Bound::Unbounded), usize::MAX, false)
-        .unwrap();
-    rows.into_iter()
-        .map(|(key, row)| (key, row.value, row.version))
-        .collect()
 }
 
 #[test]
@@ -184,6 +174,124 @@ fn a_backup_that_is_cancelled_or_has_no_room_leaves_nothing_and_overwrites_nothi
     fs::write(&path, b"mine").unwrap();
     assert_eq!(made(&store, &content, &path, None).unwrap_err().code(), "BACKUP_EXISTS");
     assert_eq!(fs::read(&path).unwrap(), b"mine");
+}
+
+/// The blocks of a backup: where each begins, its kind and the length of its body.
+fn blocks(bytes: &[u8]) -> Vec<(usize, u8, usize)> {
+    let (mut at, mut found) = (10, Vec::new());
+    while at + 32 < bytes.len() {
+        let length = u32::from_be_bytes(bytes[at + 1..at + 5].try_into().unwrap()) as usize;
+        found.push((at, bytes[at], length));
+        at += 9 + length;
+    }
+    found
+}
+
+/// `parts` with the checksums and the digest that somebody would give it who has no key.
+fn forged(head: &[u8], parts: &[(u8, Vec<u8>)]) -> Vec<u8> {
+    let mut bytes = head.to_vec();
+    for (kind, body) in parts {
+        bytes.push(*kind);
+        bytes.extend((body.len() as u32).to_be_bytes());
+        bytes.extend(body);
+        bytes.extend(super::form::checksum(*kind, body).to_be_bytes());
+    }
+    let digest = *ContentHash::of(&bytes).as_bytes();
+    bytes.extend(digest);
+    bytes
+}
+
+#[test]
+fn nobody_without_the_key_alters_a_sealed_backup_or_leaves_something_out_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, content) = filled(folder.path(), 1500);
+    let (path, key) = (folder.path().join("a.backup"), Key::parse(SECRET).unwrap());
+    made(&store, &content, &path, Some(&key)).unwrap();
+    let whole = fs::read(&path).unwrap();
+    let parts: Vec<(u8, Vec<u8>)> = blocks(&whole)
+        .into_iter()
+        .map(|(at, kind, length)| (kind, whole[at + 5..at + 5 + length].to_vec()))
+        .collect();
+    assert!(parts.len() > 6);
+    let attempt = |parts: &[(u8, Vec<u8>)]| {
+        let forged_path = folder.path().join("forged");
+        fs::write(&forged_path, forged(&whole[..10], parts)).unwrap();
+        read(&forged_path, Some(&key)).map(drop)
+    };
+    attempt(&parts).expect("the way to forge is right");
+    let mut altered = parts.clone();
+    let mut header: Header = rmp_serde::from_slice(&altered[0].1).unwrap();
+    header.at_ms += 1;
+    altered[0].1 = super::form::encode(&header);
+    assert_eq!(
+        attempt(&altered).unwrap_err().code(),
+        "BACKUP_DAMAGED",
+        "another moment"
+    );
+    for missing in 1..parts.len() - 1 {
+        let mut cut = parts.clone();
+        cut.remove(missing);
+        assert_eq!(
+            attempt(&cut).unwrap_err().code(),
+            "BACKUP_DAMAGED",
+            "without block {missing}"
+        );
+    }
+    let trailer = super::form::Trailer::default();
+    let empty = [parts[0].clone(), (super::form::TRAILER, super::form::encode(&trailer))];
+    assert_eq!(attempt(&empty).unwrap_err().code(), "BACKUP_DAMAGED", "nothing in it");
+}
+
+#[test]
+fn what_is_under_way_is_no_link_of_somebody_else_and_what_was_left_is_swept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, content) = filled(folder.path(), 10);
+    let victim = folder.path().join("victim");
+    fs::write(&victim, b"precious").unwrap();
+    let part = |number: u32| {
+        folder
+            .path()
+            .join(format!(".a.backup.part-{}-{number}", std::process::id()))
+    };
+    std::os::unix::fs::symlink(&victim, part(0)).unwrap();
+    fs::write(folder.path().join(".a.backup.part-1-0"), b"left by one that was killed").unwrap();
+    fs::write(folder.path().join(".b.backup.part-1-0"), b"of another").unwrap();
+    let busy = part(1);
+    fs::write(&busy, b"under way").unwrap();
+    let held = fs::File::open(&busy).unwrap();
+    held.lock().unwrap();
+    made(&store, &content, &folder.path().join("a.backup"), None).unwrap();
+    assert_eq!(fs::read(&victim).unwrap(), b"precious");
+    assert!(!folder.path().join(".a.backup.part-1-0").exists());
+    assert!(folder.path().join(".b.backup.part-1-0").exists() && busy.exists());
+    for at in ["a.backup", "content", "victim"] {
+        let refused = made(&store, &content, &folder.path().join(at), None).unwrap_err();
+        assert_eq!(refused.code(), "BACKUP_EXISTS", "{at}");
+    }
+    std::os::unix::fs::symlink(folder.path().join("nowhere"), folder.path().join("dangling")).unwrap();
+    let refused = made(&store, &content, &folder.path().join("dangling"), None).unwrap_err();
+    assert_eq!(refused.code(), "BACKUP_EXISTS");
+}
+
+#[test]
+fn what_is_no_regular_file_is_no_backup() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(read(folder.path(), None).unwrap_err().code(), "BACKUP_UNKNOWN");
+    let pipe = folder.path().join("pipe");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(
+        read(&pipe, None).unwrap_err().code(),
+        "BACKUP_UNKNOWN",
+        "and nobody waits for its writer"
+    );
+    assert_eq!(read(Path::new("/dev/zero"), None).unwrap_err().code(), "BACKUP_UNKNOWN");
+    assert_eq!(read(&folder.path().join("none"), None).unwrap_err().code(), "STORE_IO");
 }
 
 #[test]

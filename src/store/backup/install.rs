@@ -16,6 +16,7 @@ use redb::backends::FileBackend;
 use super::form::BackupError;
 use super::unpack::Unpacked;
 use crate::store::content::{Content, FileContent};
+use crate::store::crash_point;
 use crate::store::engine::{Engine, EngineOptions};
 use crate::store::open::{make_folder, open_file, sync_folder};
 use crate::store::{Store, StoreError};
@@ -60,11 +61,13 @@ pub fn install(unpacked: &Unpacked, data: &Path, stamp: &str) -> Result<Installe
     };
     let from = FileContent::new(&unpacked.content);
     let to = FileContent::new(data.join("content"));
+    crash_point::at("restore: unpacked");
     for hash in from.list()? {
         if let Some(path) = from.path(&hash) {
             to.adopt(&path)?;
         }
     }
+    crash_point::at("restore: files adopted");
     let failed = |error: std::io::Error| BackupError::io(&place, &error);
     let aside = match &held {
         None => None,
@@ -73,8 +76,21 @@ pub fn install(unpacked: &Unpacked, data: &Path, stamp: &str) -> Result<Installe
             Some(put_aside(data, &place, stamp)?)
         }
     };
+    crash_point::at("restore: put aside");
     sync_folder(data).map_err(failed)?;
-    fs::rename(&unpacked.store, &place).map_err(failed)?;
+    match held {
+        Some(_) => fs::rename(&unpacked.store, &place),
+        // Somebody may have made a store by now, and gone on with it.
+        None => match fs::hard_link(&unpacked.store, &place) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(BackupError::Exists(place)),
+            Err(error) if lacks_second_names(&error) && place.symlink_metadata().is_err() => {
+                fs::rename(&unpacked.store, &place)
+            }
+            linked => linked,
+        },
+    }
+    .map_err(failed)?;
+    crash_point::at("restore: renamed");
     sync_folder(data).map_err(failed)?;
     drop(held);
     Ok(Installed { aside })
@@ -88,6 +104,10 @@ fn put_aside(data: &Path, place: &Path, stamp: &str) -> Result<PathBuf, BackupEr
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 aside = data.join(format!("{ASIDE}{stamp}-{number}"));
             }
+            Err(error) if lacks_second_names(&error) && aside.symlink_metadata().is_err() => {
+                copy(place, &aside).map_err(|error| BackupError::io(&aside, &error))?;
+                return Ok(aside);
+            }
             linked => {
                 linked.map_err(|error| BackupError::io(&aside, &error))?;
                 return Ok(aside);
@@ -95,6 +115,19 @@ fn put_aside(data: &Path, place: &Path, stamp: &str) -> Result<PathBuf, BackupEr
         }
     }
     Err(BackupError::Exists(aside))
+}
+
+/// Copies a file, whole or not at all.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    let part = to.with_extension("copying");
+    fs::copy(from, &part)?;
+    fs::File::open(&part)?.sync_all()?;
+    fs::rename(part, to)
+}
+
+/// Some file systems know no second names.
+fn lacks_second_names(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied)
 }
 
 /// Removes second names of the store that is there: a restore was killed before it took the first.

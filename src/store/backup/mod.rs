@@ -12,7 +12,8 @@
 //! The file begins with `HOSTBAK` and a line feed, the number of its format in two bytes, and a block with its header. Blocks
 //! of rows follow, in key order, then blocks of files, then a block that counts them all, and the SHA-256 of everything
 //! before it. A block is a byte that says what it is, the length of its body in four bytes, the body, and a CRC-32 of all
-//! that. Bodies of rows and files are pressed by LZ4 and, where there is a key, sealed. Numbers are big-endian.
+//! that. Bodies of rows and files are pressed by LZ4; where there is a key, all but the header are sealed. Numbers are
+//! big-endian.
 //!
 //! Secrets of the environment are never in it; the header names those that the project needs.
 

@@ -86,11 +86,12 @@ pub struct Reader {
 impl Reader {
     /// Opens the backup at `path`, and refuses what this host cannot read.
     pub fn open(path: &Path, key: Option<&Key>) -> Result<Reader, BackupError> {
-        let file = File::open(path).map_err(|error| BackupError::io(path, &error))?;
-        let data = file.metadata().map_err(|error| BackupError::io(path, &error))?;
+        // Looked at before: to open a pipe is to wait for whoever writes to it.
+        let data = std::fs::metadata(path).map_err(|error| BackupError::io(path, &error))?;
         if !data.is_file() {
             return Err(BackupError::NotOne(path.to_owned()));
         }
+        let file = File::open(path).map_err(|error| BackupError::io(path, &error))?;
         let mut reader = Reader {
             path: path.to_owned(),
             file: BufReader::with_capacity(1 << 16, file),
@@ -136,7 +137,7 @@ impl Reader {
         self.lock = match (&self.header.sealed, key) {
             (None, _) => None,
             (Some(_), None) => return Err(BackupError::KeyMissing(self.path.clone())),
-            (Some(sealed), Some(key)) => Some(key.open(sealed, &self.path)?),
+            (Some(sealed), Some(key)) => Some(key.open(sealed, &self.path)?.under(&body)),
         };
         Ok(())
     }
@@ -151,7 +152,10 @@ impl Reader {
         let begins_at = self.at;
         let (kind, body) = self.block()?;
         match kind {
-            TRAILER => self.end(&body),
+            TRAILER => {
+                let body = self.opened(kind, body, begins_at)?;
+                self.end(&body)
+            }
             ROWS | FILE => {
                 let body = self.unpressed(kind, body, begins_at)?;
                 let part = match kind {
@@ -223,12 +227,17 @@ impl Reader {
         }
     }
 
-    fn unpressed(&self, kind: u8, mut body: Vec<u8>, begins_at: u64) -> Result<Vec<u8>, BackupError> {
-        if let Some(lock) = &self.lock {
-            body = lock
+    fn opened(&self, kind: u8, body: Vec<u8>, begins_at: u64) -> Result<Vec<u8>, BackupError> {
+        match &self.lock {
+            Some(lock) => lock
                 .open(self.number - 1, kind, body)
-                .ok_or_else(|| self.damaged_at("a block was not sealed with this key", begins_at))?;
+                .ok_or_else(|| self.damaged_at("a block was not sealed with this key", begins_at)),
+            None => Ok(body),
         }
+    }
+
+    fn unpressed(&self, kind: u8, body: Vec<u8>, begins_at: u64) -> Result<Vec<u8>, BackupError> {
+        let body = self.opened(kind, body, begins_at)?;
         let size = body.first_chunk::<4>().map(|size| u32::from_le_bytes(*size) as usize);
         let body = match size {
             Some(size) if size <= BODY_BYTES_MAX => lz4_flex::block::decompress_size_prepended(&body).ok(),

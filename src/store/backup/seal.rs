@@ -1,14 +1,16 @@
 //! Closes the parts of a backup to whoever lacks the key.
 //!
 //! The key of a file is derived from the secret with a salt of the file's own, so that the number of a block can serve as
-//! nonce: no two blocks are sealed with the same pair. The kind of a block is sealed with it; a block that was moved,
-//! altered or put in from another backup does not open.
+//! nonce: no two blocks are sealed with the same pair. The kind of a block and the header of the file are sealed with it; a
+//! block that was moved, altered or put in from another backup does not open, and none does under an altered header. The
+//! block that counts the others is sealed too, so none can be left out.
 
 use std::path::Path;
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::form::BackupError;
 
@@ -62,7 +64,10 @@ impl Key {
     fn lock(&self, salt: &[u8; 32]) -> Lock {
         let bytes: [u8; 32] = self.derive(salt, b"host backup blocks");
         let key = UnboundKey::new(&CHACHA20_POLY1305, &bytes).expect("it has the length of a key");
-        Lock(LessSafeKey::new(key))
+        Lock {
+            key: LessSafeKey::new(key),
+            header: [0; 32],
+        }
     }
 
     /// What opens a file that says it is sealed so.
@@ -76,19 +81,35 @@ impl Key {
 }
 
 /// Seals and opens the blocks of one file.
-pub struct Lock(LessSafeKey);
+pub struct Lock {
+    key: LessSafeKey,
+    /// The SHA-256 of the header.
+    header: [u8; 32],
+}
 
 impl Lock {
+    /// The same for the file that begins with this header.
+    pub fn under(self, header: &[u8]) -> Lock {
+        Lock {
+            header: Sha256::digest(header).into(),
+            ..self
+        }
+    }
+
+    fn with(&self, kind: u8) -> Aad<Vec<u8>> {
+        Aad::from([&[kind], self.header.as_slice()].concat())
+    }
+
     pub fn close(&self, number: u64, kind: u8, body: &mut Vec<u8>) {
-        let sealed = self.0.seal_in_place_append_tag(nonce(number), Aad::from([kind]), body);
+        let sealed = self.key.seal_in_place_append_tag(nonce(number), self.with(kind), body);
         sealed.expect("blocks are far shorter than what can be sealed");
     }
 
     /// `None` when it was not sealed so.
     pub fn open(&self, number: u64, kind: u8, mut body: Vec<u8>) -> Option<Vec<u8>> {
         let opened = self
-            .0
-            .open_in_place(nonce(number), Aad::from([kind]), &mut body)
+            .key
+            .open_in_place(nonce(number), self.with(kind), &mut body)
             .ok()?
             .len();
         body.truncate(opened);

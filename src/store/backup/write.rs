@@ -17,6 +17,7 @@ use super::form::{BackupError, FILE, FORMAT, HEADER, Header, MAGIC, ROWS, TRAILE
 use super::seal::{Key, Lock};
 use crate::id::ContentHash;
 use crate::store::content::Content;
+use crate::store::crash_point;
 use crate::store::open::sync_folder;
 use crate::store::{CommitNo, Store, StoreError, keys};
 
@@ -25,6 +26,12 @@ const BLOCK_BYTES: usize = 1 << 20;
 
 /// How much is written between two syncs.
 const SYNC_BYTES: u64 = 4 << 20;
+
+/// What stands in the names of files under way, before who writes them.
+const PART: &str = ".part-";
+
+/// Files of one name that one process may have under way.
+const PARTS_MAX: u32 = 100;
 
 /// How far it has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,7 +58,7 @@ pub struct Made {
 /// Is told how it goes, and may break it off.
 pub type Tell<'a> = dyn FnMut(Progress) -> ControlFlow<()> + 'a;
 
-/// Writes what `store` and `content` hold now to a new file at `path`. `salt` is drawn by chance.
+/// Writes what `store` and `content` hold now to a new file at `path`. The salt beside the key is drawn by chance.
 pub fn write(
     store: &dyn Store,
     content: &dyn Content,
@@ -63,47 +70,95 @@ pub fn write(
     if path.symlink_metadata().is_ok() {
         return Err(BackupError::Exists(path.to_owned()));
     }
-    let part = part_of(path)?;
-    let made = write_part(store, content, &part, header, seal, tell).and_then(|made| {
+    let (part, file) = begin(path).map_err(|error| BackupError::io(path, &error))?;
+    let made = write_part(store, content, (&part, &file), header, seal, tell).and_then(|made| {
         settle(&part, path)?;
         Ok(Made {
             path: path.to_owned(),
             ..made
         })
     });
-    if made.is_err() && part.exists() {
-        fs::remove_file(&part).map_err(|error| BackupError::io(&part, &error))?;
+    if made.is_err()
+        && let Err(error) = fs::remove_file(&part)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(file = %part.display(), %error, "what was begun of a backup could not be removed");
     }
     made
 }
 
-/// Beside `path`, so that it can be renamed. One that an earlier process of this number left is written over.
-fn part_of(path: &Path) -> Result<PathBuf, BackupError> {
+/// Makes the file to write to, beside `path`, so that it can be renamed; locked, so that everybody sees that it is used.
+/// What others left of the same name goes.
+fn begin(path: &Path) -> io::Result<(PathBuf, File)> {
     let no_name = || io::Error::new(io::ErrorKind::InvalidInput, "this is no name of a file");
-    let name = path.file_name().ok_or_else(|| BackupError::io(path, &no_name()))?;
-    let name = format!(".{}.part-{}", name.to_string_lossy(), std::process::id());
-    Ok(path.with_file_name(name))
+    let name = path.file_name().ok_or_else(no_name)?.to_string_lossy();
+    sweep(folder_of(path), &|of| of == name)?;
+    for number in 0..PARTS_MAX {
+        let part = path.with_file_name(format!(".{name}{PART}{}-{number}", std::process::id()));
+        let mut options = OpenOptions::new();
+        match options.write(true).create_new(true).mode(0o600).open(&part) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            made => {
+                let file = made?;
+                // Where the disk knows no locks, nobody takes it for one that was left.
+                drop(file.try_lock());
+                return Ok((part, file));
+            }
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Removes what was begun in `folder` of backups with such names by processes that are gone.
+pub fn sweep(folder: &Path, is_one: &dyn Fn(&str) -> bool) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let of = name.to_str().and_then(|name| name.strip_prefix('.')?.rsplit_once(PART));
+        if !of.is_some_and(|(of, _)| is_one(of)) || !entry.file_type()?.is_file() {
+            continue;
+        }
+        let Ok(left) = File::open(entry.path()) else { continue };
+        // One that was made a moment ago is not locked yet.
+        let is_new = left.metadata()?.len() == 0;
+        if !is_new && left.try_lock().is_ok() {
+            match fs::remove_file(entry.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 /// Gives the finished file its name, unless another has it by now.
 fn settle(part: &Path, path: &Path) -> Result<(), BackupError> {
+    crash_point::at("backup: written");
     let linked = match fs::hard_link(part, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(BackupError::Exists(path.to_owned())),
+        // Some file systems know no second names.
+        Err(_) if path.symlink_metadata().is_ok() => return Err(BackupError::Exists(path.to_owned())),
         Err(_) => fs::rename(part, path),
-        Ok(()) => fs::remove_file(part),
+        Ok(()) => {
+            crash_point::at("backup: named");
+            fs::remove_file(part)
+        }
     };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let synced = linked.and_then(|()| sync_folder(folder));
+    let synced = linked.and_then(|()| sync_folder(folder_of(path)));
     synced.map_err(|error| BackupError::io(path, &error))
 }
 
 fn write_part(
     store: &dyn Store,
     content: &dyn Content,
-    part: &Path,
+    (part, file): (&Path, &File),
     mut header: Header,
     seal: Option<(&Key, [u8; 32])>,
     tell: &mut Tell<'_>,
@@ -117,14 +172,15 @@ fn write_part(
     let last = store.stats().last_commit;
     store.wait_durable(last)?;
     header.last_commit = last.0;
-    let mut out = Output::create(part, lock)?;
+    let encoded = encode(&header);
+    let mut out = Output::to(part, file, lock.map(|lock| lock.under(&encoded)));
     out.raw(MAGIC)?;
     out.raw(&FORMAT.to_be_bytes())?;
-    out.plain(HEADER, &encode(&header))?;
+    out.plain(HEADER, &encoded)?;
     let mut trailer = Trailer::default();
     rows(store, &mut out, &mut trailer, tell)?;
     files(content, &mut out, &mut trailer, tell)?;
-    out.plain(TRAILER, &encode(&trailer))?;
+    out.sealed(TRAILER, encode(&trailer))?;
     let (bytes, sha256) = out.end()?;
     Ok(Made {
         path: part.to_owned(),
@@ -258,7 +314,7 @@ fn files(
 /// The file under way.
 struct Output<'a> {
     path: &'a Path,
-    file: File,
+    file: &'a File,
     lock: Option<Lock>,
     hasher: Sha256,
     bytes: u64,
@@ -268,11 +324,8 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    fn create(path: &Path, lock: Option<Lock>) -> Result<Output<'_>, BackupError> {
-        let mut options = OpenOptions::new();
-        let options = options.write(true).create(true).truncate(true).mode(0o600);
-        let file = options.open(path).map_err(|error| BackupError::io(path, &error))?;
-        Ok(Output {
+    fn to<'a>(path: &'a Path, file: &'a File, lock: Option<Lock>) -> Output<'a> {
+        Output {
             path,
             file,
             lock,
@@ -280,7 +333,7 @@ impl Output<'_> {
             bytes: 0,
             unsynced: 0,
             number: 0,
-        })
+        }
     }
 
     fn raw(&mut self, bytes: &[u8]) -> Result<(), BackupError> {
@@ -309,7 +362,11 @@ impl Output<'_> {
 
     /// A block that is pressed and, where there is a key, sealed.
     fn pressed(&mut self, kind: u8, body: &[u8]) -> Result<(), BackupError> {
-        let mut body = lz4_flex::block::compress_prepend_size(body);
+        self.sealed(kind, lz4_flex::block::compress_prepend_size(body))
+    }
+
+    /// A block that is sealed, where there is a key.
+    fn sealed(&mut self, kind: u8, mut body: Vec<u8>) -> Result<(), BackupError> {
         if let Some(lock) = &self.lock {
             lock.close(self.number, kind, &mut body);
         }

@@ -16,9 +16,18 @@ use crate::store::{StoreError, Tx};
 pub struct Copying {
     after: Option<u64>,
     jobs: u64,
+    parts: u32,
 }
 
+/// What one part puts into the store, about.
+const PART_BYTES: usize = 24 << 20;
+
 impl Copying {
+    /// Whether one part was made, or none: then nothing is left of a copy whose commit was refused.
+    pub fn is_first(&self) -> bool {
+        self.parts <= 1
+    }
+
     /// How many jobs were copied.
     pub fn jobs(&self) -> u64 {
         self.jobs
@@ -31,7 +40,7 @@ pub fn is_known(tx: &mut Tx<'_>, queue: &str) -> Result<bool, StoreError> {
     tally::is_known(tx, queue)
 }
 
-/// Copies up to `most` jobs of `queue` from the realm of `from` to that of `to`, in which the queue must not be known;
+/// Copies up to `most` jobs of `queue`, and no more than one commit carries well, from the realm of `from` to that of `to`, in which the queue must not be known;
 /// returns whether all are copied. Until then the queue is not known there, so that a copy that breaks off is begun anew.
 pub fn copy_some(
     from: &mut Tx<'_>,
@@ -41,8 +50,14 @@ pub fn copy_some(
     copying: &mut Copying,
 ) -> Result<bool, StoreError> {
     check_queue(queue)?;
+    copying.parts += 1;
     let rows = from.scan(keys::queue_jobs(from.realm, queue, copying.after), most, false)?;
-    for (key, _) in &rows {
+    let mut bytes = 0;
+    for (key, row) in &rows {
+        if bytes > PART_BYTES {
+            return Ok(false);
+        }
+        bytes += key.len() + row.value.len();
         let Some(Place::Queue {
             row: QueueRow::Job(number),
             ..

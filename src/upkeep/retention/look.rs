@@ -6,7 +6,7 @@ use std::ops::{Bound, ControlFlow};
 use super::Swept;
 use crate::id::RunId;
 use crate::journal::question::Question;
-use crate::journal::{RunRecord, intake};
+use crate::journal::{RunRecord, Status, intake};
 use crate::store::backup::{BackupError, Progress};
 use crate::store::keys::{self, Place as Key, Space};
 use crate::store::ticks::tick::Tick;
@@ -33,7 +33,8 @@ pub(super) struct Over {
 #[derive(Default)]
 pub(super) struct Look {
     over: BTreeMap<RunId, Over>,
-    unfinished: BTreeSet<RunId>,
+    /// Runs that are not over or wait for a person, with their parents.
+    unfinished: BTreeMap<RunId, Option<RunId>>,
     /// Runs that rows of the host name.
     named: BTreeSet<RunId>,
     pub ticks: Vec<Going>,
@@ -61,7 +62,7 @@ pub(super) fn look(store: &dyn Store, limits: &Limits, now_ms: i64, tell: &mut T
         }
         match &place {
             Some(Key::Run(run)) => match RunRecord::decode(*run, value) {
-                Ok(record) if record.status.is_over() => {
+                Ok(record) if is_done(record.status) => {
                     let over = Over {
                         ended_ms: record.ended_ms.unwrap_or(record.begun_ms),
                         version,
@@ -71,7 +72,10 @@ pub(super) fn look(store: &dyn Store, limits: &Limits, now_ms: i64, tell: &mut T
                     found.over.insert(*run, over);
                 }
                 // What cannot be read stays, like what is not over.
-                _ => drop(found.unfinished.insert(*run)),
+                record => {
+                    let parent = record.ok().and_then(|record| record.parent);
+                    found.unfinished.insert(*run, parent.map(|parent| parent.run));
+                }
             },
             Some(Key::Journal { run, .. }) => {
                 if let Some(over) = found.over.get_mut(run) {
@@ -150,6 +154,11 @@ pub(super) fn look(store: &dyn Store, limits: &Limits, now_ms: i64, tell: &mut T
     Ok(found)
 }
 
+/// Whether nobody has anything to do with such a run any more.
+fn is_done(status: Status) -> bool {
+    status.is_over() && status != Status::NeedsAttention
+}
+
 /// Of a schedule's ticks, the last ones stay.
 fn settle_ticks(ticks: &mut (Vec<u8>, Vec<Going>, usize), going: &mut Vec<Going>) {
     let (_, old, count) = std::mem::take(ticks);
@@ -165,14 +174,15 @@ impl Limits {
     }
 }
 
-/// The runs that go: whole families, by age, and then the oldest until the rest is within its budget.
+/// The families that go, each in the order in which its runs were born: by age, and then the oldest until the rest is within
+/// its budget.
 pub(super) fn choose<'a>(
     look: &'a Look,
     limits: &Limits,
     file_bytes: u64,
     now_ms: i64,
     swept: &mut Swept,
-) -> BTreeMap<RunId, &'a Over> {
+) -> Vec<Vec<(RunId, &'a Over)>> {
     let mut families: BTreeMap<RunId, Vec<RunId>> = BTreeMap::new();
     for run in look.over.keys() {
         families.entry(root_of(look, *run)).or_default().push(*run);
@@ -180,7 +190,7 @@ pub(super) fn choose<'a>(
     // One that is at work keeps all of its family.
     let kept: BTreeSet<RunId> = look
         .unfinished
-        .iter()
+        .keys()
         .chain(&look.named)
         .map(|run| root_of(look, *run))
         .collect();
@@ -195,7 +205,7 @@ pub(super) fn choose<'a>(
     // Texts and files are shared: one run counts for at least its part of them, so that no more go than must.
     let runs = (look.over.len() + look.unfinished.len()).max(1) as u64;
     let part = (look.record_bytes + file_bytes) / runs;
-    let mut going = BTreeMap::new();
+    let mut going = Vec::new();
     for (ended_ms, root, family) in by_age {
         let is_old = limits.runs_ms.is_some_and(|age_ms| ended_ms < now_ms - age_ms);
         let is_too_much = limits.bytes.is_some_and(|bytes| left > bytes);
@@ -210,8 +220,8 @@ pub(super) fn choose<'a>(
         swept.latest_ms = Some(ended_ms);
         for run in family {
             left = left.saturating_sub(look.over[run].bytes.max(part));
-            going.insert(*run, &look.over[run]);
         }
+        going.push(family.iter().map(|run| (*run, &look.over[run])).collect());
     }
     going
 }
@@ -221,11 +231,9 @@ fn root_of(look: &Look, run: RunId) -> RunId {
     let mut root = run;
     // As many as can be: each was born after its parent.
     for _ in 0..1024 {
-        let parent = match look.over.get(&root) {
-            Some(over) => over.parent,
-            None => None,
-        };
-        match parent.filter(|parent| look.over.contains_key(parent) || look.unfinished.contains(parent)) {
+        let over = look.over.get(&root).map(|over| over.parent);
+        let parent = over.or_else(|| look.unfinished.get(&root).copied()).flatten();
+        match parent.filter(|parent| look.over.contains_key(parent) || look.unfinished.contains_key(parent)) {
             Some(parent) => root = parent,
             None => return root,
         }

@@ -23,7 +23,7 @@ use crate::store::backup::{BackupError, install};
 use crate::store::keys::{self, Space};
 use crate::store::{Batch, Durability, Row, Store, StoreError};
 use look::{choose, look};
-use sweep::Sweeping;
+use sweep::{Gone, Sweeping};
 
 /// What was removed, or would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub struct Swept {
     pub pairs: u64,
     pub texts: u64,
     pub files: u64,
+    /// Folders of runs that were gone already.
+    #[serde(default)]
+    pub folders: u64,
     /// Of rows, and of files.
     pub row_bytes: u64,
     pub file_bytes: u64,
@@ -61,15 +64,35 @@ pub fn retain(place: &Place, preview: bool, tell: &mut Tell<'_>) -> Result<Swept
     let file_bytes = file_bytes(place)?;
     let going = choose(&look, &place.limits, file_bytes, now_ms, &mut swept);
     let mut sweeping = Sweeping { place, preview, tell };
-    for (run, over) in &going {
-        if sweeping.run(*run, over)? {
+    for family in &going {
+        for (run, over) in family {
+            // What stays of it, because somebody has gone on with it, needs those below.
+            if !sweeping.run(*run, over)? {
+                break;
+            }
             swept.runs += 1;
             swept.row_bytes += over.bytes;
         }
     }
     swept.ticks = sweeping.rows(&look.ticks, &mut swept.row_bytes)?;
     swept.pairs = sweeping.rows(&look.pairs, &mut swept.row_bytes)?;
-    sweeping.unnamed(&going.keys().copied().collect(), now_ms, &mut swept)?;
+    // What is gone names nothing any more; a preview leaves out what would be.
+    let gone = match preview {
+        true => Gone {
+            runs: going.iter().flatten().map(|(run, _)| *run).collect(),
+            rows: look
+                .ticks
+                .iter()
+                .chain(&look.pairs)
+                .map(|(key, ..)| key.clone())
+                .collect(),
+        },
+        false => Gone::default(),
+    };
+    sweeping.unnamed(&gone, now_ms, &mut swept)?;
+    if !swept.has_aside {
+        swept.folders = sweeping.folders(now_ms)?;
+    }
     swept.bytes_left = (look.row_bytes + file_bytes).saturating_sub(swept.row_bytes + swept.file_bytes);
     Ok(swept)
 }

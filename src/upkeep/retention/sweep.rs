@@ -14,6 +14,7 @@ use crate::store::keys::{self, Place as Key};
 use crate::store::{Batch, CommitNo, Durability, Precondition, Store, StoreError};
 use crate::upkeep::chore::{Place, Tell};
 use crate::upkeep::reach::Named;
+use crate::upkeep::settings::YOUNG_MS;
 
 /// Rows that one commit removes, about.
 const ROWS_AT_ONCE: usize = 512;
@@ -23,6 +24,13 @@ const SETTLED_MS: i64 = 24 * 3_600_000;
 
 /// How long others are let go on between two commits.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// What counts as removed.
+#[derive(Default)]
+pub(super) struct Gone {
+    pub runs: BTreeSet<RunId>,
+    pub rows: BTreeSet<Vec<u8>>,
+}
 
 /// A retention at work.
 pub(super) struct Sweeping<'a, 'b> {
@@ -49,6 +57,10 @@ impl Sweeping<'_, '_> {
             return Ok(true);
         }
         self.go_on("removing runs")?;
+        // An incident may have been opened since it was looked at.
+        if !self.store().scan(keys::pins_of(run), 1, false)?.is_empty() {
+            return Ok(false);
+        }
         let mut batch = Batch::new();
         batch.require(keys::run(run), Precondition::At(over.version));
         let mut gone = vec![keys::run(run)];
@@ -105,8 +117,8 @@ impl Sweeping<'_, '_> {
         }
     }
 
-    /// Removes texts and files that no row names. Rows of the runs in `going` count no more.
-    pub fn unnamed(&mut self, going: &BTreeSet<RunId>, now_ms: i64, swept: &mut Swept) -> Result<(), BackupError> {
+    /// Removes texts and files that no row names. Those in `gone` count no more.
+    pub fn unnamed(&mut self, gone: &Gone, now_ms: i64, swept: &mut Swept) -> Result<(), BackupError> {
         let content = &*self.place.ground.content;
         let files = content.list()?;
         let mut texts: BTreeMap<ContentHash, (CommitNo, u64)> = BTreeMap::new();
@@ -117,7 +129,7 @@ impl Sweeping<'_, '_> {
             }
             ControlFlow::Continue(())
         })?;
-        let named = self.names(files.iter().chain(texts.keys()).copied(), going)?;
+        let named = self.names(files.iter().chain(texts.keys()).copied(), gone)?;
         let texts: Vec<Going> = texts
             .iter()
             .filter(|(hash, _)| !named.has(hash))
@@ -128,6 +140,9 @@ impl Sweeping<'_, '_> {
             return Ok(());
         }
         let before = SystemTime::UNIX_EPOCH + Duration::from_millis((now_ms - SETTLED_MS).max(0) as u64);
+        if !self.preview {
+            content.tidy(before)?;
+        }
         for hash in files.iter().filter(|hash| !named.has(hash)) {
             self.go_on("removing files")?;
             let gone = match self.preview {
@@ -147,12 +162,28 @@ impl Sweeping<'_, '_> {
         Ok(())
     }
 
+    /// Removes the folders of runs that are gone: whoever removed them was killed before he came to that, or they began
+    /// after a backup from which the store was restored.
+    pub fn folders(&mut self, now_ms: i64) -> Result<u64, BackupError> {
+        let below = self.place.data.join("runs");
+        let mut count = 0;
+        let runs = workspace::runs_below(&below).map_err(|error| StoreError::io(&below, &error))?;
+        for run in runs.into_iter().filter(|run| run.born_ms() < now_ms - YOUNG_MS) {
+            self.go_on("removing folders")?;
+            if self.store().get(&keys::run(run))?.is_some() {
+                continue;
+            }
+            if !self.preview {
+                let folder = below.join(run.to_string());
+                workspace::remove(&folder).map_err(|error| StoreError::io(&folder, &error))?;
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+
     /// Which of `known` rows name, and what the files hold that they name.
-    fn names(
-        &mut self,
-        known: impl Iterator<Item = ContentHash>,
-        going: &BTreeSet<RunId>,
-    ) -> Result<Named, BackupError> {
+    fn names(&mut self, known: impl Iterator<Item = ContentHash>, gone: &Gone) -> Result<Named, BackupError> {
         let mut named = Named::among(known);
         let mut rows = 0_u64;
         let mut is_broken_off = false;
@@ -162,10 +193,10 @@ impl Sweeping<'_, '_> {
             let place = keys::parse(key);
             rows += 1;
             let is_going = match &place {
-                Some(Key::Run(run) | Key::Journal { run, .. }) => going.contains(run),
+                Some(Key::Run(run) | Key::Journal { run, .. } | Key::Question { run, .. }) => gone.runs.contains(run),
                 // A text names nothing, and its key is its own name.
                 Some(Key::Version(_)) => true,
-                _ => false,
+                _ => gone.rows.contains(key),
             };
             if !is_going {
                 named.look(place.as_ref(), key, false);

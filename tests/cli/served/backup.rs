@@ -351,3 +351,131 @@ fn a_sealed_backup_needs_its_key_and_says_so() {
     assert_eq!(refused.error_code(), "BACKUP_KEY_WRONG", "{refused:?}");
     project.ok(&["backup", "verify", file, "--key", "BACKUP_SECRET"]);
 }
+
+/// A project with three providers at `stub`: two can be asked whether something landed, one cannot.
+fn three_providers(stub: &HttpStub) -> Project {
+    let host = stub.host();
+    let provider = |name: &str, lookup: &str| {
+        format!(
+            "[providers.{name}]\nbase_url = \"http://{host}/{name}\"\nsettle = \"0s\"\ntimeout = \"1s\"\non_unknown = \"ask\"\n{lookup}\
+             auth = {{ header = \"X-Key\", secret = \"ACME_TOKEN\" }}\n"
+        )
+    };
+    let lookup = "idempotency = { header = \"Idempotency-Key\" }\nlookup = { path = \"/posts?key={key}\", found = \"items.0\" }\n";
+    let toml = format!(
+        "[http]\nhosts = [\"{host}\"]\n[gate]\nbackoff_base = \"1ms\"\n{}{}{}",
+        provider("landed", lookup),
+        provider("lost", lookup),
+        provider("silent", "")
+    );
+    let mut project = Project::none().file("host.toml", &toml).env("DRY_RUN", "false");
+    for name in ["LANDED", "LOST", "SILENT"] {
+        project = project.env(&format!("{name}_ENABLED"), "true");
+    }
+    for name in ["landed", "lost", "silent"] {
+        let script = format!(
+            "const PLAYBOOK = #{{ uses: [\"{name}\"] }};\nrun::wait_event(\"go\"); {name}::post(\"/posts\", #{{}}).json"
+        );
+        project = project.file(&format!("playbooks/{name}.rhai"), &script);
+    }
+    project.env("ACME_TOKEN", crate::incident::SECRET)
+}
+
+#[test]
+fn each_write_after_a_backup_is_looked_up_before_it_is_sent_again() {
+    let stub = HttpStub::start();
+    for name in ["landed", "lost", "silent"] {
+        stub.on("POST", &format!("/{name}/posts"))
+            .json(201, json!({ "id": name }));
+    }
+    stub.on("GET", "/landed/posts")
+        .json(200, json!({ "items": [{ "id": "seen" }] }));
+    stub.on("GET", "/lost/posts").json(200, json!({ "items": [] }));
+    let project = three_providers(&stub);
+    let runs: Vec<(&str, String)> = ["landed", "lost", "silent"]
+        .map(|name| (name, run(&project, name)))
+        .to_vec();
+    project.ok(&["backup", "a.backup"]);
+    {
+        // After the backup each posts; what `lost` had posted is deleted there by hand.
+        let server = Server::start(&project);
+        project.ok(&["emit", "go"]);
+        for (_, id) in &runs {
+            super::ended(&project, id);
+        }
+        server.stop();
+    }
+    let posts = |name: &str| stub.count("POST", &format!("/{name}/posts"));
+    let asked = |name: &str| stub.count("GET", &format!("/{name}/posts"));
+    for name in ["landed", "lost", "silent"] {
+        assert_eq!((posts(name), asked(name)), (1, 0), "{name}");
+    }
+    project.ok(&["restore", "a.backup", "--replace"]);
+    let _server = Server::start(&project);
+    project.ok(&["emit", "go"]);
+    let both = project.host(&["restore", "--release", &runs[0].1, "--all", "--json"]);
+    assert_eq!(both.error_code(), "USAGE", "{both:?}");
+    for (name, id) in &runs {
+        assert_eq!(asked(name), 0, "{name}: nobody is asked before the release");
+        project.ok(&["restore", "--release", id]);
+        // "Not there" counts when the request can no longer be on its way.
+        let status = match *name {
+            "silent" => "needs_attention",
+            _ => "succeeded",
+        };
+        wait(&format!("{name} is {status}"), &|| {
+            project.json(&["show", id])["run"]["status"] == status
+        });
+    }
+    assert_eq!(
+        (posts("landed"), asked("landed")),
+        (1, 1),
+        "it is there, and not sent again"
+    );
+    assert_eq!(posts("lost"), 2, "it is not there, and sent again");
+    assert!(asked("lost") >= 1, "after the provider was asked");
+    assert_eq!((posts("silent"), asked("silent")), (1, 0), "a person must say");
+}
+
+#[test]
+fn a_store_with_files_children_and_runs_that_have_not_begun_comes_back_whole() {
+    let large = "let text = \"x\"; for i in 0..17 { text += text; } kv::put(\"large\", text); text";
+    let project = Project::bare()
+        .file("playbooks/large.rhai", large)
+        .file("playbooks/child.rhai", "run::sleep(\"1h\"); 1")
+        .file(
+            "playbooks/family.rhai",
+            "for number in 0..3 { playbook::start(\"child\", #{}); } run::sleep(\"1h\");",
+        );
+    run(&project, "large");
+    run(&project, "family");
+    project.ok(&["backup", "a.backup"]);
+    project.ok(&["backup", "verify", "a.backup"]);
+    let other = Project::bare();
+    let restored = other.json(&["restore", project.path("a.backup").to_str().expect("a name")]);
+    assert_eq!(
+        restored["restored"]["held"].as_array().map(Vec::len),
+        Some(4),
+        "{restored}"
+    );
+    other.ok(&["store", "check"]);
+    assert_eq!(
+        other.json(&["kv", "get", "large"])["value"].as_str().map(str::len),
+        Some(1 << 17)
+    );
+}
+
+#[test]
+fn a_folder_that_is_read_only_and_a_folder_that_is_not_there_get_no_backup() {
+    let project = Project::bare();
+    project.ok(&["kv", "set", "a", "1"]);
+    let missing = project.host(&["backup", "none/a.backup", "--json"]);
+    assert_ne!(missing.code, 0, "{missing:?}");
+    assert!(missing.shown().contains("none/a.backup"), "{missing:?}");
+    assert!(!project.path("none").exists(), "it is not made by a misspelt name");
+    for target in [".", "data", "host.toml"] {
+        let refused = project.host(&["backup", target, "--json"]);
+        assert_ne!(refused.code, 0, "{target}: {refused:?}");
+    }
+    project.ok(&["store", "check"]);
+}
