@@ -25,6 +25,7 @@ bench: deps
 	$(CARGO) run --release --quiet -- bench steps --runs 20000 --steps 10 --concurrency 64
 	$(CARGO) run --release --quiet -- bench steps --runs 2000 --steps 10 --concurrency 1
 	$(CARGO) run --release --quiet -- bench latency --runs 2000
+	$(CARGO) run --release --quiet -- bench http
 	$(CARGO) run --release --quiet -- bench resume --runs 10000 --steps 20 --store-mib 1024
 	$(CARGO) run --release --quiet -- bench replay
 	$(CARGO) run --release --quiet -- bench journal

@@ -400,7 +400,7 @@ impl App {
         let dry = self.config.dry_run()?;
         let mut modes = BTreeMap::new();
         for spec in &self.providers {
-            let why = match self.missing_secrets(spec)? {
+            let why = match self.lacking(spec)? {
                 _ if dry && !spec.even_dry => Some("DRY_RUN is on".to_owned()),
                 _ if !spec.switch.is_empty() && !self.config.switch(&spec.switch, false)? => {
                     Some(format!("{} is off", spec.switch))
@@ -425,6 +425,15 @@ impl App {
         Ok(needed)
     }
 
+    /// The secrets without which runs that begin here cannot use `spec`. Where a server was called it drives them, and what
+    /// counts are its own: the same user may start them over HTTP, too. Switches and signals count in both places.
+    pub fn lacking<'s>(&self, spec: &'s ProviderSpec) -> Result<Vec<&'s str>, ConfigError> {
+        match self.server() {
+            Some(_) => Ok(Vec::new()),
+            None => self.missing_secrets(spec),
+        }
+    }
+
     /// The mode of a run that begins now. A provider that the playbook uses and that is switched on, but lacks a
     /// secret, fails at once: nobody should find out after the first half of the work.
     pub fn mode(&self, uses: &[String]) -> Result<RunMode, AppError> {
@@ -436,7 +445,7 @@ impl App {
             unsigned: Vec::new(),
         };
         for spec in self.providers.iter().filter(|spec| live && mode.uses(&spec.name)) {
-            let missing = self.missing_secrets(spec)?;
+            let missing = self.lacking(spec)?;
             if !missing.is_empty() && self.config.switch(&spec.switch, false)? {
                 let message = format!(
                     "{} is switched on ({}), but {} missing; set it, or switch {} off",

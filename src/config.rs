@@ -220,6 +220,11 @@ impl Config {
         })
     }
 
+    /// Whether `folder` lies in a project.
+    pub fn is_in_project(folder: &Path) -> bool {
+        folder.ancestors().any(|folder| folder.join(FILE_NAME).is_file())
+    }
+
     /// The presets, for a project whose own file cannot be used; nothing of the environment.
     pub fn presets(root: &Path, is_project: bool) -> Config {
         Config {
@@ -280,6 +285,7 @@ impl Config {
     pub fn env_setting(&self, name: &str, value: String) -> Setting {
         let origin = match self.env.origin(name) {
             Some(Origin::Process) => "environment",
+            Some(Origin::Credential) => "credential",
             Some(Origin::DotEnv) => ".env",
             None => "preset",
         };

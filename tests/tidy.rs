@@ -225,6 +225,8 @@ const NOT_CODES: &[&str] = &[
     "PATH",
     "HOME",
     "HOST_USER",
+    "HOST_PROJECT",
+    "CREDENTIALS_DIRECTORY",
     "HOST_PAGER",
     "PAGER",
     "LESS",
@@ -265,4 +267,88 @@ fn shared_words_are_not_used_for_other_things() {
             path.display()
         );
     }
+}
+
+#[test]
+fn the_runbook_tells_of_every_alert_and_of_no_other() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).expect("a text");
+    let rules = read("examples/telemetry/alert-rules.yml");
+    let alerts: BTreeSet<&str> = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+        .collect();
+    let runbook = read("RUNBOOK.md");
+    let (_, told) = runbook.split_once("\n## What each alert means\n").expect("the chapter");
+    let told = told.split("\n## ").next().expect("a first part");
+    let mut sections: BTreeMap<&str, &str> = BTreeMap::new();
+    for section in told.split("\n### ").skip(1) {
+        let (name, text) = section.split_once('\n').expect("a text");
+        sections.insert(name, text);
+    }
+    assert!(alerts.len() > 10, "{alerts:?}");
+    assert_eq!(sections.keys().copied().collect::<BTreeSet<_>>(), alerts);
+    for (name, text) in sections {
+        for part in ["**Means**", "**Look**", "**Usually**", "**Do**"] {
+            assert!(text.contains(part), "{name} does not say {part}");
+        }
+    }
+}
+
+#[test]
+fn the_service_has_the_limits_that_the_documents_promise() {
+    let unit = std::fs::read_to_string(root().join("examples/deploy/systemd/host.service")).expect("a text");
+    for line in [
+        "Type=notify",
+        "WatchdogSec=2min",
+        "KillMode=mixed",
+        "RestartPreventExitStatus=2 5",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "MemoryDenyWriteExecute=yes",
+        "CapabilityBoundingSet=",
+        "OOMPolicy=continue",
+        "UMask=0077",
+    ] {
+        assert!(
+            unit.lines().any(|there| there == line),
+            "host.service does not say {line}"
+        );
+    }
+}
+
+/// As systemd itself sees it, where there is a systemd that can tell.
+#[test]
+fn systemd_understands_the_service_and_finds_little_exposed() {
+    let tool = || std::process::Command::new("systemd-analyze");
+    let version = tool()
+        .arg("--version")
+        .output()
+        .map(|said| said.stdout)
+        .unwrap_or_default();
+    let version = String::from_utf8_lossy(&version).into_owned();
+    let version: u32 = version
+        .split(' ')
+        .nth(1)
+        .and_then(|word| word.parse().ok())
+        .unwrap_or(0);
+    if version < 252 {
+        println!("there is no systemd-analyze of 252 or later: the service is not looked at");
+        return;
+    }
+    let unit = std::fs::read_to_string(root().join("examples/deploy/systemd/host.service")).expect("a text");
+    let folder = tempfile::TempDir::new().expect("a folder");
+    let file = folder.path().join("host.service");
+    std::fs::write(&file, unit.replace("/usr/local/bin/host", "/bin/true")).expect("a file");
+    let verified = tool().arg("verify").arg(&file).output().expect("it was there");
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+    let about_it: Vec<&str> = said.lines().filter(|line| line.contains("host.service")).collect();
+    assert!(about_it.is_empty(), "{said}");
+    // Of 100; at 20 it is as closed as one can be that reaches the network.
+    let rated = tool()
+        .args(["security", "--offline=true", "--threshold=20", "--no-pager"])
+        .arg(&file)
+        .output();
+    let rated = rated.expect("it was there");
+    let said = String::from_utf8_lossy(&rated.stdout).into_owned();
+    assert!(rated.status.success(), "{said}");
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::error::{CliError, FAILED};
+use super::error::{CliError, FAILED, OTHER};
 use super::keep::{keep, watched};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, ago, bytes_for_people, moment, plain};
 use crate::app::App;
@@ -61,6 +61,15 @@ fn make(file: &Path, key: Option<String>, app: &App, out: &mut Out) -> Result<u8
     let Kept::Backup(made) = kept else {
         unreachable!("what was asked for is answered");
     };
+    // A service may have a /tmp of its own, which goes when it stops.
+    if !made.path.is_file() {
+        let message = format!(
+            "the server has written {}, and it cannot be seen from here: the server has folders of its own",
+            made.path.display()
+        );
+        let help = "name a folder that both see: the one of `[backup] folder`, for instance";
+        return Err(CliError::new("BACKUP_ELSEWHERE", message, OTHER).help(help));
+    }
     if out.json {
         out.json(&made);
         return Ok(0);

@@ -219,8 +219,21 @@ mod tests {
             ("docs/schedules.md", include_str!("../../docs/schedules.md")),
             ("docs/queues.md", include_str!("../../docs/queues.md")),
             ("docs/testing.md", include_str!("../../docs/testing.md")),
+            ("docs/deploy.md", include_str!("../../docs/deploy.md")),
+            ("docs/backup.md", include_str!("../../docs/backup.md")),
+            ("docs/identity.md", include_str!("../../docs/identity.md")),
+            ("docs/telemetry.md", include_str!("../../docs/telemetry.md")),
+            (
+                "host.service",
+                include_str!("../../examples/deploy/systemd/host.service"),
+            ),
+            (
+                "alert-rules.yml",
+                include_str!("../../examples/telemetry/alert-rules.yml"),
+            ),
         ] {
             wrong.extend(super::super::named::unknown(name, text));
+            wrong.extend(super::super::named::unknown_lines(name, text));
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }

@@ -69,6 +69,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::app::App;
+use crate::config::Config;
 use error::CliError;
 use out::Out;
 
@@ -239,6 +240,22 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The project that the environment names.
+fn elsewhere() -> Result<Option<std::path::PathBuf>, CliError> {
+    let Some(folder) = crate::io::env::project() else {
+        return Ok(None);
+    };
+    if !Config::is_in_project(&folder) {
+        let message = format!(
+            "HOST_PROJECT is {}, and no host.toml can be seen there",
+            folder.display()
+        );
+        let help = "a folder of another user's is closed to you: type the command as whoever serves it";
+        return Err(CliError::usage("NO_PROJECT", message).help(help));
+    }
+    Ok(Some(folder))
+}
+
 /// Every command, in one place. The number is the exit code.
 fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
     let folder = match &cli.directory {
@@ -254,6 +271,10 @@ fn perform(cli: Cli, out: &mut Out) -> Result<u8, CliError> {
         // Each file has its own project, and an editor is told what is wrong with it in its own way.
         Command::Lsp(args) => return lsp::perform(args, &folder),
         command => command,
+    };
+    let folder = match cli.directory {
+        None if !Config::is_in_project(&folder) => elsewhere()?.unwrap_or(folder),
+        _ => folder,
     };
     let app = App::new(&folder)?;
     let is_serving = matches!(command, Command::Serve(_));

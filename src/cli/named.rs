@@ -14,6 +14,59 @@ pub fn unknown(whose: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
+/// What of the commands typed on lines of `text` is none: as they stand in blocks, or after a prompt, `sudo` and the like.
+pub fn unknown_lines(whose: &str, text: &str) -> Vec<String> {
+    const BEFORE: [&str; 5] = [
+        "$ ",
+        "sudo -u host ",
+        "podman exec host ",
+        "docker compose exec host ",
+        "ExecStart=/usr/local/bin/",
+    ];
+    let mut all = super::Cli::command();
+    all.build();
+    let typed = |line: &str| {
+        let mut line = line.trim_start();
+        for before in BEFORE {
+            line = line.strip_prefix(before).unwrap_or(line);
+        }
+        Some(
+            line.strip_prefix("host ")?
+                .split("  ")
+                .next()?
+                .split(['|', '>', '#', ';'])
+                .next()?
+                .to_owned(),
+        )
+    };
+    let typed = text.lines().filter_map(typed);
+    typed
+        .filter(|typed| !is_typed_right(&all, typed))
+        .map(|typed| format!("{whose}: host {typed}"))
+        .collect()
+}
+
+/// Commands, subcommands and flags are there; values are anything.
+fn is_typed_right(all: &clap::Command, typed: &str) -> bool {
+    let mut below = all;
+    for word in typed.split_whitespace() {
+        let mut known = below.get_arguments().chain(all.get_arguments());
+        // The inputs of a playbook are flags, too.
+        let takes_any = below.get_arguments().any(|known| known.get_id() == "rest");
+        if let Some(flag) = word.strip_prefix("--") {
+            let flag = flag.split('=').next().unwrap_or(flag);
+            if !takes_any && !known.any(|known| known.get_long() == Some(flag)) {
+                return false;
+            }
+        } else if let Some(found) = below.find_subcommand(word) {
+            below = found;
+        } else if below.has_subcommands() && below.get_positionals().next().is_none() {
+            return false;
+        }
+    }
+    true
+}
+
 fn is_known(all: &clap::Command, named: &str) -> bool {
     let mut words = named.split_whitespace();
     let first = words.next().unwrap_or_default();

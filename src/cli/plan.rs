@@ -17,8 +17,8 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let Some(Chosen { script, input, given }) = args.choose("plan", app, out)? else {
         return Ok(0);
     };
-    let mode = app.mode(&script.header.uses)?;
     let rehearsal = app.rehearsal()?;
+    let mode = app.mode(&script.header.uses)?;
     let stage = Stage {
         runner: &rehearsal.runner,
         library: &app.library,

@@ -18,8 +18,8 @@ use crate::namespaces::ProviderSpec;
 pub struct Args {}
 
 pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
-    let modes = app.provider_modes()?;
     let (circuits, why_unknown) = circuits(app);
+    let modes = app.provider_modes()?;
     let missing: Vec<&str> = SIGNAL_NAMES
         .into_iter()
         .filter(|name| app.config.switch(name, false).is_ok_and(|on| !on))
@@ -128,7 +128,7 @@ fn needs(spec: &ProviderSpec, app: &App) -> Result<Vec<String>, CliError> {
     if !spec.switch.is_empty() && !app.config.switch(&spec.switch, false)? {
         needs.push(format!("{}=true", spec.switch));
     }
-    needs.extend(app.missing_secrets(spec)?.into_iter().map(str::to_owned));
+    needs.extend(app.lacking(spec)?.into_iter().map(str::to_owned));
     Ok(needs)
 }
 

@@ -22,8 +22,9 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let Some(Chosen { script, input, .. }) = args.choose("run", app, out)? else {
         return Ok(0);
     };
-    let mode = app.mode(&script.header.uses)?;
+    // First, so that it is known whether a server drives the run.
     let runner = app.runner()?;
+    let mode = app.mode(&script.header.uses)?;
     let order = Order {
         script,
         input,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::error::CliError;
+use super::error::{CliError, FAILED};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, ago, bytes_for_people, excerpt, moment, plain};
 use crate::app::App;
 use crate::report::operation::{self, Counts};
@@ -13,9 +13,19 @@ use crate::upkeep::release::{self, Hold};
 use crate::upkeep::rota;
 
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// End with exit code 1 unless a server runs and its watchdog sees nothing wrong: for whoever restarts it.
+    #[arg(long)]
+    check: bool,
+}
 
-pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
+pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
+    let is_well = show(app, out)?;
+    Ok(if args.check && !is_well { FAILED } else { 0 })
+}
+
+/// Tells how it is; gives whether a server runs, and all is well with it.
+fn show(app: &App, out: &mut Out) -> Result<bool, CliError> {
     let ground = app.reader()?;
     let server = app.server().map(|server| server.server().clone());
     let now_ms = app.clock.unix_ms();
@@ -23,12 +33,12 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         let live = !app.config.dry_run()?;
         if out.json {
             out.json(&json!({ "running": false, "live": live, "server": null }));
-            return Ok(0);
+            return Ok(false);
         }
         let stopped = out.paint(STRONG, "not running");
         out.line(format!("{stopped}  {}", mode(live, out)));
         out.line("nothing has run yet: `host serve` begins");
-        return Ok(0);
+        return Ok(false);
     };
     let store = &*ground.store;
     let status = Status::read(store)?;
@@ -36,6 +46,7 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         (Some(_), Some(status)) => status.live,
         _ => !app.config.dry_run()?,
     };
+    let is_well = server.is_some() && status.as_ref().is_some_and(|status| status.alarms.is_empty());
     let counts = operation::count(store)?;
     let next_due_ms = operation::next_due(store)?;
     let paused = operation::paused(store)?;
@@ -65,7 +76,7 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             "backup": backup,
             "server": status,
         }));
-        return Ok(0);
+        return Ok(is_well);
     }
     let mode = mode(live, out);
     match &server {
@@ -135,7 +146,7 @@ pub fn perform(_: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         let hint = out.paint(FAINT, "`host serve` starts playbooks when they are due");
         out.line(hint);
     }
-    Ok(0)
+    Ok(is_well)
 }
 
 /// What is held since a restore.

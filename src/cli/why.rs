@@ -4,15 +4,11 @@ use super::data::shell_word;
 use super::error::{CliError, Shown, render};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, excerpt, moment, plain};
 use crate::app::App;
-use crate::id::{IncidentId, RunId};
-use crate::journal::{Recorded, RunRecord, Status, incident};
-use crate::report::why::{Deed, Next, Why, explain};
+use crate::id::IncidentId;
+use crate::journal::{Recorded, RunRecord, incident};
+use crate::report::why::{Deed, Next, Why, before, explain};
 use crate::script::Diagnosis;
-use crate::store::Store;
 use crate::store::tx::Ground;
-
-/// Earlier runs that are looked through for one of the same playbook that succeeded.
-const LOOKED_THROUGH_MAX: usize = 2_000;
 
 /// Effects that each list names.
 const NAMED_MAX: usize = 8;
@@ -45,7 +41,7 @@ fn told(app: &App, ground: &Ground, record: &RunRecord, bundle: Option<&str>, ou
     let recorded = Recorded::load(ground, record.run)?;
     let script = app.library.pinned(&*ground.store, &recorded.begun).ok();
     let title = script.as_ref().and_then(|script| script.header.title.as_deref());
-    let before = before(ground, record)?;
+    let before = before::success(ground, record)?;
     let mut why = explain(record, &recorded, title, before.as_ref());
     let incidents = incident::of_run(&*ground.store, record.run)?;
     match bundle {
@@ -65,36 +61,6 @@ fn told(app: &App, ground: &Ground, record: &RunRecord, bundle: Option<&str>, ou
     out.page();
     print(&why, record, diagnosis.as_ref(), out);
     Ok(0)
-}
-
-/// The latest run of the same playbook that began earlier and succeeded; a run that succeeded needs none.
-fn before(ground: &Ground, record: &RunRecord) -> Result<Option<Recorded>, CliError> {
-    if record.status == Status::Succeeded {
-        return Ok(None);
-    }
-    let found = earlier_success(&*ground.store, record)?;
-    // One whose journal cannot be read tells nothing, and hides nothing.
-    Ok(found.and_then(|record| Recorded::load(ground, record.run).ok()))
-}
-
-fn earlier_success(store: &dyn Store, record: &RunRecord) -> Result<Option<RunRecord>, CliError> {
-    const AT_ONCE: usize = 256;
-    let mut last = record.run;
-    for _ in 0..LOOKED_THROUGH_MAX.div_ceil(AT_ONCE) {
-        let Some(below) = u128::from_be_bytes(last.to_bytes()).checked_sub(1) else {
-            break;
-        };
-        let records = RunRecord::latest(store, RunId::from_bytes(below.to_be_bytes()), AT_ONCE)?;
-        let Some(oldest) = records.last().map(|record| record.run) else {
-            break;
-        };
-        let fits = |found: &RunRecord| found.playbook == record.playbook && found.status == Status::Succeeded;
-        if let Some(found) = records.into_iter().find(fits) {
-            return Ok(Some(found));
-        }
-        last = oldest;
-    }
-    Ok(None)
 }
 
 fn rehearsed(file: &str, record: &RunRecord) -> Next {

@@ -10,6 +10,7 @@ use super::Gate;
 use super::aftermath::{self, Aftermath};
 use super::aligned::clock_reading;
 use super::carried::Carried;
+use super::ending::Ending;
 use super::matching::Sites;
 use super::observer::{Notice, Observer};
 use super::stop::Halt;
@@ -293,13 +294,20 @@ impl Tape {
         self.halted.as_ref().is_some_and(|halt| !halt.is_on_tape())
     }
 
-    /// Ends a recorded run: writes its last entry and its record, durably.
+    /// Puts the run on disk as far as it has come, to be told of before it is over.
+    pub fn put_on_disk(&mut self, gate: &Gate) -> Result<(), StoreError> {
+        self.writer.flush(&gate.ground, Durability::Now)
+    }
+
+    /// Ends a recorded run: writes its last entry and its record. It is over when that is on disk. A run that has changed
+    /// nothing and whose end means nothing to others does not wait for its own record, where whoever waits is told nothing
+    /// of it: only for what it has read.
     pub fn end_run(
         &mut self,
         gate: &Gate,
         outcome: &Outcome,
         cleanup_error: Option<RunError>,
-    ) -> Result<RunRecord, StoreError> {
+    ) -> Result<Ending, StoreError> {
         let mut ended = entry::Ended {
             status: outcome.status,
             value: outcome.value.clone(),
@@ -318,7 +326,7 @@ impl Tape {
         let record = self.record(outcome.status, outcome.error.clone(), ended_ms);
         let ended = Entry::Ended(ended);
         let mut tries_left = CONFLICTS_MAX;
-        loop {
+        let until = loop {
             let Aftermath {
                 mut batch,
                 is_tried_again,
@@ -339,17 +347,24 @@ impl Tape {
                 incident::open_in(&mut batch, &*gate.ground.store, &record, opened_by)?;
             }
             tries_left -= 1;
-            match self.writer.end(&gate.ground, &ended, &record, batch) {
+            let only_read = !self.was_outside && self.writer.is_unwritten() && batch.is_empty();
+            let written = match self.answers_reads && only_read {
+                true => self.writer.end_after_reads(&gate.ground, &ended, &record),
+                false => self.writer.end(&gate.ground, &ended, &record, batch),
+            };
+            match written {
                 // Somebody wrote to the incident or the job in between. Where it was the journal, it will be again.
                 Err(StoreError::Conflict { .. }) if may_conflict && tries_left > 0 => {}
                 written => break written?,
             }
-        }
-        if let Some(parent) = self.begun.parent {
-            gate.ready.tell(parent.run);
-        }
-        self.observer().notice(Notice::Rested { record: &record });
-        Ok(record)
+        };
+        Ok(Ending {
+            record,
+            until,
+            parent: self.begun.parent.map(|parent| parent.run),
+            observer: self.observer().clone(),
+            span: tracing::Span::current(),
+        })
     }
 
     /// Lets go of a run that its process cannot end: what waits of it is on disk when this returns.

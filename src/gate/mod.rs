@@ -6,6 +6,7 @@
 //! | [`tape`] | what has this run asked before, and what was the answer? |
 //! | [`aligned`], [`matching`] | in a what-if, which recorded answer is this one's? |
 //! | [`course`] | how does a run begin, go on and end? |
+//! | [`ending`] | who is told that a run is over, and when? |
 //! | [`aftermath`] | what does its end mean for others? |
 //! | [`waiting`] | has come what the run waits for? |
 //! | [`poll`] | has it a value by now? |
@@ -34,6 +35,7 @@ pub mod carried;
 pub mod circuit;
 pub mod course;
 pub mod doubt;
+pub mod ending;
 pub mod errand;
 pub mod flight;
 pub mod governance;
@@ -62,6 +64,7 @@ pub use backoff::BackoffSettings;
 pub use carried::Carried;
 pub use circuit::CircuitSettings;
 pub use course::{Edit, Resumption, ScriptEnd};
+pub use ending::Ending;
 pub use errand::{Act, Errand, Sighting, Simulation};
 pub use governance::Signals;
 pub use local::Local;

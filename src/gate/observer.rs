@@ -35,7 +35,7 @@ pub enum Notice<'a> {
         asked: &'a Asked,
         attempt: &'a Attempt,
     },
-    /// The run has come to rest and that is on disk: over, suspended or parked.
+    /// The run has come to rest and that is on disk, or will be in a moment: over, suspended or parked.
     Rested {
         record: &'a RunRecord,
     },

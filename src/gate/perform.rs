@@ -40,6 +40,9 @@ pub fn perform(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>, how: How<'_>) 
     if let Some(kept) = carried::answer(gate, tape, effect, &asked, &how)? {
         return kept;
     }
+    if !matches!(how, How::Local(_)) {
+        tape.goes_outside(gate)?;
+    }
     tape.begin(gate, &asked);
 
     if let Some(refusal) = refuse_here(tape, effect, &how) {

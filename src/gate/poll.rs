@@ -66,6 +66,7 @@ pub fn begin(gate: &Gate, tape: &mut Tape, effect: &Effect<'_>) -> Result<Poll, 
         Some(Err(halted)) => return Err(halted),
         None => {}
     }
+    tape.goes_outside(gate)?;
     if let Some(refusal) = tape.refuse_wait(&asked.name) {
         let answer = tape.answer_to(gate, asked).failed(refusal);
         return tape.conclude(gate, answer).map(|_: Value| Poll::Over(Ok(())));

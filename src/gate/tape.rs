@@ -79,6 +79,10 @@ pub struct Tape {
     /// The poll whose closure is being tried.
     pub(super) polling: Option<StepNo>,
     pub(super) is_cleaning_up: bool,
+    /// Whoever waits for the run is told what it gives and nothing of the run itself.
+    pub answers_reads: bool,
+    /// It has asked for more than the clock, chance and the store.
+    pub(super) was_outside: bool,
 }
 
 /// What a run has done so far.
@@ -148,6 +152,8 @@ impl Tape {
             deadline_ms: None,
             polling: None,
             is_cleaning_up: false,
+            answers_reads: false,
+            was_outside: false,
         }
     }
 
@@ -330,6 +336,16 @@ impl Tape {
                     asked: text,
                 }))
             }
+        }
+    }
+
+    /// Notes that what the run gives follows from more than the store. Whoever asked may hear of such a run before it is
+    /// over, so it is on record from here on.
+    pub(super) fn goes_outside(&mut self, gate: &Gate) -> Result<(), Stop> {
+        self.was_outside = true;
+        match self.answers_reads && self.writer.is_unwritten() {
+            true => self.persist_waiting(gate, Durability::Soon),
+            false => Ok(()),
         }
     }
 

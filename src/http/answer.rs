@@ -18,6 +18,11 @@ pub enum Body {
     Empty,
     /// Goes into the envelope.
     Data(Value),
+    /// The same as text, with its tag where what is read has one.
+    Written {
+        data: String,
+        tag: Option<HeaderValue>,
+    },
     /// As it is.
     Bytes {
         content_type: &'static str,

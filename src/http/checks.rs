@@ -1,8 +1,9 @@
 //! What comes in is checked by what the table says of it, before any handler sees it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use axum::body::Bytes;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -53,8 +54,9 @@ pub fn places(request: &Request) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The body is JSON, says so, and fits the schema called `name`.
-pub fn body(request: &Request, name: &'static str) -> Result<(), Refusal> {
+/// The body, if it is JSON, says so, and fits the schema called `name`. Whole numbers are written as such in what is
+/// returned: to JSON, `5.0` is one.
+pub fn body(request: &Request, name: &'static str) -> Result<Bytes, Refusal> {
     let kind = request.header("content-type").unwrap_or("");
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/json") && !request.body.is_empty() {
@@ -62,13 +64,16 @@ pub fn body(request: &Request, name: &'static str) -> Result<(), Refusal> {
         let message = format!("the body is {shown:?}; send application/json");
         return Err(Refusal::new(415, "CONTENT_TYPE", message));
     }
-    let body = match request.json()? {
+    let mut body = match request.json()? {
         Value::Null if request.body.is_empty() => json!({}),
         body => body,
     };
     let faults = faults(name, &body);
     if faults.is_empty() {
-        return Ok(());
+        return Ok(match make_whole(&mut body, &compiled(name).1) {
+            true => body.to_string().into(),
+            false => request.body.clone(),
+        });
     }
     let message = format!("the body does not fit: {}", faults[0].1);
     let faults: Vec<Value> = faults
@@ -78,25 +83,39 @@ pub fn body(request: &Request, name: &'static str) -> Result<(), Refusal> {
     Err(Refusal::new(422, "BODY_INVALID", message).details(json!({ "faults": faults })))
 }
 
+/// Writes numbers as whole ones where `schema` says so; whether there was any to write. What fits any schema stays as it is.
+fn make_whole(value: &mut Value, schema: &Value) -> bool {
+    let is_whole =
+        |kind: &Value| kind == "integer" || kind.as_array().is_some_and(|kinds| kinds.contains(&json!("integer")));
+    match value {
+        Value::Number(number) if number.is_f64() && is_whole(&schema["type"]) => {
+            // As far as such numbers name one whole number each.
+            let float = number.as_f64().filter(|float| float.abs() <= (1_u64 << 53) as f64);
+            let whole = float.map(|float| Value::from(float as i64));
+            let is_other = whole.is_some();
+            *value = whole.unwrap_or_else(|| value.take());
+            is_other
+        }
+        Value::Array(items) => {
+            let mut any = false;
+            items
+                .iter_mut()
+                .for_each(|item| any |= make_whole(item, &schema["items"]));
+            any
+        }
+        Value::Object(fields) => {
+            let mut any = false;
+            let fields = fields.iter_mut();
+            fields.for_each(|(name, field)| any |= make_whole(field, &schema["properties"][name.as_str()]));
+            any
+        }
+        _ => false,
+    }
+}
+
 /// What of `body` does not fit the schema called `name`: where, and why. Values are not repeated: they may be secrets.
 pub fn faults(name: &'static str, body: &Value) -> Vec<(String, String)> {
-    static COMPILED: OnceLock<Mutex<BTreeMap<&'static str, std::sync::Arc<Validator>>>> = OnceLock::new();
-    let mut compiled = COMPILED
-        .get_or_init(Mutex::default)
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    let validator = compiled.entry(name).or_insert_with(|| {
-        let schema = json!({
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "$ref": format!("#/components/schemas/{name}"),
-            "components": { "schemas": schemas() },
-        });
-        let validator =
-            jsonschema::validator_for(&schema).expect("the schemas of the table are valid, which a test holds");
-        std::sync::Arc::new(validator)
-    });
-    let validator = validator.clone();
-    drop(compiled);
+    let validator = &compiled(name).0;
     let faults = validator.iter_errors(body).take(FAULTS_MAX);
     faults
         .map(|error| {
@@ -110,7 +129,49 @@ pub fn faults(name: &'static str, body: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
+/// The schema called `name`, ready to check by, and as it is.
+fn compiled(name: &'static str) -> Arc<(Validator, Value)> {
+    static COMPILED: OnceLock<Mutex<BTreeMap<&'static str, Arc<(Validator, Value)>>>> = OnceLock::new();
+    let mut compiled = COMPILED
+        .get_or_init(Mutex::default)
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let found = compiled.entry(name).or_insert_with(|| {
+        let schemas = schemas();
+        let own = schemas[name].clone();
+        let schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$ref": format!("#/components/schemas/{name}"),
+            "components": { "schemas": schemas },
+        });
+        let validator =
+            jsonschema::validator_for(&schema).expect("the schemas of the table are valid, which a test holds");
+        Arc::new((validator, own))
+    });
+    found.clone()
+}
+
 /// Every schema, by name.
 pub fn schemas() -> BTreeMap<&'static str, Value> {
     routes::GROUPS.iter().flat_map(|group| (group.schemas)()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_become_such_where_the_schema_says_so_and_nowhere_else() {
+        let schema = json!({"type": "object", "properties": {
+            "n": {"type": ["integer", "null"]}, "list": {"type": "array", "items": {"type": "integer"}},
+            "free": {}, "part": {"type": "number"},
+        }});
+        let mut body = json!({"n": 90.0, "list": [1, 2.0], "free": {"n": 3.0}, "part": 4.0});
+        assert!(make_whole(&mut body, &schema));
+        assert_eq!(
+            body.to_string(),
+            json!({"n": 90, "list": [1, 2], "free": {"n": 3.0}, "part": 4.0}).to_string()
+        );
+        assert!(!make_whole(&mut body, &schema), "nothing is left to write");
+    }
 }

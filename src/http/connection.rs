@@ -19,10 +19,11 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::pass;
+use super::places::Places;
 use super::race::{First, first_of};
 use super::server::Server;
 use crate::io::listen::{Certificate, Impatient};
@@ -30,7 +31,7 @@ use crate::io::listen::{Certificate, Impatient};
 /// How long to wait after a connection could not be taken: the process may have no descriptor left.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What is said to who comes when all places are taken.
+/// What is said to who comes when all places are taken, or all that their address has.
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\nretry-after: 1\r\n\r\n";
 
@@ -50,7 +51,7 @@ pub fn take(
     mut stop: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(server.limits.connections_max));
+    let places = Places::new(server.limits.connections_max, server.limits.connections_per_address);
     let door = Arc::new(Door {
         router: pass::router(server.clone()),
         certificate,
@@ -67,7 +68,7 @@ pub fn take(
                     continue;
                 }
             };
-            let Ok(place) = places.clone().try_acquire_owned() else {
+            let Some(place) = places.take(peer.ip()) else {
                 door.server.figures.turned_away();
                 if door.certificate.is_none() {
                     // It fits into what the system keeps for a new connection; who does not read it misses nothing.

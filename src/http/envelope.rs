@@ -1,7 +1,8 @@
 //! The form of every answer: `{ok, correlation_id, data}`, or `{ok, error_code, message, correlation_id, details}`.
 //!
 //! What is read may be asked again with the tag it came with; the tag is of what was answered, not of its envelope, so
-//! it is a weak one. Every answer says that it is nobody else's to keep, and what a browser may do with it: nothing.
+//! it is a weak one. Every answer says that it is nobody else's to keep, and what a browser may do with it: nothing. No answer
+//! lets pages of other origins read it: there are no headers of CORS.
 
 use axum::body::{Body as Sent, Bytes};
 use axum::http::header::{self, HeaderValue};
@@ -15,9 +16,15 @@ pub const CORRELATION: HeaderName = HeaderName::from_static("x-correlation-id");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// May be kept by who asked, who has to ask again whether it still holds.
+const ASK_AGAIN: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+const ONLY_SECURE: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 /// Headers of every answer that does not say otherwise.
-const PRESETS: [(HeaderName, HeaderValue); 4] = [
-    (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+const PRESETS: [(HeaderName, HeaderValue); 3] = [
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
@@ -32,6 +39,26 @@ pub struct Asked<'a> {
     /// Tags under which the answer is known already.
     pub known: Option<&'a str>,
     pub corr: &'a str,
+    /// Browsers are to come by TLS alone from now on.
+    pub is_only_secure: bool,
+}
+
+/// `answer` with its data as text: writing much takes a while, and is for a thread that others do not wait for.
+pub fn write(answer: Answer, method: &Method) -> Answer {
+    let is_read = is_read(answer.status, method);
+    let body = match answer.body {
+        Body::Data(data) => {
+            let data = data.to_string();
+            let tag = is_read.then(|| tag(data.as_bytes()));
+            Body::Written { data, tag }
+        }
+        other => other,
+    };
+    Answer { body, ..answer }
+}
+
+fn is_read(status: u16, method: &Method) -> bool {
+    status == 200 && (*method == Method::GET || *method == Method::HEAD)
 }
 
 /// The answer as it is sent. A stream is made a body by `stream`.
@@ -41,25 +68,26 @@ pub fn seal(
     stream: impl FnOnce(super::stream::Stream) -> Result<Sent, Refusal>,
 ) -> Response<Sent> {
     let answer = match answered {
-        Ok(answer) => answer,
+        Ok(answer) => write(answer, asked.method),
         Err(refusal) => return refused(refusal, asked),
     };
     let mut headers = HeaderMap::new();
     headers.extend(answer.headers.into_iter().map(|(name, value)| (Some(name), value)));
-    let is_read = answer.status == 200 && (*asked.method == Method::GET || *asked.method == Method::HEAD);
+    let is_read = is_read(answer.status, asked.method);
     let bytes = match answer.body {
         Body::Empty => Bytes::new(),
         Body::Stream(what) => match stream(what) {
             Ok(body) => {
                 headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-                headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                // A reverse proxy would keep what is said until there is more of it.
+                headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
                 return finish(answer.status, headers, body, asked);
             }
             Err(refusal) => return refused(refusal, asked),
         },
-        Body::Data(data) => {
-            let data = data.to_string();
-            if is_read && is_known(&mut headers, data.as_bytes(), asked.known) {
+        Body::Data(_) => unreachable!("it was written before"),
+        Body::Written { data, tag } => {
+            if tag.is_some_and(|tag| is_known(&mut headers, tag, asked.known)) {
                 return finish(304, headers, Sent::empty(), asked);
             }
             headers.insert(header::CONTENT_TYPE, JSON);
@@ -67,7 +95,7 @@ pub fn seal(
             Bytes::from(format!(r#"{{"ok":true,"correlation_id":{corr},"data":{data}}}"#))
         }
         Body::Bytes { content_type, bytes } => {
-            if is_read && is_known(&mut headers, &bytes, asked.known) {
+            if is_read && is_known(&mut headers, tag(&bytes), asked.known) {
                 return finish(304, headers, Sent::empty(), asked);
             }
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -77,17 +105,20 @@ pub fn seal(
     finish(answer.status, headers, Sent::from(bytes), asked)
 }
 
-/// Tags what is answered; whether who asks has it already.
-fn is_known(headers: &mut HeaderMap, bytes: &[u8], known: Option<&str>) -> bool {
+/// The tag of what is answered.
+fn tag(bytes: &[u8]) -> HeaderValue {
     let hash = Sha256::digest(bytes);
-    let tag = format!("W/\"{}\"", hex::encode(&hash[..12]));
+    HeaderValue::from_str(&format!("W/\"{}\"", hex::encode(&hash[..12]))).expect("hex in quotes")
+}
+
+/// Tags what is answered; whether who asks has it already.
+fn is_known(headers: &mut HeaderMap, tag: HeaderValue, known: Option<&str>) -> bool {
     let is_known = known.is_some_and(|known| {
-        known == "*"
-            || known
-                .split(',')
-                .any(|one| one.trim().trim_start_matches("W/") == &tag[2..])
+        let mut tags = known.split(',').map(|one| one.trim().trim_start_matches("W/"));
+        known == "*" || tags.any(|one| tag.as_bytes().strip_prefix(b"W/") == Some(one.as_bytes()))
     });
-    headers.insert(header::ETAG, HeaderValue::from_str(&tag).expect("hex in quotes"));
+    headers.entry(header::CACHE_CONTROL).or_insert(ASK_AGAIN);
+    headers.insert(header::ETAG, tag);
     is_known
 }
 
@@ -118,6 +149,11 @@ fn finish(status: u16, mut headers: HeaderMap, body: Sent, asked: &Asked<'_>) ->
     for (name, value) in PRESETS {
         headers.entry(name).or_insert(value);
     }
+    // What was changed, made or refused is for this once.
+    headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
+    if asked.is_only_secure {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, ONLY_SECURE);
+    }
     let corr = HeaderValue::from_str(asked.corr).expect("a correlation id is plain");
     headers.insert(CORRELATION, corr);
     let mut response = Response::new(body);
@@ -135,6 +171,7 @@ mod tests {
             method: &Method::GET,
             known,
             corr: "c1",
+            is_only_secure: false,
         };
         seal(Ok(answer), &asked, |_| unreachable!("no stream"))
     }

@@ -10,6 +10,7 @@ use crate::journal::edition::VersionError;
 use crate::journal::incident::IncidentError;
 use crate::runs::ResumeError;
 use crate::runs::library::LibraryError;
+use crate::serve::rollback::RollbackError;
 use crate::store::StoreError;
 
 /// Something here is not as it should be.
@@ -64,6 +65,7 @@ impl From<IncidentError> for Refusal {
             IncidentError::Store(error) => error.into(),
             IncidentError::Journal(error) => error.into(),
             IncidentError::Corrupt { .. } | IncidentError::NewerFormat { .. } => ours(&code, &error),
+            IncidentError::Empty(_) | IncidentError::EtaPassed(_) => yours(422, &code, &error),
             _ if code.ends_with("_NOT_FOUND") => yours(404, &code, &error),
             _ => yours(409, &code, &error),
         }
@@ -78,6 +80,21 @@ impl From<VersionError> for Refusal {
             _ if code.ends_with("_NOT_FOUND") => yours(404, &code, &error),
             _ if code.ends_with("_NOT_HELD") || code.ends_with("_TOO_OLD") => yours(409, &code, &error),
             _ => ours(&code, &error),
+        }
+    }
+}
+
+impl From<RollbackError> for Refusal {
+    fn from(error: RollbackError) -> Refusal {
+        let code = error.code();
+        match error {
+            RollbackError::Version(error) => error.into(),
+            RollbackError::NoPlaybook { .. } => yours(404, code, &error),
+            RollbackError::Unsaved(_) => {
+                let message = format!("{error}; `force` keeps them as a version of their own, and goes back");
+                Refusal::new(409, code, message)
+            }
+            RollbackError::File { .. } | RollbackError::Project(_) => ours(code, &error),
         }
     }
 }
@@ -117,6 +134,7 @@ impl From<ResumeError> for Refusal {
             ResumeError::Journal(error) => error.into(),
             ResumeError::Library(error) => error.into(),
             ResumeError::Store(error) => error.into(),
+            ResumeError::Refused(_) if code == "REASON_INVALID" => yours(422, &code, &error),
             _ => yours(409, &code, &error),
         }
     }

@@ -10,10 +10,11 @@
 //! | [`envelope`] | the form of every answer |
 //! | [`error`], [`denied`] | what errors from below are to those who ask |
 //! | [`checks`], [`caller`], [`admission`] | what is let through, and who; the record of what they change |
+//! | `proxies` | who really asks, behind a reverse proxy |
 //! | [`news`] | what happens, for those who listen |
 //! | [`page`] | lists, a page at a time |
 //! | [`openapi`] | the table as an OpenAPI document |
-//! | [`connection`], [`pool`], [`server`], [`settings`] | connections, threads, beginning and end, limits |
+//! | [`connection`], [`places`], [`pool`], [`server`], [`settings`] | connections, threads, beginning and end, limits |
 //! | [`figures`] | what is counted |
 //!
 //! Only `connection`, `pass`, `pool` and `stream` are async; a handler is a plain function that may block. Nothing is
@@ -34,7 +35,9 @@ pub mod news;
 pub mod openapi;
 pub mod page;
 mod pass;
+mod places;
 pub mod pool;
+mod proxies;
 mod race;
 pub mod request;
 pub mod routes;

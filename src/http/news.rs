@@ -156,8 +156,11 @@ impl Hears for News {
         }
         let over = heard.noted.len().saturating_sub(REMEMBERED_MAX);
         heard.noted.drain(..over);
-        drop(heard);
-        self.stirred.notify_one();
+        // Who comes to listen is told of what comes after; for nobody the thread that tells is not woken.
+        match self.sender.receiver_count() {
+            0 => heard.untold = heard.number,
+            _ => self.stirred.notify_one(),
+        }
     }
 }
 
@@ -221,7 +224,7 @@ impl News {
             (None, after) => {
                 let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
                 let after = after.map_or(0, |after| after.commit);
-                since(store, after.saturating_sub(OVERLAP)).unwrap_or_else(|error| {
+                since(store, after).unwrap_or_else(|error| {
                     tracing::error!(%error, code = error.code(), "what has been cannot be told");
                     (Vec::new(), true)
                 })
@@ -249,7 +252,8 @@ impl News {
     }
 }
 
-/// What rows say that were written after `commit`, and whether there may be more than was looked at.
+/// What rows say that were written after `commit`, and whether there may be more: than was looked at, or of another past, where
+/// the store knows no commit as late as that, since it was restored from a backup.
 fn since(store: &dyn Store, commit: u64) -> Result<(Vec<Noted>, bool), StoreError> {
     let (low, high) = (RunId::from_bytes([0; 16]), RunId::from_bytes([0xff; 16]));
     let all = |space: Space| keys::prefix_range(keys::named(space, &[]));
@@ -263,11 +267,13 @@ fn since(store: &dyn Store, commit: u64) -> Result<(Vec<Noted>, bool), StoreErro
         all(Space::Event),
         all(Space::Pause),
     ];
-    let (mut found, mut has_more) = (Vec::new(), false);
+    let (mut found, mut has_more, mut last) = (Vec::new(), false, 0);
+    let from = commit.saturating_sub(OVERLAP);
     for range in ranges {
         let rows = store.scan(range, LOOKED_AT_MAX, true)?;
         has_more |= rows.len() == LOOKED_AT_MAX;
-        let rows = rows.into_iter().filter(|(_, row)| row.version.0 > commit);
+        last = rows.iter().map(|(_, row)| row.version.0).fold(last, u64::max);
+        let rows = rows.into_iter().filter(|(_, row)| row.version.0 > from);
         found.extend(rows.map(|(key, row)| (row.version.0, key)));
     }
     found.sort();
@@ -280,7 +286,7 @@ fn since(store: &dyn Store, commit: u64) -> Result<(Vec<Noted>, bool), StoreErro
         let id = Id { commit, index };
         noted.push(Noted { id, number: 0, key });
     }
-    Ok((noted, has_more))
+    Ok((noted, has_more || last < commit))
 }
 
 /// What the rows of `noted` say now, each once, in order; they are on the disk.

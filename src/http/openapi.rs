@@ -12,6 +12,7 @@ use super::server::Server;
 const ALWAYS: &[(u16, &str)] = &[
     (400, "QUERY_INVALID"),
     (400, "TOKEN_IN_ADDRESS"),
+    (400, "HOST_UNKNOWN"),
     (414, "PATH_TOO_LONG"),
     (421, "HOST_UNKNOWN"),
     (429, "RATE_LIMITED"),
@@ -41,6 +42,16 @@ const WITH_BODY: &[(u16, &str)] = &[
     (413, "BODY_TOO_LARGE"),
     (415, "CONTENT_TYPE"),
     (422, "BODY_INVALID"),
+];
+
+/// What is made, by which place in paths it is known from then on, and what in the answer says so.
+const LEADS: &[(&str, &str, &str)] = &[
+    ("runs.start", "run", "run_id"),
+    ("runs.retry", "run", "run_id"),
+    ("incidents.open", "incident", "incident_id"),
+    ("queues.push", "job", "id"),
+    ("users.add", "user", "name"),
+    ("tokens.add", "token", "id"),
 ];
 
 /// The whole document.
@@ -153,7 +164,11 @@ fn parameters(route: &Route) -> Vec<Value> {
 
 fn responses(route: &Route) -> Value {
     let mut responses = Map::new();
-    let (status, answer) = given(route);
+    let (status, mut answer) = given(route);
+    let links = links(route);
+    if !links.is_empty() {
+        answer["links"] = Value::Object(links);
+    }
     responses.insert(status.to_string(), answer);
     let is_tagged = status == 200 && route.verb == Verb::Get && route.gives != Gives::Stream;
     if is_tagged {
@@ -174,6 +189,26 @@ fn responses(route: &Route) -> Value {
         responses.insert(status.to_string(), described);
     }
     Value::Object(responses)
+}
+
+/// What can be asked next about what `route` makes.
+fn links(route: &Route) -> Map<String, Value> {
+    let mut links = Map::new();
+    for (_, place, field) in LEADS.iter().filter(|(name, _, _)| *name == route.name) {
+        for next in routes::all().filter(|next| routes::places(next.path).any(|name| name == *place)) {
+            let parameters: Map<String, Value> = routes::places(next.path)
+                .map(|name| match name == *place {
+                    true => (name.to_owned(), json!(format!("$response.body#/data/{field}"))),
+                    false => (name.to_owned(), json!(format!("$request.path.{name}"))),
+                })
+                .collect();
+            links.insert(
+                next.name.to_owned(),
+                json!({"operationId": next.name, "parameters": parameters}),
+            );
+        }
+    }
+    links
 }
 
 /// The codes of each status with which `route` is refused.

@@ -14,6 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Response, header};
 use axum::routing::any;
 use futures_core::Stream as _;
+use hyper::body::Body as HttpBody;
 use serde_json::json;
 
 use super::admission::{admit, carry_out};
@@ -22,8 +23,9 @@ use super::caller::Caller;
 use super::checks;
 use super::connection::From;
 use super::envelope::{self, Asked, CORRELATION};
+use super::proxies::asker;
 use super::request::{Request, is_corr, parse_query};
-use super::routes::{self, Found, Needs, Route, Takes};
+use super::routes::{self, Found, Handler, Needs, Route, Takes};
 use super::server::Server;
 
 /// The longest path that is looked up.
@@ -95,6 +97,7 @@ async fn pass(
             .get(header::IF_NONE_MATCH)
             .and_then(|tags| tags.to_str().ok()),
         corr: &corr,
+        is_only_secure: is_only_secure(&server, &parts),
     };
     let code = answered.as_ref().err().map(|refusal| refusal.code.clone());
     let response = envelope::seal(answered, &asked, |stream| server.open(stream));
@@ -102,8 +105,11 @@ async fn pass(
     let took = server.app.clock.monotonic().saturating_sub(begun);
     server.figures.answered(&name, status, took);
     let (method, route, took_ms) = (&parts.method, &*name, took.as_millis() as u64);
-    match status {
-        500.. => tracing::error!(%corr, %method, route, status, code, took_ms, "answered"),
+    match (status, route) {
+        // Whoever asks for it asks again and again; what it waits for is told where it happens.
+        (503, "readyz") => tracing::debug!(%corr, %method, route, status, code, took_ms, "answered"),
+        (503, _) => tracing::warn!(%corr, %method, route, status, code, took_ms, "answered"),
+        (500.., _) => tracing::error!(%corr, %method, route, status, code, took_ms, "answered"),
         _ => tracing::debug!(%corr, %method, route, status, code, took_ms, "answered"),
     }
     response
@@ -136,17 +142,22 @@ impl Way<'_> {
         }
         self.check_host()?;
         let server = self.server.clone();
-        let within = self.server.limits.request_timeout;
-        if found.body == Takes::Nothing {
+        let handle = found.handle.clone();
+        let has_none = self.body.as_ref().is_none_or(HttpBody::is_end_stream);
+        if has_none || found.body == Takes::Nothing {
             let work = move || answer(&server, &found, admit(&server, request, &found)?);
-            return self.on_thread(within, work).await;
+            return self.carry(handle, work).await;
         }
         // Nobody who may not ask makes the server read what they send.
         let sought = found.clone();
-        let admitted = self.on_thread(within, move || admit(&server, request, &sought)).await?;
+        let admitted = self
+            .on_thread(self.server.limits.request_timeout, move || {
+                admit(&server, request, &sought)
+            })
+            .await?;
         let body = self.read(found.body).await?;
         let (server, request) = (self.server.clone(), Request { body, ..admitted });
-        self.on_thread(within, move || answer(&server, &found, request)).await
+        self.carry(handle, move || answer(&server, &found, request)).await
     }
 
     fn check_length(&self) -> Result<(), Refusal> {
@@ -183,6 +194,7 @@ impl Way<'_> {
         }
         let from = self.parts.extensions.get::<From>().copied();
         let from = from.expect("every connection says where its requests come from");
+        let asker = asker(from, &self.parts.headers, &self.server.limits.trusted_proxies);
         Ok(Request {
             method: self.parts.method.clone(),
             path: self.parts.uri.path().to_owned(),
@@ -192,24 +204,54 @@ impl Way<'_> {
             body: Bytes::new(),
             corr: self.corr.to_owned(),
             caller: Caller::nobody(self.corr),
-            peer: from.peer,
-            is_secure: from.is_secure,
+            peer: asker.peer,
+            is_secure: asker.is_secure,
+            is_local: asker.is_local,
         })
     }
 
     /// A page of somebody else's may have a name of its own lead here, and read with the browser's eyes what answers.
     fn check_host(&self) -> Result<(), Refusal> {
-        let named = match self.parts.uri.authority() {
-            Some(authority) => Some(authority.as_str()),
-            None => self.parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()),
-        };
+        if self.parts.headers.get_all(header::HOST).iter().count() > 1 {
+            // Whoever stands in front may have looked at the other one.
+            let message = "the request names the host that it asks more than once";
+            return Err(Refusal::new(400, "HOST_UNKNOWN", message));
+        }
         let limits = &self.server.limits;
-        match named.map(host_of) {
+        match named_host(self.parts) {
             Some(host) if is_known_host(&host, &limits.hosts, limits.address.ip()) => Ok(()),
             _ => {
                 let message = "this server is not asked under that name; `hosts` in [server] lists its names";
                 Err(Refusal::new(421, "HOST_UNKNOWN", message))
             }
+        }
+    }
+
+    /// Does `work`, which answers with `handle`, and says something else when that takes long.
+    async fn carry(
+        &mut self,
+        handle: Handler,
+        work: impl FnOnce() -> Result<Answer, Refusal> + Send + 'static,
+    ) -> Result<Answer, Refusal> {
+        let limit = self.server.limits.request_timeout;
+        let Handler::Run(run) = handle else {
+            return self.on_thread(limit, work).await;
+        };
+        let Ok(place) = tokio::time::timeout(limit, self.server.pool.place()).await else {
+            return Err(no_answer(limit));
+        };
+        let place = place?;
+        let within = run.within(self.server);
+        let work = place.work(self.stack_bytes(), self.in_span(work));
+        match tokio::time::timeout(within, work).await {
+            Ok(done) => done?,
+            Err(_) if run.has_begun() => {
+                place.leave();
+                let server = self.server.clone();
+                let left = limit.saturating_sub(within);
+                self.on_thread(left, move || run.late(&server)).await
+            }
+            Err(_) => Err(no_answer(within)),
         }
     }
 
@@ -219,16 +261,24 @@ impl Way<'_> {
         within: Duration,
         work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
+        let (server, stack_bytes, work) = (self.server, self.stack_bytes(), self.in_span(work));
+        let pool = match routes::WATCHING.contains(&&*self.name) {
+            true => &server.watching,
+            false => &server.pool,
+        };
+        let work = async move { pool.place().await?.work(stack_bytes, work).await? };
+        let done = tokio::time::timeout(within, work).await;
+        done.unwrap_or_else(|_| Err(no_answer(within)))
+    }
+
+    fn in_span<T, W: FnOnce() -> T>(&self, work: W) -> impl FnOnce() -> T + use<T, W> {
         let span = tracing::error_span!("request", corr = %self.corr);
-        let work = self.server.pool.run(move || span.in_scope(work));
-        match tokio::time::timeout(within, work).await {
-            Ok(done) => done?,
-            Err(_) => {
-                let within = crate::duration::for_people(within.as_millis() as u64);
-                let message = format!("there was no answer within {within}; what was begun may still happen");
-                Err(Refusal::new(503, "REQUEST_TIMEOUT", message).header("retry-after", "5"))
-            }
-        }
+        move || span.in_scope(work)
+    }
+
+    /// Of a thread on which a run can be carried out.
+    fn stack_bytes(&self) -> usize {
+        self.server.edition().runner.language.limits.stack_bytes()
     }
 
     async fn read(&mut self, takes: Takes) -> Result<Bytes, Refusal> {
@@ -292,19 +342,26 @@ fn choose(methods: Vec<(Method, Found)>, method: &Method) -> Result<(String, Opt
     Ok((allow, found.map(|(_, found)| found)))
 }
 
+fn no_answer(within: Duration) -> Refusal {
+    let within = crate::duration::for_people(within.as_millis() as u64);
+    let message = format!("there was no answer within {within}; what was begun may still happen");
+    Refusal::new(503, "REQUEST_TIMEOUT", message).header("retry-after", "5")
+}
+
 fn nothing_there() -> Refusal {
     Refusal::not_found("there is nothing under this path")
 }
 
-fn answer(server: &Server, found: &Found, request: Request) -> Result<Answer, Refusal> {
+fn answer(server: &Server, found: &Found, mut request: Request) -> Result<Answer, Refusal> {
     if let Some(known) = found.query {
         checks::places(&request)?;
         checks::query(&request, known)?;
     }
     if let Takes::Json(schema) = found.body {
-        checks::body(&request, schema)?;
+        request.body = checks::body(&request, schema)?;
     }
-    carry_out(server, found, &request)
+    let answer = carry_out(server, found, &request)?;
+    Ok(envelope::write(answer, &request.method))
 }
 
 /// The id that whoever asks gave, or one of our own.
@@ -317,6 +374,22 @@ fn correlation(server: &Server, headers: &HeaderMap) -> String {
             format!("req_{}", crate::id::RunId::new(now_ms, chance))
         }
     }
+}
+
+/// Whether browsers are to ask under this name by TLS alone: it is one of `hosts`, and so of nothing else on the machine, as
+/// `localhost` may be.
+fn is_only_secure(server: &Server, parts: &Parts) -> bool {
+    let is_secure = parts.extensions.get::<From>().is_some_and(|from| from.is_secure);
+    is_secure && named_host(parts).is_some_and(|host| server.limits.hosts.contains(&host))
+}
+
+/// The name by which a request asks.
+fn named_host(parts: &Parts) -> Option<String> {
+    let named = match parts.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()),
+    };
+    named.map(host_of)
 }
 
 /// The name without its port, in small letters.

@@ -34,9 +34,12 @@ pub struct Request {
     pub body: Bytes,
     pub corr: String,
     pub caller: Caller,
+    /// Whoever asks; behind a trusted proxy, for whom it does.
     pub peer: SocketAddr,
-    /// It came through TLS of our own.
+    /// It came through TLS, of our own or of a trusted proxy.
     pub is_secure: bool,
+    /// It comes from this machine, and was not passed on for somebody else.
+    pub is_local: bool,
 }
 
 impl Request {

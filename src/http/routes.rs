@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ use crate::identity::quota::Quota;
 pub const GROUPS: &[Group] = &[
     api::health::GROUP,
     api::telemetry::GROUP,
+    api::playbooks::GROUP,
     api::runs::GROUP,
     api::questions::GROUP,
     api::ticks::GROUP,
@@ -33,6 +35,9 @@ pub const GROUPS: &[Group] = &[
     api::tokens::GROUP,
     api::audit::GROUP,
 ];
+
+/// Routes that show how the server is: they have threads of their own.
+pub const WATCHING: [&str; 3] = ["status", "metrics", "monitor"];
 
 /// Routes about one thing.
 pub struct Group {
@@ -210,6 +215,11 @@ pub const REALM: Param = Param {
 /// What can stand in the places of paths.
 pub const PLACES: &[Param] = &[
     Param {
+        name: "playbook",
+        says: "the name of a playbook",
+        kind: Kind::Text { chars_max: 500 },
+    },
+    Param {
         name: "run",
         says: "the id of a run, or its beginning if no other begins so",
         kind: Kind::Text { chars_max: 64 },
@@ -288,6 +298,22 @@ pub type Made = dyn Fn(&Server, &Request) -> Result<Answer, Refusal> + Send + Sy
 pub enum Handler {
     Fixed(Handle),
     Made(Arc<Made>),
+    /// Made for this request.
+    Run(Arc<dyn Runs>),
+}
+
+/// A handler that carries out something that may take long: who asks is told something else then.
+pub trait Runs: Send + Sync {
+    fn answer(&self, server: &Server, request: &Request) -> Result<Answer, Refusal>;
+
+    /// How long it is waited for.
+    fn within(&self, server: &Server) -> Duration;
+
+    /// Whether it has begun with what may take long, and is bounded by something else than the places of requests.
+    fn has_begun(&self) -> bool;
+
+    /// What is told when it has begun and not come to its end by then.
+    fn late(&self, server: &Server) -> Result<Answer, Refusal>;
 }
 
 impl Handler {
@@ -295,6 +321,7 @@ impl Handler {
         match self {
             Handler::Fixed(handle) => handle(server, request),
             Handler::Made(handle) => handle(server, request),
+            Handler::Run(run) => run.answer(server, request),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 
@@ -16,6 +16,7 @@ use super::caller::Doorkeeper;
 use super::connection;
 use super::figures::Figures;
 use super::news::News;
+use super::openapi;
 use super::pool::Pool;
 use super::routes::Doors;
 use super::settings::Limits;
@@ -37,6 +38,11 @@ use crate::telemetry::Telemetry;
 /// Threads that drive connections.
 const RUNTIME_THREADS: usize = 2;
 
+/// Threads that show how the server is, and requests that wait for them. Whoever looks what has gone wrong does not stand
+/// behind what has.
+const WATCHING_THREADS: usize = 2;
+const WATCHING_WAITING_MAX: usize = 64;
+
 /// How often the files of the certificate are looked at.
 const LOOKS_EVERY: Duration = Duration::from_secs(5);
 
@@ -44,7 +50,7 @@ const LOOKS_EVERY: Duration = Duration::from_secs(5);
 const COUNTS_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a change is made anew because somebody else was quicker.
-const CONFLICTS_MAX: u32 = 16;
+pub(super) const CONFLICTS_MAX: u32 = 16;
 
 /// What handlers work with.
 pub struct Server {
@@ -64,12 +70,16 @@ pub struct Server {
     counted: Mutex<Option<(Duration, Counts)>>,
     /// Routes that come and go with what is live.
     pub doors: Option<Arc<dyn Doors>>,
+    /// The description of all routes, of the edition that it was made for.
+    document: Mutex<Option<(u64, Bytes)>>,
     pub figures: Figures,
     /// What happens.
     pub news: Arc<News>,
     /// What the server shows of itself.
     pub telemetry: Option<Arc<Telemetry>>,
     pub pool: Pool,
+    /// For [`routes::WATCHING`](super::routes::WATCHING).
+    pub watching: Pool,
     streams: Arc<Semaphore>,
     stop: watch::Sender<bool>,
 }
@@ -106,8 +116,10 @@ impl Server {
             knows_anybody: opening.knows_anybody,
             doors: opening.doors,
             counted: Mutex::default(),
+            document: Mutex::default(),
             figures: Figures::default(),
             pool: Pool::new(limits.threads, limits.waiting_max),
+            watching: Pool::new(WATCHING_THREADS, WATCHING_WAITING_MAX),
             streams: Arc::new(Semaphore::new(limits.streams_max)),
             stop: watch::Sender::new(false),
             limits,
@@ -146,6 +158,20 @@ impl Server {
                 let counts = operation::count(&*self.store)?;
                 *counted = Some((self.app.clock.monotonic(), counts));
                 Ok(counts)
+            }
+        }
+    }
+
+    /// The description of all routes, made once for each edition.
+    pub fn document(&self) -> Bytes {
+        let edition = self.edition().number;
+        let mut document = self.document.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*document {
+            Some((of, document)) if *of == edition => document.clone(),
+            _ => {
+                let made = Bytes::from(openapi::document(self).to_string());
+                *document = Some((edition, made.clone()));
+                made
             }
         }
     }
@@ -260,7 +286,8 @@ pub fn start(server: Server) -> Result<Running, StartError> {
     let address = bound.address;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(RUNTIME_THREADS)
-        .max_blocking_threads(server.limits.threads)
+        // One more looks after the certificate.
+        .max_blocking_threads(server.limits.threads + WATCHING_THREADS + 1)
         .thread_name("http-serve")
         .thread_stack_size(1 << 20)
         .enable_io()

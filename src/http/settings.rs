@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::proxies::{Network, PROXIES_MAX};
 use crate::config::{Config, ConfigError};
 use crate::io::listen;
 
@@ -18,6 +19,8 @@ pub struct Settings {
     pub tls_key: String,
     /// The names by which it is asked, beside `localhost` and addresses of this machine's own; needed behind a proxy.
     pub hosts: Vec<String>,
+    /// Addresses and networks of reverse proxies that are believed for whom they ask.
+    pub trusted_proxies: Vec<String>,
     /// On a loopback address, whoever asks may read as a viewer.
     pub open_reads: bool,
     /// Requests that are worked on at the same time.
@@ -25,6 +28,8 @@ pub struct Settings {
     /// Requests that may wait for one of those threads.
     pub waiting_max: u32,
     pub connections_max: u32,
+    /// Connections of one address, beside those that come from this machine, where a proxy may stand.
+    pub connections_per_address: u32,
     /// Connections that stay open to be told what happens.
     pub streams_max: u32,
     /// After so many requests a connection is closed.
@@ -50,10 +55,12 @@ impl Default for Settings {
             tls_cert: String::new(),
             tls_key: String::new(),
             hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
             open_reads: false,
             threads: 16,
             waiting_max: 512,
             connections_max: 2048,
+            connections_per_address: 256,
             streams_max: 1024,
             requests_per_connection: 100_000,
             header_bytes_max: 16 << 10,
@@ -73,10 +80,12 @@ impl Default for Settings {
 pub struct Limits {
     pub address: SocketAddr,
     pub hosts: Vec<String>,
+    pub trusted_proxies: Vec<Network>,
     pub open_reads: bool,
     pub threads: usize,
     pub waiting_max: usize,
     pub connections_max: usize,
+    pub connections_per_address: usize,
     pub streams_max: usize,
     pub requests_per_connection: u32,
     pub header_bytes_max: usize,
@@ -109,6 +118,7 @@ impl Limits {
             let reason = format!("{address} is reached by others: only a loopback address can be read by everybody");
             return Err(value("open_reads", reason));
         }
+        let trusted_proxies = trusted(&settings.trusted_proxies).map_err(|reason| value("trusted_proxies", reason))?;
         let between = |key: &str, number: u64, least: u64, most: u64| match (least..=most).contains(&number) {
             true => Ok(number as usize),
             false => Err(value(key, format!("{number} does not lie between {least} and {most}"))),
@@ -123,10 +133,17 @@ impl Limits {
         Ok(Some(Limits {
             address,
             hosts: settings.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            trusted_proxies,
             open_reads: settings.open_reads,
             threads: between("threads", settings.threads.into(), 1, 512)?,
             waiting_max: between("waiting_max", settings.waiting_max.into(), 1, 100_000)?,
             connections_max: between("connections_max", settings.connections_max.into(), 1, 100_000)?,
+            connections_per_address: between(
+                "connections_per_address",
+                settings.connections_per_address.into(),
+                1,
+                100_000,
+            )?,
             streams_max: between("streams_max", settings.streams_max.into(), 0, 100_000)?,
             requests_per_connection: between(
                 "requests_per_connection",
@@ -144,5 +161,15 @@ impl Limits {
             write_timeout: lasts("write_timeout", &settings.write_timeout)?,
             grace: lasts("grace", &settings.grace)?,
         }))
+    }
+}
+
+fn trusted(proxies: &[String]) -> Result<Vec<Network>, String> {
+    match proxies.len() <= PROXIES_MAX {
+        true => proxies.iter().map(|proxy| Network::parse(proxy)).collect(),
+        false => Err(format!(
+            "there are {} of them; at most {PROXIES_MAX} are taken",
+            proxies.len()
+        )),
     }
 }

@@ -28,6 +28,31 @@ impl Again {
             .map(Again)
     }
 
+    /// Starts it in `folder`; what it says of itself goes to the file `said` there.
+    pub fn start_saying(
+        folder: &Path,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        said: &str,
+    ) -> std::io::Result<Again> {
+        Command::new(std::env::current_exe()?)
+            .args(args)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(folder.join(said))?)
+            .spawn()
+            .map(Again)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.0.try_wait(), Ok(None))
+    }
+
     /// The next line that it says. To be asked once: more may be lost with it.
     pub fn line(&mut self) -> std::io::Result<String> {
         let ended = || Error::from(ErrorKind::UnexpectedEof);

@@ -18,6 +18,7 @@ pub mod http;
 pub mod keeping;
 pub mod line_history;
 pub mod listen;
+pub mod load;
 pub mod notify;
 pub mod pager;
 pub mod pages;

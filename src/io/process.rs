@@ -1,4 +1,4 @@
-//! What the system says of this process: memory, open files, time on the processors. Nothing, where it says nothing.
+//! What the system says of a process: memory, open files, time on the processors. Nothing, where it says nothing.
 #![expect(
     clippy::disallowed_methods,
     reason = "this is the door to what the system says of this process"
@@ -9,7 +9,7 @@ use std::path::Path;
 /// Linux counts time on the processors in so many parts of a second, whatever its own clock.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// This process, now.
+/// A process, now.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Process {
     pub resident_bytes: Option<u64>,
@@ -20,8 +20,18 @@ pub struct Process {
     pub threads: Option<u64>,
 }
 
+/// This process.
 pub fn look() -> Process {
-    let read = |name: &str| std::fs::read_to_string(Path::new("/proc/self").join(name)).ok();
+    look_into(Path::new("/proc/self"))
+}
+
+/// The process of this number.
+pub fn look_at(pid: u32) -> Process {
+    look_into(&Path::new("/proc").join(pid.to_string()))
+}
+
+fn look_into(folder: &Path) -> Process {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
     let status = read("status").unwrap_or_default();
     let kibibytes = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
@@ -43,9 +53,9 @@ pub fn look() -> Process {
     Process {
         virtual_bytes: kibibytes("VmSize:").map(|kib| kib << 10),
         resident_bytes: kibibytes("VmRSS:").map(|kib| kib << 10),
-        open_files: std::fs::read_dir("/proc/self/fd")
+        open_files: std::fs::read_dir(folder.join("fd"))
             .ok()
-            // One of them is this folder itself.
+            // One of them is this folder itself, where it is looked at from inside.
             .map(|files| (files.count() as u64).saturating_sub(1)),
         open_files_max: files_max.and_then(|line| line.split_whitespace().next()?.parse().ok()),
         processor_seconds: ticks.map(|ticks| ticks as f64 / TICKS_PER_SECOND),

@@ -32,6 +32,23 @@ impl Scratch {
         &self.0
     }
 
+    /// Writes a file in it, and makes the folders above that.
+    pub fn put(&self, name: &str, text: &str) -> std::io::Result<()> {
+        let path = self.0.join(name);
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::write(path, text)
+    }
+
+    /// The text of a file in it; nothing where there is none yet.
+    pub fn text_of(&self, name: &str) -> std::io::Result<String> {
+        match std::fs::read_to_string(self.0.join(name)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+            text => text,
+        }
+    }
+
     /// The bytes of a file in it.
     pub fn size_of(&self, name: &Path) -> std::io::Result<u64> {
         self.0.join(name).metadata().map(|metadata| metadata.len())

@@ -1,11 +1,11 @@
 //! Signals: Ctrl-C cancels in order, and a file-size limit is an error like any other.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::low_level::pipe;
 
@@ -62,12 +62,19 @@ impl Drop for Interruptible {
 }
 
 /// Calls `told` once, on a thread of its own, at the first Ctrl-C or SIGTERM after which `stop` is set; the second ends
-/// the process.
+/// the process. A terminal that is closed stops it, too. Without a terminal SIGHUP does nothing: elsewhere it means that
+/// files are to be read again, which happens by itself.
 pub fn on_stop(stop: &Arc<AtomicBool>, told: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     let (mut heard, said) = UnixStream::pair()?;
     stop_on_interrupt(stop)?;
     for signal in [SIGINT, SIGTERM] {
         pipe::register(signal, said.try_clone()?)?;
+    }
+    if std::io::stdin().is_terminal() {
+        flag::register(SIGHUP, stop.clone())?;
+        pipe::register(SIGHUP, said.try_clone()?)?;
+    } else {
+        flag::register(SIGHUP, Arc::default())?;
     }
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         let mut byte = [0];

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::row::{DecodeError, FORMAT, PLAIN, decode, encode};
+pub use super::row::{DecodeError, FORMAT, PLAIN, decode, encode, encode_begun};
 use crate::effect::{Class, Failure, Place, RunMode};
 use crate::id::{ContentHash, RunId, StepNo};
 use crate::value::Value;

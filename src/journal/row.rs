@@ -171,6 +171,13 @@ pub fn encode(entries: &[Entry]) -> Vec<u8> {
     packed.plain()
 }
 
+/// The beginning of a run as a plain row.
+pub fn encode_begun(begun: &Begun) -> Vec<u8> {
+    let mut packed = Packed::default();
+    packed.push_begun(begun);
+    packed.plain()
+}
+
 /// Why a row is not readable.
 #[derive(Debug)]
 pub enum DecodeError {

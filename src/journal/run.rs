@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::JournalError;
-use super::entry::{self, Begun, Entry, Parent};
+use super::entry::{self, Begun, Parent};
 use super::life::Lease;
 use crate::effect::{Failure, Place};
 use crate::id::{ContentHash, RunId, StepNo};
@@ -167,11 +167,11 @@ impl RunRecord {
     }
 
     /// Fills `batch` with a run that is ready to begin, on the condition that there is none of its id.
-    pub fn create(batch: &mut Batch, begun: Begun) {
+    pub fn create(batch: &mut Batch, begun: &Begun) {
         let run = begun.run;
         batch.require(keys::run(run), Precondition::Absent);
-        batch.put(keys::run(run), RunRecord::queued(&begun).encode());
-        batch.put(keys::journal(run, 0), entry::encode(&[Entry::Begun(Box::new(begun))]));
+        batch.put(keys::run(run), RunRecord::queued(begun).encode());
+        batch.put(keys::journal(run, 0), entry::encode_begun(begun));
         batch.put(keys::open(run), Vec::new());
     }
 

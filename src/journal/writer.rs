@@ -4,7 +4,8 @@
 //! row is written under the number of its first entry, on the condition that nothing stands there, so two owners of
 //! one run cannot both append.
 //!
-//! *Output commit:* [`Writer::flush`] with `Now` is what everything that leaves the host waits for.
+//! *Output commit:* [`Writer::flush`] with `Now` is what everything that leaves the host waits for. An answer that speaks
+//! of nothing but what was read waits for that alone: [`Writer::end_after_reads`].
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -36,7 +37,7 @@ pub struct Writer {
     attached: Batch,
     /// The run's first record, until a batch has carried it, or the last one.
     announced: Option<RunRecord>,
-    /// The highest commit this run has written or read.
+    /// The highest commit that this run has written, or that what it has read depends on.
     seen: CommitNo,
 }
 
@@ -79,9 +80,14 @@ impl Writer {
         self.attached.append(batch);
     }
 
-    /// Remembers a commit that the run has read from.
+    /// Remembers a commit that what the run has read depends on.
     pub fn saw(&mut self, commit: CommitNo) {
         self.seen = self.seen.max(commit);
+    }
+
+    /// Whether no batch has carried anything of this run: the store does not know that there is one.
+    pub fn is_unwritten(&self) -> bool {
+        self.stored == 0 && self.attached.is_empty()
     }
 
     /// Whether what waits has become too much, or too old to be lost lightly.
@@ -169,8 +175,41 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the run's last entry together with its record and `change`, durably.
-    pub fn end(&mut self, ground: &Ground, ended: &Entry, record: &RunRecord, change: Batch) -> Result<(), StoreError> {
+    /// Writes the run's last entry together with its record and `change`. Nobody may be told before the commit is on disk that
+    /// this gives.
+    pub fn end(
+        &mut self,
+        ground: &Ground,
+        ended: &Entry,
+        record: &RunRecord,
+        change: Batch,
+    ) -> Result<CommitNo, StoreError> {
+        self.write_end(ground, ended, record, change)?;
+        Ok(self.seen)
+    }
+
+    /// Writes all of a run of which nothing was written before. What may be told of it must not be before what it has read is
+    /// on disk: the commit that this gives. The run itself comes there within the time that `Soon` allows, whole or not at
+    /// all: what a crash leaves is never the beginning of a run whose answer is known, to be gone on with and to end
+    /// otherwise.
+    pub fn end_after_reads(
+        &mut self,
+        ground: &Ground,
+        ended: &Entry,
+        record: &RunRecord,
+    ) -> Result<CommitNo, StoreError> {
+        let read = self.seen;
+        self.write_end(ground, ended, record, Batch::new())?;
+        Ok(read)
+    }
+
+    fn write_end(
+        &mut self,
+        ground: &Ground,
+        ended: &Entry,
+        record: &RunRecord,
+        change: Batch,
+    ) -> Result<(), StoreError> {
         let mut batch = change;
         batch.put(keys::run(self.run), record.encode());
         if self.stored > 0 {
@@ -179,7 +218,7 @@ impl Writer {
         let before = self.waiting.mark();
         self.waiting.push(ended);
         // Nobody has seen it open, and nobody will.
-        self.carry(ground, self.attached.clone(), batch, before, Durability::Now)
+        self.carry(ground, self.attached.clone(), batch, before, Durability::Soon)
     }
 
     /// Forgets what waits of the steps after `step`.

@@ -280,7 +280,7 @@ fn create(watch: &mut Watch<'_>, child: RunId, playbook: &str, input: &Value) ->
     let born = watch.playbooks.born(&birth).map_err(Stop::Failed)?;
     let batch = &mut watch.tx.batch;
     batch.append(born.versions);
-    RunRecord::create(batch, born.begun);
+    RunRecord::create(batch, &born.begun);
     batch.put(keys::child(watch.begun.run, child), Vec::new());
     watch.created.push(child);
     Ok(())

@@ -13,17 +13,19 @@ pub struct Row {
     pub paused: Option<Paused>,
 }
 
+/// The queue called `name` as it is now.
+pub fn row(tx: &mut Tx<'_>, name: String) -> Result<Row, StoreError> {
+    Ok(Row {
+        stats: queue::stats(tx, &name)?,
+        paused: pause::get(tx, &name)?,
+        name,
+    })
+}
+
 /// Every queue of a realm, by name.
 pub fn rows(tx: &mut Tx<'_>) -> Result<Vec<Row>, StoreError> {
     let names = queue::names(tx)?;
-    let row = |name: String| {
-        Ok(Row {
-            stats: queue::stats(tx, &name)?,
-            paused: pause::get(tx, &name)?,
-            name,
-        })
-    };
-    names.into_iter().map(row).collect()
+    names.into_iter().map(|name| row(tx, name)).collect()
 }
 
 /// One queue.

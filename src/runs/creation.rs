@@ -32,6 +32,10 @@ impl Pinned {
     }
 }
 
+/// A run as it was created, so that whoever begins it need not read it back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Created(pub Box<Begun>);
+
 /// A run to be created.
 pub struct Creation<'a> {
     pub run: RunId,
@@ -55,12 +59,25 @@ impl Creation<'_> {
     /// What makes the run, on the condition that there is none of its id. It has no thread yet: once this is committed,
     /// whoever keeps runs moving takes it up like one that was cut off.
     pub fn batch(self, gate: &Gate) -> Result<Batch, Failure> {
+        self.made(gate).map(|(batch, _)| batch)
+    }
+
+    /// The same, with the run for whoever begins it.
+    pub fn made(self, gate: &Gate) -> Result<(Batch, Created), Failure> {
+        let begun = self.begun(gate)?;
+        let mut batch = Batch::new();
+        RunRecord::create(&mut batch, &begun);
+        Ok((batch, Created(Box::new(begun))))
+    }
+
+    /// The run's first entry, its input checked and completed.
+    pub fn begun(self, gate: &Gate) -> Result<Begun, Failure> {
         let Pinned { header, .. } = self.pinned;
         let input = match self.retry_of {
             Some(_) => Value::Map(self.input),
             None => gate.masks.mask(inputs::complete(header, self.input)?),
         };
-        let begun = Begun {
+        Ok(Begun {
             run: self.run,
             playbook: self.pinned.playbook.clone(),
             file: self.pinned.file.clone(),
@@ -81,9 +98,6 @@ impl Creation<'_> {
             by: self.by,
             cause: self.cause,
             edition: gate.edition,
-        };
-        let mut batch = Batch::new();
-        RunRecord::create(&mut batch, begun);
-        Ok(batch)
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! Playbooks by name or path, and the versions of them that runs are pinned to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,8 @@ use crate::value::{Map, Value};
 const PINNED_MAX: usize = 512;
 /// and how large their texts may be together; compiled, they take some twenty times as much.
 const PINNED_BYTES_MAX: usize = 1 << 20;
+/// Scripts of which is remembered that they were asked for.
+const ONCE_MAX: usize = 4096;
 
 /// Finds and compiles playbooks.
 #[derive(Clone)]
@@ -35,9 +37,12 @@ pub struct Library {
     pub(super) editions: Arc<Editions>,
 }
 
-/// Compiled scripts by all that they are pinned to. Those that nobody asked for while the younger became too many go.
+/// Compiled scripts by all that they are pinned to, once they are asked for again: of ten thousand playbooks that begin at
+/// one moment none is. Those that nobody asked for while the younger became too many go.
 #[derive(Default)]
 struct Kept {
+    /// What was asked for lately and is not kept.
+    once: BTreeSet<ContentHash>,
     younger: BTreeMap<ContentHash, Arc<Script>>,
     younger_bytes: usize,
     older: BTreeMap<ContentHash, Arc<Script>>,
@@ -49,18 +54,34 @@ impl Kept {
             return Some(script.clone());
         }
         let script = self.older.remove(pins)?;
-        self.put(*pins, script.clone());
+        // Seldom is there anything to be dropped.
+        drop(self.put(*pins, script.clone()));
         Some(script)
     }
 
-    fn put(&mut self, pins: ContentHash, script: Arc<Script>) {
+    /// Takes a script that was compiled just now, if it was asked for before. Gives what is not kept any more, to be dropped
+    /// where nobody waits.
+    fn add(&mut self, pins: ContentHash, script: &Arc<Script>) -> BTreeMap<ContentHash, Arc<Script>> {
+        if self.once.remove(&pins) {
+            return self.put(pins, script.clone());
+        }
+        if self.once.len() >= ONCE_MAX {
+            self.once.clear();
+        }
+        self.once.insert(pins);
+        BTreeMap::new()
+    }
+
+    fn put(&mut self, pins: ContentHash, script: Arc<Script>) -> BTreeMap<ContentHash, Arc<Script>> {
+        let mut outdated = BTreeMap::new();
         let bytes: usize = script.texts().map(|text| text.text.len()).sum();
         if self.younger.len() >= PINNED_MAX || self.younger_bytes + bytes > PINNED_BYTES_MAX {
-            self.older = std::mem::take(&mut self.younger);
+            outdated = std::mem::replace(&mut self.older, std::mem::take(&mut self.younger));
             self.younger_bytes = 0;
         }
         self.younger_bytes += bytes;
         self.younger.insert(pins, script);
+        outdated
     }
 }
 
@@ -229,7 +250,8 @@ impl Library {
             return Ok(script);
         }
         let script = self.compile_pinned(store, begun)?;
-        kept().put(pins, script.clone());
+        let outdated = kept().add(pins, &script);
+        drop(outdated);
         Ok(script)
     }
 
@@ -248,7 +270,7 @@ impl Library {
                 .ok_or_else(|| format!("the run knew no module {module:?}"))?;
             version(store, &format!("{module}.rhai"), *hash).map_err(|error| error.to_string())
         };
-        Ok(Arc::new(Script::compile(
+        Ok(Arc::new(Script::compile_for_run(
             &self.language,
             &begun.playbook,
             source,
@@ -324,4 +346,25 @@ fn version(store: &dyn Store, file: &str, hash: ContentHash) -> Result<Text, Lib
     let row = store.get(&keys::version(&hash))?.ok_or_else(missing)?;
     let text = String::from_utf8(row.value).map_err(|_| missing())?;
     Ok(Text::new(file, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestHost;
+
+    #[test]
+    fn a_script_is_kept_once_it_is_asked_for_again() {
+        let host = TestHost::default();
+        let script = host.compile("40 + 2");
+        let store = &*host.ground.store;
+        let versions = unknown_versions(store, &script).unwrap();
+        store.commit(versions, crate::store::Durability::Now).unwrap();
+        let (library, pins) = (host.library(), Pins::of(&script));
+        let [first, second, third] = [(); 3].map(|()| library.of_pins(store, &pins).unwrap());
+        assert!(!Arc::ptr_eq(&first, &second));
+        assert!(Arc::ptr_eq(&second, &third));
+        library.forget_pinned();
+        assert!(!Arc::ptr_eq(&third, &library.of_pins(store, &pins).unwrap()));
+    }
 }

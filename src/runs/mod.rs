@@ -26,6 +26,8 @@
 //! | [`library`] | playbooks and versions of them |
 //! | [`editions`] | those that a run began with, while later ones are live |
 
+#[cfg(test)]
+mod answering_tests;
 pub mod backtest;
 pub mod bundle;
 pub mod conductor;

@@ -76,14 +76,23 @@ pub fn start<T: Send + 'static>(
 ) -> Result<Started<T>, Lost> {
     let slot = Arc::new(Slot::default());
     let answer = slot.clone();
+    start_telling(stack_bytes, job, move |result| answer.put(result))?;
+    Ok(Started(slot))
+}
+
+/// The same, for whoever waits in another way: `tell` is given the answer.
+pub fn start_telling<T>(
+    stack_bytes: usize,
+    job: impl FnOnce() -> T + Send + 'static,
+    tell: impl FnOnce(Result<T, Lost>) + Send + 'static,
+) -> Result<(), Lost> {
     let work = move |is_over: &dyn Fn()| {
         let result = caught(job);
         // Whoever has the answer may ask again at once, and should find this thread.
         is_over();
-        answer.put(result);
+        tell(result);
     };
-    hand_over(stack_bytes, Box::new(work))?;
-    Ok(Started(slot))
+    hand_over(stack_bytes, Box::new(work))
 }
 
 /// A job under way.

@@ -17,7 +17,7 @@ use crate::store::{Batch, Durability, Precondition, StoreError, keys};
 use crate::value::Value;
 
 /// The longest reason.
-const REASON_BYTES_MAX: usize = 4096;
+pub const REASON_BYTES_MAX: usize = 4096;
 
 /// What a person says of a step.
 pub struct Decision {

@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
+use super::creation::Created;
 use super::library::{Library, LibraryError};
 use super::runner::{Finished, Runner};
 use super::whatif::sites;
 use crate::effect::Failure;
 use crate::gate::{Edit, Gate, Observer, Resumption, Tape};
 use crate::id::{RunId, StepNo};
-use crate::journal::{JournalError, Recorded, RunRecord, Status, epoch};
+use crate::journal::{Entry, JournalError, Recorded, RunRecord, Status, epoch};
 use crate::script::{API_VERSION, RunHandle, Script};
 use crate::store::StoreError;
 
@@ -112,6 +113,27 @@ impl Runner {
         Ok((handle, script))
     }
 
+    /// Begins a run as it was created. When somebody has written to its journal since, it is busy, for whoever reads it again.
+    pub(super) fn take_created(
+        &self,
+        library: &Library,
+        created: Created,
+        how: &Resume,
+    ) -> Result<(RunHandle, Arc<Script>), ResumeError> {
+        let Created(begun) = created;
+        let run = begun.run;
+        let script = library.pinned(&*self.gate.ground.store, &begun)?;
+        let gate = self.gate_of(library, &begun);
+        let record = RunRecord::queued(&begun);
+        let recorded = Recorded::from_entries(run, vec![Entry::Begun(begun)])?;
+        let how_on = Resumption {
+            by: how.by.clone(),
+            ..Resumption::default()
+        };
+        let tape = Tape::resume(&gate, recorded, &record, &how_on, how.observer.clone());
+        Ok((RunHandle::new(gate, tape.map_err(|error| busy(run, error))?), script))
+    }
+
     /// The same, to go on with `script`, which is an edited one where there is an `edit`.
     pub(super) fn take_over_with(
         &self,
@@ -158,15 +180,20 @@ impl Runner {
             None => self.gate_of(library, &recorded.begun),
         };
         let tape = Tape::resume(&gate, recorded, &record, &how_on, how.observer.clone());
-        let mut tape = tape.map_err(|error| match error {
-            StoreError::Conflict { .. } => ResumeError::Busy(run),
-            error => error.into(),
-        })?;
+        let mut tape = tape.map_err(|error| busy(run, error))?;
         if let Some(before) = tape.before_edit() {
             let sites = library.pinned(store, before).map(|before| sites(&before, script));
             tape.carry_over(sites.unwrap_or_default());
         }
         Ok(RunHandle::new(gate, tape))
+    }
+}
+
+/// What a failure to take `run` over means.
+fn busy(run: RunId, error: StoreError) -> ResumeError {
+    match error {
+        StoreError::Conflict { .. } => ResumeError::Busy(run),
+        error => error.into(),
     }
 }
 

@@ -10,13 +10,13 @@ use rhai::{Dynamic, EvalAltResult, Position};
 use super::{judge, pool};
 use crate::effect::{Failure, RunMode};
 use crate::gate::panic::words_of;
-use crate::gate::{Gate, Halt, Observer, Tape};
+use crate::gate::{Ending, Gate, Halt, Observer, Tape};
 use crate::id::RunId;
 use crate::journal::{Begun, Outcome, RunError, RunRecord, Status};
 use crate::script::limits::Meter;
 use crate::script::value::to_dynamic;
 use crate::script::{API_VERSION, Language, RunHandle, Script};
-use crate::store::StoreError;
+use crate::store::{Batch, StoreError};
 use crate::value::Value;
 
 /// How long the clean-up after a run may take.
@@ -54,6 +54,13 @@ pub struct Order {
 pub struct Finished {
     pub record: RunRecord,
     pub outcome: Outcome,
+}
+
+/// A run that its thread has done with.
+pub(super) enum Rest {
+    Whole(Finished),
+    /// It has ended, and nobody has been told: that may not be on disk yet.
+    Ending(Ending, Outcome),
 }
 
 /// What is to be run of a script.
@@ -99,12 +106,37 @@ impl Runner {
         ))
     }
 
-    /// Runs `script` until it is at rest, and answers when that is on disk.
-    pub fn finish(&self, run: &RunHandle, script: &Arc<Script>) -> Result<Finished, StoreError> {
-        span(run).in_scope(|| self.finish_in_span(run, script))
+    /// A handle to the run that `begun` describes, for somebody who waits for what it gives. The store has what the script
+    /// is made of; it hears of the run itself when that changes something, reaches outside, takes long, or ends.
+    pub fn begin_answering(&self, begun: Begun, observer: Arc<dyn Observer>) -> RunHandle {
+        let mut tape = Tape::begin_run(&self.gate, begun, Batch::new(), observer);
+        tape.answers_reads = true;
+        RunHandle::new(self.gate.clone(), tape)
     }
 
-    fn finish_in_span(&self, run: &RunHandle, script: &Arc<Script>) -> Result<Finished, StoreError> {
+    /// Runs `script` until it is at rest, and answers when that is on disk.
+    pub fn finish(&self, run: &RunHandle, script: &Arc<Script>) -> Result<Finished, StoreError> {
+        self.on_disk(self.work(run, script)?)
+    }
+
+    /// Waits until the end of a run is on disk, and tells of it.
+    pub(super) fn on_disk(&self, rest: Rest) -> Result<Finished, StoreError> {
+        match rest {
+            Rest::Whole(finished) => Ok(finished),
+            Rest::Ending(ending, outcome) => {
+                let gate = &self.gate;
+                let record = ending.told(&*gate.ground.store, &gate.ready)?;
+                Ok(Finished { record, outcome })
+            }
+        }
+    }
+
+    /// The same, but does not wait until its end is on disk.
+    pub(super) fn work(&self, run: &RunHandle, script: &Arc<Script>) -> Result<Rest, StoreError> {
+        span(run).in_scope(|| self.work_in_span(run, script))
+    }
+
+    fn work_in_span(&self, run: &RunHandle, script: &Arc<Script>) -> Result<Rest, StoreError> {
         let recorded = run.tape().recorded_cleanup().cloned();
         let outcome = match recorded {
             Some(cleanup) => Outcome {
@@ -117,17 +149,17 @@ impl Runner {
         let halted = run.tape().halted().cloned();
         if let Some(Halt::Suspended(waits)) = halted {
             let record = run.tape().suspended_record(&waits);
-            return Ok(Finished { record, outcome });
+            return Ok(Rest::Whole(Finished { record, outcome }));
         }
         if halted == Some(Halt::Parked) {
-            return self.park(run, outcome);
+            return self.park(run, outcome).map(Rest::Whole);
         }
         let (outcome, cleanup_error) = self.clean_up(run, script, outcome);
         if run.tape().halted() == Some(&Halt::Parked) {
-            return self.park(run, outcome);
+            return self.park(run, outcome).map(Rest::Whole);
         }
-        let record = run.tape().end_run(&self.gate, &outcome, cleanup_error)?;
-        Ok(Finished { record, outcome })
+        let ending = run.tape().end_run(&self.gate, &outcome, cleanup_error)?;
+        Ok(Rest::Ending(ending, outcome))
     }
 
     fn park(&self, run: &RunHandle, outcome: Outcome) -> Result<Finished, StoreError> {
@@ -276,6 +308,15 @@ fn wants_cleanup(run: &RunHandle, outcome: &Outcome) -> bool {
 /// Cancels `run` from another thread: it stops at its next operation or effect. An effect under way sees it too.
 pub fn cancel(run: &RunHandle) {
     run.stop_flag().store(true, Ordering::Relaxed);
+}
+
+impl Rest {
+    pub(super) fn status(&self) -> Status {
+        match self {
+            Rest::Whole(finished) => finished.record.status,
+            Rest::Ending(ending, _) => ending.record.status,
+        }
+    }
 }
 
 impl Finished {

@@ -163,7 +163,9 @@ impl Session {
             Some(Halt::Suspended(waits)) => Some(waits.what),
             _ => {
                 // What it kept is in the overlay with this, for the next entry to find.
-                run.tape().end_run(&self.runner.gate, &outcome, None)?;
+                let gate = &self.runner.gate;
+                let ending = run.tape().end_run(gate, &outcome, None)?;
+                ending.told(&*gate.ground.store, &gate.ready)?;
                 None
             }
         };

@@ -6,7 +6,7 @@
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use rhai::{Dynamic, EvalAltResult, FnPtr, NativeCallContext, Position};
 
@@ -67,6 +67,15 @@ impl RunHandle {
 
     pub fn tape(&self) -> MutexGuard<'_, Tape> {
         self.0.tape.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The tape, if nothing has it.
+    pub fn try_tape(&self) -> Option<MutexGuard<'_, Tape>> {
+        match self.0.tape.try_lock() {
+            Ok(tape) => Some(tape),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// The flag that stops the script at its next operation.

@@ -76,6 +76,26 @@ pub struct Header {
 impl Header {
     /// Reads the header of `ast`, compiled from `text`.
     pub fn read(ast: &AST, text: &Text) -> Result<Header, Diagnosis> {
+        let header = Header::read_for_run(ast, text)?;
+        let Some(expression) = find(ast) else {
+            return Ok(header);
+        };
+        let (starts, complaints) = triggers::read(&header.triggers, Some(&header.inputs));
+        match complaints.into_iter().find(|complaint| complaint.is_fatal) {
+            Some(complaint) => {
+                let position = position_of(expression, &complaint.path, complaint.is_about_key);
+                let diagnosis = Diagnosis::new(complaint.code, complaint.message, text.clone());
+                Err(Diagnosis {
+                    help: complaint.help,
+                    ..diagnosis.at(place_of(position, None))
+                })
+            }
+            None => Ok(Header { starts, ..header }),
+        }
+    }
+
+    /// The same, for a run that has been started: what starts it, `starts`, is left out.
+    pub fn read_for_run(ast: &AST, text: &Text) -> Result<Header, Diagnosis> {
         let Some(expression) = find(ast) else {
             return Ok(Header::default());
         };
@@ -110,18 +130,7 @@ impl Header {
                 return fail(message, position);
             }
         }
-        let (starts, complaints) = triggers::read(&header.triggers, Some(&header.inputs));
-        match complaints.into_iter().find(|complaint| complaint.is_fatal) {
-            Some(complaint) => {
-                let position = position_of(expression, &complaint.path, complaint.is_about_key);
-                let diagnosis = Diagnosis::new(complaint.code, complaint.message, text.clone());
-                Err(Diagnosis {
-                    help: complaint.help,
-                    ..diagnosis.at(place_of(position, None))
-                })
-            }
-            None => Ok(Header { starts, ..header }),
-        }
+        Ok(header)
     }
 
     fn set(&mut self, key: &str, value: Value) -> Result<(), String> {

@@ -61,6 +61,16 @@ impl Script {
         Script::compile_within(language, name, source, &Scope::new(), find)
     }
 
+    /// The same for a run that was started with it: what starts the playbook was read then, and is left out.
+    pub fn compile_for_run(
+        language: &Language,
+        name: &str,
+        source: Text,
+        find: &FindModule<'_>,
+    ) -> Result<Script, Diagnosis> {
+        Script::compiled(language, name, source, &Scope::new(), find, Header::read_for_run)
+    }
+
     /// The same for a text that goes on with the variables of `scope`.
     pub fn compile_within(
         language: &Language,
@@ -69,9 +79,20 @@ impl Script {
         scope: &Scope<'_>,
         find: &FindModule<'_>,
     ) -> Result<Script, Diagnosis> {
+        Script::compiled(language, name, source, scope, find, Header::read)
+    }
+
+    fn compiled(
+        language: &Language,
+        name: &str,
+        source: Text,
+        scope: &Scope<'_>,
+        find: &FindModule<'_>,
+        read_header: impl Fn(&AST, &Text) -> Result<Header, Diagnosis>,
+    ) -> Result<Script, Diagnosis> {
         let engine = language.engine();
         let ast = parse(&engine, &source, None, scope)?;
-        let header = Header::read(&ast, &source)?;
+        let header = read_header(&ast, &source)?;
         let ast = watched(language, &engine, &source, None).unwrap_or(ast);
         let mut loading = Loading {
             language,

@@ -233,10 +233,16 @@ impl Core {
                     post.is_due = has_more;
                     post.next_ms = if has_more { Some(now_ms) } else { next_ms };
                     moved.started += runs.len();
-                    let offers = runs.into_iter().map(|started| Offer {
-                        run: started.run,
-                        playbook: started.playbook,
-                        what: if started.reopen { What::Reopen } else { What::GoOn },
+                    let offers = runs.into_iter().map(|started| {
+                        let run = started.run;
+                        if let Some(created) = started.created {
+                            self.crew.remember(created);
+                        }
+                        Offer {
+                            run,
+                            playbook: started.playbook,
+                            what: if started.reopen { What::Reopen } else { What::GoOn },
+                        }
                     });
                     let offers: Vec<Offer> = offers.collect();
                     let ended = cancel.into_iter().filter_map(|run| {

@@ -19,10 +19,11 @@ use redb::{Database, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, StorageB
 use super::effort::Effort;
 use super::layered::{VisitLayered, scan_layered};
 use super::pending::Pending;
-use super::row::{check_row, read_row, read_version};
+use super::row::{check_row, read_row};
 use super::writer::{self, Writer};
 use super::{
-    Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, VisitRow, is_empty, open, swap,
+    Batch, CommitNo, Durability, KeyBounds, KeyRange, Row, Store, StoreError, StoreStats, VisitRow, bounds, is_empty,
+    open, swap,
 };
 
 pub use super::open::{Compacted, EngineOptions, FORMAT, FORMAT_MIN, Repaired, compact, repair};
@@ -163,7 +164,7 @@ impl Store for Engine {
                 self.shared.snapshot(&mut pending)?,
             )
         };
-        let range = (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice));
+        let range = bounds(&range);
         scan_layered(layer, limit, reverse, |limit| {
             self.shared.read(&snapshot, |table| {
                 let mut entries = table.range::<&[u8]>(range)?;
@@ -192,7 +193,7 @@ impl Store for Engine {
             let layer = pending.layer(&range, usize::MAX, false);
             (layer, self.shared.snapshot(&mut pending)?)
         };
-        let range = (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice));
+        let range = bounds(&range);
         let mut layered = VisitLayered::new(layer, visit);
         self.shared.read(&snapshot, |table| {
             for entry in table.range::<&[u8]>(range)? {
@@ -218,8 +219,9 @@ impl Store for Engine {
             });
         }
         super::batch::check_limits(&batch)?;
+        let looked = self.shared.look_ahead(&batch)?;
         let mut pending = self.shared.lock_for_commit()?;
-        let checked = self.shared.check_preconditions(&mut pending, &batch);
+        let checked = self.shared.check_preconditions(&mut pending, &batch, looked.as_ref());
         if matches!(checked, Err(StoreError::Conflict { .. })) {
             pending.effort.conflicts += 1;
         }
@@ -258,6 +260,10 @@ impl Store for Engine {
         };
         drop(pending);
         end.wait()
+    }
+
+    fn unsettled(&self, range: KeyBounds<'_>) -> CommitNo {
+        self.shared.lock().deleted_in(range)
     }
 
     fn compact(&self, go_on: &mut dyn FnMut() -> bool) -> Result<Option<Compacted>, StoreError> {
@@ -387,28 +393,6 @@ impl Shared {
                 }
             }
         }
-    }
-
-    fn check_preconditions(&self, pending: &mut Pending, batch: &Batch) -> Result<(), StoreError> {
-        for (key, precondition) in &batch.preconditions {
-            let found = match pending.find(key) {
-                Some(found) => found.map(|row| row.version),
-                None => {
-                    let snapshot = self.snapshot(pending)?;
-                    self.read(&snapshot, |table| {
-                        let Some(stored) = table.get(key.as_slice())? else {
-                            return Ok(Ok(None));
-                        };
-                        let version = read_version(key, stored.value());
-                        Ok(version.ok_or_else(|| self.altered(key)).map(Some))
-                    })?
-                }
-            };
-            if !precondition.holds(found) {
-                return Err(StoreError::Conflict { key: key.clone() });
-            }
-        }
-        Ok(())
     }
 
     /// The rows of the file as they are while `pending` is as it is.

@@ -249,6 +249,46 @@ fn commits_go_on_and_are_seen_while_earlier_ones_are_on_their_way_to_the_disk() 
 }
 
 #[test]
+fn a_deletion_is_unsettled_where_it_was_made_until_it_is_on_disk() {
+    let disk = TestDisk::default();
+    let engine = open_disk(&disk);
+    for key in ["a", "b", "c"] {
+        engine.commit(put(key, "1"), Durability::Now).unwrap();
+    }
+    let unsettled = |low: &str, high: &str| {
+        let (low, high) = (low.as_bytes(), high.as_bytes());
+        engine.unsettled((Bound::Included(low), Bound::Included(high)))
+    };
+    let delete = |key: &str| {
+        let mut batch = Batch::new();
+        batch.delete(key.into());
+        batch
+    };
+    let none = CommitNo::default();
+    assert_eq!(unsettled("a", "z"), none);
+    disk.hold();
+    std::thread::scope(|scope| {
+        let deleted = engine.commit(delete("b"), Durability::Soon).unwrap();
+        assert_eq!([unsettled("b", "b"), unsettled("a", "z")], [deleted; 2]);
+        assert_eq!(
+            [unsettled("a", "a"), unsettled("c", "z"), unsettled("z", "a")],
+            [none; 3]
+        );
+        engine.commit(put("b", "2"), Durability::Soon).unwrap();
+        assert_eq!(unsettled("b", "b"), none, "there is a row again, which says it all");
+        let last = scope.spawn(|| engine.commit(delete("c"), Durability::Now).unwrap());
+        disk.wait_for_sync();
+        while engine.stats().batches < 6 {
+            std::thread::yield_now();
+        }
+        assert!(unsettled("c", "c") > deleted, "also while it is on its way");
+        disk.release();
+        last.join().unwrap();
+    });
+    assert_eq!(unsettled("a", "z"), none);
+}
+
+#[test]
 fn whoever_waits_is_told_when_the_disk_fills_up_also_behind_others() {
     let disk = TestDisk::default();
     let engine = open_disk(&disk);

@@ -7,6 +7,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`batch`] | puts, deletes and preconditions that succeed or fail together |
+//! | [`conditions`] | whether the preconditions of a batch hold |
 //! | [`effort`] | how long commits took, for figures |
 //! | [`engine`] | redb, with commits gathered in memory and one thread that takes them to the disk |
 //! | [`remote`] | the store of a server, through its local socket |
@@ -28,6 +29,7 @@
 pub mod backup;
 pub mod batch;
 pub mod build;
+mod conditions;
 pub mod content;
 pub mod documents;
 pub mod effort;
@@ -78,6 +80,11 @@ pub use tx::Tx;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CommitNo(pub u64);
 
+impl CommitNo {
+    /// After every other: who waits for it waits for all that there is.
+    pub const LAST: CommitNo = CommitNo(u64::MAX);
+}
+
 /// A value and the commit that wrote it, which serves as its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -97,6 +104,14 @@ pub enum Durability {
 /// A range of keys, either end open or closed.
 pub type KeyRange = (Bound<Vec<u8>>, Bound<Vec<u8>>);
 
+/// The same, borrowed.
+pub type KeyBounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// `range`, borrowed.
+pub fn bounds(range: &KeyRange) -> KeyBounds<'_> {
+    (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice))
+}
+
 /// Is shown rows: key, value, commit.
 pub type VisitRow<'a> = dyn FnMut(&[u8], &[u8], CommitNo) -> ControlFlow<()> + 'a;
 
@@ -105,7 +120,11 @@ const VISITED_AT_ONCE: usize = 256;
 
 /// Whether no key can lie in `range`; maps and redb take some of these for mistakes.
 fn is_empty(range: &KeyRange) -> bool {
-    match (&range.0, &range.1) {
+    is_nothing(bounds(range))
+}
+
+fn is_nothing(bounds: KeyBounds<'_>) -> bool {
+    match bounds {
         (Bound::Included(a), Bound::Included(b)) => a > b,
         (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) => a >= b,
         _ => false,
@@ -145,6 +164,12 @@ pub trait Store: Send + Sync {
 
     /// Returns when every commit up to `commit` is on disk; at once if it already is.
     fn wait_durable(&self, commit: CommitNo) -> Result<(), StoreError>;
+
+    /// A commit that must be on disk before it is certain that no more stands in `range` than reads see: one that deleted
+    /// something there, which a crash would undo. [`CommitNo::LAST`] from a store that cannot tell.
+    fn unsettled(&self, _range: KeyBounds<'_>) -> CommitNo {
+        CommitNo::LAST
+    }
 
     /// What the engine has done since it was opened.
     fn stats(&self) -> StoreStats;

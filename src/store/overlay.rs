@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::layered::{VisitLayered, cut_layer, scan_layered};
-use super::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, VisitRow, is_empty};
+use super::{Batch, CommitNo, Durability, KeyBounds, KeyRange, Row, Store, StoreError, StoreStats, VisitRow, is_empty};
 
 /// Where the numbers of overlays over an engine begin; an engine would need ten thousand years to come here.
 const FIRST_COMMIT: u64 = 1 << 63;
@@ -184,6 +184,11 @@ impl Store for Overlay {
 
     fn wait_durable(&self, _commit: CommitNo) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// Nothing of it is ever on a disk, and nobody waits for that.
+    fn unsettled(&self, _range: KeyBounds<'_>) -> CommitNo {
+        CommitNo::default()
     }
 
     fn stats(&self) -> StoreStats {

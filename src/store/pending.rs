@@ -21,7 +21,7 @@ use super::effort::Effort;
 use super::engine::Rows;
 use super::layered::{Layer, cut_layer};
 use super::swap::Tail;
-use super::{Batch, CommitNo, KeyRange, Row, StoreError};
+use super::{Batch, CommitNo, KeyBounds, KeyRange, Row, StoreError, is_nothing};
 
 /// How many bytes may gather before they are written without anybody's asking.
 const FLUSH_BYTES: usize = 8 << 20;
@@ -121,6 +121,20 @@ impl Pending {
     pub(super) fn find(&self, key: &[u8]) -> Option<Option<&Row>> {
         let flushing = self.flushing.as_ref().and_then(|flushing| flushing.rows.get(key));
         self.open.rows.get(key).or(flushing).map(Option::as_ref)
+    }
+
+    /// A commit that is on disk only with the deletions made in `range`; the first one when there are none.
+    pub(super) fn deleted_in(&self, range: KeyBounds<'_>) -> CommitNo {
+        let has_deleted = |generation: &Generation| {
+            let rows = || generation.rows.range::<[u8], _>(range);
+            !is_nothing(range) && rows().any(|(_, row)| row.is_none())
+        };
+        match &self.flushing {
+            // A generation is on the disk whole or not at all.
+            _ if has_deleted(&self.open) => self.open.last,
+            Some(flushing) if has_deleted(flushing) => flushing.last,
+            _ => CommitNo::default(),
+        }
     }
 
     /// What lies over `limit` rows of a scan of the file.

@@ -4,11 +4,14 @@
 //! itself wins. Whatever a value holds, it stays on its line: control characters are escaped. What a process knows as a
 //! secret is masked in every line, whoever wrote it.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 use std::fmt::{Debug, Write as _};
 use std::io::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use chrono::SecondsFormat;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber, span};
@@ -145,23 +148,29 @@ where
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut said = Said::default();
         event.record(&mut said);
-        let mut fields: Vec<(String, Json)> = Vec::new();
-        let mut known: BTreeSet<String> = BTreeSet::new();
-        let mut add = |name: &str, value: Json| {
-            if known.insert(name.to_owned()) {
-                fields.push((name.to_owned(), value));
-            }
-        };
-        let own = std::mem::take(&mut said.fields);
-        let (script, own): (Vec<_>, Vec<_>) = own.into_iter().partition(|(name, _)| *name == SCRIPT_FIELDS);
-        own.into_iter().for_each(|(name, value)| add(name, value));
-        for span in context.event_scope(event).into_iter().flatten() {
-            if let Some(around) = span.extensions().get::<Said>() {
-                around.fields.iter().for_each(|(name, value)| add(name, value.clone()));
+        let mut fields: Vec<(Cow<'static, str>, Json)> = Vec::new();
+        let has = |fields: &[(Cow<'static, str>, Json)], name: &str| fields.iter().any(|(known, _)| known == name);
+        let mut script = Vec::new();
+        for (name, value) in std::mem::take(&mut said.fields) {
+            if name == SCRIPT_FIELDS {
+                script.extend(script_fields(value));
+            } else if !has(&fields, name) {
+                fields.push((Cow::Borrowed(name), value));
             }
         }
-        for (name, value) in script.into_iter().flat_map(|(_, value)| script_fields(value)) {
-            add(&name, value);
+        for span in context.event_scope(event).into_iter().flatten() {
+            if let Some(around) = span.extensions().get::<Said>() {
+                for (name, value) in &around.fields {
+                    if !has(&fields, name) {
+                        fields.push((Cow::Borrowed(name), value.clone()));
+                    }
+                }
+            }
+        }
+        for (name, value) in script {
+            if !has(&fields, &name) {
+                fields.push((Cow::Owned(name), value));
+            }
         }
         let line = Line {
             unix_ms: SystemClock::new().unix_ms(),
@@ -176,7 +185,10 @@ where
             line.text(self.look)
         };
         let masks = MASKS.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let text = masks.map_or_else(|| text.clone(), |masks| masks.mask_text(text.clone()));
+        let text = match masks {
+            Some(masks) => masks.mask_text(text),
+            None => text,
+        };
         (self.put)(&(text + "\n"));
     }
 }
@@ -209,25 +221,17 @@ struct Line<'e> {
     level: Level,
     component: &'e str,
     message: String,
-    fields: Vec<(String, Json)>,
+    fields: Vec<(Cow<'static, str>, Json)>,
 }
 
 impl Line<'_> {
     fn moment(&self) -> String {
         let moment = chrono::DateTime::from_timestamp_millis(self.unix_ms).unwrap_or_default();
-        moment.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+        moment.to_rfc3339_opts(SecondsFormat::Millis, true)
     }
 
     fn json(&self) -> String {
-        let mut line = Map::new();
-        line.insert("timestamp".to_owned(), self.moment().into());
-        line.insert("level".to_owned(), self.level.as_str().to_lowercase().into());
-        line.insert("component".to_owned(), self.component.into());
-        line.insert("message".to_owned(), self.message.as_str().into());
-        for (name, value) in &self.fields {
-            line.insert(name.clone(), value.clone());
-        }
-        Json::Object(line).to_string()
+        serde_json::to_string(self).expect("texts and values are JSON")
     }
 
     fn text(&self, look: Look) -> String {
@@ -264,6 +268,36 @@ impl Line<'_> {
             }
         }
         line
+    }
+}
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let level = match self.level {
+            Level::ERROR => "error",
+            Level::WARN => "warn",
+            Level::INFO => "info",
+            Level::DEBUG => "debug",
+            Level::TRACE => "trace",
+        };
+        let moment = self.moment();
+        let mut line = serializer.serialize_map(None)?;
+        let own = [
+            ("timestamp", moment.as_str()),
+            ("level", level),
+            ("component", self.component),
+            ("message", &self.message),
+        ];
+        // A field of that name is what the line says itself.
+        for (name, value) in own {
+            if !self.fields.iter().any(|(field, _)| field == name) {
+                line.serialize_entry(name, value)?;
+            }
+        }
+        for (name, value) in &self.fields {
+            line.serialize_entry(name, value)?;
+        }
+        line.end()
     }
 }
 

@@ -210,6 +210,7 @@ impl Consumer<'_> {
                     run,
                     playbook: self.playbook.to_owned(),
                     reopen: false,
+                    created: None,
                 }))
             }
             Reopening::UnderWay(batch) => {
@@ -256,14 +257,15 @@ impl Consumer<'_> {
             retry_of: None,
             at_ms: self.now_ms,
         };
-        match creation.batch(&self.edition.runner.gate) {
-            Ok(batch) => {
+        match creation.made(&self.edition.runner.gate) {
+            Ok((batch, created)) => {
                 tx.batch.append(batch);
                 hold::give(tx, self.queue, job, run);
                 Ok(Some(Started {
                     run,
                     playbook: self.playbook.to_owned(),
                     reopen: false,
+                    created: Some(created),
                 }))
             }
             Err(failure) => {

@@ -32,6 +32,7 @@ pub use jobs::Jobs;
 pub use ticks::Ticks;
 
 use crate::id::RunId;
+use crate::runs::creation::Created;
 use crate::serve::Edition;
 use crate::store::StoreError;
 use crate::store::ticks::tick::Fate;
@@ -58,7 +59,7 @@ pub fn all() -> Vec<Box<dyn Trigger>> {
 }
 
 /// What came of a turn.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Turn {
     /// On disk as queued, or to be gone on with; in the order in which they are to begin.
     pub runs: Vec<Started>,
@@ -99,10 +100,12 @@ impl Turn {
 }
 
 /// A run that wants a thread.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Started {
     pub run: RunId,
     pub playbook: String,
     /// It was ended by an error before, and is to be reopened: the next attempt at a job.
     pub reopen: bool,
+    /// As it was made, where it was made just now.
+    pub created: Option<Created>,
 }

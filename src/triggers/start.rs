@@ -148,8 +148,8 @@ impl<'a> Startable<'a> {
             retry_of: None,
             at_ms: self.now_ms,
         };
-        match creation.batch(gate) {
-            Ok(batch) => {
+        match creation.made(gate) {
+            Ok((batch, created)) => {
                 tx.batch.append(batch);
                 if let Some(guard) = guard {
                     guard.pass(&mut tx.batch, run);
@@ -158,6 +158,7 @@ impl<'a> Startable<'a> {
                     run,
                     playbook: self.playbook.to_owned(),
                     reopen: false,
+                    created: Some(created),
                 }))
             }
             Err(failure) => {

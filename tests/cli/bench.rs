@@ -95,3 +95,27 @@ fn jobs_are_counted_both_ways_and_none_is_left() {
         );
     }
 }
+
+#[test]
+fn requests_are_asked_of_a_server_that_is_gone_afterwards() {
+    let project = Project::bare();
+    let before = project.files();
+    let bench = project.json(&[
+        "bench",
+        "http",
+        "--seconds",
+        "1",
+        "--connections",
+        "4",
+        "--streams",
+        "5",
+    ]);
+    for kind in ["reads", "writes"] {
+        for field in ["requests", "requests_per_s", "p50_ms", "p99_ms"] {
+            let value = bench[kind][field].as_f64();
+            assert!(value > Some(0.0), "{kind} {field}: {bench}");
+        }
+    }
+    assert!(bench["resident_bytes_with_streams"].as_u64() > Some(0), "{bench}");
+    assert_eq!(project.files(), before);
+}

@@ -97,3 +97,50 @@ fn what_cannot_be_understood_is_named_with_its_place() {
     assert_eq!(switch.code, 5);
     assert!(switch.stderr.contains("DRY_RUN is \"perhaps\""), "{switch:?}");
 }
+
+#[test]
+fn credentials_are_read_from_their_folder_below_the_environment_and_above_the_file() {
+    let secrets = Project::none()
+        .file(
+            "secrets.env",
+            "# all of them\nSLACK_WEBHOOK_URL=https://hooks.slack.com/from-lines\nOPENAI_API_KEY=short\n",
+        )
+        .file("OPENAI_API_KEY", "a key of its own\n")
+        .file("HEYGEN_API_KEY", "0123456789")
+        .file("tls-key.pem", "\u{0}not for us");
+    let folder = secrets.folder().to_str().expect("a text").to_owned();
+    let project = Project::none()
+        .file("host.toml", "")
+        .file(".env", "SLACK_WEBHOOK_URL=x\nDRY_RUN=true\n")
+        .env("HEYGEN_API_KEY", "0123")
+        .env("CREDENTIALS_DIRECTORY", &folder);
+    let is = |name: &str, length: u32, origin: &str| {
+        assert_eq!(
+            setting(&project, name),
+            (format!("set ({length} characters)"), origin.to_owned()),
+            "{name}"
+        );
+    };
+    is("SLACK_WEBHOOK_URL", 34, "credential");
+    is("OPENAI_API_KEY", 16, "credential");
+    is("HEYGEN_API_KEY", 4, "environment");
+    assert_eq!(setting(&project, "DRY_RUN").1, ".env");
+    secrets.write("LONG", &"x".repeat(65 << 10));
+    let refused = project.host(&["config", "--json"]);
+    assert_eq!((refused.code, refused.error_code()), (5, "CONFIG".to_owned()));
+    assert!(refused.shown().contains("LONG"), "{refused:?}");
+}
+
+#[test]
+fn a_project_is_found_from_anywhere_by_its_name_in_the_environment() {
+    let project = Project::none().file("host.toml", "[gate]\nattempts_max = 3\n");
+    let (inner, outside) = (Project::none().file("host.toml", ""), Project::none());
+    let there = project.folder().to_str().expect("a text").to_owned();
+    let attempts = |from: Project| setting(&from.env("HOST_PROJECT", &there), "gate.attempts_max").0;
+    assert_eq!(attempts(outside), "3");
+    assert_eq!(attempts(inner), "10", "who stands in a project speaks of that one");
+    let lost = Project::none()
+        .env("HOST_PROJECT", "/nowhere")
+        .host(&["status", "--json"]);
+    assert_eq!((lost.code, lost.error_code()), (2, "NO_PROJECT".to_owned()));
+}

@@ -84,6 +84,12 @@ fn the_document_has_every_route_and_every_schema_that_it_names() {
         );
     }
     let schemas = document["components"]["schemas"].as_object().expect("schemas");
+    let named: usize = routes::GROUPS.iter().map(|group| (group.schemas)().len()).sum();
+    assert_eq!(
+        schemas.len(),
+        named + 1,
+        "two groups have a schema of one name, or one of them hides `Error`"
+    );
     let text = document.to_string();
     for part in text.split("#/components/schemas/").skip(1) {
         let name = part.split('"').next().expect("a name");
@@ -122,7 +128,7 @@ fn answers_are_what_the_document_says() {
         ("playbooks/fails.rhai", "kv::put(\"a\", 1); throw \"no\""),
         (
             "playbooks/daily.rhai",
-            "const PLAYBOOK = #{ schedules: [#{ cron: \"0 7 * * *\", zone: \"Europe/Berlin\" }] };\n1",
+            "const PLAYBOOK = #{ schedule: \"0 7 * * *\", timezone: \"Europe/Berlin\" };\n1",
         ),
     ]);
     let start = |playbook: &str| {
@@ -146,6 +152,7 @@ fn answers_are_what_the_document_says() {
             ("incident", "01ZZ"),
             ("version", "1"),
             ("job", "1"),
+            ("playbook", "daily"),
         ];
         let path = places.iter().fold(route.path.to_owned(), |path, (place, value)| {
             path.replace(&format!("{{{place}}}"), value)
@@ -173,6 +180,8 @@ fn answers_are_what_the_document_says() {
         ("queues/mail/jobs", 1),
         ("versions", 1),
         ("pauses", 1),
+        ("playbooks", 3),
+        ("ticks/planned", 1),
     ] {
         assert_eq!(list(path), count, "{path}");
     }

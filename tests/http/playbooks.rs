@@ -321,3 +321,75 @@ fn what_nobody_waits_for_any_more_is_finished_after_a_crash_and_its_answer_kept_
         (1, &running["run_id"])
     );
 }
+
+const COUNTS: &[(&str, &str)] = &[
+    (
+        "playbooks/counts.rhai",
+        // What it has counted is seen by others long before it ends.
+        "const PLAYBOOK = #{ http: #{ path: \"/count\", role: \"anybody\", timeout: \"20s\" } };\n\
+         let count = kv::increment(\"count\");\nkv::remove(`gone-${count}`);\n\
+         let n = 0; while n < 20_000 { n += 1; }\ncount",
+    ),
+    (
+        "playbooks/reads.rhai",
+        "const PLAYBOOK = #{ http: #{ method: \"GET\", path: \"/count\" } };\nkv::get(\"count\") ?? 0",
+    ),
+];
+
+/// Asks again and again until nobody answers any more; gives the greatest number that was told, and how many answers came.
+fn until_gone(address: std::net::SocketAddr, head: &'static str) -> std::thread::JoinHandle<(i64, usize)> {
+    std::thread::spawn(move || {
+        let mut client = Client::to(address);
+        let (mut most, mut answers) = (0, 0);
+        while let Some(told) = client.send(head).receive_of("POST") {
+            most = most.max(told.data().as_i64().expect("a number"));
+            answers += 1;
+        }
+        (most, answers)
+    })
+}
+
+#[test]
+fn whatever_a_reader_was_told_is_there_after_a_kill_and_of_its_run_there_is_all_or_nothing() {
+    const COUNT: &str = "POST /count HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
+    const READ: &str = "GET /count HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut folder = TempDir::new().expect("a folder");
+    let mut least = 0;
+    for round in 0..4_u64 {
+        let mut server = match round {
+            0 => Binary::with("", COUNTS),
+            _ => Binary::again(std::mem::replace(&mut folder, TempDir::new().expect("a folder"))),
+        };
+        let told = server.get("/count").data().as_i64().expect("a number");
+        assert!(told >= least, "{least} was told, and after the kill it is {told}");
+        let counting: Vec<_> = (0..3).map(|_| until_gone(server.address, COUNT)).collect();
+        let reading: Vec<_> = (0..3).map(|_| until_gone(server.address, READ)).collect();
+        std::thread::sleep(Duration::from_millis(500 + 37 * round));
+        folder = std::mem::replace(&mut server.folder, TempDir::new().expect("a folder"));
+        // With SIGKILL, in the middle of it.
+        drop(server);
+        let mut seen = Vec::new();
+        for thread in reading.into_iter().chain(counting) {
+            let (most, answers) = thread.join().expect("it was answered in order");
+            least = least.max(most);
+            seen.push(answers);
+        }
+        assert!(seen.iter().all(|answers| *answers > 0), "{seen:?}");
+    }
+    let server = Binary::again(folder);
+    let told = server.get("/count").data().as_i64().expect("a number");
+    assert!(told >= least, "{least} was told, and after the kill it is {told}");
+    // A reader's run that was gone on with would have ended otherwise than it was answered.
+    let runs = server.get("/api/v1/runs?playbook=reads&limit=200").data()["items"].clone();
+    let runs = runs.as_array().expect("a list");
+    assert!(runs.len() > 50, "{} runs are on record", runs.len());
+    for run in runs {
+        assert_eq!(
+            (&run["status"], &run["effects"]),
+            (&json!("succeeded"), &json!(1)),
+            "{run}"
+        );
+    }
+    let id = runs[runs.len() / 2]["run_id"].as_str().expect("an id");
+    server.host(&["replay", id]);
+}

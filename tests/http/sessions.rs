@@ -1,6 +1,7 @@
 //! Logging in, guessing, changing who may what, and the record of it.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use host::identity::{Role, guess, role::Grant};
 use serde_json::{Value, json};
@@ -75,12 +76,24 @@ fn whoever_guesses_is_paused_and_an_unknown_name_looks_the_same() {
         assert_eq!((last.status, last.code()), (429, "LOGIN_LOCKED"), "{name}");
         assert_eq!(last.header("retry-after"), Some("1"));
     }
-    let right = login(&server, "ann", PASSWORD, &[]);
-    assert_eq!(
-        (right.status, right.code()),
-        (429, "LOGIN_LOCKED"),
-        "also the right one waits"
-    );
+    // The pause is a second, in which a busy machine may come to nothing: then once more.
+    for _ in 0..20 {
+        let mut begun = Instant::now();
+        loop {
+            let asked = Instant::now();
+            if login(&server, "ann", "wrong", &[]).code() == "LOGIN_LOCKED" {
+                break;
+            }
+            begun = asked;
+        }
+        let right = login(&server, "ann", PASSWORD, &[]);
+        if begun.elapsed() < Duration::from_secs(1) {
+            let told = (right.status, right.code());
+            assert_eq!(told, (429, "LOGIN_LOCKED"), "also the right one waits");
+            return;
+        }
+    }
+    panic!("this machine is too slow to ask twice in a second");
 }
 
 #[test]

@@ -57,9 +57,12 @@ impl Listener {
             event: String::new(),
             data: Value::Null,
         };
+        let mut silences = 0;
         loop {
             let line = self.line();
             match line.split_once(": ") {
+                // What is said when nothing is told, every fifteen seconds.
+                Some(("", _)) => silences += 1,
                 Some(("id", id)) => message.id = id.to_owned(),
                 Some(("event", event)) => message.event = event.to_owned(),
                 Some(("data", data)) => {
@@ -68,6 +71,7 @@ impl Listener {
                 }
                 _ => {}
             }
+            assert!(silences < 4, "nothing is told");
         }
     }
 

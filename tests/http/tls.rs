@@ -84,3 +84,59 @@ fn who_speaks_plainly_or_not_at_all_to_tls_is_let_go() {
     }
     asked(server.address, ONE[2]).expect("an answer");
 }
+
+#[test]
+fn files_that_are_no_certificate_change_nothing_and_no_old_tls_is_spoken() {
+    let settings = format!("{SETTINGS}\nhosts = [\"host.example.com\"]");
+    let server = Binary::with(&settings, &[("tls/cert.pem", ONE[0]), ("tls/key.pem", ONE[1])]);
+    let file = |name: &str| server.folder.path().join(name);
+    for (name, text) in [
+        ("tls/cert.pem", "no certificate"),
+        ("tls/cert.pem", ""),
+        (
+            "tls/key.pem",
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        ),
+    ] {
+        std::fs::write(file(name), text).expect("a file");
+    }
+    std::fs::remove_file(file("tls/key.pem")).expect("it is there");
+    std::thread::sleep(Duration::from_secs(6));
+    let answer = asked(server.address, ONE[2]).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(
+        !answer.contains("strict-transport-security"),
+        "`localhost` is also something else's"
+    );
+    // A greeting of TLS 1.1, with suites of that time.
+    let mut hello = vec![1, 0, 0, 43, 3, 2];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 4, 0xc0, 0x13, 0, 0x2f, 1, 0]);
+    let length = hello.len() as u16 - 4;
+    hello[2..4].copy_from_slice(&length.to_be_bytes());
+    let mut record = vec![0x16, 3, 1];
+    record.extend((hello.len() as u16).to_be_bytes());
+    record.extend(hello);
+    let mut socket = TcpStream::connect(server.address).expect("somebody listens");
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a limit");
+    socket.write_all(&record).expect("sent");
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).expect("it hangs up");
+    // A fatal alert, and nothing that could be gone on with.
+    assert_eq!(
+        (answer.first(), answer.get(5), answer.len()),
+        (Some(&0x15), Some(&2), 7),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn under_its_own_name_browsers_are_told_to_come_by_tls_alone() {
+    let settings = format!("{SETTINGS}\nhosts = [\"localhost\"]");
+    let server = Binary::with(&settings, &[("tls/cert.pem", ONE[0]), ("tls/key.pem", ONE[1])]);
+    let answer = asked(server.address, ONE[2]).expect("an answer");
+    assert!(
+        answer.contains("strict-transport-security: max-age=31536000\r\n"),
+        "{answer}"
+    );
+}

@@ -9,9 +9,11 @@
 //! | [`replay`] | effects a second, answered from a journal |
 //! | [`journal`] | what a step costs in time when the store is large, and in bytes on disk |
 //! | [`queue`] | jobs a second, taken by scripts and done by runs |
+//! | [`http`] | requests a second that playbooks answer, and the memory of those who listen |
 //! | [`resume`] | the time until all runs of a killed host are over |
 //! | [`track`] | the ground they all run on |
 
+mod http;
 mod journal;
 mod queue;
 mod replay;
@@ -41,6 +43,8 @@ enum Command {
     Journal(journal::Args),
     /// How many jobs of a queue a second, when scripts take them and when each is done by a run of its own.
     Queue(queue::Args),
+    /// How many requests a second playbooks answer, those that only read and those that write, and what listeners cost.
+    Http(http::Args),
     /// How soon all runs of a host are over that was killed in the middle of them, repair of the store included.
     Resume(resume::Args),
 }
@@ -53,6 +57,7 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         Command::Replay(args) => replay::perform(&track()?, args, out)?,
         Command::Journal(args) => journal::perform(track()?, args, out)?,
         Command::Queue(args) => queue::perform(&track()?, args, out)?,
+        Command::Http(args) => http::perform(app, &args, out)?,
         Command::Resume(args) => resume::perform(app, args, out)?,
     }
     Ok(0)

@@ -241,7 +241,7 @@ fn unpin(prefix: &str, runs: &[String], app: &App, out: &mut Out) -> Result<u8, 
     let changed = change(app, "unpin", prefix, |_, incident| {
         let held = runs
             .iter()
-            .map(|run| held(incident, run))
+            .map(|run| incident.held(run))
             .collect::<Result<Vec<_>, _>>()?;
         incident.unpin(&held, &by(app), now(app))
     })?;
@@ -253,25 +253,6 @@ fn unpin(prefix: &str, runs: &[String], app: &App, out: &mut Out) -> Result<u8, 
         Some(("undo", undo)),
         out,
     )
-}
-
-/// The run that `incident` holds and that begins with `prefix`; it may be gone from the store.
-fn held(incident: &Incident, prefix: &str) -> Result<RunId, IncidentError> {
-    let unknown = || JournalError::NoSuchRun(prefix.chars().take(40).collect());
-    let (low, high) = RunId::range_of(prefix).ok_or_else(unknown)?;
-    let found: Vec<&RunId> = incident.runs.range(low..=high).collect();
-    match found.as_slice() {
-        [] => Err(IncidentError::NotPinned {
-            id: incident.id,
-            run: low,
-        }),
-        [run] => Ok(**run),
-        several => Err(JournalError::Ambiguous {
-            prefix: prefix.to_owned(),
-            candidates: several.iter().map(|run| run.to_string()).collect::<Vec<_>>().join(", "),
-        }
-        .into()),
-    }
 }
 
 fn records(store: &dyn Store, runs: &[String]) -> Result<Vec<RunRecord>, JournalError> {

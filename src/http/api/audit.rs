@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::body;
 use crate::http::answer::{Answer, Refusal};
 use crate::http::caller::Role;
 use crate::http::page;
@@ -55,16 +56,15 @@ const ROUTES: &[Route] = &[
 ];
 
 fn schemas() -> Vec<(&'static str, Value)> {
-    let map = |properties: Value, required: &[&str]| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
     let (text, number) = (
         || json!({"type": "string"}),
         || json!({"type": "integer", "minimum": 0}),
     );
-    let fault = map(json!({"number": number(), "reason": text()}), &["number", "reason"]);
+    let fault = body(json!({"number": number(), "reason": text()}), &["number", "reason"]);
     vec![
         (
             "Act",
-            map(
+            body(
                 json!({
                     "number": number(), "at": text(), "at_ms": {"type": "integer"}, "who": text(), "org": text(),
                     "via": {"type": "string", "enum": ["cli", "socket", "http", "host"]},
@@ -75,7 +75,7 @@ fn schemas() -> Vec<(&'static str, Value)> {
         ),
         (
             "Verdict",
-            map(
+            body(
                 json!({
                     "sound": {"type": "boolean"}, "acts": number(), "first": {"type": ["integer", "null"]},
                     "head": {"type": ["string", "null"], "description": "number and hash of the last act"},

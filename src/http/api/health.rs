@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::http::answer::{Answer, Refusal};
-use crate::http::openapi;
 use crate::http::request::Request;
 use crate::http::routes::{Gives, Group, Needs, Route};
 use crate::http::server::Server;
@@ -260,5 +259,5 @@ fn wants_text(request: &Request) -> bool {
 }
 
 fn document(server: &Server, _: &Request) -> Result<Answer, Refusal> {
-    Ok(Answer::json(&openapi::document(server)))
+    Ok(Answer::bytes("application/json", server.document()))
 }

@@ -5,6 +5,7 @@ pub mod events;
 pub mod health;
 pub mod incidents;
 pub mod pauses;
+pub mod playbooks;
 pub mod questions;
 pub mod queues;
 pub mod runs;
@@ -20,6 +21,9 @@ use serde_json::{Value, json};
 use super::request::Request;
 use super::server::Server;
 use crate::store::Realm;
+
+/// The last moment of the year 9999: later ones cannot be written as others read them.
+const MOMENT_MS_MAX: i64 = 253_402_300_799_999;
 
 /// The realm that is asked about.
 fn realm(server: &Server, request: &Request) -> Realm {

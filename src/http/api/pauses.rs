@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use super::playbooks::unknown;
 use super::{body, map, moment_ms, text, text_or_null};
 use crate::http::answer::{Answer, Refusal};
 use crate::http::page;
@@ -72,7 +73,7 @@ fn schemas() -> Vec<(&'static str, Json)> {
     ]
 }
 
-fn shown(name: &str, pause: &Pause) -> Json {
+pub(super) fn shown(name: &str, pause: &Pause) -> Json {
     json!({
         "playbook": (name != ALL).then_some(name),
         "since_ms": pause.since_ms,
@@ -99,12 +100,9 @@ struct Start {
 
 fn pause(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let Start { playbook, why } = request.body()?;
-    if let Some(playbook) = playbook
-        .as_ref()
-        .filter(|name| !server.edition().playbooks.contains_key(*name))
-    {
-        let message = format!("there is no playbook {playbook:?}");
-        return Err(Refusal::new(404, "PLAYBOOK_NOT_FOUND", message));
+    let edition = server.edition();
+    if let Some(playbook) = playbook.as_ref().filter(|name| !edition.playbooks.contains_key(*name)) {
+        return Err(unknown(&edition, playbook));
     }
     let name = playbook.unwrap_or_else(|| ALL.to_owned());
     if let Some(earlier) = Pauses::load(&*server.store)?.on.get(&name) {

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::body;
 use crate::http::answer::{Answer, Refusal};
 use crate::http::caller::{Role, session_cookie};
 use crate::http::request::Request;
@@ -52,11 +53,10 @@ const ROUTES: &[Route] = &[
 fn schemas() -> Vec<(&'static str, Value)> {
     let role = || json!({"type": "string", "enum": Role::ALL.map(Role::code)});
     let text_or_null = || json!({"type": ["string", "null"]});
-    let map = |properties: Value, required: &[&str]| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
     vec![
         (
             "Login",
-            map(
+            body(
                 json!({
                     "name": {"type": "string", "minLength": 1, "maxLength": 64},
                     "password": {"type": "string", "minLength": 1, "maxLength": 512},
@@ -66,7 +66,7 @@ fn schemas() -> Vec<(&'static str, Value)> {
         ),
         (
             "Session",
-            map(
+            body(
                 json!({
                     "user": {"type": "string"}, "org": text_or_null(), "role": role(),
                     "csrf": {"type": "string"},
@@ -77,7 +77,7 @@ fn schemas() -> Vec<(&'static str, Value)> {
         ),
         (
             "Whoami",
-            map(
+            body(
                 json!({
                     "user": text_or_null(), "org": text_or_null(), "role": role(),
                     "via": {"type": "string", "enum": ["nothing", "session", "token"]},
@@ -87,7 +87,7 @@ fn schemas() -> Vec<(&'static str, Value)> {
                 &["user", "org", "role", "via", "scope", "csrf"],
             ),
         ),
-        ("Closed", map(json!({"closed": {"type": "boolean"}}), &["closed"])),
+        ("Closed", body(json!({"closed": {"type": "boolean"}}), &["closed"])),
     ]
 }
 
@@ -125,7 +125,8 @@ fn show(_: &Server, request: &Request) -> Result<Answer, Refusal> {
         "via": via,
         "scope": scope,
         "csrf": csrf,
-    })))
+    }))
+    .header("cache-control", "no-store"))
 }
 
 fn close(server: &Server, request: &Request) -> Result<Answer, Refusal> {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::body;
 use super::users::signed;
 use crate::http::answer::{Answer, Refusal};
 use crate::http::caller::Role;
@@ -83,7 +84,6 @@ const FIELDS: &[&str] = &[
 ];
 
 fn schemas() -> Vec<(&'static str, Value)> {
-    let map = |properties: Value, required: &[&str]| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
     let moment_or_null = || json!({"type": ["integer", "null"]});
     let scope = || json!({"type": "string", "enum": Grant::ALL.map(Grant::as_str)});
     let playbooks =
@@ -100,11 +100,11 @@ fn schemas() -> Vec<(&'static str, Value)> {
     let mut made = token();
     made["token"] = json!({"type": "string", "description": "sent as `Authorization: Bearer …`"});
     vec![
-        ("Token", map(token(), FIELDS)),
-        ("TokenMade", map(made, &[FIELDS, &["token"]].concat())),
+        ("Token", body(token(), FIELDS)),
+        ("TokenMade", body(made, &[FIELDS, &["token"]].concat())),
         (
             "TokenNew",
-            map(
+            body(
                 json!({
                     "user": {"type": "string", "minLength": 1, "maxLength": 64},
                     "scope": scope(), "playbooks": playbooks(),

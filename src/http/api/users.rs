@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::body;
 use crate::http::answer::{Answer, Refusal};
 use crate::http::caller::Role;
 use crate::http::page;
@@ -90,12 +91,11 @@ fn schemas() -> Vec<(&'static str, Value)> {
     let role = || json!({"type": "string", "enum": Role::ALL.map(Role::code)});
     let name = || json!({"type": "string", "minLength": 1, "maxLength": 64});
     let password = || json!({"type": "string", "minLength": 1, "maxLength": 512});
-    let map = |properties: Value, required: &[&str]| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
     let counted = || json!({"type": "integer", "minimum": 0});
     vec![
         (
             "User",
-            map(
+            body(
                 json!({
                     "name": name(), "role": role(), "org": {"type": ["string", "null"]},
                     "has_password": {"type": "boolean"}, "created_ms": {"type": "integer"},
@@ -115,19 +115,19 @@ fn schemas() -> Vec<(&'static str, Value)> {
         ),
         (
             "UserNew",
-            map(
+            body(
                 json!({"name": name(), "role": role(), "org": {"type": ["string", "null"], "maxLength": 64}, "password": password()}),
                 &["name"],
             ),
         ),
         (
             "UserChange",
-            map(
+            body(
                 json!({"role": role(), "org": {"type": ["string", "null"], "maxLength": 64, "description": "null: of none"}}),
                 &[],
             ),
         ),
-        ("UserPassword", map(json!({"password": password()}), &["password"])),
+        ("UserPassword", body(json!({"password": password()}), &["password"])),
     ]
 }
 

@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`index`] | which playbook has which path |
+//! | [`asked`] | the run that a request asks for |
 //! | [`input`] | what was sent, as the playbook's inputs |
 //! | [`once`] | requests that are carried out once, however often they come |
 //! | [`waiting`] | those who wait for a run |
@@ -10,48 +11,41 @@
 //! | [`described`] | for the OpenAPI document |
 //!
 //! Each request that is let in makes a run of its own, which the host's crew carries out within its limits and in turn with
-//! all others. Nobody is told of a run (`202`) before it is on disk, or of its end before that is. Who asked may go away: the
-//! run goes on.
+//! all others. Nobody is told of a run (`202`) before it is on disk, or of its end before that is; but what a run gives that
+//! wrote nothing is told as soon as all that it has read is on disk. Who asked may go away: the run goes on.
 
 mod answering;
+mod asked;
 mod described;
 mod index;
 mod input;
 mod once;
 mod waiting;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::http::Method;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
 pub use waiting::Waiting;
 
+use self::asked::{Asked, Wish};
 use self::index::{Door, Index};
 use self::once::Once;
+use self::waiting::Rested;
 use super::answer::{Answer, Refusal};
 use super::caller::Role;
 use super::request::Request;
-use super::routes::{Doors, Found, Handler, Needs, Takes};
+use super::routes::{Doors, Found, Handler, Needs, Runs, Takes};
 use super::server::Server;
 use crate::id::RunId;
-use crate::journal::{Cause, Outcome, Recorded, RunRecord, Status};
+use crate::journal::{Outcome, Recorded, RunRecord, Status};
 use crate::runs::conductor::{Crew, Offer, What};
-use crate::runs::creation::Creation;
-use crate::script::triggers::{Policy, http};
-use crate::serve::core::OPEN_MAX;
-use crate::serve::edition::Listed;
-use crate::store::ticks::Pauses;
-use crate::store::{Batch, CommitNo, Durability, StoreError};
-use crate::triggers::overlap::Guard;
-use crate::value::Map as Fields;
+use crate::script::triggers::http;
 
 /// What is left of the time of a request to say that its run is not over.
 const TELL_TIME: Duration = Duration::from_millis(200);
-
-/// How often a run is made anew because somebody else was quicker.
-const CONFLICTS_MAX: u32 = 16;
 
 /// The routes of the playbooks that are live.
 pub struct Playbooks {
@@ -105,7 +99,11 @@ impl Doors for Playbooks {
                 params,
                 quota: None,
                 playbook: Some(Arc::from(door.playbook.as_str())),
-                handle: Handler::Made(Arc::new(move |server, request| inner.answer(server, &door, request))),
+                handle: Handler::Run(Arc::new(Visit {
+                    inner,
+                    door,
+                    asked: OnceLock::new(),
+                })),
             };
             (method, found)
         });
@@ -121,16 +119,17 @@ fn takes_body(method: &Method) -> bool {
     *method != Method::GET && *method != Method::DELETE
 }
 
-/// A run that somebody asked for.
-struct Asked {
-    run: RunId,
-    /// The commit that made it, where it was made just now.
-    made: Option<CommitNo>,
+/// One request.
+struct Visit {
+    inner: Arc<Inner>,
+    door: Arc<Door>,
+    /// The run that it asks for, once there is one.
+    asked: OnceLock<Asked>,
 }
 
-impl Inner {
-    fn answer(&self, server: &Server, door: &Door, request: &Request) -> Result<Answer, Refusal> {
-        let begun = server.app.clock.monotonic();
+impl Runs for Visit {
+    fn answer(&self, server: &Server, request: &Request) -> Result<Answer, Refusal> {
+        let (door, crew) = (&*self.door, &self.inner.crew);
         let edition = server.edition();
         // A save may have come between the look at the path and this.
         let listed = edition.playbooks.get(&door.playbook);
@@ -138,159 +137,82 @@ impl Inner {
         let listed = listed.ok_or_else(|| Refusal::not_found("there is nothing under this path"))?;
         let input = input::of(request, &listed.pinned.header)?;
         let once = Once::of(door, request)?;
-        let asked = self.asked(server, door, request, listed, &input, once.as_ref())?;
-        let run = asked.run;
-        let within = door
-            .route
-            .timeout
-            .min(server.limits.request_timeout.saturating_sub(TELL_TIME));
-        let left = || within.saturating_sub(server.app.clock.monotonic().saturating_sub(begun));
-        let place = self.waiting.place(run);
-        if asked.made.is_some() {
-            self.crew.offer([Offer {
-                run,
-                playbook: door.playbook.clone(),
-                what: What::GoOn,
-            }]);
-        }
+        let wish = Wish {
+            server,
+            edition: &edition,
+            door,
+            listed,
+            request,
+            input: &input,
+        };
+        let asked = wish.run(crew, once.as_ref())?;
+        let asked = self.asked.get_or_init(|| asked);
+        let offer = Offer {
+            run: asked.run(),
+            playbook: door.playbook.clone(),
+            what: What::GoOn,
+        };
         if door.route.mode == http::Mode::Async {
-            return accepted(server, &asked);
+            if asked.is_new() {
+                crew.offer([offer]);
+            }
+            return asked.accepted(server);
         }
-        if asked.made.is_none()
-            && let Some(outcome) = over(server, run)?
-        {
-            return answering::of(run, outcome);
-        }
-        match place.wait(left, || self.crew.is_closed()) {
-            Some(Ok(outcome)) if outcome.status.is_over() => answering::of(run, outcome),
-            Some(Err(code)) => Err(answering::lost(run, &code)),
-            _ => accepted(server, &asked),
+        let rested = match asked.is_new() {
+            true => crew.carry_here(&offer, asked.begun()),
+            false => None,
+        };
+        match rested.and_then(waiting::rested) {
+            Some(rested) => told(server, asked, Some(rested)),
+            None => self.wait(server, asked, offer),
         }
     }
 
-    /// The run of this request: a new one, or that of an earlier request with the same key.
-    fn asked(
-        &self,
-        server: &Server,
-        door: &Door,
-        request: &Request,
-        listed: &Listed,
-        input: &Fields,
-        once: Option<&Once>,
-    ) -> Result<Asked, Refusal> {
-        let edition = server.edition();
-        let gate = &edition.runner.gate;
-        let mut conflicts = 0;
-        loop {
-            let now_ms = server.now_ms();
-            let mut batch = Batch::new();
-            let id = RunId::new(now_ms, server.app.chance.wide_bits());
-            if let Some(once) = once
-                && let Some(run) = once.look(&*server.store, &mut batch, id, now_ms)?
-            {
-                return Ok(Asked { run, made: None });
-            }
-            self.check_room(server, door)?;
-            let guard = match listed.triggers.is_any() || has_order(listed) {
-                true => Guard::of(
-                    &*server.store,
-                    &door.playbook,
-                    &listed.pinned.header,
-                    &listed.triggers.overlap,
-                    input,
-                )?,
-                false => None,
-            };
-            if has_order(listed)
-                && let Some(earlier) = guard.as_ref().and_then(|guard| guard.busy)
-            {
-                let message = format!(
-                    "the run {} of this playbook is not over, and its runs do not overlap",
-                    earlier.short()
-                );
-                let refusal = Refusal::new(409, "RUN_OVERLAPS", message).header("retry-after", "1");
-                return Err(refusal.details(json!({ "run_id": earlier.to_string() })));
-            }
-            let creation = Creation {
-                run: id,
-                pinned: &listed.pinned,
-                input: input.clone(),
-                mode: edition.mode(listed)?,
-                trigger: format!(
-                    "over HTTP, {} {}, request {}",
-                    door.method, door.route.path, request.corr
-                ),
-                cause: Some(Cause::Request {
-                    method: door.method.to_string(),
-                    path: door.route.path.clone(),
-                    corr: request.corr.clone(),
-                }),
-                by: (!request.caller.user.is_empty()).then(|| request.caller.user.clone()),
-                retry_of: None,
-                corr: Some(request.corr.clone()),
-                at_ms: now_ms,
-            };
-            let made = creation.batch(gate).map_err(|failure| {
-                let failure = gate.clean(failure);
-                Refusal::new(400, failure.code, failure.message)
-            })?;
-            batch.append(made);
-            if let Some(guard) = guard {
-                guard.pass(&mut batch, id);
-            }
-            match server.store.commit(batch, Durability::Soon) {
-                Ok(made) => {
-                    return Ok(Asked {
-                        run: id,
-                        made: Some(made),
-                    });
+    fn within(&self, server: &Server) -> Duration {
+        let most = server.limits.request_timeout.saturating_sub(TELL_TIME);
+        self.door.route.timeout.min(most)
+    }
+
+    fn has_begun(&self) -> bool {
+        self.asked.get().is_some()
+    }
+
+    fn late(&self, server: &Server) -> Result<Answer, Refusal> {
+        let asked = self.asked.get().expect("it is asked when there is a run");
+        asked.accepted(server)
+    }
+}
+
+impl Visit {
+    /// Waits for a run that others carry out.
+    fn wait(&self, server: &Server, asked: &Asked, offer: Offer) -> Result<Answer, Refusal> {
+        let crew = &self.inner.crew;
+        let place = self.inner.waiting.place(offer.run);
+        match asked.begun() {
+            Some((runner, handle, script)) => crew.adopt(runner, handle, script),
+            None => {
+                if let Some(outcome) = over(server, offer.run)? {
+                    return answering::of(offer.run, outcome);
                 }
-                Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
-                Err(error) => return Err(error.into()),
+                if asked.is_new() {
+                    crew.offer([offer]);
+                }
             }
         }
-    }
-
-    fn check_room(&self, server: &Server, door: &Door) -> Result<(), Refusal> {
-        let busy = |message: String| Refusal::new(503, "SERVER_BUSY", message).header("retry-after", "1");
-        if self.crew.is_closed() {
-            return Err(busy("the host stops, and begins nothing more".to_owned()));
-        }
-        if self.crew.open() >= OPEN_MAX {
-            return Err(busy(format!(
-                "{OPEN_MAX} runs wait for a thread already, which is the most"
-            )));
-        }
-        if Pauses::load(&*server.store)?.of(&door.playbook).is_some() {
-            let message = "this is paused; try again later";
-            return Err(Refusal::new(503, "PLAYBOOK_PAUSED", message).header("retry-after", "60"));
-        }
-        Ok(())
+        // Who asked is told of it by then, by another.
+        let give_up_at = server.app.clock.monotonic() + self.within(server);
+        let left = || give_up_at.saturating_sub(server.app.clock.monotonic());
+        told(server, asked, place.wait(left, || crew.is_closed()))
     }
 }
 
-/// Whether runs of the playbook wait for each other: who asks is told so, and does not wait.
-fn has_order(listed: &Listed) -> bool {
-    matches!(listed.triggers.overlap.policy, Policy::Queue | Policy::CancelPrevious)
-}
-
-/// Says that there is a run, once it is on disk.
-fn accepted(server: &Server, asked: &Asked) -> Result<Answer, Refusal> {
-    // Everything up to there is, also where it was made by somebody else.
-    let commit = match asked.made {
-        Some(commit) => commit,
-        None => match server.store.get(&crate::store::keys::run(asked.run))? {
-            Some(row) => row.version,
-            None => return Err(once::gone()),
-        },
-    };
-    server.store.wait_durable(commit)?;
-    let run = asked.run.to_string();
-    let status = RunRecord::get(&*server.store, asked.run)?.status;
-    let location = format!("/api/v1/runs/{run}");
-    Ok(Answer::data(json!({ "run_id": run, "status": status.code() }))
-        .status(202)
-        .header("location", &location))
+/// What is told of a run that is at rest, or is waited for no longer.
+fn told(server: &Server, asked: &Asked, rested: Option<Rested>) -> Result<Answer, Refusal> {
+    match rested {
+        Some(Ok(outcome)) if outcome.status.is_over() => answering::of(asked.run(), outcome),
+        Some(Err(code)) => Err(answering::lost(asked.run(), &code)),
+        _ => asked.accepted(server),
+    }
 }
 
 /// What came of `run`, if it is over.

@@ -37,13 +37,15 @@ impl Waiting {
     }
 
     fn rests(&self, at_rest: &AtRest) {
+        let mut runs = self.lock();
+        if !runs.contains_key(&at_rest.run) || is_others(at_rest) {
+            return;
+        }
         let rested = match &at_rest.outcome {
             Ok(finished) => Ok(finished.outcome.clone()),
-            // Somebody else has it, who tells of it.
-            Err(ResumeError::Over { .. } | ResumeError::Busy(_)) => return,
             Err(error) => Err(error.code().to_owned()),
         };
-        for (_, sender) in self.lock().remove(&at_rest.run).unwrap_or_default() {
+        for (_, sender) in runs.remove(&at_rest.run).unwrap_or_default() {
             // Who is gone does not hear it.
             sender.try_send(rested.clone()).unwrap_or_default();
         }
@@ -65,6 +67,20 @@ impl Waiting {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<RunId, Vec<(u64, SyncSender<Rested>)>>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How a run that was carried out here came to rest.
+pub(super) fn rested(at_rest: AtRest) -> Option<Rested> {
+    match at_rest.outcome {
+        _ if is_others(&at_rest) => None,
+        Ok(finished) => Some(Ok(finished.outcome)),
+        Err(error) => Some(Err(error.code().to_owned())),
+    }
+}
+
+/// Somebody else has it, who tells of it.
+fn is_others(at_rest: &AtRest) -> bool {
+    matches!(at_rest.outcome, Err(ResumeError::Over { .. } | ResumeError::Busy(_)))
 }
 
 pub(super) struct Place<'a> {

@@ -275,6 +275,22 @@ impl Incident {
         self.happened(Happened::Unpinned { runs: runs.to_vec() }, by, at_ms)
     }
 
+    /// The run that is held and whose id begins with `prefix`; it may be gone from the store.
+    pub fn held(&self, prefix: &str) -> Result<RunId, IncidentError> {
+        let unknown = || JournalError::NoSuchRun(prefix.chars().take(40).collect());
+        let (low, high) = RunId::range_of(prefix).ok_or_else(unknown)?;
+        let found: Vec<&RunId> = self.runs.range(low..=high).collect();
+        match found.as_slice() {
+            [] => Err(IncidentError::NotPinned { id: self.id, run: low }),
+            [run] => Ok(**run),
+            several => Err(JournalError::Ambiguous {
+                prefix: prefix.to_owned(),
+                candidates: several.iter().map(|run| run.to_string()).collect::<Vec<_>>().join(", "),
+            }
+            .into()),
+        }
+    }
+
     pub fn note(&mut self, text: &str, by: &str, at_ms: i64) -> Result<(), IncidentError> {
         if text.trim().is_empty() {
             return Err(IncidentError::Empty("the note"));

@@ -5,10 +5,12 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
+//! | [`before`] | the earlier run that it is compared with |
 //! | [`deeds`] | which effects landed, are in doubt, were simulated, were not begun |
 //! | [`story`] | the paragraph |
 //! | [`next`] | the commands |
 
+pub mod before;
 pub mod deeds;
 pub mod next;
 pub mod story;

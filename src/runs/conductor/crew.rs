@@ -1,8 +1,9 @@
 //! Keeps runs moving for as long as a host lives: a bounded number of threads, playbooks in turn.
 //!
-//! A thread takes the next run when the last one has come to rest, so nobody has to be told in between; there are
-//! threads only while there is work. What came of a run is told once and not kept. Without threads, whoever owns the
-//! crew takes its [steps](Crew::step): for tests in which a seed decides everything.
+//! A thread takes the next run when it has done with the last one, so nobody has to be told in between; there are
+//! threads only while there is work. What came of a run is told once, when that is on disk ([`endings`](super::endings)),
+//! and not kept. Without threads, whoever owns the crew takes its [steps](Crew::step): for tests in which a seed decides
+//! everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::endings::{Brought, Ended, Endings};
 use super::hand::Hand;
 use super::lanes::{Lanes, Offer, What};
 use crate::effect::Failure;
@@ -18,15 +20,22 @@ use crate::gate::{Observer, Ready};
 use crate::id::RunId;
 use crate::io::clock::thread_worked;
 use crate::journal::{RunRecord, Status};
+use crate::runs::creation::Created;
 use crate::runs::library::Library;
 use crate::runs::pool;
 use crate::runs::resume::ResumeError;
-use crate::runs::runner::{Finished, Runner};
+use crate::runs::runner::{Finished, Rest, Runner};
 use crate::script::{RunHandle, Script};
 
 /// A thread that worked longer than this at one run, waits left out, leaves its place to another, and its stack to the
 /// system.
 const WORN_AFTER: Duration = Duration::from_millis(20);
+
+/// Runs that are kept as they were created; the others are read when their turn comes.
+const CREATED_MAX: usize = 2048;
+
+/// With fewer threads, ends of runs do not wait for others to go to the disk with.
+const GATHERS_FROM: usize = 8;
 
 /// What runs go on with now.
 #[derive(Clone)]
@@ -58,6 +67,7 @@ pub struct Crew {
     pub on_rest: Box<dyn Fn(&AtRest) + Send + Sync>,
     /// Stirred when a run has come to rest.
     pub ready: Arc<Ready>,
+    endings: Endings,
     state: Mutex<State>,
     rested: Condvar,
 }
@@ -66,10 +76,14 @@ pub struct Crew {
 struct State {
     lanes: Lanes,
     threads: usize,
+    /// Runs at work on threads of those who asked for them.
+    here: usize,
     /// Runs that somebody has taken over already, until they have a thread.
     taken: BTreeMap<RunId, (Runner, RunHandle, Arc<Script>)>,
     /// Who asked for a run that waits for a thread, where it was not the host.
     asked: BTreeMap<RunId, String>,
+    /// Runs as they were created, until they have a thread.
+    created: BTreeMap<RunId, Created>,
     /// Nothing more is begun.
     is_closed: bool,
     /// The earliest moment at which one wants to go on that came to rest since this was asked last.
@@ -85,6 +99,7 @@ impl Crew {
             observe: Box::new(|_| Arc::new(crate::gate::Silent)),
             on_rest: Box::new(|_| ()),
             ready,
+            endings: Endings::default(),
             state: Mutex::default(),
             rested: Condvar::new(),
         }
@@ -99,6 +114,14 @@ impl Crew {
         self.staff(now);
     }
 
+    /// Keeps a run that was just created until it is offered and has a thread, which need not read it then.
+    pub fn remember(&self, created: Created) {
+        let mut now = self.lock();
+        if now.created.len() < CREATED_MAX {
+            now.created.insert(created.0.run, created);
+        }
+    }
+
     /// Notes who wants `run` to be offered: its journal names him when it is taken up.
     pub fn asked_by(&self, run: RunId, by: &str) {
         self.lock().asked.insert(run, by.to_owned());
@@ -110,6 +133,33 @@ impl Crew {
         self.lock().taken.insert(run, (runner, handle, script));
         let what = What::GoOn;
         self.offer([Offer { run, playbook, what }]);
+    }
+
+    /// Carries a run out on this thread, where one more may be at work and nobody waits for that: to hand a small run over,
+    /// and its end back, costs more than to carry it out. `None`, and nothing has happened, where it has to be offered.
+    pub fn carry_here(
+        self: &Arc<Self>,
+        offer: &Offer,
+        begun: Option<(Runner, RunHandle, Arc<Script>)>,
+    ) -> Option<AtRest> {
+        let mut now = self.lock();
+        let has_room = !now.is_closed && now.lanes.open() == 0 && now.threads + now.here < self.threads_max;
+        if !has_room || !now.lanes.begin(offer) {
+            return None;
+        }
+        now.here += 1;
+        if let Some(begun) = begun {
+            now.taken.insert(offer.run, begun);
+        }
+        drop(now);
+        let runner = (self.shift)().runner;
+        let rested = catching(|| Ok(runner.on_disk(self.go_on(offer)?)?));
+        let at_rest = self.rest(offer.clone(), rested);
+        self.have_rested();
+        let mut now = self.lock();
+        now.here -= 1;
+        self.staff(now);
+        Some(at_rest)
     }
 
     /// Cancels a run that was adopted and may not be on disk yet.
@@ -166,7 +216,7 @@ impl Crew {
         let mut now = self.lock();
         now.is_closed = true;
         // They are on disk, as far as they came.
-        let taken = std::mem::take(&mut now.taken);
+        let taken = (std::mem::take(&mut now.taken), std::mem::take(&mut now.created));
         drop(now);
         drop(taken);
     }
@@ -188,7 +238,7 @@ impl Crew {
         if now.is_closed {
             return;
         }
-        let free = self.threads_max.saturating_sub(now.threads);
+        let free = self.threads_max.saturating_sub(now.threads + now.here);
         let wanted = free.min(now.lanes.open());
         now.threads += wanted;
         drop(now);
@@ -218,6 +268,7 @@ impl Crew {
                 next
             };
             let Some(offer) = next else {
+                self.endings.hurry();
                 self.rested.notify_all();
                 return;
             };
@@ -231,10 +282,59 @@ impl Crew {
     }
 
     fn carry(&self, offer: Offer) {
-        let carried = catch_unwind(AssertUnwindSafe(|| self.go_on(&offer)));
+        let rested = match catching(|| self.go_on(&offer)) {
+            Ok(Rest::Whole(finished)) => Ok(finished),
+            Err(error) => Err(error),
+            Ok(Rest::Ending(ending, outcome)) => {
+                let ended = Ended { offer, ending, outcome };
+                match self.endings.bring(ended) {
+                    Brought::Left => {}
+                    // What goes wrong there, whoever tells of it says.
+                    Brought::Full(until) => drop((self.shift)().runner.gate.ground.store.wait_durable(until)),
+                    Brought::Tell => self.tell(),
+                }
+                return;
+            }
+        };
+        drop(self.rest(offer, rested));
+        self.have_rested();
+    }
+
+    /// Tells of runs that have ended, as soon as that is on disk.
+    fn tell(&self) {
+        let gate = (self.shift)().runner.gate;
+        // A few threads have better to do than to wait for company.
+        let may_gather = self.threads_max >= GATHERS_FROM;
+        loop {
+            if may_gather && self.open() > 0 {
+                self.endings.gather();
+            }
+            let ended = self.endings.take();
+            let Some(until) = ended.iter().map(|ended| ended.ending.until).max() else {
+                return;
+            };
+            let on_disk = gate.ground.store.wait_durable(until);
+            for Ended { offer, ending, outcome } in ended {
+                let finished = catching(|| {
+                    on_disk.clone()?;
+                    let record = ending.tell(&gate.ready);
+                    Ok(Finished { record, outcome })
+                });
+                drop(self.rest(offer, finished));
+            }
+            self.have_rested();
+        }
+    }
+
+    /// Tells those who look at what the crew does.
+    fn have_rested(&self) {
+        self.rested.notify_all();
+        self.ready.stir();
+    }
+
+    /// Notes that a run has come to rest, and tells so.
+    fn rest(&self, offer: Offer, outcome: Result<Finished, ResumeError>) -> AtRest {
         let Offer { run, playbook, .. } = offer;
-        let outcome =
-            carried.unwrap_or_else(|panic| Err(ResumeError::Refused(Failure::new("PANIC", words_of(&*panic)))));
         let at_rest = AtRest { run, playbook, outcome };
         (self.on_rest)(&at_rest);
         let record = at_rest.outcome.as_ref().ok().map(|finished| &finished.record);
@@ -265,16 +365,15 @@ impl Crew {
                 what: What::GoOn,
             });
         }
-        self.rested.notify_all();
-        self.ready.stir();
+        at_rest
     }
 
-    fn go_on(&self, offer: &Offer) -> Result<Finished, ResumeError> {
+    fn go_on(&self, offer: &Offer) -> Result<Rest, ResumeError> {
         let (run, what) = (offer.run, offer.what);
         let Shift { runner, library } = (self.shift)();
-        let (asked, taken) = {
+        let (asked, taken, created) = {
             let mut now = self.lock();
-            (now.asked.remove(&run), now.taken.remove(&run))
+            (now.asked.remove(&run), now.taken.remove(&run), now.created.remove(&run))
         };
         let hand = Hand {
             runner: &runner,
@@ -282,27 +381,30 @@ impl Crew {
             by: asked.as_deref().unwrap_or(&self.by),
             observer: (self.observe)(offer),
         };
-        let finished = match (what, taken) {
+        let rest = match (what, taken) {
             (_, Some((runner, handle, script))) => {
                 if what == What::Cancel {
                     handle.stop_flag().store(true, Ordering::Relaxed);
                 }
                 self.lock().lanes.has_flag(run, handle.stop_flag());
-                runner.finish(&handle, &script)?
+                runner.work(&handle, &script)?
             }
-            (What::Cancel, None) => runner.cancel(&library, run, &hand.how())?,
+            (What::Cancel, None) => Rest::Whole(runner.cancel(&library, run, &hand.how())?),
             (What::GoOn | What::Reopen, None) => {
-                let (handle, script) = hand.take_up(run, what == What::Reopen)?;
+                let (handle, script) = hand.take_up(run, created, what == What::Reopen)?;
                 self.lock().lanes.has_flag(run, handle.stop_flag());
-                runner.finish(&handle, &script)?
+                runner.work(&handle, &script)?
             }
         };
-        if finished.record.status == Status::Cancelled {
-            hand.cancel_children(run, |child| {
-                self.lock().lanes.stop(child);
-            });
+        if rest.status() != Status::Cancelled {
+            return Ok(rest);
         }
-        Ok(finished)
+        // Those that it started hear of it when it is on disk.
+        let finished = runner.on_disk(rest)?;
+        hand.cancel_children(run, |child| {
+            self.lock().lanes.stop(child);
+        });
+        Ok(Rest::Whole(finished))
     }
 
     fn is_open(&self, run: RunId) -> bool {
@@ -313,4 +415,10 @@ impl Crew {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A panic ends the run that it comes of, and nothing else.
+fn catching<T>(work: impl FnOnce() -> Result<T, ResumeError>) -> Result<T, ResumeError> {
+    let caught = catch_unwind(AssertUnwindSafe(work));
+    caught.unwrap_or_else(|panic| Err(ResumeError::Refused(Failure::new("PANIC", words_of(&*panic)))))
 }

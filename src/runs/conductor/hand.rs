@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::gate::Observer;
 use crate::id::RunId;
+use crate::runs::creation::Created;
 use crate::runs::library::Library;
 use crate::runs::recovery;
 use crate::runs::resume::{Resume, ResumeError};
@@ -29,8 +30,18 @@ impl Hand<'_> {
 
     /// Takes `run` over. One that is over is reopened only for a caller who named it: a child of it may end, or an
     /// event come, long after it failed or was cancelled.
-    pub fn take_up(&self, run: RunId, is_named: bool) -> Result<(RunHandle, Arc<Script>), ResumeError> {
-        self.runner.take_up(self.library, run, &self.how(), is_named)
+    pub fn take_up(
+        &self,
+        run: RunId,
+        created: Option<Created>,
+        is_named: bool,
+    ) -> Result<(RunHandle, Arc<Script>), ResumeError> {
+        let how = self.how();
+        match created.map(|created| self.runner.take_created(self.library, created, &how)) {
+            // It is not as it was created any more.
+            None | Some(Err(ResumeError::Busy(_))) => self.runner.take_up(self.library, run, &how, is_named),
+            Some(taken) => taken,
+        }
     }
 
     /// Hands a cancellation down: what is at work is stopped, the rest ended where it stands.

@@ -109,6 +109,24 @@ impl Lanes {
         Some(Offer { run, playbook, what })
     }
 
+    /// Has a run that does not wait be at work at once; `false` where its playbook has as many at work as it may have, others
+    /// of it wait, or it is known already.
+    pub fn begin(&mut self, offer: &Offer) -> bool {
+        let lane = self.lanes.get(&offer.playbook);
+        let limit = self.limits.get(&offer.playbook).copied().unwrap_or(usize::MAX);
+        let is_free = lane.is_none_or(|lane| lane.waiting.is_empty()) && lane.map_or(0, |lane| lane.at_work) < limit;
+        if !is_free || self.active.contains_key(&offer.run) || self.waiting.contains_key(&offer.run) {
+            return false;
+        }
+        self.lanes.entry(offer.playbook.clone()).or_default().at_work += 1;
+        let active = Active {
+            playbook: offer.playbook.clone(),
+            ..Active::default()
+        };
+        self.active.insert(offer.run, active);
+        true
+    }
+
     /// Takes note of what stops `run`; a cancellation that came before is passed on.
     pub fn has_flag(&mut self, run: RunId, flag: Arc<AtomicBool>) {
         if let Some(active) = self.active.get_mut(&run) {
@@ -249,6 +267,21 @@ mod tests {
             lanes.lanes.is_empty() && lanes.turn.is_empty(),
             "nothing is left of what is over"
         );
+    }
+
+    #[test]
+    fn a_run_begins_at_once_only_where_no_other_of_its_playbook_waits_or_is_one_too_many() {
+        let mut lanes = Lanes::default();
+        lanes.set_limits([("one".to_owned(), 1)].into());
+        assert!(lanes.begin(&offer(1, "one")) && !lanes.begin(&offer(2, "one")));
+        assert!(!lanes.begin(&offer(1, "other")), "it is at work");
+        lanes.push(offer(2, "one"));
+        assert!(!lanes.begin(&offer(2, "one")), "it waits");
+        lanes.rests(run(1));
+        assert!(!lanes.begin(&offer(3, "one")), "another was there before");
+        assert_eq!(begun(&mut lanes), [2]);
+        lanes.rests(run(2));
+        assert!(lanes.lanes.is_empty() && lanes.begin(&offer(3, "one")));
     }
 
     #[test]

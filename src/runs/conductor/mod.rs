@@ -7,6 +7,9 @@
 //! [`Conductor`] drives runs until they are at rest, [`Crew`] for as long as a host lives.
 
 mod crew;
+#[cfg(test)]
+mod crew_tests;
+mod endings;
 mod hand;
 mod lanes;
 
@@ -273,7 +276,7 @@ impl Conductor {
 
     /// Goes on with `run`.
     fn resume(&self, run: RunId, is_named: bool, state: &Mutex<State>) -> Result<Finished, ResumeError> {
-        let (handle, script) = self.hand(run).take_up(run, is_named)?;
+        let (handle, script) = self.hand(run).take_up(run, None, is_named)?;
         lock(state).active.insert(run, Some(handle.stop_flag()));
         Ok(self.runner.finish(&handle, &script)?)
     }

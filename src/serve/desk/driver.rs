@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::gate::Observer;
 use crate::id::RunId;
 use crate::runs::{Driven, Finished, ResumeError, Task};
+use crate::script::{RunHandle, Script};
 use crate::serve::edition::Edition;
 use crate::serve::keeper::Refused;
 use crate::upkeep::{Chore, Kept, Tell};
@@ -33,6 +34,9 @@ pub trait Driver: Send + Sync {
     /// Drives `tasks`, and returns when all of them are at rest: over, put aside because the host stops, or waiting for
     /// longer than [`PATIENCE`] or for somebody outside. What is told to stop (`watch.stop`) is at rest soon.
     fn drive(&self, tasks: Vec<Task>, watch: Watch) -> Driven;
+
+    /// Has `handle`, which was taken over with the runner of `edition`, driven; nobody waits for it.
+    fn adopt(&self, edition: &Edition, handle: RunHandle, script: Arc<Script>);
 
     /// Ends `run`, at work or not, for `by`, and says how it is then; `None` when it was told to stop, and is not at rest within
     /// `patience`.

@@ -16,6 +16,7 @@ use crate::io::clock::Clock;
 use crate::journal::{Outcome, RunRecord, Status};
 use crate::runs::conductor::{AtRest, Crew, Offer, What};
 use crate::runs::{Driven, Finished, ResumeError, Task, recovery};
+use crate::script::{RunHandle, Script};
 use crate::serve::edition::{Edition, Live};
 use crate::serve::keeper::{Keeper, Refused};
 use crate::store::{Store, keys};
@@ -165,6 +166,10 @@ impl Driver for Hands {
             }
         }
         driven
+    }
+
+    fn adopt(&self, edition: &Edition, handle: RunHandle, script: Arc<Script>) {
+        self.crew.adopt(edition.runner.clone(), handle, script);
     }
 
     /// By the crew, also what is not at work: the end of a run that it started would wake it in between.

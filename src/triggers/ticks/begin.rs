@@ -288,12 +288,12 @@ impl Known {
                 retry_of: None,
                 at_ms: now_ms,
             };
-            creation.batch(live.gate)
+            creation.made(live.gate)
         });
         match creation {
             // The ledger was lost and the run was not: it has run.
             Ok(_) if writing.store.get(&keys::run(run))?.is_some() => tick.run = Some(run),
-            Ok(mut creation) => {
+            Ok((mut creation, created)) => {
                 tick.run = Some(run);
                 if let Some(guard) = guard {
                     writing.guard(guard.key());
@@ -303,6 +303,7 @@ impl Known {
                     run,
                     playbook: id.playbook.clone(),
                     reopen: false,
+                    created: Some(created),
                 };
                 writing.start(started, creation);
             }

@@ -74,6 +74,34 @@ fn a_provider_is_live_only_where_both_have_it_live() {
 }
 
 #[test]
+fn the_secrets_of_a_server_serve_whoever_types_commands_and_switches_hold_in_both_places() {
+    let stub = HttpStub::start();
+    let project = place(&stub);
+    let none = [("ACME_TOKEN", "")];
+    let alone = with(&project, &none, &["run", "posts", "--json"]);
+    assert_eq!((alone.code, alone.error_code()), (5, "CREDENTIALS_MISSING".to_owned()));
+    {
+        let _server = Server::start(&project);
+        let shown = with(&project, &none, &["run", "posts"]);
+        assert!(shown.code == 0 && shown.stdout.contains("LIVE"), "{shown:?}");
+        assert_eq!(stub.count("POST", "/posts"), 1);
+        assert_eq!(stub.requests()[0].header("x-key"), Some(crate::incident::SECRET));
+        let off = [("ACME_TOKEN", ""), ("ACME_ENABLED", "false")];
+        let shown = with(&project, &off, &["run", "posts"]);
+        assert!(
+            shown.stdout.contains("acme is simulated: ACME_ENABLED is off (here)"),
+            "{shown:?}"
+        );
+        let shown = with(&project, &none, &["providers"]).stdout;
+        assert!(shown.contains("with the same environment"), "{shown}");
+    }
+    let _server = Server::with(&project, &none);
+    let shown = project.host(&["run", "posts"]);
+    assert!(shown.stdout.contains("missing ACME_TOKEN (in the server)"), "{shown:?}");
+    assert_eq!(stub.count("POST", "/posts"), 1);
+}
+
+#[test]
 fn who_is_dry_takes_up_no_live_run() {
     let stub = HttpStub::start();
     let project = place(&stub).file(

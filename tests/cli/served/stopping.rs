@@ -218,3 +218,21 @@ fn runs_of_one_playbook_are_no_more_at_once_after_a_restart_than_it_says() {
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(stub.count("GET", "/slow"), before + 1);
 }
+
+#[test]
+fn the_check_of_the_status_is_an_exit_code_and_a_hangup_without_a_terminal_ends_nothing() {
+    let project = Project::bare();
+    assert_eq!(project.host(&["status", "--check"]).code, 1, "nothing has run yet");
+    let server = Server::start(&project);
+    assert_eq!(project.host(&["status", "--check"]).code, 0);
+    assert_eq!(project.host(&["status", "--check", "--json"]).code, 0);
+    let sent = std::process::Command::new("kill")
+        .args(["-HUP", &server.pid().to_string()])
+        .status();
+    assert!(sent.expect("kill is there").success());
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(project.host(&["status", "--check"]).code, 0);
+    assert_eq!(server.stop(), 0);
+    assert_eq!(project.host(&["status", "--check"]).code, 1);
+    assert_eq!(project.host(&["status"]).code, 0, "to look is no failure");
+}
