@@ -8,21 +8,27 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use host::app::App;
 use host::effect::{Declaration, Effect, Place};
 use host::gate::{How, perform};
 use host::id::StepNo;
 use host::journal::row::{Packed, decode};
 use host::journal::{Answer, Asked};
 use host::namespaces;
+use host::runs::conductor::{Crew, Shift};
 use host::runs::{Order, Runner, pool};
 use host::script::check::{Project, check_text};
 use host::script::limits::Meter;
 use host::script::{Language, ScriptLimits};
+use host::serve::status::{Board, Status};
+use host::serve::{Edition, Live};
 use host::store::content::ScratchContent;
 use host::store::documents::{Grouping, Indexes, group, put};
 use host::store::engine::{Engine, EngineOptions};
 use host::store::tx::{Ground, Tx};
-use host::store::{Durability, Realm, kv};
+use host::store::{Durability, Realm, kv, queue};
+use host::telemetry::Telemetry;
+use host::telemetry::lookout::Eyes;
 use host::testing::TestHost;
 use host::value::Value;
 
@@ -44,6 +50,64 @@ fn main() {
     checks(&bench);
     whole_collections(&bench);
     editor(&bench);
+    page(&bench);
+}
+
+/// What Prometheus waits for: a server with 1,000 playbooks, each of which has run, and 1,000 queues of ten jobs.
+fn page(bench: &Bench<'_>) {
+    let telemetry = std::cell::LazyCell::new(|| {
+        let names: Vec<String> = (0..1000).map(|number| format!("playbook{number:04}")).collect();
+        let host = TestHost::default().file("host.toml", "").file("data/store.redb", "");
+        let host = names.iter().fold(host, |host, name| {
+            host.file(&format!("playbooks/{name}.rhai"), "kv::put(\"a\", 1);")
+        });
+        let app = Arc::new(App::new(&host.folder()).expect("a host"));
+        let (mut edition, _) = Edition::load(app, &host.ground, None).expect("an edition");
+        edition.runner = host.runner();
+        let eyes = Eyes {
+            figures: Arc::default(),
+            traces: None,
+        };
+        let figures = eyes.figures.clone();
+        edition.runner.gate.lookout.get_or_init(|| Arc::new(eyes));
+        for name in &names {
+            let order = Order {
+                script: edition.app.library.playbook(name).expect("it compiles"),
+                input: Value::Map(Default::default()),
+                mode: host.mode.clone(),
+                trigger: "bench".to_owned(),
+                by: None,
+                retry_of: None,
+                corr: None,
+                observer: Arc::new(host::gate::Silent),
+            };
+            edition.runner.run(&order).expect("memory does not fail");
+            let mut tx = Tx::new(&host.ground, Realm::Dry, 0);
+            for number in 0..10 {
+                queue::push(&mut tx, name, &Value::Int(number), &queue::Wanted::default()).expect("there is room");
+                host.ground
+                    .store
+                    .commit(tx.batch, Durability::Soon)
+                    .expect("memory does not fail");
+                tx = Tx::new(&host.ground, Realm::Dry, 0);
+            }
+        }
+        let runner = edition.runner.clone();
+        let (ready, library) = (runner.gate.ready.clone(), edition.app.library.clone());
+        let crew = Crew::new(0, ready, move || Shift {
+            runner: runner.clone(),
+            library: library.clone(),
+        });
+        let board = Arc::new(Board::new(host.ground.store.clone(), Status::default()));
+        let live = Arc::new(Live::new(edition));
+        (
+            Telemetry::new(live, board, Arc::new(crew), Arc::default(), figures, None),
+            host,
+        )
+    });
+    bench("page: metrics of 1,000 playbooks", &mut || {
+        black_box(host::telemetry::page(&telemetry.0));
+    });
 }
 
 /// What a person who types in a script of 2,000 lines waits for.

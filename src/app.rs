@@ -121,13 +121,17 @@ impl App {
         providers.extend(declared.iter().map(DeclaredProvider::spec));
         let named = providers.iter().flat_map(ProviderSpec::all_secrets);
         let secrets = named.filter_map(|name| Some((name.clone(), config.env.get(name)?.to_owned())));
-        let headers = config.env.get("OTEL_EXPORTER_OTLP_HEADERS");
-        let headers = headers.into_iter().flat_map(crate::telemetry::otlp::Settings::secrets);
+        let headers = crate::telemetry::otlp::Settings::secrets(&config.env).into_iter();
+        let addresses = config.file.notify.iter().filter_map(|(name, channel)| {
+            let password = crate::io::secrets::password_in(&channel.webhook)?;
+            Some((format!("notify.{name}"), password))
+        });
         let channels = config.file.notify.values();
         let channels = channels.flat_map(|channel| [&channel.slack, &channel.secret]);
         let channels = channels.filter_map(|name| Some((name.clone(), config.env.get(name)?.to_owned())));
         let hooks = crate::http::hooks::secrets(&config);
-        let secrets = Secrets::new(secrets.chain(headers).chain(channels).chain(hooks));
+        let secrets = secrets.chain(headers).chain(channels).chain(addresses).chain(hooks);
+        let secrets = Secrets::new(secrets);
         let masks = Arc::new(Masks::new(&secrets));
         let language = Arc::new(Language::new(
             || namespaces::modules(&declared),
@@ -151,7 +155,9 @@ impl App {
     /// A runner on the project's store, opened for writing.
     pub fn runner(&self) -> Result<Runner, AppError> {
         let ground = self.writer()?;
-        Ok(self.runner_on(ground, self.world()?)?)
+        let runner = self.runner_on(ground, self.world()?)?;
+        crate::telemetry::otlp::once::watch(self, &runner.gate)?;
+        Ok(runner)
     }
 
     /// A runner that leaves everything as it is: over an overlay, in a world without a network, in virtual time.

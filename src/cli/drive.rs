@@ -65,7 +65,11 @@ pub fn drive(app: &App, runner: &Runner, tasks: Vec<Task>, watched: Option<RunId
         }),
         stop,
     });
-    conductor.drive(tasks)
+    let driven = conductor.drive(tasks);
+    if let Some(lookout) = runner.gate.lookout.get() {
+        lookout.finish();
+    }
+    driven
 }
 
 /// Takes `run` out of what was driven, here or by a server (`served`), and says how it is at rest. Gives the exit code.

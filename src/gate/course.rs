@@ -56,7 +56,7 @@ pub struct ScriptEnd {
 impl Tape {
     /// The tape of a run that begins now.
     pub fn begin_run(gate: &Gate, begun: Begun, versions: Batch, observer: Arc<dyn Observer>) -> Tape {
-        let observer = gate.watched(&begun, begun.epoch, observer);
+        let observer = gate.watched(&begun, 0, observer);
         let mut tape = Tape::new(gate, begun, 0, None, Beyond::Perform, observer);
         let mut record = tape.record(Status::Running, None, None);
         record.lease = Some(gate.owner.lease(tape.epoch, tape.begun.at_ms));
@@ -78,7 +78,10 @@ impl Tape {
         let wall_ms = gate.world.clock.unix_ms() - begun.at_ms;
         let stored = recorded.entries;
         let last_ms = recorded.last_ms;
-        let observer = gate.watched(&begun, recorded.epoch + 1, observer);
+        let voids = how.edit.is_some() || how.reopens.flatten().is_some();
+        let had_ended = before.ended_ms.is_some() || how.reopens.is_some();
+        let again = (recorded.generation + u32::from(voids)).max(u32::from(had_ended));
+        let observer = gate.watched(&begun, again, observer);
         let mut tape = Tape::new(gate, begun, stored, Some(recorded), Beyond::Perform, observer);
         let recorded = tape.recorded.as_mut().expect("it was just given");
         tape.clock_went_back = wall_ms < last_ms as i64;

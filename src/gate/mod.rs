@@ -141,9 +141,9 @@ impl Gate {
     }
 
     /// Who watches a run that `observer` wants to watch.
-    pub(crate) fn watched(&self, begun: &Begun, owner: u32, observer: Arc<dyn Observer>) -> Arc<dyn Observer> {
+    pub(crate) fn watched(&self, begun: &Begun, again: u32, observer: Arc<dyn Observer>) -> Arc<dyn Observer> {
         match self.lookout.get() {
-            Some(lookout) => lookout.watch(begun, owner, observer),
+            Some(lookout) => lookout.watch(begun, again, observer),
             None => observer,
         }
     }

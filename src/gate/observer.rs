@@ -62,8 +62,11 @@ pub trait Observer: Send + Sync {
 
 /// Watches every run that this process drives, beside whoever watches one: for figures and traces.
 pub trait Lookout: Send + Sync {
-    /// Who is to be told of the run from here on, and tells `beside`. `owner` counts those that the run has had.
-    fn watch(&self, begun: &Begun, owner: u32, beside: Arc<dyn Observer>) -> Arc<dyn Observer>;
+    /// Who is to be told of the run from here on, and tells `beside`. `again` counts how often its end was made void.
+    fn watch(&self, begun: &Begun, again: u32, beside: Arc<dyn Observer>) -> Arc<dyn Observer>;
+
+    /// The runs of a command are at rest, and it is about to end.
+    fn finish(&self) {}
 }
 
 /// Watches nothing.

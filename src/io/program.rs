@@ -80,7 +80,7 @@ pub fn run(words: &[String], folder: &Path, input: &[u8], timeout: Duration) -> 
         if let Some(status) = child.try_wait().map_err(fault)? {
             // Something that it started may hold its standard error open.
             let said = told.recv_timeout(Duration::from_millis(200)).unwrap_or_default();
-            let said = String::from_utf8_lossy(&said).trim().chars().take(300).collect();
+            let said = String::from_utf8_lossy(&said).trim().to_owned();
             let code = status.code();
             return Ok(Ended { code, said });
         }

@@ -20,6 +20,13 @@ impl Secret {
     }
 }
 
+/// The password in an address such as `https://name:password@example.com`.
+pub fn password_in(address: &str) -> Option<String> {
+    let url: url::Url = address.parse().ok()?;
+    let password = percent_encoding::percent_decode_str(url.password()?).decode_utf8_lossy();
+    (!password.is_empty()).then(|| password.into_owned())
+}
+
 /// The secrets of this process, by the name of the environment variable that carries them.
 #[derive(Clone, Default)]
 pub struct Secrets(BTreeMap<String, Secret>);

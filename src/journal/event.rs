@@ -43,6 +43,9 @@ struct Event {
     /// The run that said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     by: Option<RunId>,
+    /// The correlation id of that run, or of the request that said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    corr: Option<String>,
 }
 
 /// How far a run has come with the events of a name.
@@ -105,10 +108,23 @@ pub fn emit(
     at_ms: i64,
     durability: Durability,
 ) -> Result<Vec<RunId>, StoreError> {
+    emit_for(ground, realm, name, data, at_ms, durability, None)
+}
+
+/// The same for somebody with a correlation id, by which what comes of it is followed.
+pub fn emit_for(
+    ground: &Ground,
+    realm: Realm,
+    name: &str,
+    data: &Value,
+    at_ms: i64,
+    durability: Durability,
+    corr: Option<&str>,
+) -> Result<Vec<RunId>, StoreError> {
     let mut conflicts = 0;
     loop {
         let mut tx = Tx::new(ground, realm, at_ms);
-        let waiting = happen(&mut tx, name, data, None)?;
+        let waiting = happen(&mut tx, name, data, None, corr)?;
         match ground.store.commit(tx.batch, durability) {
             Ok(_) => return Ok(waiting),
             Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
@@ -117,9 +133,15 @@ pub fn emit(
     }
 }
 
-/// The change by which `name` happens at the time of `tx`, because the run `by` or somebody outside says so; gives the runs that wait for it and are to be told once the
-/// change is made.
-pub fn happen(tx: &mut Tx<'_>, name: &str, data: &Value, by: Option<RunId>) -> Result<Vec<RunId>, StoreError> {
+/// The change by which `name` happens at the time of `tx`, because the run `by` or somebody outside says so; gives the runs
+/// that wait for it and are to be told once the change is made.
+pub fn happen(
+    tx: &mut Tx<'_>,
+    name: &str,
+    data: &Value,
+    by: Option<RunId>,
+    corr: Option<&str>,
+) -> Result<Vec<RunId>, StoreError> {
     StoreError::check_size("the name of the event", name.len(), NAME_BYTES_MAX)?;
     StoreError::check_size("the event's data", data.size(), DATA_BYTES_MAX)?;
     let head_key = head_key(tx.realm, name);
@@ -131,6 +153,7 @@ pub fn happen(tx: &mut Tx<'_>, name: &str, data: &Value, by: Option<RunId>) -> R
         at_ms: tx.now_ms,
         data: data.clone(),
         by,
+        corr: corr.map(str::to_owned),
     };
     tx.batch.put(event_key(tx.realm, name, head.next), write(&event));
     if let Some(old) = head.next.checked_sub(KEPT_MAX) {
@@ -150,6 +173,8 @@ pub struct Come {
     pub data: Value,
     /// The run that said so; `None` when somebody outside did.
     pub by: Option<RunId>,
+    /// The correlation id of that run, or of the request that said so.
+    pub corr: Option<String>,
 }
 
 /// Events of one name as a playbook sees them that they start.
@@ -181,9 +206,9 @@ pub fn since(tx: &mut Tx<'_>, name: &str, from: u64, limit: usize) -> Result<Sin
     while since.next < end && since.events.len() < limit {
         match tx.get(&event_key(tx.realm, name, since.next))? {
             Some(row) => {
-                let Event { data, by, .. } = read_row(&row)?;
+                let Event { data, by, corr, .. } = read_row(&row)?;
                 let number = since.next;
-                since.events.push(Come { number, data, by });
+                since.events.push(Come { number, data, by, corr });
             }
             // It has just been thrown away, to make room for later ones.
             None => since.lost += 1,

@@ -63,9 +63,12 @@ fn happen(ctx: &NativeCallContext<'_>, name: &str, data: Value) -> ScriptResult 
     }
     let args: crate::value::Map = args.into_iter().collect();
     let run = ctx.run()?;
-    let by = run.tape().run;
+    let (by, corr) = {
+        let tape = run.tape();
+        (tape.run, tape.begun().corr())
+    };
     let given = ctx.local(&EMIT, args, |local| {
-        let waiting = event::happen(&mut local.tx, name, &data, Some(by))?;
+        let waiting = event::happen(&mut local.tx, name, &data, Some(by), Some(&corr))?;
         let count = waiting.len() as i64;
         *woken.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
         Ok(count.into())

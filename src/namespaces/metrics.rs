@@ -209,6 +209,8 @@ fn figure(value: &Dynamic) -> Result<f64, Failure> {
 
 fn labels_of(ctx: &NativeCallContext<'_>, labels: &Map) -> ScriptResult<(Labels, Value)> {
     let given = ctx.value(&labels.clone().into())?;
+    // They stand on pages that others read.
+    let given = ctx.run()?.gate().masks.mask(given);
     let labels = ctx.check(read_labels(&given))?;
     Ok((labels, given))
 }

@@ -360,8 +360,9 @@ fn push_job(ctx: &NativeCallContext<'_>, queue: &str, payload: &Dynamic, options
     let payload = ctx.value(payload)?;
     let mut options = ctx.check(Options::new("queue::push", options))?;
     let given = options.to_value();
-    let wanted = ctx.check(wanted(&mut options))?;
+    let mut wanted = ctx.check(wanted(&mut options))?;
     ctx.check(options.finish())?;
+    wanted.corr = Some(ctx.run()?.tape().begun().corr());
     let args = [
         ("queue", queue.into()),
         ("payload", payload.clone()),
@@ -387,6 +388,7 @@ fn wanted(options: &mut Options) -> Result<Wanted, Failure> {
         remember_ms: milliseconds(options, "remember", FOREVER_MS)?.unwrap_or(0),
         attempts_max: attempts.map_or(ATTEMPTS_DEFAULT, |attempts| attempts as u32),
         backoff_ms: milliseconds(options, "backoff", LEASE_MAX_MS)?.unwrap_or(BACKOFF_DEFAULT_MS),
+        corr: None,
     })
 }
 

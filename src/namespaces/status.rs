@@ -85,8 +85,14 @@ fn say(ctx: &NativeCallContext<'_>, name: &str, text: &str, options: &Map) -> Sc
     ctx.check(taken.finish())?;
     let lasts_ms = lasts.map_or(LASTS_MS, |lasts| i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX));
     ctx.check(check_lasts(lasts_ms))?;
-    let playbook = ctx.run()?.tape().begun().playbook.clone();
-    let mut args = vec![("name".to_owned(), Value::from(name)), ("text".to_owned(), text.into())];
+    let run = ctx.run()?;
+    let playbook = run.tape().begun().playbook.clone();
+    // It stands on pages that others read.
+    let text = run.gate().masks.mask_text(text.trim().to_owned());
+    let mut args = vec![
+        ("name".to_owned(), Value::from(name)),
+        ("text".to_owned(), text.as_str().into()),
+    ];
     if !options.is_empty() {
         args.push(("options".to_owned(), given));
     }
@@ -94,7 +100,7 @@ fn say(ctx: &NativeCallContext<'_>, name: &str, text: &str, options: &Map) -> Sc
     ctx.local(&LINE, args, |local| {
         let now_ms = local.tx.now_ms;
         let line = Line {
-            text: text.trim().to_owned(),
+            text: text.clone(),
             level,
             ready,
             playbook: playbook.clone(),

@@ -332,6 +332,8 @@ impl Serving {
         }
         let telemetry = self.telemetry.clone();
         around.push(thread("notify").spawn(move || crate::telemetry::monitors::notify::run(&telemetry))?);
+        let telemetry = self.telemetry.clone();
+        around.push(thread("look").spawn(move || telemetry.look_on())?);
         if self.telemetry.exporter.is_some() {
             let telemetry = self.telemetry.clone();
             around.push(thread("otlp").spawn(move || telemetry.export())?);
@@ -453,7 +455,10 @@ fn telemetry(live: &Arc<Live>, board: &Arc<Board>, crew: &Arc<Crew>) -> Result<A
     });
     let eyes = Eyes {
         figures: Arc::default(),
-        traces: exporter.as_ref().map(|exporter| exporter.traces.clone()),
+        traces: exporter
+            .as_ref()
+            .filter(|exporter| exporter.settings.traces.is_some())
+            .map(|exporter| exporter.traces.clone()),
     };
     let figures = eyes.figures.clone();
     edition.runner.gate.lookout.get_or_init(|| Arc::new(eyes));

@@ -302,4 +302,20 @@ mod tests {
         watched.run("on");
         assert!(lines().is_empty());
     }
+
+    #[test]
+    fn a_server_of_which_nobody_could_look_how_it_is_is_not_ready() {
+        let watched = Watched::new(&[]);
+        watched.telemetry.look();
+        let found = || {
+            watched
+                .telemetry
+                .last_hindrances()
+                .iter()
+                .any(|one| one.what == "store")
+        };
+        assert!(!found());
+        watched.host.clock.advance(std::time::Duration::from_secs(61));
+        assert!(found());
+    }
 }

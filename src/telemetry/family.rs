@@ -2,25 +2,10 @@
 
 use std::borrow::Cow;
 
+pub use crate::store::metrics::Kind;
+
 /// Names and values that tell the points of a family apart.
 pub type Labels = Vec<(Cow<'static, str>, String)>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Counter,
-    Gauge,
-    Histogram,
-}
-
-impl Kind {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        }
-    }
-}
 
 /// A metric with all its points.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +15,8 @@ pub struct Family {
     /// A sentence for people.
     pub help: Cow<'static, str>,
     pub points: Vec<Point>,
+    /// It lies in the store, and counts since before this process was started.
+    pub is_kept: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +68,7 @@ impl Family {
             kind,
             help: Cow::Borrowed(help),
             points: Vec::new(),
+            is_kept: false,
         }
     }
 

@@ -118,7 +118,7 @@ impl Figures {
         );
         for playbook in playbooks
             .filter(|name| !counted.runs.contains_key(*name))
-            .take(PLAYBOOKS_MAX)
+            .take(PLAYBOOKS_MAX.saturating_sub(counted.runs.len()))
         {
             for status in OUTCOMES {
                 ended.add([("playbook", playbook), ("outcome", status.code())], 0.0);

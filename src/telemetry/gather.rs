@@ -6,13 +6,13 @@
 use super::Telemetry;
 use super::family::{Family, Measure, Spread};
 use super::kept::Found;
-use super::own;
+use super::{own, text};
 use crate::app::STORE_FILE;
 use crate::gate::circuit::{self, Circuit};
 use crate::gate::state;
 use crate::serve::status::Status;
+use crate::store::Store;
 use crate::store::effort::{BOUNDS_MICROS, Effort};
-use crate::store::{Realm, Store};
 
 impl Telemetry {
     /// Every family, as it is now.
@@ -20,8 +20,7 @@ impl Telemetry {
         let edition = self.live.current();
         let gate = &edition.runner.gate;
         let store = &*gate.ground.store;
-        let status = self.board.status();
-        let realm = if status.live { Realm::Live } else { Realm::Dry };
+        let (status, realm) = (self.board.status(), self.realm());
         let now_ms = self.clock.unix_ms();
         let found = self.kept.found(store, realm, &*self.clock);
         let mut families = self.host(&status, found.failed, now_ms);
@@ -34,7 +33,7 @@ impl Telemetry {
         families.extend(process(status.since_ms));
         families.extend(self.exporter.iter().flat_map(|exporter| exporter.families()));
         families.extend(own::families(&edition, store, realm));
-        families
+        text::distinct(families)
     }
 
     fn host(&self, status: &Status, is_unreadable: bool, now_ms: i64) -> Vec<Family> {

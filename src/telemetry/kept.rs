@@ -1,4 +1,7 @@
 //! What takes a walk through the store to know: runs that wait, queues. It is kept for a while that grows with the walk.
+//!
+//! *Invariant:* nobody who asks waits for a long walk, but the first: the thread that looks on takes it meanwhile, as long as
+//! somebody goes on asking.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -15,6 +18,15 @@ use crate::store::{Realm, Store, StoreError};
 
 /// Whoever asks again pays for the walk with no more than this part of the time.
 const PART: u32 = 20;
+
+/// A walk that takes no longer than this is taken by whoever asks.
+const QUICK: Duration = Duration::from_millis(3);
+
+/// The part of the time that longer walks may take, behind the back of those who ask.
+const BEHIND_PART: u32 = 50;
+
+/// How long somebody counts as asking, and how old what is shown may be then.
+const AGE_MAX: Duration = Duration::from_secs(90);
 
 /// Queues that are shown, and rows of turns that are looked at.
 pub const QUEUES_MAX: usize = 1_000;
@@ -45,30 +57,58 @@ struct Kept {
     realm: Realm,
     at: Duration,
     took: Duration,
+    /// When somebody asked last.
+    asked: Duration,
 }
 
 impl Keeper {
-    /// What is found now, or was found a moment ago.
+    /// What is found now, or was found a while ago.
     pub(super) fn found(&self, store: &dyn Store, realm: Realm, clock: &dyn Clock) -> Found {
         // Others wait for whoever walks, and find what that one found.
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock.monotonic();
-        if let Some(kept) = kept.as_ref()
-            && kept.realm == realm
-            && now.saturating_sub(kept.at) < kept.took * PART
-        {
-            return kept.found.clone();
+        if let Some(kept) = kept.as_mut().filter(|kept| kept.realm == realm) {
+            let age = now.saturating_sub(kept.at);
+            kept.asked = now;
+            let is_behind = kept.took > QUICK && age < AGE_MAX.max(kept.took * BEHIND_PART * 2);
+            if is_behind || age < kept.took * PART {
+                return kept.found.clone();
+            }
         }
+        kept.insert(Kept::walk(store, realm, clock, now)).found.clone()
+    }
+
+    /// Takes the walk for those who asked lately and would have to wait long for it.
+    pub(super) fn freshen(&self, store: &dyn Store, realm: Realm, clock: &dyn Clock) {
+        let now = clock.monotonic();
+        let asked = {
+            let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let wants = |kept: &&Kept| {
+                let is_old = now.saturating_sub(kept.at) >= kept.took * BEHIND_PART;
+                kept.realm == realm && kept.took > QUICK && is_old && now.saturating_sub(kept.asked) < AGE_MAX
+            };
+            match kept.as_ref().filter(wants) {
+                Some(kept) => kept.asked,
+                None => return,
+            }
+        };
+        let new = Kept::walk(store, realm, clock, asked);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(new);
+    }
+}
+
+impl Kept {
+    fn walk(store: &dyn Store, realm: Realm, clock: &dyn Clock, asked: Duration) -> Kept {
+        let began = clock.monotonic();
         let found = walk(store, realm, clock.unix_ms());
         let at = clock.monotonic();
-        let took = at.saturating_sub(now);
-        *kept = Some(Kept {
-            found: found.clone(),
+        Kept {
+            found,
             realm,
             at,
-            took,
-        });
-        found
+            took: at.saturating_sub(began),
+            asked,
+        }
     }
 }
 
@@ -154,4 +194,63 @@ fn queues(store: &dyn Store, realm: Realm, now_ms: i64) -> Result<BTreeMap<Strin
         }
     }
     Ok(queues)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::store::queue::{self, Wanted};
+    use crate::store::test_ground::{ground, transact};
+    use crate::value::Value;
+
+    /// A clock that goes on by 10 ms whenever it is read, so that every walk takes that long.
+    struct Slow(AtomicU64);
+
+    impl Clock for Slow {
+        fn unix_ms(&self) -> i64 {
+            1_000_000
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::from_millis(self.0.fetch_add(10, Ordering::Relaxed))
+        }
+
+        fn sleep(&self, duration: Duration) {
+            self.0.fetch_add(duration.as_millis() as u64, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn nobody_but_the_first_waits_for_a_long_walk_and_it_is_taken_meanwhile() {
+        let ground = ground(&[]);
+        let push = || {
+            let pushed = transact(&ground, 0, |tx| {
+                queue::push(tx, "q", &Value::Int(1), &Wanted::default())
+            });
+            pushed.expect("there is room");
+        };
+        let clock = Slow(AtomicU64::new(0));
+        let keeper = Keeper::default();
+        let jobs = || keeper.found(&*ground.store, Realm::Live, &clock).queues["q"].ready;
+        push();
+        assert_eq!(jobs(), 1, "the first walks");
+        push();
+        clock.sleep(Duration::from_secs(15));
+        assert_eq!(jobs(), 1, "what was found before");
+        keeper.freshen(&*ground.store, Realm::Live, &clock);
+        assert_eq!(jobs(), 2);
+        push();
+        clock.sleep(AGE_MAX);
+        keeper.freshen(&*ground.store, Realm::Live, &clock);
+        let kept = keeper
+            .0
+            .lock()
+            .expect("no panic")
+            .as_ref()
+            .map(|kept| kept.found.queues["q"].ready);
+        assert_eq!(kept, Some(2), "nobody asks any more");
+        assert_eq!(jobs(), 3, "it is too old to be shown");
+    }
 }

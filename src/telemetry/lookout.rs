@@ -14,12 +14,12 @@ pub struct Eyes {
 }
 
 impl Lookout for Eyes {
-    fn watch(&self, begun: &Begun, owner: u32, beside: Arc<dyn Observer>) -> Arc<dyn Observer> {
+    fn watch(&self, begun: &Begun, again: u32, beside: Arc<dyn Observer>) -> Arc<dyn Observer> {
         let (run, playbook, corr) = (begun.run.short(), &begun.playbook, begun.corr());
         tracing::info!(%run, %playbook, %corr, trigger = begun.trigger, "at work");
         let beside = self.figures.watch(beside);
         match &self.traces {
-            Some(traces) => traces.watch(begun, owner, beside),
+            Some(traces) => traces.watch(begun, again, beside),
             None => beside,
         }
     }

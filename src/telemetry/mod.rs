@@ -36,6 +36,7 @@ mod strict;
 
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::io::clock::Clock;
 use crate::runs::conductor::Crew;
@@ -58,8 +59,8 @@ pub struct Telemetry {
     pub exporter: Option<otlp::Exporter>,
     /// When somebody is next to be told what a monitor has found, in Unix milliseconds.
     pub notice_ms: AtomicI64,
-    /// What kept the server from its work when that was looked at last.
-    hindrances: Mutex<Vec<ready::Hindrance>>,
+    /// What kept the server from its work when that was looked at last, on the clock that does not jump.
+    hindrances: Mutex<(Option<Duration>, Vec<ready::Hindrance>)>,
     kept: kept::Keeper,
 }
 
@@ -95,7 +96,30 @@ pub fn page(telemetry: &Telemetry) -> String {
     text::write(&telemetry.families())
 }
 
+/// How often it is looked whether the server is ready.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
+
 impl Telemetry {
+    /// Looks whether the server is ready, and walks through the store for those who ask and cannot wait for that, until the
+    /// host ends.
+    pub fn look_on(&self) {
+        while self.over.pause(LOOKS_EVERY) {
+            self.look();
+            let edition = self.live.current();
+            let store = &*edition.runner.gate.ground.store;
+            self.kept.freshen(store, self.realm(), &*self.clock);
+        }
+    }
+
+    /// The realm whose figures are shown.
+    fn realm(&self) -> Realm {
+        if self.board.status().live {
+            Realm::Live
+        } else {
+            Realm::Dry
+        }
+    }
+
     /// Sends to the collector, if there is one, until the host ends.
     pub fn export(&self) {
         if let Some(exporter) = &self.exporter {
@@ -107,9 +131,7 @@ impl Telemetry {
     pub fn make_known(&self) {
         let edition = self.live.current();
         log::mask(edition.app.masks.clone());
-        let status = self.board.status();
-        let realm = if status.live { Realm::Live } else { Realm::Dry };
-        match own::make_known(&edition, realm, self.clock.unix_ms()) {
+        match own::make_known(&edition, self.realm(), self.clock.unix_ms()) {
             Ok(refused) => {
                 for name in refused {
                     tracing::error!(

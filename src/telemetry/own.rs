@@ -26,7 +26,7 @@ const HELP: &str = "Recorded by playbooks.";
 fn saves() -> DeclaredMetric {
     DeclaredMetric {
         name: crate::serve::figures::SAVES.to_owned(),
-        kind: metrics::Kind::Counter,
+        kind: Kind::Counter,
         help: "Saves of the project, by what became of them.".to_owned(),
         labels: BTreeMap::from([("state".to_owned(), STATES.map(str::to_owned).to_vec())]),
         buckets: None,
@@ -78,7 +78,7 @@ fn family(name: &str, recorded: Option<Metric>, declared: Option<&DeclaredMetric
     let kind = match (&recorded, declared) {
         (Some(metric), _) => metric.kind,
         (None, Some(declared)) => declared.kind,
-        (None, None) => metrics::Kind::Gauge,
+        (None, None) => Kind::Gauge,
     };
     let bounds = match (&recorded, declared) {
         (Some(metric), _) => metric.bounds.clone(),
@@ -88,11 +88,9 @@ fn family(name: &str, recorded: Option<Metric>, declared: Option<&DeclaredMetric
         Some(declared) => declared.help.clone(),
         None => HELP.to_owned(),
     };
-    let (kind, name) = match kind {
-        metrics::Kind::Counter if name.ends_with("_total") => (Kind::Counter, name.to_owned()),
-        metrics::Kind::Counter => (Kind::Counter, format!("{name}_total")),
-        metrics::Kind::Gauge => (Kind::Gauge, name.to_owned()),
-        metrics::Kind::Histogram => (Kind::Histogram, name.to_owned()),
+    let name = match kind {
+        Kind::Counter if !name.ends_with("_total") => format!("{name}_total"),
+        _ => name.to_owned(),
     };
     let series = recorded.map(|metric| metric.series).unwrap_or_default();
     let mut points: Vec<Point> = series.iter().map(|series| point(kind, &bounds, series)).collect();
@@ -113,6 +111,7 @@ fn family(name: &str, recorded: Option<Metric>, declared: Option<&DeclaredMetric
         kind,
         help: Cow::Owned(help),
         points,
+        is_kept: true,
     }
 }
 

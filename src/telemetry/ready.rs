@@ -16,6 +16,9 @@ use crate::store::{Realm, Store};
 /// A loop that turned longer ago than this does not turn.
 const LOOP_AGE_MAX: Duration = Duration::from_secs(60);
 
+/// What was looked at longer ago than this says nothing any more.
+const LOOK_AGE_MAX: Duration = Duration::from_secs(60);
+
 /// Something that keeps the server from its work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hindrance {
@@ -58,15 +61,25 @@ impl Telemetry {
         found
     }
 
-    /// What kept the server from its work a moment ago. It lies in memory: a disk that hangs does not hang who asks.
+    /// What kept the server from its work a moment ago. It lies in memory: a disk that hangs does not hang who asks. Where
+    /// nobody has been able to look for long, that is what keeps it.
     pub fn last_hindrances(&self) -> Vec<Hindrance> {
-        self.hindrances.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let hindrances = self.hindrances.lock().unwrap_or_else(PoisonError::into_inner);
+        let (looked_at, found) = &*hindrances;
+        let mut found = found.clone();
+        let age = looked_at.map(|at| self.clock.monotonic().saturating_sub(at));
+        if age.is_some_and(|age| age > LOOK_AGE_MAX) {
+            let why = "nobody could look for a minute how the server is; its store may hang".to_owned();
+            found.push(Hindrance { what: "store", why });
+        }
+        found
     }
 
     /// Looks what keeps the server from its work, for [`Telemetry::last_hindrances`].
     pub(super) fn look(&self) {
         let found = self.hindrances();
-        *self.hindrances.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        let now = self.clock.monotonic();
+        *self.hindrances.lock().unwrap_or_else(PoisonError::into_inner) = (Some(now), found);
     }
 
     /// What playbooks say on the pages, by name.

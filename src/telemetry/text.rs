@@ -12,19 +12,30 @@ use super::family::{Family, Kind, Labels, Measure};
 /// What the page is, for whoever asks for it.
 pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Writes `families`, each once: a later one whose samples would bear the names of an earlier one's is left out.
+/// Writes `families`, each once.
 pub fn write(families: &[Family]) -> String {
     let mut text = String::with_capacity(64 * 1024);
     let mut known = BTreeSet::new();
-    for family in families {
-        let names = sample_names(family);
-        if names.iter().any(|name| known.contains(name)) {
-            continue;
-        }
-        known.extend(names);
+    for family in families.iter().filter(|family| is_new(&mut known, family)) {
         write_family(&mut text, family);
     }
     text
+}
+
+/// `families` without those whose samples would bear the names of an earlier one's.
+pub fn distinct(mut families: Vec<Family>) -> Vec<Family> {
+    let mut known = BTreeSet::new();
+    families.retain(|family| is_new(&mut known, family));
+    families
+}
+
+fn is_new(known: &mut BTreeSet<String>, family: &Family) -> bool {
+    let names = sample_names(family);
+    let is_new = !names.iter().any(|name| known.contains(name));
+    if is_new {
+        known.extend(names);
+    }
+    is_new
 }
 
 /// Every name that samples of `family` may bear.

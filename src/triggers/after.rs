@@ -11,7 +11,7 @@ use super::{Trigger, Turn};
 use crate::effect::RunMode;
 use crate::id::RunId;
 use crate::journal::follow::{self, Follower, Note};
-use crate::journal::{Cause, JournalError, Recorded};
+use crate::journal::{Cause, JournalError, Recorded, RunRecord};
 use crate::serve::Edition;
 use crate::store::{Durability, Realm, StoreError, Tx};
 use crate::value::{Map, Value};
@@ -115,6 +115,7 @@ impl Startable<'_> {
                 trigger,
                 cause: Cause::After { run },
                 input: self.told(run, &note)?,
+                corr: RunRecord::get(&*tx.ground.store, run).ok().map(|record| record.corr()),
             };
             let at = turn.runs.len() + runs.len();
             match self.no_more_live_than(&note).start(&mut tx, reason, at, turn)? {

@@ -143,7 +143,8 @@ impl Startable<'_> {
         }
         let mut runs = Vec::new();
         let (came, lost) = (since.events.len(), since.lost);
-        for Come { number, data, by } in since.events {
+        for event in since.events {
+            let Come { number, data, by, corr } = event;
             let trigger = format!("by event {name}");
             if let Some(run) = by
                 && self.goes_too_far(&mut tx, run, &trigger)?
@@ -158,6 +159,7 @@ impl Startable<'_> {
                     by,
                 },
                 input: self.declared(inputs_of(data)),
+                corr,
             };
             let at = turn.runs.len() + runs.len();
             match self.start(&mut tx, reason, at, turn)? {

@@ -246,6 +246,7 @@ impl Startable<'_> {
             trigger: format!("by file {path}"),
             cause: Cause::File { path: path.to_owned() },
             input: self.declared(input),
+            corr: None,
         };
         let at = turn.runs.len();
         let runs = match self.start(&mut tx, reason, at, turn)? {

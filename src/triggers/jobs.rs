@@ -248,7 +248,7 @@ impl Consumer<'_> {
             input: inputs_of(payload),
             mode: self.mode.clone(),
             trigger: format!("by queue {}, job {}", self.queue, job.number),
-            corr: None,
+            corr: job.job.corr.clone(),
             cause: Some(Cause::Job {
                 queue: self.queue.to_owned(),
                 job: job.number,

@@ -45,6 +45,8 @@ pub(super) struct Reason {
     pub(super) trigger: String,
     pub(super) cause: Cause,
     pub(super) input: Map,
+    /// The correlation id of what it answers to, where that has one.
+    pub(super) corr: Option<String>,
 }
 
 /// The playbooks of `edition` that `is_meant` and nobody has paused.
@@ -140,7 +142,7 @@ impl<'a> Startable<'a> {
             input: reason.input,
             mode: self.mode.clone(),
             trigger: reason.trigger,
-            corr: reason.cause.corr().map(str::to_owned),
+            corr: reason.corr,
             cause: Some(reason.cause),
             by: None,
             retry_of: None,

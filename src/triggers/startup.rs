@@ -62,6 +62,7 @@ impl Startup {
                     trigger: "by the host's start".to_owned(),
                     cause: Cause::Startup { boot: boot.clone() },
                     input: Map::new(),
+                    corr: None,
                 };
                 let at = turn.runs.len();
                 let runs = match playbook.start(&mut tx, reason, at, turn)? {

@@ -103,6 +103,7 @@ impl Startable<'_> {
                     again: found.runs.len() as u32,
                 },
                 input,
+                corr: Some(found.corr.clone()),
             };
             let at = turn.runs.len() + runs.len();
             let came = match self.start(&mut tx, reason, at, turn)? {

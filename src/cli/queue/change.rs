@@ -84,6 +84,7 @@ pub fn push(app: &App, realm: Realm, args: &PushArgs, out: &mut Out) -> Result<(
         remember_ms: optional("--remember", &args.remember)?,
         attempts_max: args.attempts,
         backoff_ms: time("--backoff", &args.backoff)?,
+        corr: None,
     };
     let name = args.queue.as_str();
     let act = Act::new("queue.push", name).with("bytes", payload.size());

@@ -82,7 +82,15 @@ fn emit(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let Happened { name, data } = request.body()?;
     let data = server.app.masks.mask(Value::from_json(data));
     let (ground, realm) = (server.ground(), realm(server, request));
-    let runs = event::emit(&ground, realm, &name, &data, server.now_ms(), Durability::Now)?;
+    let runs = event::emit_for(
+        &ground,
+        realm,
+        &name,
+        &data,
+        server.now_ms(),
+        Durability::Now,
+        Some(&request.corr),
+    )?;
     for run in &runs {
         server.ready.tell(*run);
     }

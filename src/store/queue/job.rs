@@ -31,6 +31,8 @@ pub struct Wanted {
     pub remember_ms: u64,
     pub attempts_max: u32,
     pub backoff_ms: u64,
+    /// What the run that does it is followed by: the correlation id of whoever pushes it.
+    pub corr: Option<String>,
 }
 
 impl Default for Wanted {
@@ -42,6 +44,7 @@ impl Default for Wanted {
             remember_ms: 0,
             attempts_max: ATTEMPTS_DEFAULT,
             backoff_ms: BACKOFF_DEFAULT_MS,
+            corr: None,
         }
     }
 }
@@ -76,6 +79,9 @@ pub struct Job {
     /// How many runs were made for it. One, unless it was brought back and its run could not go on.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub runs: u32,
+    /// The correlation id of whoever pushed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corr: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -139,6 +145,7 @@ impl Job {
             run: None,
             held: false,
             runs: 0,
+            corr: wanted.corr.clone(),
         }
     }
 

@@ -195,6 +195,7 @@ proptest! {
                     let wanted = Wanted {
                         priority, delay_ms, key: key.map(|key| key.to_string()), remember_ms,
                         attempts_max: attempts, backoff_ms: 70,
+                        corr: None,
                     };
                     let pushed = transact(&ground, now, |tx| push(tx, "q", &Value::Int(7), &wanted)).unwrap();
                     let expected = model.push(priority, delay_ms, key, remember_ms, attempts);

@@ -10,7 +10,7 @@ use super::channel;
 use super::notify::{TRIES_MAX, tell_all};
 use super::settings::{Channel, Monitor, check};
 use super::state::{Standing, State, What};
-use super::watch::look;
+use super::watch::{look, look_after, retire_others};
 use crate::app::App;
 use crate::io::clock::Clock;
 use crate::journal::incident::{self, State as IncidentState};
@@ -254,6 +254,281 @@ fn slack_and_programs_are_told_and_what_never_goes_is_given_up() {
         stub.requests()[0].text()
     );
     assert!(stub.requests()[0].text().contains("dead &gt; 0"));
+}
+
+#[test]
+fn nobody_is_told_of_a_recovery_before_the_firing() {
+    let stub = HttpStub::start();
+    stub.on("POST", "/hook").once().status(500);
+    stub.on("POST", "/hook").status(204);
+    let settings = format!("{RULE}[notify.pager]\nwebhook = \"{}\"\n", stub.url("/hook"));
+    let (host, app) = app(TestHost::default(), &settings, "DRY_RUN=false\n");
+    let monitor = app.config.file.monitors["dead-jobs"].clone();
+    let watched = Watched { host, monitor };
+    let store = &*watched.host.ground.store;
+    watched.look(0, 1.0);
+    tell_all(&app, store, watched.host.clock.unix_ms()).expect("the store works");
+    watched.host.clock.advance(Duration::from_secs(1));
+    watched.look(0, 0.0);
+    tell_all(&app, store, watched.host.clock.unix_ms()).expect("the store works");
+    assert_eq!(stub.requests().len(), 1, "it waits for the one before");
+    watched.host.clock.advance(Duration::from_secs(10));
+    let next_ms = tell_all(&app, store, watched.host.clock.unix_ms()).expect("the store works");
+    let whats: Vec<Json> = stub
+        .requests()
+        .iter()
+        .map(|request| request.json()["what"].clone())
+        .collect();
+    assert_eq!(whats, ["fired", "fired", "recovered"]);
+    assert_eq!(next_ms, None);
+}
+
+#[test]
+fn a_channel_that_hangs_holds_up_no_other() {
+    let stub = HttpStub::start();
+    stub.on("POST", "/hangs").never();
+    stub.on("POST", "/hook").status(204);
+    let settings = format!(
+        "{}[notify.a-hangs]\nwebhook = \"{}\"\ntimeout = \"5s\"\n[notify.b-works]\nwebhook = \"{}\"\n",
+        RULE.replace("[\"pager\"]", "[\"a-hangs\", \"b-works\"]"),
+        stub.url("/hangs"),
+        stub.url("/hook")
+    );
+    let (host, app) = app(TestHost::default(), &settings, "DRY_RUN=false\n");
+    let monitor = app.config.file.monitors["dead-jobs"].clone();
+    let watched = Watched { host, monitor };
+    watched.look(0, 1.0);
+    let store = &*watched.host.ground.store;
+    std::thread::scope(|scope| {
+        let (app, now_ms) = (&app, watched.host.clock.unix_ms());
+        let telling = scope.spawn(move || tell_all(app, store, now_ms).expect("the store works"));
+        let clock = crate::io::clock::SystemClock::new();
+        let began = clock.monotonic();
+        while stub.count("POST", "/hook") == 0 {
+            assert!(clock.monotonic() - began < Duration::from_secs(30), "nobody is told");
+            clock.sleep(Duration::from_millis(5));
+        }
+        assert!(!telling.is_finished(), "the other still hangs");
+        telling.join().expect("no panic");
+    });
+    let notices = watched.state().notices;
+    assert_eq!((notices[0].sent_ms, notices[0].tries), (None, 1));
+    assert!(notices[1].sent_ms.is_some());
+}
+
+#[test]
+fn a_rule_that_goes_to_and_fro_is_told_a_few_times_and_then_taken_for_one() {
+    let watched = Watched::new(Monitor {
+        lasts: String::new(),
+        ..monitor()
+    });
+    for _ in 0..20 {
+        watched.look(1, 1.0);
+        watched.look(1, 0.0);
+    }
+    let told = watched.told();
+    assert_eq!(told.iter().filter(|what| **what == What::Fired).count(), 3, "{told:?}");
+    assert_eq!(watched.state().standing(), Standing::Firing);
+    watched.look(9, 0.0);
+    assert_eq!(
+        watched.state().standing(),
+        Standing::Firing,
+        "it has been quiet for 9 minutes"
+    );
+    watched.look(1, 0.0);
+    assert_eq!(watched.state().standing(), Standing::Ok);
+    assert_eq!(watched.told().last(), Some(&What::Recovered));
+    assert!(watched.incidents().iter().all(|state| *state == IncidentState::Closed));
+}
+
+#[test]
+fn a_rule_is_over_when_it_has_not_held_for_as_long_as_it_says() {
+    let watched = Watched::new(Monitor {
+        lasts: String::new(),
+        recover: "5m".to_owned(),
+        ..monitor()
+    });
+    watched.look(0, 1.0);
+    watched.look(1, 0.0);
+    watched.look(4, 0.0);
+    watched.look(0, 1.0);
+    watched.look(1, 0.0);
+    watched.look(4, 0.0);
+    assert_eq!(watched.told(), [What::Fired], "4 minutes twice are not 5");
+    watched.look(1, 0.0);
+    assert_eq!(watched.told(), [What::Fired, What::Recovered]);
+}
+
+#[test]
+fn a_clock_that_is_set_makes_nothing_last_longer_or_shorter() {
+    let day_ms: i64 = 24 * 3_600_000;
+    for set_by_ms in [day_ms, -day_ms, 600_000, -600_000] {
+        let watched = Watched::new(monitor());
+        watched.look(0, 1.0);
+        let at = |minutes: i64, shift_ms: i64| {
+            let families = [Family::gauge("dead", "d").is(1.0)];
+            let now_ms = watched.host.clock.unix_ms() + minutes * 60_000 + set_by_ms;
+            let looked = look_after(
+                &watched.host.gate(),
+                "dead-jobs",
+                &watched.monitor,
+                &families,
+                now_ms,
+                shift_ms,
+            );
+            looked.expect("the store works");
+            watched.state().standing()
+        };
+        assert_eq!(at(1, set_by_ms), Standing::Pending, "{set_by_ms}");
+        assert_eq!(at(4, 0), Standing::Pending, "{set_by_ms}");
+        assert_eq!(at(5, 0), Standing::Firing, "{set_by_ms}");
+    }
+}
+
+#[test]
+fn what_nobody_has_seen_for_hours_did_not_last_so_long() {
+    let watched = Watched::new(monitor());
+    watched.look(0, 1.0);
+    assert_eq!(
+        watched.look(120, 1.0).standing(),
+        Standing::Pending,
+        "the host was down meanwhile"
+    );
+    assert_eq!(watched.look(5, 1.0).standing(), Standing::Firing);
+}
+
+#[test]
+fn a_series_that_cannot_be_read_has_neither_recovered_nor_gone() {
+    let watched = Watched::new(Monitor {
+        lasts: String::new(),
+        ..monitor()
+    });
+    watched.look(0, 1.0);
+    let see = |readable: f64| {
+        let families = [Family::gauge("host_store_readable", "r").is(readable)];
+        let now_ms = watched.host.clock.unix_ms();
+        look(&watched.host.gate(), "dead-jobs", &watched.monitor, &families, now_ms).expect("the store works");
+        watched.state().standing()
+    };
+    assert_eq!(see(0.0), Standing::Firing);
+    assert_eq!(see(1.0), Standing::Ok, "it is really not there any more");
+}
+
+#[test]
+fn a_rule_that_is_taken_out_closes_its_incident_and_one_that_is_edited_keeps_it() {
+    let watched = Watched::new(Monitor {
+        lasts: String::new(),
+        repeat: "1h".to_owned(),
+        ..monitor()
+    });
+    watched.look(0, 1.0);
+    let edited = Watched {
+        monitor: Monitor {
+            when: "dead >= 1".to_owned(),
+            ..watched.monitor.clone()
+        },
+        host: watched.host,
+    };
+    edited.look(30, 1.0);
+    assert_eq!(
+        (edited.told(), edited.incidents()),
+        (vec![What::Fired], vec![IncidentState::Open])
+    );
+    edited.look(30, 1.0);
+    assert_eq!(
+        edited.told(),
+        [What::Fired, What::StillFiring],
+        "counted from when it fired"
+    );
+    let rules = BTreeMap::from([("dead-jobs".to_owned(), edited.monitor.clone())]);
+    let now_ms = edited.host.clock.unix_ms();
+    retire_others(&edited.host.gate(), &rules, now_ms).expect("the store works");
+    assert_eq!(edited.state().standing(), Standing::Firing);
+    retire_others(&edited.host.gate(), &BTreeMap::new(), now_ms).expect("the store works");
+    assert_eq!(
+        (edited.state(), edited.incidents()),
+        (State::default(), vec![IncidentState::Closed])
+    );
+}
+
+#[test]
+fn an_incident_that_somebody_has_in_hand_is_told_of_the_recovery_and_stays_open() {
+    let watched = Watched::new(Monitor {
+        lasts: String::new(),
+        ..monitor()
+    });
+    let id = watched.look(0, 1.0).incident.expect("it opens one");
+    let store = &*watched.host.ground.store;
+    let before = incident::load(store, id).expect("readable").expect("it is there");
+    let mut after = before.incident.clone();
+    after
+        .assign("ada", None, "ada", watched.host.clock.unix_ms())
+        .expect("she takes it");
+    let mut batch = crate::store::Batch::new();
+    incident::save_in(&mut batch, store, Some(&before), &after).expect("it fits");
+    store
+        .commit(batch, crate::store::Durability::Now)
+        .expect("the store works");
+    watched.look(1, 0.0);
+    let now = incident::load(store, id)
+        .expect("readable")
+        .expect("it is there")
+        .incident;
+    assert_eq!(now.state, IncidentState::Open);
+    let told = format!("{now:?}");
+    assert!(told.contains("the monitor recovered"), "{told}");
+}
+
+#[test]
+fn what_is_old_is_told_to_nobody_and_what_lies_too_far_ahead_is_told_now() {
+    let stub = HttpStub::start();
+    stub.on("POST", "/hook").status(204);
+    let settings = format!("{RULE}[notify.pager]\nwebhook = \"{}\"\n", stub.url("/hook"));
+    let (host, app) = app(TestHost::default(), &settings, "DRY_RUN=false\n");
+    let monitor = app.config.file.monitors["dead-jobs"].clone();
+    let watched = Watched { host, monitor };
+    watched.look(0, 1.0);
+    let store = &*watched.host.ground.store;
+    let now_ms = watched.host.clock.unix_ms();
+    assert_eq!(
+        tell_all(&app, store, now_ms + 25 * 3_600_000).expect("the store works"),
+        None
+    );
+    assert_eq!(stub.connections(), 0);
+    assert_eq!(
+        watched.state().notices[0].why.as_deref(),
+        Some("it is more than a day old")
+    );
+    watched.look(1, 0.0);
+    // The clock was set back by a day after the message was written.
+    tell_all(&app, store, watched.host.clock.unix_ms() - 24 * 3_600_000).expect("the store works");
+    assert_eq!(stub.requests().len(), 1);
+}
+
+#[test]
+fn what_waits_is_kept_before_what_is_over() {
+    let names: Vec<String> = (0..20).map(|number| format!("c{number}")).collect();
+    let mut state = State::default();
+    let monitor = Monitor {
+        notify: names,
+        lasts: String::new(),
+        ..monitor()
+    };
+    let holds = |holds| super::rule::Verdict {
+        holds,
+        value: Some(1.0),
+        series: String::new(),
+    };
+    for round in 0..4_i64 {
+        (state, _) = state.step("x", &monitor, &holds(round % 2 == 0), round);
+        if round == 1 {
+            let half = state.notices.iter_mut().filter(|notice| notice.what == What::Fired);
+            half.for_each(|notice| notice.next_ms = None);
+        }
+    }
+    assert_eq!(state.notices.len(), 60);
+    let waiting = state.notices.iter().filter(|notice| notice.next_ms.is_some());
+    assert_eq!(waiting.count(), 60, "those of the second round went, which were over");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The thread that tells people what monitors have found. A message that is not taken is sent again, less and less often; in
-//! the end it is given up, and `host monitors list` says so. It also looks whether the server is ready, for those who ask.
+//! the end it is given up, and `host monitors list` says so.
+//!
+//! *Invariant:* in one channel a rule's messages go out in order, one after another; a channel that hangs holds up no other.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -18,12 +21,23 @@ pub const TRIES_MAX: u32 = 10;
 const FIRST_PAUSE_MS: i64 = 5_000;
 const PAUSE_MS_MAX: i64 = 600_000;
 
+/// What nobody could be told for so long is no news any more, as after a restore.
+const OLD_MS_MAX: i64 = 24 * 3_600_000;
+
+/// Messages of one rule that a channel gets in one go.
+const NOTICES_AT_ONCE: usize = 10;
+
+/// Channels that are told at the same time.
+const AT_ONCE: usize = 8;
+
 /// Tells people until the host ends.
 pub fn run(telemetry: &Telemetry) {
     while telemetry.over.pause(LOOKS_EVERY) {
-        telemetry.look();
         let now_ms = telemetry.clock.unix_ms();
-        if telemetry.notice_ms.load(Ordering::Relaxed) > now_ms {
+        let next_ms = telemetry.notice_ms.load(Ordering::Relaxed);
+        let nobody_waits = next_ms == i64::MAX;
+        // No pause is so long, unless the clock was set back meanwhile.
+        if nobody_waits || (next_ms > now_ms && next_ms - now_ms <= PAUSE_MS_MAX) {
             continue;
         }
         telemetry.notice_ms.store(i64::MAX, Ordering::Relaxed);
@@ -42,31 +56,73 @@ pub fn run(telemetry: &Telemetry) {
     }
 }
 
-/// Sends what is due at `now_ms`; gives when the next is.
+/// Whether the turn of `notice` has come. One that lies further ahead than any pause is left from before the clock was set back.
+fn is_due(notice: &Notice, now_ms: i64) -> bool {
+    let in_ms = notice.next_ms.map(|at_ms| at_ms.saturating_sub(now_ms));
+    in_ms.is_some_and(|in_ms| in_ms <= 0 || in_ms > PAUSE_MS_MAX)
+}
+
+/// Sends what is due at `now_ms`, each channel by itself; gives when the next is.
 pub(super) fn tell_all(app: &App, store: &dyn Store, now_ms: i64) -> Result<Option<i64>, StoreError> {
+    let mut failed = None;
+    let mut channels: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (name, state) in states(app, store, &mut failed) {
+        for notice in state.turns().filter(|notice| is_due(notice, now_ms)) {
+            channels.entry(notice.channel.clone()).or_default().push(name);
+        }
+    }
+    let channels: Vec<(String, Vec<&str>)> = channels.into_iter().collect();
+    let tell = |(channel, names): &(String, Vec<&str>)| tell_channel(app, store, channel, names, now_ms);
+    for some in channels.chunks(AT_ONCE) {
+        let told: Vec<Result<(), StoreError>> = match some {
+            [one] => vec![tell(one)],
+            some => std::thread::scope(|scope| {
+                let threads: Vec<_> = some.iter().map(|one| scope.spawn(move || tell(one))).collect();
+                // What panicked has said itself what went wrong.
+                let told = threads.into_iter().map(|thread| thread.join().unwrap_or(Ok(())));
+                told.collect()
+            }),
+        };
+        failed = told.into_iter().find_map(Result::err).or(failed);
+    }
     let mut next_ms = None;
+    for (_, state) in states(app, store, &mut failed) {
+        let waiting = state.turns().filter_map(|notice| notice.next_ms);
+        next_ms = waiting.chain(next_ms).min();
+    }
+    failed.map_or(Ok(next_ms), Err)
+}
+
+/// The rules as their rows have them. One that cannot be read keeps nobody from being told of the others.
+fn states<'a>(app: &'a App, store: &dyn Store, failed: &mut Option<StoreError>) -> Vec<(&'a str, State)> {
+    let mut states = Vec::new();
     for name in app.config.file.monitors.keys() {
-        let (state, _) = State::read(store, name)?;
-        for notice in state
-            .notices
-            .iter()
-            .filter(|notice| notice.next_ms.is_some_and(|at_ms| at_ms <= now_ms))
-        {
+        match State::read(store, name) {
+            Ok((state, _)) => states.push((name.as_str(), state)),
+            Err(error) => *failed = Some(error),
+        }
+    }
+    states
+}
+
+/// Tells one channel all that it is to be told now of the rules `names`.
+fn tell_channel(app: &App, store: &dyn Store, channel: &str, names: &[&str], now_ms: i64) -> Result<(), StoreError> {
+    for name in names {
+        for _ in 0..NOTICES_AT_ONCE {
+            let (state, _) = State::read(store, name)?;
+            let mut turns = state.turns().filter(|notice| notice.channel == channel);
+            let Some(notice) = turns.next().filter(|notice| is_due(notice, now_ms)) else {
+                break;
+            };
             tell(app, store, name, &notice.id, now_ms)?;
         }
-        let (state, _) = State::read(store, name)?;
-        next_ms = state
-            .notices
-            .iter()
-            .filter_map(|notice| notice.next_ms)
-            .chain(next_ms)
-            .min();
     }
-    Ok(next_ms)
+    Ok(())
 }
 
 fn tell(app: &App, store: &dyn Store, name: &str, id: &str, now_ms: i64) -> Result<(), StoreError> {
     let is_dry = app.config.dry_run().unwrap_or(true);
+    let is_old = |notice: &Notice| now_ms - notice.at_ms > OLD_MS_MAX;
     // On disk before it leaves: when the host ends meanwhile, it is sent once more after the pause, and not at once.
     let Some(notice) = change(store, name, id, |notice| {
         notice.tries += 1;
@@ -74,11 +130,19 @@ fn tell(app: &App, store: &dyn Store, name: &str, id: &str, now_ms: i64) -> Resu
         if is_dry {
             notice.next_ms = None;
             notice.why = Some("DRY_RUN is on: nobody was told".to_owned());
+        } else if is_old(notice) {
+            notice.next_ms = None;
+            notice.why = Some("it is more than a day old".to_owned());
         }
     })?
     else {
         return Ok(());
     };
+    if !is_dry && is_old(&notice) {
+        let (channel, id) = (notice.channel, notice.id);
+        tracing::warn!(monitor = name, channel, id, "nobody is told: it is more than a day old");
+        return Ok(());
+    }
     if is_dry {
         tracing::info!(
             monitor = name,

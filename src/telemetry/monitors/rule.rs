@@ -13,8 +13,9 @@ const MATCHES_MAX: usize = 8;
 /// The longest window of an increase.
 const WINDOW_MS_MAX: i64 = 24 * 3_600_000;
 
-/// Values that are kept of a window, at most.
+/// Values that are kept of a window, at most; and the parts of a window of each of which one is enough.
 const SAMPLES_MAX: usize = 240;
+const SAMPLES_WANTED: i64 = 200;
 
 /// Why a text is no rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -163,6 +164,14 @@ impl Rule {
         Ok(Rule { over, bound })
     }
 
+    /// How far back it looks, where it does.
+    pub fn window_ms(&self) -> Option<i64> {
+        match self.over {
+            Over::Increase(_, window_ms) => Some(window_ms),
+            _ => None,
+        }
+    }
+
     /// What the rule comes to. `samples` are those that it saw before, and are added to where it looks back.
     pub fn judge(&self, families: &[Family], samples: &mut Vec<Sample>, now_ms: i64) -> Verdict {
         let (Over::Each(selector) | Over::Sum(selector) | Over::Increase(selector, _) | Over::Absent(selector)) =
@@ -206,16 +215,22 @@ impl Rule {
 fn grown(samples: &mut Vec<Sample>, value: f64, window_ms: i64, now_ms: i64) -> f64 {
     // What lies in the future was seen before the clock was set back.
     samples.retain(|sample| sample.at_ms > now_ms - window_ms && sample.at_ms <= now_ms);
-    if samples.len() >= SAMPLES_MAX {
-        // Every other one of the older half: a fall between two of them is still seen by what follows.
-        let half = samples.len() / 2;
-        let mut place = 0;
-        samples.retain(|_| {
-            place += 1;
-            place > half || place % 2 == 0
-        });
+    let sample = Sample { at_ms: now_ms, value };
+    match samples.as_slice() {
+        // The last one is not far from the one before, and neither a fall nor what was before one: this one says all.
+        [.., before, last]
+            if last.at_ms - before.at_ms < window_ms / SAMPLES_WANTED
+                && before.value <= last.value
+                && last.value <= value =>
+        {
+            let at = samples.len() - 1;
+            samples[at] = sample;
+        }
+        _ => samples.push(sample),
     }
-    samples.push(Sample { at_ms: now_ms, value });
+    // Only of something that is started anew all the time.
+    let over = samples.len().saturating_sub(SAMPLES_MAX);
+    samples.drain(..over);
     let steps = samples.windows(2);
     steps
         .map(|pair| match pair[1].value - pair[0].value {
@@ -417,5 +432,35 @@ mod tests {
         assert_eq!(at(1, 103.0), (false, 3.0));
         assert_eq!(at(2, 2.0), (true, 5.0), "the host was started anew");
         assert_eq!(at(11, 2.0), (false, 0.0), "what is longer ago than ten minutes is over");
+    }
+
+    #[test]
+    fn a_long_window_is_looked_at_as_a_whole_with_few_values_and_no_fall_is_lost() {
+        let rule = Rule::parse("increase(ended_total[24h]) >= 1").unwrap();
+        let mut samples = Vec::new();
+        let (mut value, mut grown) = (0.0, 0.0);
+        let looks_each_day = 24 * 3600 / 15;
+        for look in 0..2 * looks_each_day {
+            // A restart now and then, and one failure a minute.
+            let step = f64::from(u8::from(look % 4 == 0));
+            value = if look % 997 == 996 { step } else { value + step };
+            let family = Family::counter("ended_total", "e").is(value);
+            let verdict = rule.judge(&[family], &mut samples, i64::from(look) * 15_000);
+            assert!(samples.len() <= SAMPLES_MAX, "{}", samples.len());
+            grown = verdict.value.unwrap();
+        }
+        // 1,440 in a day; at its edges, a part of a two-hundredth more or less.
+        assert!((1_420.0..=1_441.0).contains(&grown), "{grown}");
+    }
+
+    #[test]
+    fn what_is_started_anew_all_the_time_keeps_no_more_values_than_others() {
+        let rule = Rule::parse("increase(ended_total[24h]) >= 1").unwrap();
+        let mut samples = Vec::new();
+        for look in 0..3_000_i64 {
+            let family = Family::counter("ended_total", "e").is(if look % 2 == 0 { 9.0 } else { 1.0 });
+            rule.judge(&[family], &mut samples, look * 15_000);
+        }
+        assert!(samples.len() <= SAMPLES_MAX);
     }
 }

@@ -13,6 +13,9 @@ const CHANNELS_MAX: usize = 50;
 
 const ARGUMENTS_MAX: usize = 64;
 
+/// Channels that one rule tells.
+pub const TOLD_MAX: usize = 20;
+
 /// The longest time a rule must hold, and the longest a command may take.
 const FOR_MAX: Duration = Duration::from_secs(24 * 3600);
 const COMMAND_MAX: Duration = Duration::from_secs(300);
@@ -33,6 +36,8 @@ pub struct Monitor {
     pub notify: Vec<String>,
     /// Told again as long as it holds; empty: once.
     pub repeat: String,
+    /// For how long it must not hold any more, before it is over; empty: at once.
+    pub recover: String,
     /// Whether it opens an incident.
     pub incident: Option<bool>,
 }
@@ -121,6 +126,11 @@ impl Monitor {
         length_ms(&self.repeat)
     }
 
+    /// For how long it must not hold, before it is over.
+    pub fn recovers_ms(&self) -> i64 {
+        length_ms(&self.recover).unwrap_or(0)
+    }
+
     /// The names of its channels, without what kind they are.
     pub fn channels(&self) -> impl Iterator<Item = &str> {
         self.notify.iter().map(|name| name.rsplit(':').next().unwrap_or(name))
@@ -193,7 +203,12 @@ pub fn check(
         monitor
             .rule()
             .map_err(|error| (format!("{key} when"), error.to_string()))?;
-        for (part, text) in [("for", &monitor.lasts), ("repeat", &monitor.repeat)] {
+        let lengths = [
+            ("for", &monitor.lasts),
+            ("repeat", &monitor.repeat),
+            ("recover", &monitor.recover),
+        ];
+        for (part, text) in lengths {
             if text.is_empty() {
                 continue;
             }
@@ -201,6 +216,11 @@ pub fn check(
             if length > FOR_MAX {
                 return wrong(format!("{key} {part}"), format!("{text:?} is more than 24 hours"));
             }
+        }
+        if monitor.notify.len() > TOLD_MAX {
+            let found = monitor.notify.len();
+            let reason = format!("{found} channels are named; at most {TOLD_MAX} are allowed");
+            return wrong(format!("{key} notify"), reason);
         }
         for said in &monitor.notify {
             let (kind, channel) = said

@@ -1,15 +1,17 @@
 //! Spans and families as OTLP's JSON has them: names in camel case, ids in hexadecimal, whole numbers of 64 bits as texts.
+//!
+//! What both encodings share stands here too: who sends, the numbers of kinds, buckets that count for themselves.
 
 use serde_json::{Value as Json, json};
 
 use super::trace::{Attribute, Span};
-use crate::telemetry::family::{Family, Kind, Labels, Measure};
+use crate::telemetry::family::{Family, Kind, Labels, Measure, Spread};
 
-const SPAN_KIND_INTERNAL: u8 = 1;
-const SPAN_KIND_CLIENT: u8 = 3;
-const STATUS_ERROR: u8 = 2;
+pub(super) const SPAN_KIND_INTERNAL: u8 = 1;
+pub(super) const SPAN_KIND_CLIENT: u8 = 3;
+pub(super) const STATUS_ERROR: u8 = 2;
 /// Values are since the start, not since they were sent last.
-const CUMULATIVE: u8 = 2;
+pub(super) const CUMULATIVE: u8 = 2;
 
 /// Who sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,18 +24,18 @@ pub struct Resource {
 }
 
 impl Resource {
-    fn json(&self) -> Json {
+    pub(super) fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
         let own = [
             ("service.name", self.service.as_str()),
             ("service.version", env!("CARGO_PKG_VERSION")),
             ("service.instance.id", self.instance.as_str()),
         ];
         let more = self.more.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let attributes: Vec<Json> = own
-            .into_iter()
-            .chain(more)
-            .map(|(name, value)| text(name, value))
-            .collect();
+        own.into_iter().chain(more)
+    }
+
+    fn json(&self) -> Json {
+        let attributes: Vec<Json> = self.attributes().map(|(name, value)| text(name, value)).collect();
         json!({ "attributes": attributes })
     }
 }
@@ -120,22 +122,15 @@ fn metric(family: &Family, since_ms: i64, now_ms: i64) -> Json {
         .points
         .iter()
         .map(|point| {
-            let mut shown = json!({
-                "attributes": labels(&point.labels),
-                "startTimeUnixNano": nanos(since_ms),
-                "timeUnixNano": nanos(now_ms),
-            });
+            let mut shown = json!({ "attributes": labels(&point.labels), "timeUnixNano": nanos(now_ms) });
+            // Since when a kept one counts nobody knows; with the server's start it would be taken for new.
+            if !family.is_kept {
+                shown["startTimeUnixNano"] = nanos(since_ms).into();
+            }
             match &point.measure {
                 Measure::Number(value) => shown["asDouble"] = number(*value),
                 Measure::Spread(spread) => {
-                    // Here each bucket counts for itself.
-                    let ends = spread.within.iter().chain([&spread.count]);
-                    let mut before = 0;
-                    let counts = ends.map(|within| {
-                        let count = within.saturating_sub(before);
-                        before = *within;
-                        Json::String(count.to_string())
-                    });
+                    let counts = in_buckets(spread).map(|count| Json::String(count.to_string()));
                     shown["bucketCounts"] = counts.collect();
                     shown["explicitBounds"] = spread.bounds.iter().copied().map(number).collect();
                     shown["count"] = spread.count.to_string().into();
@@ -159,6 +154,33 @@ fn metric(family: &Family, since_ms: i64, now_ms: i64) -> Json {
     };
     shown[kind] = data;
     shown
+}
+
+/// The counts of a histogram as OTLP has them: each bucket for itself, the infinite one last.
+pub(super) fn in_buckets(spread: &Spread) -> impl Iterator<Item = u64> {
+    let ends = spread.within.iter().chain([&spread.count]);
+    let mut before = 0;
+    ends.map(move |within| {
+        let count = within.saturating_sub(before);
+        before = *within;
+        count
+    })
+}
+
+/// How many of what was sent the collector did not want, as its answer says.
+pub fn rejected(answer: &[u8]) -> u64 {
+    let Ok(answer) = serde_json::from_slice::<Json>(answer) else {
+        return 0;
+    };
+    let partial = &answer["partialSuccess"];
+    let count = partial
+        .get("rejectedSpans")
+        .or_else(|| partial.get("rejectedDataPoints"));
+    match count {
+        Some(Json::String(text)) => text.parse().unwrap_or(0),
+        Some(number) => number.as_u64().unwrap_or(0),
+        None => 0,
+    }
 }
 
 fn labels(labels: &Labels) -> Vec<Json> {

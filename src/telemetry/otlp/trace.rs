@@ -1,5 +1,6 @@
 //! A run as a trace. Its id follows from the run's correlation id, and those of its spans from run and step, so that
 //! whoever goes on with a run after a crash adds to the same trace, and a run that another started lies below its step.
+//! No id is given twice: a run that goes on after it had ended adds a span of its own, below its first.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,8 +67,22 @@ pub fn trace_id(corr: &str) -> [u8; 16] {
     }
 }
 
+/// The id of a run's span, or of a step's, as it is for the first time.
 fn span_id(run: RunId, step: Option<StepNo>) -> [u8; 8] {
     first(&format!("span\n{run}\n{}", step.unwrap_or_default()))
+}
+
+/// The same after the run's end was made void for the `again`th time.
+fn span_id_again(run: RunId, step: Option<StepNo>, again: u32) -> [u8; 8] {
+    match again {
+        0 => span_id(run, step),
+        _ => first(&format!("span\n{run}\n{}\n{again}", step.unwrap_or_default())),
+    }
+}
+
+/// Whether the step starts runs: their spans name its id, and know nothing more of it.
+fn starts_runs(effect: &str) -> bool {
+    effect.starts_with("playbook.")
 }
 
 fn first<const N: usize>(name: &str) -> [u8; N] {
@@ -77,12 +92,13 @@ fn first<const N: usize>(name: &str) -> [u8; N] {
 
 impl Traces {
     /// Makes spans of what a run does, and tells `beside`.
-    pub fn watch(self: &Arc<Traces>, begun: &Begun, _owner: u32, beside: Arc<dyn Observer>) -> Arc<dyn Observer> {
+    pub fn watch(self: &Arc<Traces>, begun: &Begun, again: u32, beside: Arc<dyn Observer>) -> Arc<dyn Observer> {
         Arc::new(Tracing {
             traces: self.clone(),
             beside,
             trace: trace_id(&begun.corr()),
             run: begun.run,
+            again,
             parent: begun.parent,
             begun_ms: begun.at_ms,
             trigger: begun.trigger.clone(),
@@ -127,6 +143,7 @@ struct Tracing {
     beside: Arc<dyn Observer>,
     trace: [u8; 16],
     run: RunId,
+    again: u32,
     parent: Option<Parent>,
     begun_ms: i64,
     trigger: String,
@@ -171,7 +188,7 @@ impl Tracing {
             let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
             if !is_client {
                 now.local += 1;
-                if now.local > LOCAL_MAX {
+                if now.local > LOCAL_MAX && !starts_runs(&asked.name) {
                     return;
                 }
             }
@@ -193,10 +210,11 @@ impl Tracing {
         if let Some(cost_usd) = answer.cost_usd {
             attributes.push(("host.cost_usd", Attribute::Float(cost_usd)));
         }
+        let again = if starts_runs(&asked.name) { 0 } else { self.again };
         self.traces.put(Span {
             trace: self.trace,
-            id: span_id(self.run, Some(asked.step)),
-            parent: Some(span_id(self.run, None)),
+            id: span_id_again(self.run, Some(asked.step), again),
+            parent: Some(span_id_again(self.run, None, self.again)),
             name: asked.name.clone(),
             is_client,
             begun_ms: self.unix_ms(answer.at_ms),
@@ -209,7 +227,10 @@ impl Tracing {
 
     fn rested(&self, record: &RunRecord) {
         let Some(ended_ms) = record.ended_ms else { return };
-        let parent = self.parent.map(|parent| span_id(parent.run, Some(parent.step)));
+        let parent = match self.again {
+            0 => self.parent.map(|parent| span_id(parent.run, Some(parent.step))),
+            _ => Some(span_id(self.run, None)),
+        };
         let mut attributes = vec![
             ("host.run", Attribute::Text(self.run.to_string())),
             ("host.playbook", Attribute::Text(record.playbook.clone())),
@@ -226,7 +247,7 @@ impl Tracing {
         }
         self.traces.put(Span {
             trace: self.trace,
-            id: span_id(self.run, None),
+            id: span_id_again(self.run, None, self.again),
             parent,
             name: format!("run {}", record.playbook),
             is_client: false,

@@ -40,6 +40,7 @@ pub(super) fn push(server: &Server, request: &Request) -> Result<Answer, Refusal
         remember_ms: asked.remember_ms.unwrap_or(0),
         attempts_max: asked.attempts.unwrap_or(ATTEMPTS_DEFAULT),
         backoff_ms: asked.backoff_ms.unwrap_or(BACKOFF_DEFAULT_MS),
+        corr: Some(request.corr.clone()),
     };
     let pushed = server.change(realm, |tx| queue::push(tx, name, &payload, &wanted))?;
     Ok(Answer::data(json!({
