@@ -200,6 +200,8 @@ fn codes(text: &str) -> BTreeSet<String> {
 /// Capitals that are no error codes: variables of the environment, constants of formats.
 const NOT_CODES: &[&str] = &[
     "DRY_RUN",
+    "HOST_CRASH_AT",
+    "OTEL_SDK_DISABLED",
     "PLAYBOOK",
     "LIVE",
     "LANG",

@@ -7,7 +7,7 @@ pub fn unknown(whose: &str, text: &str) -> Vec<String> {
     let mut all = super::Cli::command();
     all.build();
     let spans = text.split('`').skip(1).step_by(2);
-    let named = spans.filter_map(|span| span.strip_prefix("host "));
+    let named = spans.filter_map(|span| span.strip_prefix("host ")?.split(['>', '#']).next());
     named
         .filter(|named| !is_known(&all, named))
         .map(|named| format!("{whose}: host {named}"))
@@ -77,10 +77,16 @@ fn is_known(all: &clap::Command, named: &str) -> bool {
     let Some(mut below) = all.find_subcommand(first) else {
         return false;
     };
-    for word in words {
+    let mut words = words.peekable();
+    while let Some(word) = words.next() {
         if let Some(flag) = word.strip_prefix("--") {
+            let value_follows = !flag.contains('=');
             let flag = flag.split(['=', '|']).next().unwrap_or(flag);
-            let known = below.get_arguments().any(|known| known.get_long() == Some(flag));
+            let found = below.get_arguments().find(|known| known.get_long() == Some(flag));
+            if value_follows && found.is_some_and(|found| found.get_action().takes_values()) {
+                words.next_if(|value| is_argument(value));
+            }
+            let known = found.is_some();
             // The inputs of a playbook are flags, too.
             let takes_any = below.get_arguments().any(|known| known.get_id() == "rest");
             if !known && !takes_any {
@@ -100,7 +106,10 @@ fn is_known(all: &clap::Command, named: &str) -> bool {
     true
 }
 
-/// Whether a word stands for something to be given: `RUN`, `QUEUE`.
+/// Whether a word stands for something to be given: `RUN`, `QUEUE`, `/tmp/FILE`.
 fn is_argument(word: &str) -> bool {
+    if word.starts_with('/') {
+        return true;
+    }
     word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }

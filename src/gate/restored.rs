@@ -16,9 +16,6 @@ use crate::journal::epoch::Epoch;
 use crate::journal::{Asked, Attempt, Entry, Intent, JournalError};
 use crate::store::StoreError;
 
-/// The code of an attempt that may have been made after the backup.
-const RESTORED: &str = "RESTORED";
-
 /// Puts the attempt that may have been made after the backup before what `history` tells, if there may be one.
 pub(super) fn suspect(
     gate: &Gate,
@@ -68,7 +65,7 @@ pub(super) fn suspect(
     );
     let fault = Fault {
         unhealthy: false,
-        ..Fault::in_doubt(Failure::new(RESTORED, message))
+        ..Fault::in_doubt(Failure::new("RESTORED", message))
     };
     history.first_ms = Some(history.first_ms.map_or(since_ms, |first_ms| first_ms.min(since_ms)));
     history.cut_off = Some((intent, fault));
@@ -100,7 +97,7 @@ fn look(gate: &Gate, tape: &Tape, step: StepNo) -> Result<Option<Suspicion>, Sto
     let began_ms = epoch.began_ms - tape.begun.at_ms;
     let is_of_this_life = |attempt: &&Attempt| {
         let over_ms = attempt.at_ms.saturating_add(attempt.took_ms);
-        attempt.error.code == RESTORED && i64::try_from(over_ms).is_ok_and(|over_ms| over_ms >= began_ms)
+        attempt.error.code == "RESTORED" && i64::try_from(over_ms).is_ok_and(|over_ms| over_ms >= began_ms)
     };
     let mut attempts = tape.recorded_step(step).into_iter().flat_map(|step| &step.attempts);
     let is_settled = attempts.any(|attempt| is_of_this_life(&attempt));

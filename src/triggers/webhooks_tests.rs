@@ -74,7 +74,7 @@ fn each_makes_one_run_that_is_told_all_of_it() {
     host.clock.advance(std::time::Duration::from_millis(5));
     send(&host, "2", b"b");
     let (made, _) = turn(&host, &edition, &mut Webhooks::default(), 1);
-    assert_eq!((made.runs.len(), made.has_more), (1, false));
+    assert_eq!((made.runs.len(), made.has_more), (1, true));
     let told = kv(&host, "last");
     assert_eq!(
         (

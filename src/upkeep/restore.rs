@@ -340,7 +340,7 @@ fn unfinished(ground: &Ground, as_it_is: bool) -> Result<Vec<Held>, RestoreError
     let mut held = Vec::new();
     for record in runs {
         let entries = Recorded::entries_of(ground, record.run);
-        let recorded = entries.and_then(|entries| Ok(Recorded::from_entries(record.run, entries)?));
+        let recorded = entries.and_then(|entries| Recorded::from_entries(record.run, entries));
         let steps = match recorded {
             Ok(recorded) => recorded.steps,
             Err(_) if as_it_is => Default::default(),

@@ -357,8 +357,8 @@ const TABLE: &[(&str, Leaves)] = &[
 
 /// The commands below `path`, as its help lists them.
 fn below(project: &Project, path: &[String]) -> Vec<String> {
-    let mut arguments: Vec<&str> = path.iter().map(String::as_str).collect();
-    arguments.push("--help");
+    let mut arguments = vec!["help"];
+    arguments.extend(path.iter().map(String::as_str));
     let help = project.ok(&arguments);
     let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let named = lines.take_while(|line| !line.is_empty()).filter_map(|line| {

@@ -130,7 +130,7 @@ fn an_altered_removed_swapped_or_inserted_act_in_the_file_is_found_and_named() {
                 let (two, five) = (line(store, 2), line(store, 5));
                 put(store, vec![(row_key(2), Some(five)), (row_key(5), Some(two))]);
             },
-            "act 5 stands where 2 belongs",
+            "act 2 stands where 5 belongs",
         ),
         (
             "inserted",
@@ -198,7 +198,8 @@ fn a_tail_that_was_cut_off_with_the_head_and_a_log_written_anew_are_found_by_the
         all[0].who = "eve".to_owned();
         forge(store, all);
     };
-    let each: [(&str, &dyn Fn(&dyn Store)); 4] = [
+    type Tamper<'t> = (&'t str, &'t dyn Fn(&dyn Store));
+    let each: [Tamper<'_>; 4] = [
         ("cut", &cut),
         ("inserted", &inserted),
         ("removed", &removed),

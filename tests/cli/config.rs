@@ -106,24 +106,26 @@ fn credentials_are_read_from_their_folder_below_the_environment_and_above_the_fi
             "# all of them\nSLACK_WEBHOOK_URL=https://hooks.slack.com/from-lines\nOPENAI_API_KEY=short\n",
         )
         .file("OPENAI_API_KEY", "a key of its own\n")
-        .file("HEYGEN_API_KEY", "0123456789")
         .file("tls-key.pem", "\u{0}not for us");
     let folder = secrets.folder().to_str().expect("a text").to_owned();
     let project = Project::none()
         .file("host.toml", "")
         .file(".env", "SLACK_WEBHOOK_URL=x\nDRY_RUN=true\n")
-        .env("HEYGEN_API_KEY", "0123")
         .env("CREDENTIALS_DIRECTORY", &folder);
-    let is = |name: &str, length: u32, origin: &str| {
+    let nearer = Project::none()
+        .file("host.toml", "")
+        .env("OPENAI_API_KEY", "0123")
+        .env("CREDENTIALS_DIRECTORY", &folder);
+    let is_of = |project: &Project, name: &str, length: u32, origin: &str| {
         assert_eq!(
-            setting(&project, name),
+            setting(project, name),
             (format!("set ({length} characters)"), origin.to_owned()),
             "{name}"
         );
     };
-    is("SLACK_WEBHOOK_URL", 34, "credential");
-    is("OPENAI_API_KEY", 16, "credential");
-    is("HEYGEN_API_KEY", 4, "environment");
+    is_of(&project, "SLACK_WEBHOOK_URL", 34, "credential");
+    is_of(&project, "OPENAI_API_KEY", 16, "credential");
+    is_of(&nearer, "OPENAI_API_KEY", 4, "environment");
     assert_eq!(setting(&project, "DRY_RUN").1, ".env");
     secrets.write("LONG", &"x".repeat(65 << 10));
     let refused = project.host(&["config", "--json"]);

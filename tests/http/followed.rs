@@ -19,7 +19,10 @@ fn playbooks(stub: &HttpStub) -> Vec<(&'static str, String)> {
     vec![
         ("playbooks/start.rhai", start),
         ("playbooks/child.rhai", says("", "child")),
-        ("playbooks/worker.rhai", says("queue: \"work\"", "worker")),
+        (
+            "playbooks/worker.rhai",
+            says("queue: \"work\", inputs: #{ n: #{ type: \"int\" } }", "worker"),
+        ),
         ("playbooks/heeds.rhai", says("event: \"made\"", "heeds")),
         ("playbooks/follows.rhai", says("after: \"start\"", "follows")),
         ("playbooks/other.rhai", says("http: #{ path: \"/other\" }", "other")),
@@ -47,7 +50,11 @@ fn what_a_request_causes_bears_its_correlation_id_in_every_line_of_the_log() {
     let token = server.host(&["token", "add", "root", "--scope", "admin", "--json"]);
     let token: Value = serde_json::from_str(token.trim()).unwrap_or_else(|error| panic!("{error}: {token} {operator}"));
     let bearer = format!("Bearer {}", token["token"].as_str().expect("a token"));
-    let headers = [("authorization", bearer.as_str()), ("x-correlation-id", CORR)];
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+        ("x-correlation-id", CORR),
+    ];
     let started = ask(server.address, "POST", "/start", &headers, "{}");
     assert!([200, 202].contains(&started.status), "{started:?}");
     assert_eq!(started.headers["x-correlation-id"], CORR);
@@ -55,7 +62,7 @@ fn what_a_request_causes_bears_its_correlation_id_in_every_line_of_the_log() {
         server.address,
         "POST",
         "/other",
-        &[("authorization", bearer.as_str())],
+        &[("authorization", bearer.as_str()), ("content-type", "application/json")],
         "{}",
     );
     assert_eq!(other.status, 200, "{other:?}");

@@ -139,6 +139,9 @@ impl Watched {
 
     /// Tells it to stop, as systemd does, and waits for its end.
     pub fn stop(&mut self) {
+        if self.reader.is_none() {
+            return;
+        }
         let sent = Command::new("kill").arg(self.child.id().to_string()).status();
         assert!(sent.expect("kill is there").success());
         assert!(self.child.wait().expect("it ends").success());

@@ -17,10 +17,13 @@ const SEEN_WITHIN: Duration = Duration::from_millis(100);
 /// How a run came to rest, or the code of what kept it from being taken up.
 pub(super) type Rested = Result<Outcome, String>;
 
+/// Those who wait for each run, by their places.
+type Runs = BTreeMap<RunId, Vec<(u64, SyncSender<Rested>)>>;
+
 /// Who waits for which run.
 #[derive(Default)]
 pub struct Waiting {
-    runs: Mutex<BTreeMap<RunId, Vec<(u64, SyncSender<Rested>)>>>,
+    runs: Mutex<Runs>,
     /// Places so far.
     places: AtomicU64,
 }
@@ -64,7 +67,7 @@ impl Waiting {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<RunId, Vec<(u64, SyncSender<Rested>)>>> {
+    fn lock(&self) -> MutexGuard<'_, Runs> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -96,8 +96,8 @@ fn the_secrets_of_a_server_serve_whoever_types_commands_and_switches_hold_in_bot
         assert!(shown.contains("with the same environment"), "{shown}");
     }
     let _server = Server::with(&project, &none);
-    let shown = project.host(&["run", "posts"]);
-    assert!(shown.stdout.contains("missing ACME_TOKEN (in the server)"), "{shown:?}");
+    let refused = project.host(&["run", "posts", "--json"]);
+    assert_eq!(refused.error_code(), "CREDENTIALS_MISSING", "{refused:?}");
     assert_eq!(stub.count("POST", "/posts"), 1);
 }
 
