@@ -351,6 +351,11 @@ const TABLE: &[(&str, Leaves)] = &[
     ("bench journal", Nothing),
     ("bench queue", Nothing),
     ("bench resume", Nothing),
+    ("bench http", Nothing),
+    ("bench upkeep", Nothing),
+    ("webhook list", Nothing),
+    ("webhook show", Nothing),
+    ("webhook replay", Elsewhere(&["webhook.replay"])),
     ("completions", Nothing),
     ("man", Nothing),
 ];
