@@ -222,7 +222,11 @@ fn collects(collector: &Collector, protocol: &str) {
         serde_json::from_str(token.trim()).unwrap_or_else(|error| panic!("{error}: {token}"));
     let bearer = format!("Bearer {}", token["token"].as_str().expect("a token"));
     let corr = format!("trace-{}", protocol.len());
-    let headers = [("authorization", bearer.as_str()), ("x-correlation-id", corr.as_str())];
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+        ("x-correlation-id", corr.as_str()),
+    ];
     let started = ask(server.address, "POST", "/start", &headers, "{}");
     assert!([200, 202].contains(&started.status), "{started:?}");
     server.wait("the run's end", || {
