@@ -57,6 +57,20 @@ fn place(host: &TestHost, data: &Path) -> Place {
     }
 }
 
+fn restore_as_it_is(file: &Path, data: &Path) -> Restored {
+    let restore = Restore {
+        file,
+        key: None,
+        data,
+        options: EngineOptions::default(),
+        replace: false,
+        as_it_is: true,
+        by: Actor::new("ada", Via::Cli, "c"),
+        now_ms: 1,
+    };
+    restore.perform(&mut |_, _| ControlFlow::Continue(())).unwrap()
+}
+
 fn restore(file: &Path, data: &Path, replace: bool, now_ms: i64) -> Result<Restored, RestoreError> {
     let restore = Restore {
         file,
@@ -250,17 +264,7 @@ fn a_file_that_was_missing_in_the_store_already_is_told_with_the_row_that_names_
     let refused = restore(&file, &data, false, 1).unwrap_err();
     assert_eq!(refused.code(), "RESTORE_UNSOUND");
     assert!(!data.join("store.redb").exists());
-    let restore = Restore {
-        file: &file,
-        key: None,
-        data: &data,
-        options: EngineOptions::default(),
-        replace: false,
-        as_it_is: true,
-        by: Actor::new("ada", Via::Cli, "c"),
-        now_ms: 1,
-    };
-    let restored = restore.perform(&mut |_, _| ControlFlow::Continue(())).unwrap();
+    let restored = restore_as_it_is(&file, &data);
     assert_eq!(restored.wrong, verified.checked.wrong, "and it is told");
     ground(&data);
 }
@@ -280,17 +284,7 @@ fn a_run_whose_journal_cannot_be_read_is_held_when_it_is_restored_as_it_is() {
         .unwrap();
     let data = folder.path().join("new");
     assert_eq!(restore(&file, &data, false, 1).unwrap_err().code(), "RESTORE_UNSOUND");
-    let restore = Restore {
-        file: &file,
-        key: None,
-        data: &data,
-        options: EngineOptions::default(),
-        replace: false,
-        as_it_is: true,
-        by: Actor::new("ada", Via::Cli, "c"),
-        now_ms: 1,
-    };
-    let restored = restore.perform(&mut |_, _| ControlFlow::Continue(())).unwrap();
+    let restored = restore_as_it_is(&file, &data);
     assert_eq!(restored.held[0].run, waits);
 }
 

@@ -320,7 +320,8 @@ impl Crew {
                     let record = ending.tell(&gate.ready);
                     Ok(Finished { record, outcome })
                 });
-                drop(self.rest(offer, finished));
+                // Whoever breaks down when he is told keeps nobody else from it: the hook of panics says so.
+                drop(catch_unwind(AssertUnwindSafe(|| self.rest(offer, finished))));
             }
             self.have_rested();
         }

@@ -204,3 +204,21 @@ fn so_many_ends_wait_for_the_disk_and_then_the_threads_do() {
     assert!(crew.wait(Duration::from_secs(20)));
     assert_eq!(rested.lock().unwrap().len(), 1100);
 }
+
+#[test]
+fn who_breaks_down_when_he_is_told_of_an_end_keeps_nobody_else_from_it() {
+    let disk = TestDisk::default();
+    let (host, created) = queued(&disk, "40 + 2", 6);
+    let (mut crew, rested) = crew(&host, 2);
+    let first = created[0].0.run;
+    let tells = std::mem::replace(&mut Arc::get_mut(&mut crew).unwrap().on_rest, Box::new(|_| ()));
+    Arc::get_mut(&mut crew).unwrap().on_rest = Box::new(move |rest| {
+        assert_ne!(rest.run, first, "no such luck");
+        tells(rest);
+    });
+    let held = Held::new(&disk);
+    crew.offer(offers(&created));
+    until(|| crew.waiting() == 0 && crew.at_work() == 6);
+    drop(held);
+    until(|| rested.lock().unwrap().len() == 5);
+}
