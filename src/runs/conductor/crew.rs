@@ -67,7 +67,7 @@ pub struct Crew {
     pub on_rest: Box<dyn Fn(&AtRest) + Send + Sync>,
     /// Stirred when a run has come to rest.
     pub ready: Arc<Ready>,
-    endings: Endings,
+    pub(super) endings: Endings,
     state: Mutex<State>,
     rested: Condvar,
 }

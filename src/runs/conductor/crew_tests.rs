@@ -194,8 +194,13 @@ fn so_many_ends_wait_for_the_disk_and_then_the_threads_do() {
     let (host, created) = queued(&disk, "40 + 2", 1100);
     let (crew, rested) = crew(&host, 2);
     let held = Held::new(&disk);
-    crew.offer(offers(&created));
-    // The first is told of by itself, and 1,024 wait.
+    let offers = offers(&created);
+    let (first, others) = offers.split_first().unwrap();
+    // The first is told of by itself: a thread that is slow to take it would take others with it.
+    crew.offer([first.clone()]);
+    until(|| crew.endings.are_being_told());
+    crew.offer(others.to_vec());
+    // 1,024 wait for it.
     until(|| crew.at_work() == 1025);
     SystemClock::new().sleep(Duration::from_millis(50));
     assert_eq!((crew.at_work(), crew.waiting()), (1025, 75));

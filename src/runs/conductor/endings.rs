@@ -97,6 +97,13 @@ impl Endings {
         std::mem::take(&mut held.waiting)
     }
 
+    /// Somebody waits for the disk for all that have come.
+    #[cfg(test)]
+    pub fn are_being_told(&self) -> bool {
+        let held = self.lock();
+        held.is_tended && held.waiting.is_empty()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
