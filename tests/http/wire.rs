@@ -1,5 +1,6 @@
 //! What HTTP leaves room for: requests that say two things, headers of answers, and what browsers are told.
 
+use std::io::Write;
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
@@ -287,5 +288,35 @@ fn whoever_has_said_all_and_listens_on_is_no_worse_than_gone() {
         }
         assert!(Instant::now() < give_up_at, "{http}");
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn whoever_sends_far_too_much_still_hears_why_it_is_refused() {
+    let server = Binary::start("");
+    let mut megabyte = vec![b'x'; 1 << 20];
+    for round in 0..20 {
+        let mut client = Client::to(server.address);
+        let length = 16 << 20;
+        client.send(format!(
+            "POST /api/v1/session HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+        ));
+        for _ in 0..16 {
+            // Who is cut off while he sends, as proxies are, tells of that and not of the answer.
+            let taken = client.reader.get_mut().write_all(&megabyte);
+            taken.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        }
+        let refused = client.receive();
+        assert_eq!(refused.map(|refused| refused.status), Some(413), "round {round}");
+        assert!(client.is_closed());
+    }
+    // Not for ever: who goes on and on is let go.
+    let mut client = Client::to(server.address);
+    client.send("POST /api/v1/session HTTP/1.1\r\nhost: localhost\r\ncontent-length: 999999999999\r\n\r\n");
+    let begun = Instant::now();
+    megabyte.truncate(1000);
+    while client.reader.get_ref().write_all(&megabyte).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it is read on and on");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
