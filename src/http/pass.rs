@@ -379,8 +379,12 @@ fn answer(server: &Server, found: &Found, mut request: Request) -> Result<Answer
     if let Takes::Json(schema) = found.body {
         request.body = checks::body(&request, schema)?;
     }
-    let answer = carry_out(server, found, &request)?;
-    Ok(envelope::write(answer, &request.method))
+    let answered = carry_out(server, found, &request);
+    // *Output commit:* what is told is on disk before. Playbooks say themselves what that is, and figures are exempt.
+    if found.playbook.is_none() && !routes::WATCHING.contains(&&*found.name) {
+        server.store.wait_durable(server.store.stats().last_commit)?;
+    }
+    Ok(envelope::write(answered?, &request.method))
 }
 
 /// The id that whoever asks gave, or one of our own.
