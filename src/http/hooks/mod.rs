@@ -334,7 +334,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_bounded_by_what_a_run_can_be_told_whatever_the_server_takes() {
+    fn a_body_is_bounded_by_what_a_run_can_be_told_and_what_is_forged_keeps_no_disk_at_work() {
         let says: Says = toml::from_str("secret = \"A\"").expect("it can be read");
         let hooked = Arc::new(Hooked {
             playbook: "p".to_owned(),
@@ -351,6 +351,10 @@ mod tests {
         for (server, taken) in [(1 << 30, BODY_BYTES_MAX), (1000, 1000)] {
             let doors = doors(&hooked, &Arc::default(), server);
             assert_eq!(doors[0].1.body, Takes::Bytes(Some(taken)));
+            assert!(
+                !crate::http::pass::tells_of_rows(&doors[0].1),
+                "what is forged is refused without the disk"
+            );
         }
     }
 }
