@@ -17,6 +17,7 @@ use crate::id::IncidentId;
 use crate::io::aside;
 use crate::journal::audit::noted::Noted;
 use crate::journal::audit::{self, Act, Actor, Via};
+use crate::journal::epoch::Epoch;
 use crate::journal::incident::{self, HOST, Incident, IncidentError, OpenedBy, State};
 use crate::store::backup::Progress;
 use crate::store::{Batch, Durability, StoreError};
@@ -182,6 +183,10 @@ impl Caretaker {
         }
         let now_ms = place.clock.unix_ms();
         let store = &*place.ground.store;
+        // Nothing goes on by itself since a restore, and what is old may be what it was made for.
+        if Epoch::read(store).map_err(of_store)?.frozen {
+            return Ok(());
+        }
         let last = retention::Last::read(store).map_err(of_store)?;
         let is_due = last.is_none_or(|last| now_ms >= last.at_ms + RETAINS_EVERY_MS || last.at_ms > now_ms);
         if !is_due || now_ms < self.retains_again_ms.load(Ordering::Relaxed) {

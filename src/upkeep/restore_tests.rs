@@ -431,7 +431,7 @@ fn no_commit_of_a_life_has_a_number_that_another_life_used_after_the_backup() {
             batch.put(keys::named(Space::Pause, &["lost"]), Vec::new());
             store.commit(batch, Durability::Now).unwrap().0
         };
-        (0..50).map(commit).last().unwrap()
+        (0..50).map(commit).max().unwrap()
     };
     let life = |name: &str, now_ms: i64| {
         let data = folder.path().join(name);

@@ -209,6 +209,23 @@ fn a_server_that_the_backup_knew_is_not_said_to_have_been_killed() {
     }
 }
 
+#[test]
+fn a_restored_server_removes_nothing_by_itself_until_it_is_released() {
+    let settings = "[retention]\nruns = \"90d\"\n[backup]\nfolder = \"kept\"\nevery = \"1m\"\n";
+    let project = Project::none().file("host.toml", settings);
+    project.ok(&["kv", "set", "a", "1"]);
+    project.ok(&["backup", "a.backup"]);
+    project.ok(&["restore", "a.backup", "--replace"]);
+    let _server = Server::start(&project);
+    let has_retained = || project.ok(&["audit", "tail"]).contains("retention.run");
+    // Whoever makes backups looks at what is old after that.
+    wait("a backup", &|| project.json(&["status"])["backup"]["made_ms"].is_i64());
+    std::thread::sleep(Duration::from_secs(6));
+    assert!(!has_retained(), "it is held");
+    project.ok(&["restore", "--release", "--all"]);
+    wait("what is old is looked for", &has_retained);
+}
+
 /// Starts the command and kills it after so long.
 fn killed(project: &Project, arguments: &[&str], after: Duration) {
     let mut child = project
