@@ -235,14 +235,25 @@ impl Out {
     /// Starts the log: to standard error, as `LOG_LEVEL` and `LOG_FORMAT` say. That of a server tells of every run.
     pub fn start_log(&self, app: &App, is_serving: bool) {
         let preset = if is_serving { "info" } else { "warn" };
-        let level = app.config.env.get("LOG_LEVEL").unwrap_or(preset).to_ascii_lowercase();
+        let of = |name: &str| app.config.env.get(name).map(|text| text.trim().to_ascii_lowercase());
+        let (level, format) = (of("LOG_LEVEL"), of("LOG_FORMAT"));
+        let known = level.as_deref().filter(|level| log::LEVELS.contains(level));
         log::mask(app.masks.clone());
         let look = Look {
-            json: app.config.env.get("LOG_FORMAT") == Some("json"),
+            json: format.as_deref() == Some("json"),
             color: self.color,
             time: is_serving,
         };
-        log::start(&level, look);
+        log::start(known.unwrap_or(preset), look);
+        if known.is_none()
+            && let Some(given) = level.filter(|given| !given.is_empty())
+        {
+            let levels = log::LEVELS.join(", ");
+            tracing::warn!(given, preset, "LOG_LEVEL is none of {levels}: the preset stands");
+        }
+        if let Some(given) = format.filter(|given| !matches!(given.as_str(), "" | "text" | "json")) {
+            tracing::warn!(given, "LOG_FORMAT is neither text nor json: it is text");
+        }
     }
 }
 

@@ -82,3 +82,21 @@ impl Drop for Connected {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_routes_and_statuses_there_are_no_more_are_told_apart() {
+        let figures = Figures::default();
+        for number in 0..NAMES_MAX + 50 {
+            let name: Arc<str> = Arc::from(format!("route{number}"));
+            figures.answered(&name, 200, Duration::from_millis(3));
+        }
+        let all = figures.all();
+        assert_eq!(all.len(), NAMES_MAX + 1);
+        let others = all.iter().find(|(name, ..)| &**name == "others").expect("the rest");
+        assert_eq!((others.2.count, others.2.buckets[3]), (50, 50));
+    }
+}

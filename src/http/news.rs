@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{Semaphore, broadcast, oneshot};
 
 use super::server::Server;
 use super::stream::{Message, Stream};
@@ -41,6 +41,12 @@ const WAITING_MAX: usize = 1024;
 /// The most that is told of what has been.
 const PAST_MAX: usize = 2000;
 
+/// What all who listen may have waiting together of what has been, in KiB: a thousand who do not read keep no more.
+const PAST_KIB_MAX: usize = 32 << 10;
+
+/// What a message takes beside its data.
+const MESSAGE_BYTES: usize = 256;
+
 /// Rows of each kind that are looked at after a restart.
 const LOOKED_AT_MAX: usize = 2000;
 
@@ -57,7 +63,7 @@ const LOOKS_AT_PROOFS_EVERY: Duration = Duration::from_secs(1);
 const LOOKS_EVERY: Duration = Duration::from_millis(500);
 
 /// The place of a change: its commit, and which of that commit's it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id {
     commit: u64,
     index: u32,
@@ -100,6 +106,8 @@ pub struct News {
     spaces: [bool; 256],
     /// By what those who listen came in, each with what ends their stream when it is dropped.
     known: Mutex<Vec<(Proof, oneshot::Sender<()>)>>,
+    /// Room for what has been and is not yet sent, in KiB.
+    room: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -134,6 +142,7 @@ impl Default for News {
             sender: broadcast::Sender::new(WAITING_MAX),
             spaces,
             known: Mutex::default(),
+            room: Arc::new(Semaphore::new(PAST_KIB_MAX)),
         }
     }
 }
@@ -251,30 +260,39 @@ impl News {
         let heard = self.lock();
         let then = self.sender.subscribe();
         let first_to_come = heard.number;
-        let known = after.and_then(|after| heard.noted.iter().position(|noted| noted.id == after));
-        let past: Option<Vec<Noted>> = match (after, known) {
-            (None, _) => Some(Vec::new()),
-            (Some(_), Some(at)) => Some(heard.noted.iter().skip(at + 1).cloned().collect()),
-            (Some(_), None) => None,
-        };
+        let remembered: Option<Vec<Noted>> = after.and_then(|after| {
+            let at = heard.noted.iter().position(|noted| noted.id == after)?;
+            Some(heard.noted.iter().skip(at + 1).cloned().collect())
+        });
         drop(heard);
-        let (noted, mut has_gap) = match (past, after) {
-            (Some(noted), _) => (noted, false),
-            (None, after) => {
+        let past = match (after, remembered) {
+            (None, _) => Ok((Vec::new(), false)),
+            (Some(_), Some(noted)) => Ok((noted, false)),
+            (Some(after), None) => {
                 let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-                let after = after.map_or(0, |after| after.commit);
-                since(store, after).unwrap_or_else(|error| {
-                    tracing::error!(%error, code = error.code(), "what has been cannot be told");
-                    (Vec::new(), true)
-                })
+                since(store, after.commit)
             }
         };
+        let (noted, mut has_gap) = past.unwrap_or_else(|error| {
+            tracing::error!(%error, code = error.code(), "what has been cannot be told");
+            (Vec::new(), true)
+        });
         let skipped = noted.len().saturating_sub(PAST_MAX);
         has_gap |= skipped > 0;
         let about = about.map(str::to_owned);
         let is_wanted = move |message: &Message| about.as_ref().is_none_or(|about| *about == message.event);
         let mut first: VecDeque<Arc<Message>> = messages(store, &noted[skipped..]).into();
         first.retain(|message| is_wanted(message));
+        let bytes: usize = first.iter().map(|message| message.data.len() + MESSAGE_BYTES).sum();
+        let room = self
+            .room
+            .clone()
+            .try_acquire_many_owned(bytes.div_ceil(1024) as u32)
+            .ok();
+        if room.is_none() {
+            first.clear();
+            has_gap = true;
+        }
         if has_gap {
             first.push_front(Arc::new(Message {
                 id: String::new(),
@@ -285,6 +303,7 @@ impl News {
         }
         Stream {
             first,
+            room,
             then,
             wanted: Box::new(move |message| message.number >= first_to_come && is_wanted(message)),
             ended,
@@ -318,13 +337,23 @@ fn since(store: &dyn Store, commit: u64) -> Result<(Vec<Noted>, bool), StoreErro
     }
     found.sort();
     let mut noted: Vec<Noted> = Vec::with_capacity(found.len());
-    for (commit, key) in found {
-        let index = match noted.last() {
-            Some(last) if last.id.commit == commit => last.id.index + 1,
-            _ => 0,
+    let mut index = 0;
+    for (at, (commit, key)) in found.iter().enumerate() {
+        let is_last = found.get(at + 1).is_none_or(|(next, _)| next != commit);
+        // In which order the rows of a commit were heard of nobody knows any more: whoever has not all of them gets all again.
+        let id = match is_last {
+            true => Id { commit: *commit, index },
+            false => Id {
+                commit: commit.saturating_sub(1),
+                index: u32::MAX,
+            },
         };
-        let id = Id { commit, index };
-        noted.push(Noted { id, number: 0, key });
+        index = if is_last { 0 } else { index + 1 };
+        noted.push(Noted {
+            id,
+            number: 0,
+            key: key.clone(),
+        });
     }
     let is_lost = last < commit || Epoch::read(store)?.has_lost(commit);
     Ok((noted, has_more || is_lost))
@@ -409,7 +438,94 @@ mod tests {
     use super::*;
     use crate::journal::epoch::Origin;
     use crate::store::engine::Engine;
+    use crate::store::test_ground::ground;
+    use crate::store::tx::Ground;
     use crate::store::{Batch, Durability};
+
+    fn pause(name: &str) -> Vec<u8> {
+        keys::named(Space::Pause, &[name])
+    }
+
+    /// Commits rows and has them heard of, in this order.
+    fn put(ground: &Ground, news: &News, keys: &[Vec<u8>]) {
+        let mut batch = Batch::new();
+        for key in keys {
+            batch.put(key.clone(), b"x".to_vec());
+        }
+        let commit = ground.store.commit(batch, Durability::Now).expect("the store works");
+        news.hear(commit, keys.to_vec());
+    }
+
+    /// What is told of what came after `after`: ids and names, or `gap`.
+    fn told(ground: &Ground, news: &News, after: &str) -> Vec<(String, String)> {
+        let after = after.parse().expect("an id");
+        let stream = news.listen(&*ground.store, Some(after), None, None);
+        let told = stream.first.iter().map(|message| {
+            let data: Value = serde_json::from_str(&message.data).expect("JSON");
+            let name = data["name"].as_str().unwrap_or(&message.event);
+            (message.id.clone(), name.to_owned())
+        });
+        told.collect()
+    }
+
+    fn names(told: &[(String, String)]) -> Vec<&str> {
+        told.iter().map(|(_, name)| name.as_str()).collect()
+    }
+
+    /// From rows nobody can tell in which order those of one commit were heard of: ids that counted them anew led past some.
+    #[test]
+    fn who_is_cut_off_within_a_commit_misses_nothing_of_it() {
+        let (ground, news) = (ground(&[]), News::default());
+        put(&ground, &news, &[pause("before")]);
+        put(&ground, &news, &[pause("c"), pause("a"), pause("b")]);
+        // An id that is not remembered: rows are looked at, by their keys.
+        let all = told(&ground, &news, "0-0");
+        assert_eq!(names(&all), ["before", "a", "b", "c"]);
+        for (at, (id, name)) in all.iter().enumerate() {
+            let then = told(&ground, &news, id);
+            for (_, left) in &all[at + 1..] {
+                assert!(names(&then).contains(&left.as_str()), "{left} after {name}: {then:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_been_takes_no_more_room_than_there_is_for_all_who_listen() {
+        let (ground, news) = (ground(&[]), News::default());
+        put(&ground, &news, &[pause("a")]);
+        let after = || Some("0-0".parse().expect("an id"));
+        let first = news.listen(&*ground.store, after(), None, None);
+        assert_eq!(first.first.len(), 1);
+        let left = news.room.available_permits();
+        assert!(left < PAST_KIB_MAX, "it takes a part");
+        let others = news
+            .room
+            .clone()
+            .try_acquire_many_owned(left as u32)
+            .expect("it is there");
+        assert_eq!(names(&told(&ground, &news, "0-0")), ["gap"]);
+        drop((first, others));
+        assert_eq!(names(&told(&ground, &news, "0-0")), ["a"]);
+    }
+
+    #[test]
+    fn an_id_that_lies_ahead_and_more_than_can_be_told_are_a_gap() {
+        let (ground, news) = (ground(&[]), News::default());
+        put(&ground, &news, &[pause("a")]);
+        let (first, _) = told(&ground, &news, "0-0").remove(0);
+        assert_eq!(names(&told(&ground, &news, "18446744073709551615-0")), ["gap"]);
+        let many: Vec<Vec<u8>> = (0..PAST_MAX + 5)
+            .map(|number| pause(&format!("n{number:05}")))
+            .collect();
+        for some in many.chunks(400) {
+            put(&ground, &news, some);
+        }
+        let remembered = told(&ground, &news, &first);
+        assert_eq!((remembered[0].1.as_str(), remembered.len()), ("gap", PAST_MAX + 1));
+        assert_eq!(remembered[1].1, "n00005", "the latest are told");
+        let from_rows = told(&ground, &News::default(), "0-0");
+        assert_eq!(from_rows[0].1, "gap", "there are more rows than are looked at");
+    }
 
     #[test]
     fn who_has_news_of_a_commit_that_a_restore_has_lost_is_told_that_there_is_a_gap() {

@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 
 use super::answer::Refusal;
+use super::api;
 use super::caller::Doorkeeper;
 use super::connection;
 use super::figures::Figures;
@@ -47,8 +48,9 @@ const WATCHING_WAITING_MAX: usize = 64;
 /// How often the files of the certificate are looked at.
 const LOOKS_EVERY: Duration = Duration::from_secs(5);
 
-/// Very many runs take a while to count.
+/// Very many runs and jobs take a while to count: that is done at most so often, and takes no more than such a part of the time.
 const COUNTS_EVERY: Duration = Duration::from_secs(1);
+const COUNTS_PART: u32 = 20;
 
 /// How often a change is made anew because somebody else was quicker.
 pub(super) const CONFLICTS_MAX: u32 = 16;
@@ -71,6 +73,7 @@ pub struct Server {
     pub identity: Identity,
     /// There was a user or a token when the server began.
     knows_anybody: bool,
+    /// Until when it counts, and what was found.
     counted: Mutex<Option<(Duration, Counts)>>,
     /// Routes that come and go with what is live.
     pub doors: Option<Arc<dyn Doors>>,
@@ -158,15 +161,17 @@ impl Server {
         }
     }
 
-    /// Runs and jobs by where they are, counted at most once in [`COUNTS_EVERY`], however many ask.
+    /// Runs and jobs by where they are, counted now and then, however many ask.
     pub fn counts(&self) -> Result<Counts, JournalError> {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.app.clock.monotonic();
         match *counted {
-            Some((at, counts)) if now.saturating_sub(at) < COUNTS_EVERY => Ok(counts),
+            Some((until, counts)) if now < until => Ok(counts),
             _ => {
                 let counts = operation::count(&*self.store)?;
-                *counted = Some((self.app.clock.monotonic(), counts));
+                let then = self.app.clock.monotonic();
+                let holds = COUNTS_EVERY.max(then.saturating_sub(now) * COUNTS_PART);
+                *counted = Some((then + holds, counts));
                 Ok(counts)
             }
         }
@@ -315,6 +320,14 @@ pub fn start(server: Server) -> Result<Running, StartError> {
         .enable_time()
         .build()?;
     let server = Arc::new(server);
+    if let Some(telemetry) = &server.telemetry {
+        // Not kept alive by who shows its figures.
+        let weak = Arc::downgrade(&server);
+        let families = move || weak.upgrade().map(|server| api::telemetry::families(&server));
+        telemetry
+            .beside
+            .get_or_init(|| Box::new(move || families().unwrap_or_default()));
+    }
     let listener = {
         let _guard = runtime.enter();
         bound.listen()?

@@ -48,6 +48,8 @@ pub type Wanted = Box<dyn Fn(&Message) -> bool + Send + Sync>;
 /// What is told: first what has been, then what comes.
 pub struct Stream {
     pub first: VecDeque<Arc<Message>>,
+    /// What `first` takes of the room that all share.
+    pub room: Option<OwnedSemaphorePermit>,
     pub then: broadcast::Receiver<Arc<Message>>,
     pub wanted: Wanted,
     /// Says when who listens may do so no longer; without one, nobody has shown who they are.
@@ -87,6 +89,7 @@ async fn tell(mut stream: Stream, sender: mpsc::Sender<Bytes>, mut stop: watch::
         }
     }
     stream.first.shrink_to_fit();
+    drop(stream.room.take());
     while !*stop.borrow_and_update() {
         let next = async {
             match first_of(stop.changed(), stream.then.recv()).await {
@@ -129,5 +132,40 @@ mod tests {
             number: 0,
         };
         assert_eq!(message.write(), "id: 7 event: x\nevent: run\ndata: a  data: b\n\n");
+    }
+
+    /// Else messages were missing in the middle, and nobody said so: with the last id that they have, who listens asks again.
+    #[test]
+    fn whoever_falls_too_far_behind_is_cut_off() {
+        let (sender, then) = broadcast::channel(2);
+        for number in 0..5 {
+            let message = Message {
+                id: number.to_string(),
+                event: "run".to_owned(),
+                data: "{}".to_owned(),
+                number,
+            };
+            sender.send(Arc::new(message)).expect("somebody listens");
+        }
+        let stream = Stream {
+            first: VecDeque::new(),
+            room: None,
+            then,
+            wanted: Box::new(|_| true),
+            ended: None,
+        };
+        let place = Arc::new(tokio::sync::Semaphore::new(1));
+        let place = place.try_acquire_owned().expect("it is free");
+        let (_stop, stopped) = watch::channel(false);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime");
+        let told = runtime.block_on(async {
+            let body = stream.into_body(place, stopped);
+            tokio::time::timeout(Duration::from_secs(10), axum::body::to_bytes(body, 1 << 20)).await
+        });
+        let told = told.expect("it ends").expect("a body");
+        assert_eq!(&*told, b"retry: 2000\n\n");
     }
 }

@@ -8,6 +8,7 @@ use rhai::plugin::*;
 
 use super::options::Options;
 use crate::effect::{Declaration, Failure};
+use crate::script::metrics::RESERVED;
 use crate::script::{ContextExt, ScriptResult};
 use crate::store::StoreError;
 use crate::store::metrics::{self, BUCKETS_MAX, Kind, Labels, Metric, Note, Ring, Series};
@@ -30,7 +31,8 @@ static NAMES: Declaration = Declaration::local("metrics.names");
 mod functions {
     /// Adds 1 to a counter; returns its value, a float.
     ///
-    /// - `name`: 1 to 100 letters, digits, `_` or `:`, such as `posts_total`. At most 1,000 metrics are kept.
+    /// - `name`: 1 to 100 letters, digits, `_` or `:`, such as `posts_total`; `host_…` and `process_…` are the host's own. At
+    ///   most 1,000 metrics are kept.
     ///
     /// Errors: `METRIC_INVALID`, `METRIC_LIMIT`.
     ///
@@ -237,8 +239,20 @@ fn noted(ctx: &NativeCallContext<'_>, declaration: &Declaration, name: &str, not
     };
     let args = [("name", name.into()), ("value", value.into()), ("labels", given)];
     ctx.local(declaration, args, |local| {
+        check_own(name)?;
         metrics::note(&mut local.tx, name, &labels, &note).map(Value::from)
     })
+}
+
+/// Refuses names of the host's own metrics: what stands under them is what the host says.
+fn check_own(name: &str) -> Result<(), StoreError> {
+    match RESERVED.iter().find(|reserved| name.starts_with(**reserved)) {
+        None => Ok(()),
+        Some(reserved) => Err(StoreError::Refused {
+            code: "METRIC_INVALID",
+            reason: format!("{name:?} begins with {reserved:?}, as the host's own metrics do; give it another name"),
+        }),
+    }
 }
 
 fn observed(ctx: &NativeCallContext<'_>, name: &str, value: &Dynamic, options: &Map) -> ScriptResult {
@@ -397,6 +411,10 @@ mod tests {
             told(r#"metrics::increment("a", #{}, -2)"#),
             r#"METRIC_INVALID: the counter "a" cannot go down by 2; what goes up and down is a gauge: metrics::set"#
         );
+        for name in ["host_saves_total", "process_open_fds"] {
+            assert!(told(&format!("metrics::increment(\"{name}\")")).starts_with("METRIC_INVALID"));
+            assert!(told(&format!("metrics::observe(\"{name}\", 1)")).contains("as the host's own metrics do"));
+        }
         assert!(told(r#"metrics::set("a", "1")"#).starts_with("METRIC_INVALID: string cannot be noted"));
         assert!(told(r#"metrics::increment("a", #{ b: [] })"#).contains("the label \"b\" is array"));
         let both = told(r#"metrics::set("a", 1); metrics::increment("a")"#);

@@ -31,7 +31,7 @@ const KINDS: [(&str, Kind); 3] = [
 ];
 
 /// How names of the host's own metrics begin, and how those of parts of a histogram end.
-const RESERVED: [&str; 2] = ["host_", "process_"];
+pub const RESERVED: [&str; 2] = ["host_", "process_"];
 const PARTS: [&str; 3] = ["_bucket", "_sum", "_count"];
 
 /// A metric as a header declares it.

@@ -40,6 +40,10 @@ impl Beat {
         self.over.notify_all();
     }
 
+    pub fn is_over(&self) -> bool {
+        *self.is_over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits so long; `false` when the host ends meanwhile.
     pub fn pause(&self, pause: Duration) -> bool {
         let is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);

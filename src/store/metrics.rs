@@ -130,6 +130,8 @@ pub struct Metric {
     /// The upper bounds of a histogram.
     pub bounds: Vec<f64>,
     pub series: Vec<Series>,
+    /// Series that were not read, since there are too many.
+    pub left_out: u64,
 }
 
 /// Notes something of the metric `name`; returns the value of its series.
@@ -260,15 +262,18 @@ pub fn read_all(tx: &mut Tx<'_>, name: &str) -> Result<Option<Metric>, StoreErro
         kind: head.kind,
         bounds: head.buckets,
         series: series.collect::<Result<_, _>>()?,
+        left_out: 0,
     }))
 }
 
-/// All metrics of `realm` as they stand, with up to `series_max` series in all, and how many series were left out.
+/// All metrics of `realm` as they stand, with up to `series_max` series in all. Where there are more, metrics that come
+/// `first` have theirs before others.
 pub fn read_every(
     store: &dyn Store,
     realm: Realm,
     series_max: usize,
-) -> Result<(BTreeMap<String, Metric>, usize), StoreError> {
+    first: &dyn Fn(&str) -> bool,
+) -> Result<BTreeMap<String, Metric>, StoreError> {
     let mut found: BTreeMap<String, Metric> = BTreeMap::new();
     for (key, row) in store.scan(keys::metric_heads(realm), METRICS_MAX, false)? {
         let head: Head = read(&key, &row)?;
@@ -277,23 +282,41 @@ pub fn read_every(
                 kind: head.kind,
                 bounds: head.buckets,
                 series: Vec::new(),
+                left_out: head.series,
             };
             found.insert(metric, metric_is);
         }
     }
-    let (mut taken, mut left_out, mut failed) = (0, 0, None);
-    store.visit(keys::metric_series_of_all(realm), &mut |key, value, _| {
-        if taken == series_max {
-            left_out += 1;
-            return ControlFlow::Continue(());
+    let all: u64 = found.values().map(|metric| metric.left_out).sum();
+    if all <= series_max as u64 {
+        read_series(store, realm, &mut found)?;
+    } else {
+        // One metric after another: a walk over all of them would take as long as there are series.
+        let mut room = series_max;
+        let (before, after): (Vec<_>, Vec<_>) = found.iter_mut().partition(|(name, _)| first(name));
+        for (name, metric) in before.into_iter().chain(after) {
+            let rows = store.scan(keys::metric_series(realm, name), room.min(SERIES_MAX as usize), false)?;
+            room -= rows.len();
+            let series = rows.iter().map(|(key, row)| read::<Series>(key, row));
+            metric.series = series.collect::<Result<_, _>>()?;
         }
+    }
+    for metric in found.values_mut() {
+        metric.left_out = metric.left_out.saturating_sub(metric.series.len() as u64);
+    }
+    Ok(found)
+}
+
+/// Reads the series of all metrics in one walk.
+fn read_series(store: &dyn Store, realm: Realm, found: &mut BTreeMap<String, Metric>) -> Result<(), StoreError> {
+    let mut failed = None;
+    store.visit(keys::metric_series_of_all(realm), &mut |key, value, _| {
         let Some(Place::Metric { metric, .. }) = keys::parse(key) else {
             return ControlFlow::Continue(());
         };
         match (found.get_mut(&metric), rmp_serde::from_slice::<Series>(value)) {
             (Some(metric), Ok(series)) => {
                 metric.series.push(series);
-                taken += 1;
                 ControlFlow::Continue(())
             }
             // Its head came after the heads were read.
@@ -304,7 +327,7 @@ pub fn read_every(
             }
         }
     })?;
-    failed.map_or(Ok((found, left_out)), Err)
+    failed.map_or(Ok(()), Err)
 }
 
 /// Makes the metric `name` known before anything is noted of it; `false` when it is known as another kind. Bounds count
@@ -511,6 +534,25 @@ mod tests {
     }
 
     #[test]
+    fn where_there_are_too_many_series_those_that_come_first_are_read_and_others_told_of() {
+        let ground = ground(&[]);
+        for (name, count) in [("a_total", 5), ("b_total", 1), ("z_total", 2)] {
+            for n in 0..count {
+                let id = labels(&[("id", &n.to_string())]);
+                transact(&ground, 0, |tx| note(tx, name, &id, &Note::Add(1.0))).unwrap();
+            }
+        }
+        let read = |most| {
+            let found = read_every(&*ground.store, Realm::Live, most, &|name| name == "z_total").unwrap();
+            let counts = found.values().map(|metric| (metric.series.len(), metric.left_out));
+            counts.collect::<Vec<_>>()
+        };
+        assert_eq!(read(8), [(5, 0), (1, 0), (2, 0)]);
+        assert_eq!(read(4), [(2, 3), (0, 1), (2, 0)]);
+        assert_eq!(read(0), [(0, 5), (0, 1), (0, 2)]);
+    }
+
+    #[test]
     fn what_cannot_be_a_metric_is_refused() {
         let ground = ground(&[]);
         let told = |name: &str, labels: &Labels, noted: Note| {
@@ -533,5 +575,19 @@ mod tests {
         }
         transact(&ground, 0, |tx| note(tx, "a", &none, &Note::Add(1.0))).unwrap();
         assert_eq!(told("a", &none, Note::Set(1.0)), "METRIC_INVALID");
+    }
+
+    #[test]
+    fn there_are_no_more_metrics_than_a_thousand_and_those_that_are_there_go_on() {
+        let ground = ground(&[]);
+        let declared = |name: &str| transact(&ground, 0, |tx| declare(tx, name, Kind::Gauge, &[]));
+        for n in 0..METRICS_MAX {
+            declared(&format!("m{n}")).unwrap();
+        }
+        assert_eq!(declared("one_more").unwrap_err().code(), "METRIC_LIMIT");
+        let none = Labels::new();
+        let set = |name: &str| transact(&ground, 0, |tx| note(tx, name, &none, &Note::Set(1.0)));
+        assert_eq!(set("one_more").unwrap_err().code(), "METRIC_LIMIT");
+        assert_eq!(set("m7").unwrap(), 1.0);
     }
 }

@@ -120,8 +120,8 @@ pub fn data(telemetry: &Telemetry) -> Json {
         "memory": process.resident_bytes.map(|bytes| format!("{:.1} MB", bytes as f64 / 1e6)),
         "now": moment(now_ms),
         "tiles": [
-            tile("at work", telemetry.crew.at_work() as u64, ""),
-            tile("queued", telemetry.crew.waiting() as u64, ""),
+            tile("at work", Some(telemetry.crew.at_work() as u64), ""),
+            tile("queued", Some(telemetry.crew.waiting() as u64), ""),
             tile("waiting", found.suspended, ""),
             tile("questions", found.questions, "warn"),
             tile("in doubt", found.in_doubt, "bad"),
@@ -139,9 +139,10 @@ pub fn data(telemetry: &Telemetry) -> Json {
     })
 }
 
-/// A figure, which is loud only when there is something to be loud about.
-fn tile(name: &str, value: u64, loud: &str) -> Json {
-    json!({ "name": name, "value": value, "level": if value > 0 { loud } else { "" } })
+/// A figure, which is loud only when there is something to be loud about; `None` for one that cannot be read.
+fn tile(name: &str, value: Option<u64>, loud: &str) -> Json {
+    let level = if value == Some(0) { "" } else { loud };
+    json!({ "name": name, "value": value.map_or(Json::from("?"), Json::from), "level": level })
 }
 
 /// The bars of the last 24 hours, in parts of the highest.

@@ -255,3 +255,18 @@ impl Observer for Counting {
         self.beside.notice(notice);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_comes_when_all_places_are_taken_is_counted_with_the_others() {
+        let mut all: BTreeMap<String, u32> = BTreeMap::new();
+        for name in ["a", "b", "c", "d", "a", "c"] {
+            *own(&mut all, name, 2, || 0) += 1;
+        }
+        let counts: Vec<(&str, u32)> = all.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+        assert_eq!(counts, [(OTHERS, 3), ("a", 2), ("b", 1)]);
+    }
+}

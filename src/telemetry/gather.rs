@@ -1,11 +1,12 @@
 //! Every family of a server: counts of this process, and what the store, the crew and the system say now.
 //!
 //! Names and units are as Prometheus has them: base units, `_total` for what only grows. Labels have few values; where
-//! playbooks, queues or people choose them, there is a limit, and what is beyond it is left out or counted together.
+//! playbooks, queues or people choose them, there is a limit, and what is beyond it is left out or counted together. What
+//! cannot be read is left out, too: a 0 in its place would be a figure.
 
 use super::Telemetry;
 use super::family::{Family, Measure, Spread};
-use super::kept::Found;
+use super::kept::{Due, Found};
 use super::{own, text};
 use crate::app::STORE_FILE;
 use crate::gate::circuit::{self, Circuit};
@@ -23,28 +24,31 @@ impl Telemetry {
         let (status, realm) = (self.board.status(), self.realm());
         let now_ms = self.clock.unix_ms();
         let found = self.kept.found(store, realm, &*self.clock);
-        let mut families = self.host(&status, found.failed, now_ms);
+        let providers = edition.app.providers.iter().map(|spec| spec.name.as_str());
+        let circuits = circuits(store, providers, now_ms);
+        let recorded = own::families(&edition, store, realm);
+        let is_whole = !found.failed && circuits.is_some() && recorded.is_some();
+        let mut families = self.host(&status, is_whole, now_ms);
         families.extend(self.figures.families(edition.playbooks.keys().map(String::as_str)));
         families.extend(self.runs(&found, now_ms));
         families.extend(queues(&found));
-        let providers = edition.app.providers.iter().map(|spec| spec.name.as_str());
-        families.extend(circuits(store, providers, now_ms));
+        families.extend(circuits.into_iter().flatten());
         families.extend(self.store(store, &edition.app.config.data()));
         families.extend(process(status.since_ms));
         families.extend(self.exporter.iter().flat_map(|exporter| exporter.families()));
-        families.extend(own::families(&edition, store, realm));
+        families.extend(self.beside.get().map(|beside| beside()).unwrap_or_default());
+        families.extend(recorded.unwrap_or_default());
         text::distinct(families)
     }
 
-    fn host(&self, status: &Status, is_unreadable: bool, now_ms: i64) -> Vec<Family> {
+    fn host(&self, status: &Status, is_whole: bool, now_ms: i64) -> Vec<Family> {
         let seconds = |unix_ms: i64| unix_ms as f64 / 1000.0;
         let age = self.beat.age(self.clock.monotonic()).as_secs_f64();
         let mut families = vec![
             Family::gauge("host_build_info", "The version of host that runs.")
                 .with([("version", env!("CARGO_PKG_VERSION"))], 1.0),
             Family::gauge("host_live", "Whether DRY_RUN is off: 1 when providers may be live.").is(truth(status.live)),
-            Family::gauge("host_store_readable", "Whether all that is shown here could be read.")
-                .is(truth(!is_unreadable)),
+            Family::gauge("host_store_readable", "Whether all that is shown here could be read.").is(truth(is_whole)),
             Family::gauge("host_edition_number", "The set of playbooks that is live, counted.")
                 .is(status.edition as f64),
             Family::gauge(
@@ -64,37 +68,52 @@ impl Telemetry {
     }
 
     fn runs(&self, found: &Found, now_ms: i64) -> Vec<Family> {
-        let overdue_ms = found.next_due_ms.map_or(0, |due_ms| (now_ms - due_ms).max(0));
         let at_work = self.crew.at_work() as f64;
         let queued = self.crew.waiting() as f64;
-        vec![
-            Family::gauge("host_runs_at_work", "Runs that have a thread.").is(at_work),
-            Family::gauge("host_runs_queued", "Runs that wait for a thread.").is(queued),
-            Family::gauge(
+        let overdue = |due: Due| due.next_ms.map_or(0, |due_ms| (now_ms - due_ms).max(0)) as f64 / 1000.0;
+        let count = |count: Option<u64>| count.map(|count| count as f64);
+        let read = [
+            (
                 "host_runs_waiting",
                 "Runs that wait for a time, an event, a person or another run.",
-            )
-            .is(found.suspended as f64),
-            Family::gauge(
+                count(found.suspended),
+            ),
+            (
                 "host_runs_in_doubt",
                 "Runs with a write of which nobody knows whether it landed.",
-            )
-            .is(found.in_doubt as f64),
-            Family::gauge("host_questions_open", "Questions of runs that nobody has answered.")
-                .is(found.questions as f64),
-            Family::gauge("host_incidents_open", "Incidents that are not closed.").is(found.open_incidents as f64),
-            Family::gauge(
+                count(found.in_doubt),
+            ),
+            (
+                "host_questions_open",
+                "Questions of runs that nobody has answered.",
+                count(found.questions),
+            ),
+            (
+                "host_incidents_open",
+                "Incidents that are not closed.",
+                count(found.open_incidents),
+            ),
+            (
                 "host_tick_overdue_seconds",
                 "How long the tick has been due that has been due longest.",
-            )
-            .is(overdue_ms as f64 / 1000.0),
+                found.due.map(overdue),
+            ),
+        ];
+        let mut families = vec![
+            Family::gauge("host_runs_at_work", "Runs that have a thread.").is(at_work),
+            Family::gauge("host_runs_queued", "Runs that wait for a thread.").is(queued),
+        ];
+        let read = read.into_iter();
+        families.extend(read.filter_map(|(name, help, value)| Some(Family::gauge(name, help).is(value?))));
+        families.extend([
             Family::gauge("host_pool_threads", "Threads that a pool may have at the same time.")
                 .with([("pool", "runs")], self.crew.threads_max as f64),
             Family::gauge("host_pool_busy_threads", "Threads of a pool that are at work.")
                 .with([("pool", "runs")], at_work),
             Family::gauge("host_pool_waiting_jobs", "What waits for a thread of a pool.")
                 .with([("pool", "runs")], queued),
-        ]
+        ]);
+        families
     }
 
     fn store(&self, store: &dyn Store, data: &std::path::Path) -> Vec<Family> {
@@ -160,16 +179,15 @@ fn queues(found: &Found) -> Vec<Family> {
     vec![ready, later, at_work, dead, age]
 }
 
-fn circuits<'a>(store: &dyn Store, providers: impl Iterator<Item = &'a str>, now_ms: i64) -> Vec<Family> {
+/// `None` when one of them cannot be read.
+fn circuits<'a>(store: &dyn Store, providers: impl Iterator<Item = &'a str>, now_ms: i64) -> Option<[Family; 2]> {
     let mut open = Family::gauge(
         "host_circuit_open",
         "Whether a provider is left alone: 1 open, 0.5 being tried.",
     );
     let mut failures = Family::gauge("host_circuit_failures", "Failures of a provider in a row.");
     for provider in providers {
-        let Ok(circuit) = state::read::<Circuit>(store, &circuit::key(provider)) else {
-            continue;
-        };
+        let circuit = state::read::<Circuit>(store, &circuit::key(provider)).ok()?;
         let is_open = match circuit.state(now_ms) {
             "closed" => 0.0,
             "open" => 1.0,
@@ -178,7 +196,7 @@ fn circuits<'a>(store: &dyn Store, providers: impl Iterator<Item = &'a str>, now
         open.add([("provider", provider)], is_open);
         failures.add([("provider", provider)], f64::from(circuit.failures));
     }
-    vec![open, failures]
+    Some([open, failures])
 }
 
 fn process(since_ms: i64) -> Vec<Family> {

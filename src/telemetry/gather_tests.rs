@@ -15,13 +15,15 @@ use super::strict::{self, Page};
 use super::{Telemetry, page};
 use crate::app::App;
 use crate::gate::Silent;
+use crate::id::IncidentId;
 use crate::runs::Order;
 use crate::runs::conductor::{Crew, Shift};
 use crate::serve::status::{Board, Status};
 use crate::serve::{Edition, Live};
+use crate::store::keys::{self, MetricRow};
 use crate::store::queue::{self, Wanted};
 use crate::store::ticks::Fate;
-use crate::store::{Durability, Realm, Tx};
+use crate::store::{Batch, Durability, Realm, Tx};
 use crate::testing::TestHost;
 use crate::triggers::Fated;
 use crate::value::Value;
@@ -38,8 +40,13 @@ impl Watched {
     }
 
     pub(super) fn with(playbooks: &[(&str, &str)], settings: &str) -> Watched {
+        Watched::with_env(playbooks, settings, "")
+    }
+
+    pub(super) fn with_env(playbooks: &[(&str, &str)], settings: &str, env: &str) -> Watched {
         let host = TestHost::default()
             .file("host.toml", settings)
+            .file(".env", env)
             .file("data/store.redb", "");
         let host = playbooks.iter().fold(host, |host, (name, script)| {
             host.file(&format!("playbooks/{name}.rhai"), script)
@@ -195,6 +202,40 @@ fn declared_metrics_are_there_at_0_before_anything_is_recorded_and_then_with_wha
     shows(&page, "undeclared", 7.0);
 }
 
+/// A 0 in the place of what could not be read was taken for recovered by monitors, and for a restart by whoever adds up.
+#[test]
+fn what_cannot_be_read_is_left_out_and_never_at_0() {
+    let watched = Watched::new(&[("vod", DECLARES)]);
+    watched.run("vod");
+    let put = |key: Vec<u8>| {
+        let mut batch = Batch::new();
+        batch.put(key, b"\xc1".to_vec());
+        let store = &watched.host.ground.store;
+        store.commit(batch, Durability::Now).expect("the store works");
+    };
+    let has = |page: &Page, name: &str| page.samples.keys().any(|sample| sample.starts_with(name));
+    let page = watched.page();
+    shows(&page, "host_store_readable", 1.0);
+    shows(&page, "host_incidents_open", 0.0);
+    put(keys::incident(IncidentId::from_bytes([1; 16])));
+    watched.host.clock.advance(std::time::Duration::from_secs(3600));
+    let page = watched.page();
+    shows(&page, "host_store_readable", 0.0);
+    assert!(!has(&page, "host_incidents_open"), "{page:#?}");
+    shows(&page, "host_questions_open", 0.0);
+    shows(&page, "vod_clips_total{outcome=\"ok\"}", 1.0);
+    let watched = Watched::new(&[("vod", DECLARES)]);
+    watched.run("vod");
+    let mut batch = Batch::new();
+    let series = MetricRow::Series("{}".to_owned());
+    batch.put(keys::metric(Realm::Dry, "vod_queue_depth", &series), b"\xc1".to_vec());
+    let store = &watched.host.ground.store;
+    store.commit(batch, Durability::Now).expect("the store works");
+    let page = watched.page();
+    shows(&page, "host_store_readable", 0.0);
+    assert!(!has(&page, "vod_") && !has(&page, "host_saves"), "{page:#?}");
+}
+
 /// Asks promtool what it says of `text`; `None` where there is none.
 fn promtool(arguments: &[&str], text: &str) -> Option<(bool, String)> {
     let started = Command::new("promtool")
@@ -261,6 +302,12 @@ fn board_alerts_and_docs_speak_of_metrics_that_there_are() {
         traces: watched.traces.clone(),
         sent: Arc::default(),
     });
+    let answered = crate::http::figures::Figures::default();
+    for took_ms in [0, 3, 7, 60_000] {
+        answered.answered(&Arc::from("runs.list"), 200, std::time::Duration::from_millis(took_ms));
+    }
+    let of_http = move || crate::http::api::telemetry::families_of(&answered, None, 0, 0);
+    watched.telemetry.beside.get_or_init(|| Box::new(of_http));
     let kinds = watched.page().kinds;
     let board = include_str!("../../examples/telemetry/grafana-board.json");
     serde_json::from_str::<serde_json::Value>(board).expect("the board is JSON");
@@ -340,4 +387,69 @@ fn a_page_with_a_thousand_playbooks_is_small_and_quick() {
     );
     // Unoptimised, on a busy machine.
     assert!(best < std::time::Duration::from_millis(400), "{best:?}");
+}
+
+#[test]
+fn simulated_effects_and_runs_that_wait_are_told_apart() {
+    let watched = Watched::new(&[
+        ("waits", "run::sleep(\"2h\")"),
+        ("gets", "http::get(\"http://127.0.0.1:9/x\")"),
+    ]);
+    watched.run("waits");
+    watched.run("gets");
+    let page = watched.page();
+    shows(&page, "host_run_suspensions_total", 1.0);
+    shows(&page, "host_runs_waiting", 1.0);
+    let of_http =
+        |outcome: &str| format!("host_effects_total{{provider=\"http\",class=\"read\",outcome=\"{outcome}\"}}");
+    shows(&page, &of_http("simulated"), 1.0);
+    shows(&page, &of_http("ok"), 0.0);
+    let has = |name: &str| page.samples.keys().any(|sample| sample.starts_with(name));
+    assert!(!has("host_effect_attempts_total{provider=\"http\""));
+    assert!(!has("host_effect_duration_seconds_count{provider=\"http\""));
+}
+
+#[test]
+fn what_is_noted_under_a_name_of_the_hosts_stands_on_no_page() {
+    let watched = Watched::new(&[]);
+    let mut tx = Tx::new(&watched.host.ground, Realm::Dry, 0);
+    let none = crate::store::metrics::Labels::new();
+    crate::store::metrics::note(&mut tx, "host_forged", &none, &crate::store::metrics::Note::Set(1.0))
+        .expect("an older host took it");
+    watched
+        .host
+        .ground
+        .store
+        .commit(tx.batch, Durability::Soon)
+        .expect("nobody else is here");
+    assert!(!watched.page().samples.contains_key("host_forged"));
+}
+
+#[test]
+fn a_loop_that_does_not_turn_an_open_circuit_and_a_server_that_stops_are_not_ready() {
+    let watched = Watched::new(&[]);
+    let found = || -> Vec<&str> { watched.telemetry.hindrances().iter().map(|one| one.what).collect() };
+    let now = || crate::io::clock::Clock::monotonic(&*watched.host.clock);
+    watched.telemetry.beat.at(now());
+    assert!(found().is_empty());
+    watched.host.clock.advance(std::time::Duration::from_secs(61));
+    assert_eq!(found(), ["loop"]);
+    watched.telemetry.beat.at(now());
+    let open = crate::gate::circuit::Circuit {
+        failures: 5,
+        open_until_ms: i64::MAX,
+        probe_until_ms: 0,
+    };
+    let mut batch = Batch::new();
+    let row = rmp_serde::to_vec_named(&open).expect("it is plain data");
+    batch.put(crate::gate::circuit::key("slack"), row);
+    watched
+        .host
+        .ground
+        .store
+        .commit(batch, Durability::Soon)
+        .expect("nobody else is here");
+    assert_eq!(found(), ["circuit"]);
+    watched.telemetry.crew.close();
+    assert_eq!(found(), ["stopping", "circuit"]);
 }

@@ -33,20 +33,25 @@ pub const QUEUES_MAX: usize = 1_000;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// What was found.
+/// What was found; `None` for what could not be read.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    pub suspended: u64,
-    pub in_doubt: u64,
-    pub questions: u64,
-    pub open_incidents: u64,
+    pub suspended: Option<u64>,
+    pub in_doubt: Option<u64>,
+    pub questions: Option<u64>,
+    pub open_incidents: Option<u64>,
     pub queues: BTreeMap<String, Stats>,
     /// Runs that ended in each of the last 24 hours, the present one last: those that succeeded, and all others.
     pub hours: [[u64; 2]; 24],
-    /// Since when the tick waits that is due longest, in Unix milliseconds; future, when none is due.
-    pub next_due_ms: Option<i64>,
+    pub due: Option<Due>,
     /// Something that could not be read.
     pub failed: bool,
+}
+
+/// Since when the tick waits that is due longest, in Unix milliseconds; future, when none is due; `None`, when there is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Due {
+    pub next_ms: Option<i64>,
 }
 
 #[derive(Default)]
@@ -114,10 +119,11 @@ impl Kept {
 
 fn walk(store: &dyn Store, realm: Realm, now_ms: i64) -> Found {
     let mut found = Found::default();
+    let (mut suspended, mut in_doubt) = (0, 0);
     let seen = operation::each_run(store, i64::MIN, &mut |record| {
         match record.status {
-            Status::Suspended => found.suspended += 1,
-            Status::NeedsAttention => found.in_doubt += 1,
+            Status::Suspended => suspended += 1,
+            Status::NeedsAttention => in_doubt += 1,
             _ => {}
         }
         if let Some(ended_ms) = record.ended_ms {
@@ -127,15 +133,18 @@ fn walk(store: &dyn Store, realm: Realm, now_ms: i64) -> Found {
             }
         }
     });
-    found.failed |= seen.is_err();
+    match seen {
+        Ok(_) => (found.suspended, found.in_doubt) = (Some(suspended), Some(in_doubt)),
+        Err(_) => found.failed = true,
+    }
     match question::open(store, operation::RUNS_MAX) {
-        Ok(questions) => found.questions = questions.len() as u64,
+        Ok(questions) => found.questions = Some(questions.len() as u64),
         Err(_) => found.failed = true,
     }
     match incident::list(store) {
         Ok(incidents) => {
             let open = incidents.iter().filter(|incident| incident.state == State::Open);
-            found.open_incidents = open.count() as u64;
+            found.open_incidents = Some(open.count() as u64);
         }
         Err(_) => found.failed = true,
     }
@@ -144,7 +153,7 @@ fn walk(store: &dyn Store, realm: Realm, now_ms: i64) -> Found {
         Err(_) => found.failed = true,
     }
     match operation::next_due(store) {
-        Ok(due_ms) => found.next_due_ms = due_ms,
+        Ok(next_ms) => found.due = Some(Due { next_ms }),
         Err(_) => found.failed = true,
     }
     found

@@ -58,10 +58,13 @@ pub fn mask(masks: Arc<Masks>) {
     *MASKS.write().unwrap_or_else(PoisonError::into_inner) = Some(masks);
 }
 
-/// Starts the log, to standard error. A second start in one process keeps the first.
+/// What a log may be told to say, from nothing to everything. No more than that: what other parts of the process say, such as
+/// the one that speaks HTTP, is not meant for a log.
+pub const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// Starts the log, to standard error, at one of [`LEVELS`]. A second start in one process keeps the first.
 pub fn start(level: &str, look: Look) {
-    let filter = EnvFilter::try_new(format!("off,host={level}"));
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new("off,host=warn"));
+    let filter = EnvFilter::new(format!("off,host={level}"));
     let lines = Lines {
         look,
         put: |line: &str| {
@@ -189,6 +192,8 @@ where
             Some(masks) => masks.mask_text(text),
             None => text,
         };
+        // After the masks: they know how secrets look in JSON as it is.
+        let text = if self.look.json { harmless(text) } else { text };
         (self.put)(&(text + "\n"));
     }
 }
@@ -309,11 +314,32 @@ fn is_word(text: &str) -> bool {
             .all(|letter| letter.is_ascii_alphanumeric() || "_-.:/@+,%".contains(letter))
 }
 
-/// Adds `text` with everything escaped that could end a line, drive a terminal or turn the direction of writing.
+/// Whether a letter could end a line, drive a terminal or turn the direction of writing.
+fn drives(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// JSON in which everything is escaped that [`drives`], and that JSON lets stand as it is: it stands in texts alone.
+fn harmless(json: String) -> String {
+    if !json.contains(drives) {
+        return json;
+    }
+    let mut line = String::with_capacity(json.len() + 64);
+    for letter in json.chars() {
+        if drives(letter) {
+            write!(line, "\\u{:04x}", u32::from(letter)).expect("a string takes every text");
+        } else {
+            line.push(letter);
+        }
+    }
+    line
+}
+
+/// Adds `text` with everything escaped that [`drives`].
 fn escaped(line: &mut String, text: &str) {
     for letter in text.chars() {
-        let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-        if letter.is_control() || turns {
+        if drives(letter) {
             write!(line, "{}", letter.escape_default()).expect("a string takes every text");
         } else {
             line.push(letter);
@@ -370,7 +396,7 @@ mod tests {
 
     #[test]
     fn no_value_can_make_a_second_line_or_drive_a_terminal() {
-        let evil = "a\nERROR forged\r\u{1b}[2J\u{202e}x\u{2028}";
+        let evil = "a\nERROR forged\r\u{1b}[2J\u{202e}x\u{2028}\u{9b}2J\u{7f}\u{61c}";
         let work = || {
             let span = tracing::error_span!("run", corr = evil);
             span.in_scope(|| tracing::info!(code = %evil, "said {evil}"));
@@ -383,7 +409,12 @@ mod tests {
                 lines[0].ends_with('\n') && !lines[0].contains(['\r', '\u{1b}']),
                 "{lines:?}"
             );
-            assert!(look.json || !lines[0].contains(['\u{202e}', '\u{2028}']), "{lines:?}");
+            let drivers = ['\u{1b}', '\u{202e}', '\u{2028}', '\u{9b}', '\u{7f}', '\u{61c}'];
+            assert!(!lines[0].contains(drivers), "{lines:?}");
+            if look.json {
+                let line: Json = serde_json::from_str(&lines[0]).unwrap();
+                assert_eq!((&line["corr"], &line["code"]), (&evil.into(), &evil.into()));
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`family`] | metrics as data |
 //! | [`text`] | families as Prometheus reads them |
+//! | [`answered`] | what becomes of a request that brings somebody figures or news |
 //! | [`board`] | `/admin/monitor`: how a server is, on one page |
 //! | [`ready`] | whether the server can do its work: what `/readyz` says |
 //! | [`figures`] | what this process has done, counted |
@@ -16,6 +17,7 @@
 //!
 //! Nothing here decides anything about a run, and nothing waits for it: what cannot be told is left out, and that is told.
 
+mod answered;
 pub mod board;
 pub mod family;
 pub mod figures;
@@ -35,7 +37,7 @@ mod gather_tests;
 mod strict;
 
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::io::clock::Clock;
@@ -62,7 +64,12 @@ pub struct Telemetry {
     /// What kept the server from its work when that was looked at last, on the clock that does not jump.
     hindrances: Mutex<(Option<Duration>, Vec<ready::Hindrance>)>,
     kept: kept::Keeper,
+    /// The families of whoever answers over HTTP, once somebody does.
+    pub beside: OnceLock<Box<Beside>>,
 }
+
+/// Gives families as they are now.
+pub type Beside = dyn Fn() -> Vec<family::Family> + Send + Sync;
 
 impl Telemetry {
     pub fn new(
@@ -87,6 +94,7 @@ impl Telemetry {
             notice_ms: AtomicI64::new(0),
             hindrances: Mutex::default(),
             kept: kept::Keeper::default(),
+            beside: OnceLock::new(),
         }
     }
 }

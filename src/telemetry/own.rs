@@ -7,16 +7,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::family::{Family, Kind, Labels, Measure, Point, Spread};
-use crate::script::metrics::DeclaredMetric;
+use crate::script::metrics::{DeclaredMetric, RESERVED};
 use crate::serve::Edition;
 use crate::store::metrics::{self, Metric, Series};
 use crate::store::{Realm, Store, StoreError};
 
-/// Series that the page shows.
+/// Series that the page shows; those of declared metrics first.
 const SERIES_MAX: usize = 10_000;
-
-/// What begins so is the host's own, but for its count of saves, which it keeps like a playbook.
-const RESERVED: [&str; 2] = ["host_", "process_"];
 
 /// What becomes of saves.
 const STATES: [&str; 3] = ["broken", "held", "live"];
@@ -48,19 +45,21 @@ pub fn make_known(edition: &Edition, realm: Realm, now_ms: i64) -> Result<Vec<St
     crate::script::metrics::make_known(ground, realm, now_ms, declared(edition).into_values())
 }
 
-/// One family for each metric that is declared or recorded.
-pub(super) fn families(edition: &Edition, store: &dyn Store, realm: Realm) -> Vec<Family> {
+/// One family for each metric that is declared or recorded; `None` when what was recorded cannot be read.
+pub(super) fn families(edition: &Edition, store: &dyn Store, realm: Realm) -> Option<Vec<Family>> {
     let saves = saves();
     let mut declared = declared(edition);
     declared.insert(&saves.name, &saves);
-    let (mut recorded, left_out) = match metrics::read_every(store, realm, SERIES_MAX) {
+    let is_declared = |name: &str| declared.contains_key(name);
+    let mut recorded = match metrics::read_every(store, realm, SERIES_MAX, &is_declared) {
         Ok(read) => read,
         Err(error) => {
             tracing::error!(%error, code = error.code(), "the metrics of playbooks cannot be read");
-            Default::default()
+            return None;
         }
     };
     let help = "Series of playbooks' metrics that are not shown: there are too many.";
+    let left_out: u64 = recorded.values().map(|metric| metric.left_out).sum();
     let mut families = vec![Family::gauge("host_series_left_out", help).is(left_out as f64)];
     for metric in declared.into_values() {
         families.push(family(&metric.name, recorded.remove(&metric.name), Some(metric)));
@@ -71,7 +70,7 @@ pub(super) fn families(edition: &Edition, store: &dyn Store, realm: Realm) -> Ve
             families.push(family(&name, Some(metric), None));
         }
     }
-    families
+    Some(families)
 }
 
 fn family(name: &str, recorded: Option<Metric>, declared: Option<&DeclaredMetric>) -> Family {
@@ -92,6 +91,9 @@ fn family(name: &str, recorded: Option<Metric>, declared: Option<&DeclaredMetric
         Kind::Counter if !name.ends_with("_total") => format!("{name}_total"),
         _ => name.to_owned(),
     };
+    // What of a metric was not read is not at 0 for that.
+    let is_whole = recorded.as_ref().is_none_or(|metric| metric.left_out == 0);
+    let declared = declared.filter(|_| is_whole);
     let series = recorded.map(|metric| metric.series).unwrap_or_default();
     let mut points: Vec<Point> = series.iter().map(|series| point(kind, &bounds, series)).collect();
     for labels in declared.map(DeclaredMetric::known_series).unwrap_or_default() {
@@ -130,4 +132,26 @@ fn point(kind: Kind, bounds: &[f64], series: &Series) -> Point {
         }),
     };
     Point { labels, measure }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_that_were_left_out_are_not_at_0_for_that() {
+        let declared = saves();
+        let recorded = |left_out| Metric {
+            kind: Kind::Counter,
+            bounds: Vec::new(),
+            series: Vec::new(),
+            left_out,
+        };
+        let points = |left_out| {
+            family("saves_total", Some(recorded(left_out)), Some(&declared))
+                .points
+                .len()
+        };
+        assert_eq!((points(0), points(1)), (STATES.len(), 0));
+    }
 }

@@ -59,6 +59,7 @@ fn write_family(text: &mut String, family: &Family) {
         match letter {
             '\\' => text.push_str("\\\\"),
             '\n' => text.push_str("\\n"),
+            '\0' => text.push(char::REPLACEMENT_CHARACTER),
             other => text.push(other),
         }
     }
@@ -96,6 +97,8 @@ fn sample(text: &mut String, name: &str, part: &str, labels: &Labels, bound: Opt
                 '\\' => text.push_str("\\\\"),
                 '"' => text.push_str("\\\""),
                 '\n' => text.push_str("\\n"),
+                // Where one stands Prometheus' reader ends, and takes nothing of the page.
+                '\0' => text.push(char::REPLACEMENT_CHARACTER),
                 other => text.push(other),
             }
         }
@@ -147,6 +150,15 @@ mod tests {
              job_seconds_sum{queue=\"a\\\"b\\\\c\\nd\"} 8.25\n\
              job_seconds_count{queue=\"a\\\"b\\\\c\\nd\"} 3\n"
         );
+    }
+
+    /// Prometheus' reader takes the byte for the end of the page: one label of one script would hide all figures.
+    #[test]
+    fn no_label_and_no_help_ends_the_page() {
+        let family = Family::gauge("up", "a\0b").with([("queue", "c\0d")], 1.0);
+        let text = write(&[family]);
+        assert!(!text.contains('\0'), "{text:?}");
+        assert!(text.ends_with("up{queue=\"c\u{fffd}d\"} 1\n"), "{text:?}");
     }
 
     #[test]

@@ -173,3 +173,27 @@ fn a_server_that_stops_answers_what_was_asked_and_closes_streams() {
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     assert!(stream.is_closed() && idle.is_closed());
 }
+
+/// What the server has answered stood on the page alone: a rule over it never held, without a word.
+#[test]
+fn rules_look_at_what_the_server_itself_has_answered() {
+    let rule = "[monitors.web]\nwhen = \"host_http_connections >= 0\"\nseverity = \"info\"\n";
+    let server = crate::watched::Watched::start(rule, &[], &[]);
+    let state = || server.host(&["monitors", "list", "--json"]);
+    server.wait("the rule holds", || state().contains("\"firing\""));
+}
+
+#[test]
+fn a_level_of_the_log_that_there_is_not_is_told_and_the_preset_stands() {
+    let env = [("LOG_LEVEL", "info,hyper_util=trace"), ("LOG_FORMAT", "xml")];
+    let mut server = crate::watched::Watched::start("", &[], &env);
+    crate::client::ask(server.address, "GET", "/healthz", &[], "");
+    server.stop();
+    let log = server.log();
+    assert!(
+        log.contains("LOG_LEVEL is none of off, error, warn, info, debug, trace"),
+        "{log}"
+    );
+    assert!(log.contains("LOG_FORMAT is neither text nor json"), "{log}");
+    assert!(log.contains(" INFO ") && !log.contains("TRACE"), "{log}");
+}

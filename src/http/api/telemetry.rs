@@ -11,7 +11,7 @@ use crate::http::request::Request;
 use crate::http::routes::{Gives, Group, Route};
 use crate::http::server::Server;
 use crate::telemetry::family::{Family, Measure, Spread};
-use crate::telemetry::{board, text};
+use crate::telemetry::{self, board, text};
 
 pub const GROUP: Group = Group {
     name: "telemetry",
@@ -41,9 +41,7 @@ fn metrics(server: &Server, _: &Request) -> Result<Answer, Refusal> {
     let Some(telemetry) = &server.telemetry else {
         return Err(Refusal::not_found("this server counts nothing"));
     };
-    let mut families = telemetry.families();
-    families.extend(of_http(server));
-    Ok(Answer::bytes(text::MEDIA_TYPE, text::write(&families)).header("cache-control", "no-store"))
+    Ok(Answer::bytes(text::MEDIA_TYPE, telemetry::page(telemetry)).header("cache-control", "no-store"))
 }
 
 fn monitor(server: &Server, _: &Request) -> Result<Answer, Refusal> {
@@ -56,9 +54,15 @@ fn monitor(server: &Server, _: &Request) -> Result<Answer, Refusal> {
         .header("content-security-policy", &board::policy()))
 }
 
-/// What this server has answered.
-fn of_http(server: &Server) -> Vec<Family> {
-    let figures: &Figures = &server.figures;
+/// What `server` has answered.
+pub fn families(server: &Server) -> Vec<Family> {
+    let tally = server.doors.as_ref().and_then(|doors| doors.deliveries());
+    let waiting = server.pool.waiting() + server.playbooks.waiting();
+    families_of(&server.figures, tally, server.streams(), waiting)
+}
+
+/// The families of what was answered and delivered, with so many streams and so many requests that wait.
+pub fn families_of(figures: &Figures, tally: Option<&Tally>, streams: usize, waiting: usize) -> Vec<Family> {
     let mut answered = Family::counter(
         "host_http_requests_total",
         "Requests that were answered, by route and status.",
@@ -90,7 +94,6 @@ fn of_http(server: &Server) -> Vec<Family> {
         "host_webhooks_total",
         "What services sent to webhooks, by playbook and what became of it.",
     );
-    let tally = server.doors.as_ref().and_then(|doors| doors.deliveries());
     for (playbook, counts) in tally.map(Tally::all).unwrap_or_default() {
         for (fate, count) in Fate::ALL.iter().zip(counts) {
             hooks.add([("playbook", playbook.as_str()), ("fate", fate.as_str())], count as f64);
@@ -101,9 +104,8 @@ fn of_http(server: &Server) -> Vec<Family> {
         answered,
         took,
         Family::gauge("host_http_connections", "Connections that are open.").is(figures.connections() as f64),
-        Family::gauge("host_http_streams", "Streams of events that are open.").is(server.streams() as f64),
-        Family::gauge("host_http_waiting_requests", "Requests that wait for a thread.")
-            .is((server.pool.waiting() + server.playbooks.waiting()) as f64),
+        Family::gauge("host_http_streams", "Streams of events that are open.").is(streams as f64),
+        Family::gauge("host_http_waiting_requests", "Requests that wait for a thread.").is(waiting as f64),
         Family::counter(
             "host_http_refused_connections_total",
             "Connections that found all places taken.",

@@ -9,6 +9,7 @@ use super::settings::{Channel, Kind};
 use crate::app::App;
 use crate::io::http::{HttpDoor, Method, Reach, Request};
 use crate::io::program;
+use crate::telemetry::answered;
 
 /// The block of SHA-256, in bytes.
 const BLOCK: usize = 64;
@@ -101,8 +102,7 @@ fn webhook(app: &App, channel: &Channel, address: &str, message: &Message, timeo
 fn post(request: Request, timeout: Duration) -> Result<(), String> {
     let mut reach = Reach::default();
     reach.allow_url(&request.url).map_err(|error| error.to_string())?;
-    let request = request.timeout(timeout).redirects_max(0).response_bytes_max(64 << 10);
-    match HttpDoor::new(reach).send(request) {
+    match answered::send(&HttpDoor::new(reach), request.timeout(timeout)) {
         Ok(response) if response.is_success() => Ok(()),
         Ok(response) => Err(format!("it answered with status {}", response.status)),
         Err(fault) => Err(fault.to_string()),

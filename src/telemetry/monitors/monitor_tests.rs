@@ -2,12 +2,14 @@
 #![expect(clippy::disallowed_methods, reason = "a test reads what a program has written")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value as Json;
 
 use super::channel;
-use super::notify::{TRIES_MAX, tell_all};
+use super::notify::{TRIES_MAX, due, run, tell_channel};
 use super::settings::{Channel, Monitor, check};
 use super::state::{Standing, State, What};
 use super::watch::{look, look_after, retire_others};
@@ -15,7 +17,9 @@ use crate::app::App;
 use crate::io::clock::Clock;
 use crate::journal::incident::{self, State as IncidentState};
 use crate::store::engine::Engine;
+use crate::store::{Store, StoreError};
 use crate::telemetry::family::Family;
+use crate::telemetry::gather_tests::Watched as Gathered;
 use crate::testing::{HttpStub, TestHost};
 
 fn monitor() -> Monitor {
@@ -136,6 +140,20 @@ fn a_rule_that_goes_on_is_told_again_where_that_is_wanted() {
     assert_eq!(watched.incidents().len(), 1);
 }
 
+/// Tells everybody what is due, one channel after another; gives when there is more.
+fn tell_all(app: &App, store: &dyn Store, now_ms: i64) -> Result<Option<i64>, StoreError> {
+    let look = || match due(app, store, now_ms, &|_| false) {
+        (found, None) => Ok(found),
+        (_, Some(error)) => Err(error),
+    };
+    for (channel, names) in look()?.channels {
+        tell_channel(app, store, &channel, &names, now_ms, &|| true)?;
+    }
+    let found = look()?;
+    let is_due = !found.channels.is_empty();
+    Ok(is_due.then_some(now_ms).or(found.next_ms))
+}
+
 fn app(host: TestHost, settings: &str, env: &str) -> (TestHost, App) {
     let host = host.file("host.toml", settings).file(".env", env);
     let mut app = App::new(&host.folder()).expect("the settings are good");
@@ -194,6 +212,12 @@ fn a_web_hook_is_signed_and_one_that_fails_is_tried_again_under_the_same_id() {
         .expect("both parts");
     let wanted = channel::signature(b"hush-hush-123", sent.parse().expect("seconds"), &requests[1].body);
     assert_eq!(signature, wanted);
+    // As whoever gets it computes it: printf 1795262400.hello | openssl dgst -sha256 -hmac hush-hush-123
+    assert_eq!(
+        channel::signature(b"hush-hush-123", 1_795_262_400, b"hello"),
+        "8c31a8e6fffb8d427e1be6d165f25030130f7fe71e10d77f15550e2adefa33af"
+    );
+    assert!(body["incident"].is_string(), "{body}");
 }
 
 #[test]
@@ -256,6 +280,31 @@ fn slack_and_programs_are_told_and_what_never_goes_is_given_up() {
     assert!(stub.requests()[0].text().contains("dead &gt; 0"));
 }
 
+/// Whoever answered with a page of some length was told ten times.
+#[test]
+fn who_has_taken_a_message_is_told_once_however_much_they_say_and_nobody_else_is() {
+    let stub = HttpStub::start();
+    stub.on("POST", "/hook").endless(1 << 20);
+    stub.on("POST", "/away").redirect(307, &stub.url("/elsewhere"));
+    stub.on("POST", "/elsewhere").status(204);
+    let settings = format!(
+        "{}[notify.pager]\nwebhook = \"{}\"\n[notify.away]\nwebhook = \"{}\"\n",
+        RULE.replace("[\"pager\"]", "[\"pager\", \"away\"]"),
+        stub.url("/hook"),
+        stub.url("/away")
+    );
+    let (host, app) = app(TestHost::default(), &settings, "DRY_RUN=false\n");
+    let monitor = app.config.file.monitors["dead-jobs"].clone();
+    let watched = Watched { host, monitor };
+    watched.look(0, 1.0);
+    tell_all(&app, &*watched.host.ground.store, watched.host.clock.unix_ms()).expect("the store works");
+    let notices = watched.state().notices;
+    assert!(notices[0].sent_ms.is_some(), "{notices:#?}");
+    let why = notices[1].why.as_deref();
+    assert_eq!((notices[1].sent_ms, why), (None, Some("it answered with status 307")));
+    assert_eq!(stub.count("POST", "/elsewhere"), 0);
+}
+
 #[test]
 fn nobody_is_told_of_a_recovery_before_the_firing() {
     let stub = HttpStub::start();
@@ -283,37 +332,60 @@ fn nobody_is_told_of_a_recovery_before_the_firing() {
     assert_eq!(next_ms, None);
 }
 
+/// One that hung was waited for before anybody was told anything new, and before the host ended.
 #[test]
-fn a_channel_that_hangs_holds_up_no_other() {
+fn a_channel_that_hangs_holds_up_no_other_and_not_the_end_of_the_host() {
     let stub = HttpStub::start();
     stub.on("POST", "/hangs").never();
     stub.on("POST", "/hook").status(204);
     let settings = format!(
-        "{}[notify.a-hangs]\nwebhook = \"{}\"\ntimeout = \"5s\"\n[notify.b-works]\nwebhook = \"{}\"\n",
-        RULE.replace("[\"pager\"]", "[\"a-hangs\", \"b-works\"]"),
+        "[monitors.a]\nwhen = \"dead > 0\"\nnotify = [\"hangs\", \"webhook:hangs\"]\n\
+         [monitors.b]\nwhen = \"dead > 0\"\nnotify = [\"works\"]\n\
+         [notify.hangs]\nwebhook = \"{}\"\ntimeout = \"60s\"\n[notify.works]\nwebhook = \"{}\"\n",
         stub.url("/hangs"),
         stub.url("/hook")
     );
-    let (host, app) = app(TestHost::default(), &settings, "DRY_RUN=false\n");
-    let monitor = app.config.file.monitors["dead-jobs"].clone();
-    let watched = Watched { host, monitor };
-    watched.look(0, 1.0);
-    let store = &*watched.host.ground.store;
-    std::thread::scope(|scope| {
-        let (app, now_ms) = (&app, watched.host.clock.unix_ms());
-        let telling = scope.spawn(move || tell_all(app, store, now_ms).expect("the store works"));
-        let clock = crate::io::clock::SystemClock::new();
+    let Gathered { host, telemetry, .. } = Gathered::with_env(&[], &settings, "DRY_RUN=false\n");
+    let telemetry = Arc::new(telemetry);
+    let telling = std::thread::spawn({
+        let telemetry = telemetry.clone();
+        move || run(&telemetry)
+    });
+    let clock = crate::io::clock::SystemClock::new();
+    let fires = |name: &str, path: &str| {
+        let monitor = &telemetry.live.current().app.config.file.monitors[name];
+        let families = [Family::gauge("dead", "d").is(1.0)];
+        let is_told = look(&host.gate(), name, monitor, &families, host.clock.unix_ms()).expect("the store works");
+        assert!(is_told);
+        telemetry.notice_ms.store(0, Ordering::Relaxed);
         let began = clock.monotonic();
-        while stub.count("POST", "/hook") == 0 {
-            assert!(clock.monotonic() - began < Duration::from_secs(30), "nobody is told");
+        while stub.count("POST", path) == 0 {
+            assert!(
+                clock.monotonic() - began < Duration::from_secs(30),
+                "nobody is told of {name}"
+            );
             clock.sleep(Duration::from_millis(5));
         }
-        assert!(!telling.is_finished(), "the other still hangs");
-        telling.join().expect("no panic");
-    });
-    let notices = watched.state().notices;
-    assert_eq!((notices[0].sent_ms, notices[0].tries), (None, 1));
-    assert!(notices[1].sent_ms.is_some());
+    };
+    fires("a", "/hangs");
+    fires("b", "/hook");
+    // Its next time has come, and it still hangs.
+    host.clock.advance(Duration::from_secs(10));
+    telemetry.notice_ms.store(0, Ordering::Relaxed);
+    clock.sleep(Duration::from_millis(2500));
+    telemetry.over.end();
+    let began = clock.monotonic();
+    telling.join().expect("no panic");
+    assert!(
+        clock.monotonic() - began < Duration::from_secs(30),
+        "it waits for the one that hangs"
+    );
+    let notices = State::read(&*host.ground.store, "a").expect("readable").0.notices;
+    assert_eq!(
+        (notices.len(), notices[0].sent_ms, notices[0].tries),
+        (1, None, 1),
+        "each channel is told once"
+    );
 }
 
 #[test]
@@ -522,7 +594,7 @@ fn what_waits_is_kept_before_what_is_over() {
     for round in 0..4_i64 {
         (state, _) = state.step("x", &monitor, &holds(round % 2 == 0), round);
         if round == 1 {
-            let half = state.notices.iter_mut().filter(|notice| notice.what == What::Fired);
+            let half = state.notices.iter_mut().filter(|notice| notice.what == What::Recovered);
             half.for_each(|notice| notice.next_ms = None);
         }
     }
@@ -570,4 +642,123 @@ fn what_is_wrong_with_rules_and_channels_is_told_with_its_key() {
 fn a_store_without_rows_is_no_mistake() {
     let store = Engine::in_memory().expect("memory");
     assert_eq!(State::read(&store, "x").expect("readable").0, State::default());
+}
+
+#[test]
+fn when_the_host_ends_nobody_is_told_anything_more() {
+    let stub = HttpStub::start();
+    stub.on("POST", "/hook").status(204);
+    let settings = format!("{RULE}[notify.pager]\nwebhook = \"{}\"\n", stub.url("/hook"));
+    let (host, app) = app(TestHost::default(), &settings, "DRY_RUN=false\n");
+    let monitor = app.config.file.monitors["dead-jobs"].clone();
+    let watched = Watched { host, monitor };
+    watched.look(0, 1.0);
+    let names = ["dead-jobs".to_owned()];
+    let (store, now_ms) = (&*watched.host.ground.store, watched.host.clock.unix_ms());
+    tell_channel(&app, store, "pager", &names, now_ms, &|| false).expect("the store works");
+    assert_eq!((stub.requests().len(), watched.state().notices[0].tries), (0, 0));
+}
+
+#[test]
+fn what_a_program_says_is_masked_and_an_empty_secret_signs_nothing() {
+    let stub = HttpStub::start();
+    stub.on("POST", "/hook").status(204);
+    let settings = format!(
+        "{}[notify.says]\ncommand = [\"sh\", \"-c\", \"echo hush-hush-123 >&2; exit 3\"]\n\
+         [notify.unsigned]\nwebhook = \"{}\"\nsecret = \"EMPTY\"\n\
+         [notify.signed]\nwebhook = \"http://127.0.0.1:9/\"\nsecret = \"PAGER_SECRET\"\n",
+        RULE.replace("[\"pager\"]", "[\"says\", \"unsigned\"]"),
+        stub.url("/hook")
+    );
+    let (host, app) = app(
+        TestHost::default(),
+        &settings,
+        "DRY_RUN=false\nPAGER_SECRET=hush-hush-123\nEMPTY=\n",
+    );
+    let monitor = app.config.file.monitors["dead-jobs"].clone();
+    let watched = Watched { host, monitor };
+    watched.look(0, 1.0);
+    tell_all(&app, &*watched.host.ground.store, watched.host.clock.unix_ms()).expect("the store works");
+    let notices = watched.state().notices;
+    let whys: Vec<&str> = notices.iter().filter_map(|notice| notice.why.as_deref()).collect();
+    assert!(whys[0].starts_with("it ended with code 3: [masked:"), "{whys:?}");
+    assert_eq!(whys[1], "EMPTY is not set");
+    assert_eq!(stub.requests().len(), 0);
+}
+
+#[test]
+fn an_incident_that_somebody_has_closed_is_left_as_it_is() {
+    let watched = Watched::new(Monitor {
+        lasts: String::new(),
+        ..monitor()
+    });
+    let id = watched.look(0, 1.0).incident.expect("it opens one");
+    let store = &*watched.host.ground.store;
+    let before = incident::load(store, id).expect("readable").expect("it is there");
+    let mut after = before.incident.clone();
+    after
+        .close("mended", "ada", watched.host.clock.unix_ms())
+        .expect("she closes it");
+    let mut batch = crate::store::Batch::new();
+    incident::save_in(&mut batch, store, Some(&before), &after).expect("it fits");
+    store
+        .commit(batch, crate::store::Durability::Now)
+        .expect("the store works");
+    watched.look(1, 0.0);
+    assert_eq!(watched.told(), [What::Fired, What::Recovered]);
+    let now = incident::load(store, id)
+        .expect("readable")
+        .expect("it is there")
+        .incident;
+    assert_eq!(now, after);
+}
+
+#[test]
+fn a_rule_that_began_in_a_future_that_was_set_back_while_nobody_looked_lasts_from_now() {
+    let watched = Watched::new(monitor());
+    watched.look(0, 1.0);
+    let at = |minutes: i64| {
+        let families = [Family::gauge("dead", "d").is(1.0)];
+        let now_ms = watched.host.clock.unix_ms() + minutes * 60_000;
+        look(&watched.host.gate(), "dead-jobs", &watched.monitor, &families, now_ms).expect("the store works");
+        watched.state().standing()
+    };
+    assert_eq!(at(-600), Standing::Pending);
+    assert_eq!(at(-596), Standing::Pending);
+    assert_eq!(at(-595), Standing::Firing);
+}
+
+/// With the trigger as it turns in the host: the clock on the wall is set by a day between two looks.
+#[test]
+fn a_clock_that_is_set_between_two_turns_makes_nothing_fire() {
+    use crate::triggers::Trigger;
+    let rule = "[monitors.dry]\nwhen = \"host_live == 0\"\nfor = \"5m\"\n[monitors.grows]\nwhen = \"increase(process_cpu_seconds_total[1m]) < 0\"\n";
+    let Gathered { host, telemetry, .. } = Gathered::with(&[], rule);
+    let telemetry = Arc::new(telemetry);
+    let edition = telemetry.live.current();
+    let mut monitors = super::Monitors::new(telemetry.clone());
+    let state = |name: &str| State::read(&*host.ground.store, name).expect("readable").0;
+    let begun_ms = host.clock.unix_ms();
+    monitors.turn(&edition, begun_ms, 0).expect("it turns");
+    assert_eq!(state("dry").standing(), Standing::Pending);
+    host.clock.advance(Duration::from_secs(15));
+    let day_ms = 86_400_000;
+    monitors
+        .turn(&edition, begun_ms + day_ms + 15_000, 0)
+        .expect("it turns");
+    assert_eq!(
+        state("dry").standing(),
+        Standing::Pending,
+        "it has lasted for 15 seconds"
+    );
+    assert_eq!(
+        state("grows").samples.len(),
+        2,
+        "what it looks back on is written in time"
+    );
+    host.clock.advance(Duration::from_secs(285));
+    monitors
+        .turn(&edition, begun_ms + day_ms + 300_000, 0)
+        .expect("it turns");
+    assert_eq!(state("dry").standing(), Standing::Firing);
 }

@@ -1,10 +1,12 @@
-//! The thread that tells people what monitors have found. A message that is not taken is sent again, less and less often; in
+//! The threads that tell people what monitors have found. A message that is not taken is sent again, less and less often; in
 //! the end it is given up, and `host monitors list` says so.
 //!
-//! *Invariant:* in one channel a rule's messages go out in order, one after another; a channel that hangs holds up no other.
+//! *Invariant:* in one channel a rule's messages go out in order, one after another; a channel that hangs holds up no other,
+//! and the end of the host but for a few seconds: what it is at then is sent once more by the next one, under the same id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::channel::{self, Message};
@@ -27,11 +29,44 @@ const OLD_MS_MAX: i64 = 24 * 3_600_000;
 /// Messages of one rule that a channel gets in one go.
 const NOTICES_AT_ONCE: usize = 10;
 
-/// Channels that are told at the same time.
-const AT_ONCE: usize = 8;
+/// How long those who are telling somebody are waited for when the host ends.
+const LAST_WITHIN: Duration = Duration::from_secs(5);
+
+/// The stack of a thread that tells one channel.
+const STACK_BYTES: usize = 512 << 10;
+
+/// The channels that are being told something. There are no more than settings allow, and each has one thread.
+#[derive(Default)]
+struct Busy {
+    channels: Mutex<BTreeSet<String>>,
+    one_less: Condvar,
+}
+
+/// A channel that is being told something, until this is dropped.
+struct Telling {
+    busy: Arc<Busy>,
+    telemetry: Arc<Telemetry>,
+    channel: String,
+}
+
+impl Busy {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.busy.lock().remove(&self.channel);
+        self.busy.one_less.notify_all();
+        // Something may be left for it, or have come meanwhile.
+        self.telemetry.notice_ms.store(0, Ordering::Relaxed);
+    }
+}
 
 /// Tells people until the host ends.
-pub fn run(telemetry: &Telemetry) {
+pub fn run(telemetry: &Arc<Telemetry>) {
+    let busy: Arc<Busy> = Arc::default();
     while telemetry.over.pause(LOOKS_EVERY) {
         let now_ms = telemetry.clock.unix_ms();
         let next_ms = telemetry.notice_ms.load(Ordering::Relaxed);
@@ -43,17 +78,59 @@ pub fn run(telemetry: &Telemetry) {
         telemetry.notice_ms.store(i64::MAX, Ordering::Relaxed);
         let edition = telemetry.live.current();
         let store = &*edition.runner.gate.ground.store;
-        let next_ms = match tell_all(&edition.app, store, now_ms) {
-            Ok(next_ms) => next_ms,
-            Err(error) => {
-                tracing::error!(%error, code = error.code(), "what monitors have found cannot be told now");
-                Some(now_ms + FIRST_PAUSE_MS)
-            }
-        };
-        if let Some(next_ms) = next_ms {
+        let is_busy = |channel: &str| busy.lock().contains(channel);
+        let (due, failed) = due(&edition.app, store, now_ms, &is_busy);
+        if let Some(error) = failed {
+            tell_failure(&error);
+            telemetry
+                .notice_ms
+                .fetch_min(now_ms + FIRST_PAUSE_MS, Ordering::Relaxed);
+        }
+        if let Some(next_ms) = due.next_ms {
             telemetry.notice_ms.fetch_min(next_ms, Ordering::Relaxed);
         }
+        for (channel, names) in due.channels {
+            begin(telemetry, &busy, channel, names, now_ms);
+        }
     }
+    let telling = busy.lock();
+    let waited = busy
+        .one_less
+        .wait_timeout_while(telling, LAST_WITHIN, |telling| !telling.is_empty());
+    let (telling, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    for channel in &*telling {
+        tracing::warn!(
+            channel,
+            "somebody is still being told something; the next host does it again"
+        );
+    }
+}
+
+/// Tells `channel` what is due of the rules `names`, on a thread of its own.
+fn begin(telemetry: &Arc<Telemetry>, busy: &Arc<Busy>, channel: String, names: Vec<String>, now_ms: i64) {
+    busy.lock().insert(channel.clone());
+    let telling = Telling {
+        busy: busy.clone(),
+        telemetry: telemetry.clone(),
+        channel,
+    };
+    let thread = std::thread::Builder::new().name("notify-channel".to_owned());
+    let begun = thread.stack_size(STACK_BYTES).spawn(move || {
+        let telemetry = &telling.telemetry;
+        let edition = telemetry.live.current();
+        let store = &*edition.runner.gate.ground.store;
+        let goes_on = || !telemetry.over.is_over();
+        if let Err(error) = tell_channel(&edition.app, store, &telling.channel, &names, now_ms, &goes_on) {
+            tell_failure(&error);
+        }
+    });
+    if let Err(error) = begun {
+        tracing::error!(%error, "there is no thread to tell somebody what monitors have found");
+    }
+}
+
+fn tell_failure(error: &StoreError) {
+    tracing::error!(%error, code = error.code(), "what monitors have found cannot be told now");
 }
 
 /// Whether the turn of `notice` has come. One that lies further ahead than any pause is left from before the clock was set back.
@@ -62,35 +139,33 @@ fn is_due(notice: &Notice, now_ms: i64) -> bool {
     in_ms.is_some_and(|in_ms| in_ms <= 0 || in_ms > PAUSE_MS_MAX)
 }
 
-/// Sends what is due at `now_ms`, each channel by itself; gives when the next is.
-pub(super) fn tell_all(app: &App, store: &dyn Store, now_ms: i64) -> Result<Option<i64>, StoreError> {
-    let mut failed = None;
-    let mut channels: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+/// What is to be told, and when there is more.
+#[derive(Default)]
+pub(super) struct Due {
+    /// The rules that have something for each channel.
+    pub channels: BTreeMap<String, Vec<String>>,
+    pub next_ms: Option<i64>,
+}
+
+/// What is due at `now_ms` for channels that are not busy. A rule that cannot be read is told of beside it.
+pub(super) fn due(
+    app: &App,
+    store: &dyn Store,
+    now_ms: i64,
+    is_busy: &dyn Fn(&str) -> bool,
+) -> (Due, Option<StoreError>) {
+    let (mut due, mut failed) = (Due::default(), None);
     for (name, state) in states(app, store, &mut failed) {
-        for notice in state.turns().filter(|notice| is_due(notice, now_ms)) {
-            channels.entry(notice.channel.clone()).or_default().push(name);
+        for notice in state.turns().filter(|notice| !is_busy(&notice.channel)) {
+            if is_due(notice, now_ms) {
+                let names = due.channels.entry(notice.channel.clone()).or_default();
+                names.push(name.to_owned());
+            } else {
+                due.next_ms = notice.next_ms.into_iter().chain(due.next_ms).min();
+            }
         }
     }
-    let channels: Vec<(String, Vec<&str>)> = channels.into_iter().collect();
-    let tell = |(channel, names): &(String, Vec<&str>)| tell_channel(app, store, channel, names, now_ms);
-    for some in channels.chunks(AT_ONCE) {
-        let told: Vec<Result<(), StoreError>> = match some {
-            [one] => vec![tell(one)],
-            some => std::thread::scope(|scope| {
-                let threads: Vec<_> = some.iter().map(|one| scope.spawn(move || tell(one))).collect();
-                // What panicked has said itself what went wrong.
-                let told = threads.into_iter().map(|thread| thread.join().unwrap_or(Ok(())));
-                told.collect()
-            }),
-        };
-        failed = told.into_iter().find_map(Result::err).or(failed);
-    }
-    let mut next_ms = None;
-    for (_, state) in states(app, store, &mut failed) {
-        let waiting = state.turns().filter_map(|notice| notice.next_ms);
-        next_ms = waiting.chain(next_ms).min();
-    }
-    failed.map_or(Ok(next_ms), Err)
+    (due, failed)
 }
 
 /// The rules as their rows have them. One that cannot be read keeps nobody from being told of the others.
@@ -105,10 +180,20 @@ fn states<'a>(app: &'a App, store: &dyn Store, failed: &mut Option<StoreError>) 
     states
 }
 
-/// Tells one channel all that it is to be told now of the rules `names`.
-fn tell_channel(app: &App, store: &dyn Store, channel: &str, names: &[&str], now_ms: i64) -> Result<(), StoreError> {
+/// Tells one channel all that it is to be told now of the rules `names`, as long as the host goes on.
+pub(super) fn tell_channel(
+    app: &App,
+    store: &dyn Store,
+    channel: &str,
+    names: &[String],
+    now_ms: i64,
+    goes_on: &dyn Fn() -> bool,
+) -> Result<(), StoreError> {
     for name in names {
         for _ in 0..NOTICES_AT_ONCE {
+            if !goes_on() {
+                return Ok(());
+            }
             let (state, _) = State::read(store, name)?;
             let mut turns = state.turns().filter(|notice| notice.channel == channel);
             let Some(notice) = turns.next().filter(|notice| is_due(notice, now_ms)) else {

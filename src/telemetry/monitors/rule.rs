@@ -463,4 +463,33 @@ mod tests {
         }
         assert!(samples.len() <= SAMPLES_MAX);
     }
+
+    #[test]
+    fn the_sum_and_the_count_of_a_histogram_can_be_asked_for_and_so_can_an_increase_over_a_clock_set_back() {
+        use crate::telemetry::family::Spread;
+        let mut seconds = Family::histogram("seconds", "s");
+        let mut spread = Spread::new(&[1.0]);
+        [2.0, 3.0, 4.0].into_iter().for_each(|value| spread.observe(value));
+        seconds.put([], Measure::Spread(spread));
+        let families = [seconds];
+        for (rule, wanted) in [
+            ("seconds_sum == 9", true),
+            ("seconds_count == 3", true),
+            ("seconds == 3", true),
+            ("seconds_sum == 3", false),
+        ] {
+            let rule = Rule::parse(rule).unwrap();
+            assert_eq!(rule.judge(&families, &mut Vec::new(), 0).holds, wanted, "{rule:?}");
+        }
+        let rule = Rule::parse("increase(ended_total[10m]) >= 5").unwrap();
+        let mut samples = Vec::new();
+        let mut at = |minute: i64, value: f64| {
+            let family = Family::counter("ended_total", "e").is(value);
+            rule.judge(&[family], &mut samples, minute * 60_000).value
+        };
+        at(100, 0.0);
+        at(101, 50.0);
+        assert_eq!(at(5, 51.0), Some(0.0), "what was seen in the future is forgotten");
+        assert_eq!(at(6, 52.0), Some(1.0));
+    }
 }

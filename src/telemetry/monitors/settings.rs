@@ -131,9 +131,16 @@ impl Monitor {
         length_ms(&self.recover).unwrap_or(0)
     }
 
-    /// The names of its channels, without what kind they are.
-    pub fn channels(&self) -> impl Iterator<Item = &str> {
-        self.notify.iter().map(|name| name.rsplit(':').next().unwrap_or(name))
+    /// The names of its channels, without what kind they are, each once.
+    pub fn channels(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for name in &self.notify {
+            let name = name.rsplit(':').next().unwrap_or(name);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     pub fn opens_incident(&self) -> bool {

@@ -16,8 +16,8 @@ use super::trace::{Span, Traces};
 use super::{encode, protobuf};
 use crate::io::clock::Clock;
 use crate::io::http::{HttpDoor, Method, Reach, Request, Response};
-use crate::telemetry::Telemetry;
 use crate::telemetry::family::Family;
+use crate::telemetry::{Telemetry, answered};
 
 /// Spans of one request.
 const BATCH_MAX: usize = 512;
@@ -284,16 +284,14 @@ impl Exporter {
         let mut request = Request::new(Method::Post, signal.url.clone())
             .header("content-type", signal.protocol.media_type())
             .body(body)
-            .timeout(within.map_or(signal.timeout, |within| signal.timeout.min(within)))
-            .redirects_max(0)
-            .response_bytes_max(64 << 10);
+            .timeout(within.map_or(signal.timeout, |within| signal.timeout.min(within)));
         if signal.gzip {
             request = request.header("content-encoding", "gzip");
         }
         for (name, value) in &signal.headers {
             request = request.secret_header(name, value);
         }
-        let answer = match door.send(request) {
+        let answer = match answered::send(door, request) {
             Ok(response) if response.is_success() => {
                 let rejected = rejected(&response);
                 return Answer::Taken { rejected };

@@ -401,3 +401,272 @@ fn of_a_run_with_many_steps_those_that_start_runs_are_always_shown() {
     assert_eq!(spans.iter().filter(|span| span.name == "kv.put").count(), 64);
     assert_eq!(spans.iter().filter(|span| span.name == "playbook.start").count(), 1);
 }
+
+/// What only the collector may see stays with it, whoever it points at.
+#[test]
+fn a_redirect_is_followed_by_nobody() {
+    let stub = HttpStub::start();
+    stub.on("POST", "/v1/traces").redirect(307, &stub.url("/elsewhere"));
+    stub.on("POST", "/elsewhere").status(200);
+    let exporter = exporter(&stub);
+    exporter.traces.put(span());
+    exporter.send_left(&crate::io::clock::SystemClock::new());
+    assert_eq!(stub.count("POST", "/elsewhere"), 0);
+    assert_eq!(figure(&exporter, "host_otlp_dropped_spans_total"), 1.0);
+    assert_eq!(figure(&exporter, "host_otlp_sent_spans_total"), 0.0);
+}
+
+/// It had taken the spans, and got them four times more because it had said too much, or too slowly.
+#[test]
+fn a_collector_that_says_too_much_or_never_comes_to_an_end_has_taken_what_it_was_sent() {
+    for is_slow in [false, true] {
+        let stub = HttpStub::start();
+        let script = stub.on("POST", "/v1/traces");
+        match is_slow {
+            false => script.endless(1 << 20),
+            true => script.drip(1, Duration::from_millis(900), "x".repeat(100)),
+        }
+        let exporter = exporter(&stub);
+        exporter.traces.put(span());
+        exporter.send_left(&crate::io::clock::SystemClock::new());
+        assert_eq!(figure(&exporter, "host_otlp_sent_spans_total"), 1.0, "slow: {is_slow}");
+        assert_eq!(figure(&exporter, "host_otlp_failed_requests_total"), 0.0);
+        assert_eq!(stub.count("POST", "/v1/traces"), 1);
+    }
+}
+
+/// The fields of a message as its bytes have them, by the description of the format alone: number, `v` for a varint, `x` for
+/// eight bytes, `b` for a length and bytes.
+fn fields(mut bytes: &[u8]) -> Vec<String> {
+    fn varint(bytes: &mut &[u8]) -> u64 {
+        let (mut number, mut place) = (0_u64, 0);
+        loop {
+            let byte = bytes[0];
+            *bytes = &bytes[1..];
+            number |= u64::from(byte & 0x7f) << place;
+            place += 7;
+            if byte < 0x80 {
+                return number;
+            }
+        }
+    }
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let tag = varint(&mut bytes);
+        let (number, wire) = (tag >> 3, tag & 7);
+        let value = match wire {
+            0 => format!("v{}", varint(&mut bytes)),
+            1 | 2 => {
+                let length = if wire == 1 { 8 } else { varint(&mut bytes) as usize };
+                let (value, rest) = bytes.split_at(length);
+                bytes = rest;
+                format!("{}{}", if wire == 1 { "x" } else { "b" }, hex::encode(value))
+            }
+            other => panic!("wire type {other}"),
+        };
+        found.push(format!("{number}{value}"));
+    }
+    found
+}
+
+/// The content of the field with this number, which is there once.
+fn within(message: &[u8], number: u64) -> Vec<u8> {
+    let start = format!("{number}b");
+    let found: Vec<String> = fields(message)
+        .into_iter()
+        .filter(|field| field.starts_with(&start))
+        .collect();
+    assert_eq!(found.len(), 1, "{number} in {:?}", fields(message));
+    hex::decode(&found[0][start.len()..]).expect("digits")
+}
+
+fn fixed(number: u64) -> String {
+    format!("x{}", hex::encode(number.to_le_bytes()))
+}
+
+fn double(number: f64) -> String {
+    fixed(number.to_bits())
+}
+
+fn bytes(bytes: &[u8]) -> String {
+    format!("b{}", hex::encode(bytes))
+}
+
+/// Field numbers and types as `opentelemetry/proto/trace/v1/trace.proto` and `common/v1/common.proto` have them.
+#[test]
+fn a_span_has_the_fields_that_the_protocol_has() {
+    let one = Span {
+        parent: Some([7; 8]),
+        is_client: true,
+        attributes: vec![
+            ("text", Attribute::Text("t".to_owned())),
+            ("bool", Attribute::Bool(true)),
+            ("int", Attribute::Int(-3)),
+            ("float", Attribute::Float(0.5)),
+        ],
+        events: vec![super::trace::Event {
+            at_ms: 3,
+            name: "e",
+            attributes: vec![("n", Attribute::Int(1))],
+        }],
+        error: Some("CODE".to_owned()),
+        ..span()
+    };
+    let scoped = within(&within(&protobuf::traces(&resource(), &[one]), 1), 2);
+    let shown = within(&scoped, 2);
+    let value = |name: &str, value: String| {
+        let pair = [vec![10, name.len() as u8], name.as_bytes().to_vec()].concat();
+        let value = hex::decode(value).expect("digits");
+        format!("9{}", bytes(&[pair, vec![18, value.len() as u8], value].concat()))
+    };
+    let wanted = [
+        format!("1{}", bytes(&trace_id("req-1"))),
+        format!("2{}", bytes(&[1; 8])),
+        format!("4{}", bytes(&[7; 8])),
+        format!("5{}", bytes(b"run a")),
+        "6v3".to_owned(),
+        format!("7{}", fixed(1_000_000)),
+        format!("8{}", fixed(2_000_000)),
+        value("text", "0a0174".to_owned()),
+        value("bool", "1001".to_owned()),
+        value("int", "18fdffffffffffffffff01".to_owned()),
+        value("float", "21000000000000e03f".to_owned()),
+    ];
+    let found = fields(&shown);
+    assert_eq!(found[..wanted.len()], wanted);
+    assert_eq!(found.len(), wanted.len() + 2);
+    let event = fields(&within(&shown, 11));
+    assert_eq!(
+        event[..2],
+        [format!("1{}", fixed(3_000_000)), format!("2{}", bytes(b"e"))]
+    );
+    assert!(event[2].starts_with("3b") && event.len() == 3, "{event:?}");
+    assert_eq!(
+        fields(&within(&shown, 15)),
+        [format!("2{}", bytes(b"CODE")), "3v2".to_owned()]
+    );
+    let scope = fields(&within(&scoped, 1));
+    assert_eq!(scope[0], format!("1{}", bytes(b"host")));
+}
+
+/// As `opentelemetry/proto/metrics/v1/metrics.proto` has them; and the same in JSON, whose whole numbers of 64 bits are texts.
+#[test]
+fn metrics_have_the_fields_that_the_protocol_has() {
+    use crate::telemetry::family::{Family, Measure, Spread};
+    let mut seconds = Family::histogram("seconds", "h");
+    let mut spread = Spread::new(&[1.0, 2.0]);
+    [0.5, 1.5, 1.5, 7.0].into_iter().for_each(|value| spread.observe(value));
+    seconds.put([("a", "b")], Measure::Spread(spread));
+    let mut kept = Family::counter("kept_total", "k").is(2.0);
+    kept.is_kept = true;
+    let families = [Family::gauge("level", "g").with([("a", "b")], 1.5), kept, seconds];
+    let body = protobuf::metrics(&resource(), &families, 5, 9);
+    let scoped = within(&within(&body, 1), 2);
+    let metrics: Vec<Vec<u8>> = fields(&scoped)
+        .iter()
+        .filter_map(|field| field.strip_prefix("2b"))
+        .map(|digits| hex::decode(digits).expect("digits"))
+        .collect();
+    let label = "0a016112030a0162";
+    let (since, now) = (format!("2{}", fixed(5_000_000)), format!("3{}", fixed(9_000_000)));
+    assert_eq!(
+        fields(&metrics[0])[..2],
+        [format!("1{}", bytes(b"level")), format!("2{}", bytes(b"g"))]
+    );
+    let gauge = within(&metrics[0], 5);
+    assert_eq!(fields(&gauge).len(), 1);
+    let wanted = [
+        since.clone(),
+        now.clone(),
+        format!("4{}", double(1.5)),
+        format!("7b{label}"),
+    ];
+    assert_eq!(fields(&within(&gauge, 1)), wanted);
+    let sum = within(&metrics[1], 7);
+    assert_eq!(fields(&sum)[1..], ["2v2".to_owned(), "3v1".to_owned()]);
+    assert_eq!(fields(&within(&sum, 1)), [now.clone(), format!("4{}", double(2.0))]);
+    let histogram = within(&metrics[2], 9);
+    assert_eq!(fields(&histogram)[1..], ["2v2".to_owned()]);
+    let packed = |numbers: &[u64]| {
+        bytes(
+            &numbers
+                .iter()
+                .flat_map(|number| number.to_le_bytes())
+                .collect::<Vec<u8>>(),
+        )
+    };
+    let wanted = [
+        since,
+        now,
+        format!("4{}", fixed(4)),
+        format!("5{}", double(10.5)),
+        format!("6{}", packed(&[1, 2, 1])),
+        format!("7{}", packed(&[1.0_f64.to_bits(), 2.0_f64.to_bits()])),
+        format!("9b{label}"),
+    ];
+    assert_eq!(fields(&within(&histogram, 1)), wanted);
+    let shown = encode::metrics(&resource(), &families, 5, 9);
+    let shown = &shown["resourceMetrics"][0]["scopeMetrics"][0]["metrics"];
+    assert_eq!(shown[1]["sum"]["aggregationTemporality"], 2);
+    let point = &shown[2]["histogram"]["dataPoints"][0];
+    assert_eq!((&point["count"], &point["sum"]), (&"4".into(), &10.5.into()));
+    assert_eq!(point["bucketCounts"], serde_json::json!(["1", "2", "1"]));
+    assert_eq!(point["timeUnixNano"], "9000000");
+    let int = Span {
+        attributes: vec![("n", Attribute::Int(i64::MAX))],
+        ..span()
+    };
+    let shown = encode::traces(&resource(), &[int]).to_string();
+    assert!(shown.contains(r#"{"intValue":"9223372036854775807"}"#), "{shown}");
+}
+
+#[test]
+fn a_run_lies_below_the_step_that_started_it() {
+    let watched = Watched::new(&[("many", "playbook::start(\"child\", #{})"), ("child", "1")]);
+    watched.run("many");
+    let open = crate::runs::recovery::unfinished(&watched.host.ground).expect("readable");
+    let edition = watched.telemetry.live.current();
+    for run in open {
+        let how = crate::runs::Resume {
+            by: "test".to_owned(),
+            observer: Arc::new(crate::gate::Silent),
+        };
+        let taken = edition.runner.take_over(&edition.app.library, run, &how);
+        let (handle, script) = taken.expect("it goes on");
+        edition.runner.finish(&handle, &script).expect("it ends");
+    }
+    let spans = watched.traces.take(100);
+    let named = |name: &str| spans.iter().find(|span| span.name == name).expect(name);
+    assert_eq!(
+        named("run child").parent,
+        Some(named("playbook.start").id),
+        "{spans:#?}"
+    );
+}
+
+/// Tries are counted and pauses bounded, on a clock that the test moves.
+#[test]
+fn what_is_never_taken_is_given_up_after_five_tries_and_no_collector_has_itself_left_alone_for_a_day() {
+    let stub = HttpStub::start();
+    stub.on("POST", "/v1/traces").too_many(86_400);
+    let mut exporter = exporter(&stub);
+    exporter.settings.metrics = None;
+    exporter.traces.put(span());
+    let watched = Watched::new(&[("good", "1")]);
+    let clock = crate::io::clock::SystemClock::new();
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| exporter.run(&watched.telemetry));
+        let began = clock.monotonic();
+        while figure(&exporter, "host_otlp_dropped_spans_total") == 0.0
+            && clock.monotonic() - began < Duration::from_secs(30)
+        {
+            clock.sleep(Duration::from_millis(100));
+            watched.host.clock.advance(Duration::from_secs(31));
+        }
+        watched.telemetry.over.end();
+        thread.join().expect("no panic");
+    });
+    assert_eq!(stub.count("POST", "/v1/traces"), 5);
+    assert_eq!(figure(&exporter, "host_otlp_dropped_spans_total"), 1.0);
+    assert_eq!(figure(&exporter, "host_otlp_queued_spans"), 0.0);
+}

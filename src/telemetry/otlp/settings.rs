@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use axum::http::{HeaderName, HeaderValue};
 use url::Url;
 
 use super::encode::Resource;
@@ -98,11 +99,14 @@ impl<'e> Env<'e> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(bad(&name, format!("{:?} is neither http nor https", url.scheme())));
         }
-        let headers = self.of(signal, "HEADERS").map(|(_, text)| pairs(text));
+        let headers = match self.of(signal, "HEADERS") {
+            None => Vec::new(),
+            Some((name, text)) => headers(&name, text)?,
+        };
         Ok(Some(Signal {
             url,
             protocol: self.protocol(signal)?,
-            headers: headers.unwrap_or_default(),
+            headers,
             timeout: self.timeout(signal)?,
             gzip: self.gzip(signal)?,
         }))
@@ -211,6 +215,21 @@ fn bad(name: &str, reason: String) -> ConfigError {
     }
 }
 
+/// The headers that the variable `name` asks for. What is wrong with one is told without its value.
+fn headers(name: &str, text: &str) -> Result<Vec<(String, String)>, ConfigError> {
+    let headers = pairs(text);
+    for (header, value) in &headers {
+        if HeaderName::from_bytes(header.as_bytes()).is_err() || HeaderValue::from_str(value).is_err() {
+            let shown: String = header.chars().take(60).collect();
+            return Err(bad(
+                name,
+                format!("{shown:?} is no header that can be sent; write name=value,…"),
+            ));
+        }
+    }
+    Ok(headers)
+}
+
 fn millis(name: &str, text: &str) -> Result<Duration, ConfigError> {
     match text.parse() {
         Ok(millis @ 1..=3_600_000) => Ok(Duration::from_millis(millis)),
@@ -315,9 +334,11 @@ mod tests {
             ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
             ("OTEL_TRACES_EXPORTER", "zipkin"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "a=hush-hush%0d%0ab: c"),
+            ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "a b=hush-hush"),
         ] {
             let error = read(&[ALL, (name, value)]).expect_err(name).to_string();
-            assert!(error.contains(name), "{error}");
+            assert!(error.contains(name) && !error.contains("hush"), "{error}");
         }
     }
 

@@ -61,9 +61,10 @@ pub enum Attribute {
 
 /// The trace that all belongs to which bears this correlation id: a run's own id is its trace's.
 pub fn trace_id(corr: &str) -> [u8; 16] {
-    match corr.parse::<RunId>() {
-        Ok(run) => run.to_bytes(),
-        Err(_) => first(&format!("trace\n{corr}")),
+    match corr.parse::<RunId>().map(RunId::to_bytes) {
+        // All zeros are no id to a collector, and whoever asks may give any.
+        Ok(id) if id != [0; 16] => id,
+        _ => first(&format!("trace\n{corr}")),
     }
 }
 
@@ -252,7 +253,8 @@ impl Tracing {
             name: format!("run {}", record.playbook),
             is_client: false,
             begun_ms: self.begun_ms,
-            ended_ms,
+            // A clock that was set back makes no span end before it begins.
+            ended_ms: ended_ms.max(self.begun_ms),
             attributes,
             events: Vec::new(),
             error: record.error.as_ref().map(|error| error.failure.code.clone()),
@@ -273,5 +275,21 @@ impl Observer for Tracing {
             _ => {}
         }
         self.beside.notice(notice);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_whoever_asks_gives_as_an_id_there_is_a_trace_that_collectors_take() {
+        assert_ne!(trace_id("00000000000000000000000000"), [0; 16]);
+        assert_eq!(
+            trace_id("00000000000000000000000001")[15],
+            1,
+            "a run's id is its trace's"
+        );
+        assert_eq!(trace_id("req-1"), trace_id("req-1"));
     }
 }
