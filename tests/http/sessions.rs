@@ -164,6 +164,7 @@ fn an_admin_says_who_may_what_and_all_of_it_is_on_the_record() {
     assert_eq!(found, expected);
     let is_hers = |act: &&Value| act["what"] != "session.open";
     for act in acts.iter().filter(is_hers) {
+        assert_eq!(act["details"]["by_token"].as_str(), token.split('_').nth(1));
         assert_eq!(
             (&act["who"], &act["via"], &act["corr"]),
             (&json!("ann"), &json!("http"), &json!("vid_1_abc"))
@@ -271,4 +272,66 @@ fn a_route_of_a_playbook_is_asked_as_often_as_its_limit_says_by_each_user() {
     assert_eq!(ask(&tokens[1]).status, 200, "another user has a count of their own");
     let document = server.ask("GET", "/openapi.json", &[("authorization", &tokens[0])], None);
     assert!(document.body["paths"]["/ask"]["post"]["responses"]["429"].is_object());
+}
+
+const OPEN: &str = r#"const PLAYBOOK = #{ http: #{ path: "/open", role: "anybody", mode: "async" } };
+7"#;
+
+#[test]
+fn what_a_browser_was_made_to_send_is_done_in_nobodys_name() {
+    let project = Project::new();
+    project.user("ann", Role::Operator);
+    project.write("playbooks/open.rhai", OPEN);
+    let server = project.serve();
+    let (cookie, csrf) = server.login("ann");
+    let by = |headers: &[(&str, &str)]| {
+        let headers = [&[("cookie", cookie.as_str())], headers].concat();
+        let asked = server.ask("POST", "/open", &headers, None);
+        assert_eq!(asked.status, 202, "anybody may ask: {asked:?}");
+        let run = asked.body["data"]["run_id"].as_str().expect("an id").to_owned();
+        let shown = server.ask("GET", &format!("/api/v1/runs/{run}"), &headers, None);
+        shown.body["data"]["by"].clone()
+    };
+    assert_eq!(by(&[("x-csrf-token", &csrf)]), "ann");
+    for forged in [
+        vec![],
+        vec![("x-csrf-token", "wrong")],
+        vec![("x-csrf-token", csrf.as_str()), ("origin", "https://evil.example")],
+        vec![("x-csrf-token", csrf.as_str()), ("sec-fetch-site", "same-site")],
+    ] {
+        assert_eq!(by(&forged), Value::Null, "{forged:?}");
+    }
+    let elsewhere = login(&server, "ann", PASSWORD, &[("sec-fetch-site", "cross-site")]);
+    assert_eq!((elsewhere.status, elsewhere.code()), (403, "CSRF_FAILED"));
+}
+
+#[test]
+fn open_reads_lets_nobody_change_anything_and_no_page_of_another_site_read() {
+    let project = Project::new();
+    project.write("host.toml", "[server]\nlisten = \"127.0.0.1:0\"\nopen_reads = true\n");
+    project.write(
+        "playbooks/add.rhai",
+        r#"const PLAYBOOK = #{ http: #{ path: "/add", role: "viewer" } }; kv::increment("added")"#,
+    );
+    project.write(
+        "playbooks/look.rhai",
+        r#"const PLAYBOOK = #{ http: #{ method: "GET", path: "/look" } }; kv::get("added")"#,
+    );
+    let server = project.serve();
+    let refused = server.ask("POST", "/add", &[], None);
+    assert_eq!(
+        (refused.status, refused.code()),
+        (401, "UNAUTHENTICATED"),
+        "{refused:?}"
+    );
+    assert_eq!(server.ask("GET", "/look", &[], None).body["data"], Value::Null);
+    for (site, status) in [
+        ("none", 200),
+        ("same-origin", 200),
+        ("same-site", 401),
+        ("cross-site", 401),
+    ] {
+        let looked = server.ask("GET", "/look", &[("sec-fetch-site", site)], None);
+        assert_eq!(looked.status, status, "{site}");
+    }
 }

@@ -219,6 +219,7 @@ fn change(server: &Server, request: &Request) -> Result<Answer, Refusal> {
         name,
         role,
         org.as_ref().map(Option::as_deref),
+        server.now_ms(),
         &|user| server.identity.role_of(user) == Role::Admin,
     )?;
     Ok(Answer::data(shown(server, &user)))

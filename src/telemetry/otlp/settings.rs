@@ -98,6 +98,10 @@ impl<'e> Env<'e> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(bad(&name, format!("{:?} is neither http nor https", url.scheme())));
         }
+        if !url.username().is_empty() || url.password().is_some() {
+            let reason = "it holds a user name or a password; OTEL_EXPORTER_OTLP_HEADERS is for those";
+            return Err(bad(&name, reason.to_owned()));
+        }
         let headers = self.of(signal, "HEADERS").map(|(_, text)| pairs(text));
         Ok(Some(Signal {
             url,
@@ -311,13 +315,15 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
             ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
             ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "ftp://x/"),
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://ann:hunter22@x/"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://hunter22@x/"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
             ("OTEL_TRACES_EXPORTER", "zipkin"),
         ] {
             let error = read(&[ALL, (name, value)]).expect_err(name).to_string();
-            assert!(error.contains(name), "{error}");
+            assert!(error.contains(name) && !error.contains("hunter22"), "{error}");
         }
     }
 
