@@ -345,6 +345,18 @@ fn refuse_credentials(table: &toml::Table, section: &str) -> Result<(), ConfigEr
     Ok(())
 }
 
+/// The same for the text of the file, also where it cannot be read as what it should be.
+pub fn refuse_credentials_in(text: &str) -> Result<(), ConfigError> {
+    match toml::from_str(text) {
+        Ok(table) => refuse_credentials(&table, ""),
+        Err(_) if holds_credentials(text) => Err(ConfigError::File {
+            file: FILE_NAME.to_owned(),
+            reason: "an address in it holds a password".to_owned(),
+        }),
+        Err(_) => Ok(()),
+    }
+}
+
 /// Whether `text` is an address with a user name, or one with a password stands in it; also where it is not quite one.
 fn holds_credentials(text: &str) -> bool {
     let is_address = |url: &url::Url| matches!(url.scheme(), "http" | "https") && !url.username().is_empty();
@@ -447,7 +459,7 @@ mod tests {
             ),
         ] {
             let folder = tempfile::tempdir().unwrap();
-            std::fs::write(folder.path().join(FILE_NAME), line).unwrap();
+            crate::io::whole::write(&folder.path().join(FILE_NAME), line.as_bytes(), true).unwrap();
             let error = Config::find(folder.path()).map(drop).expect_err(line).to_string();
             assert!(error.starts_with(&format!("{key} in host.toml: ")), "{error}");
             assert!(!error.contains("hunter22"), "{error}");

@@ -10,6 +10,7 @@ use super::signed;
 use crate::app::App;
 use crate::digits::grouped;
 use crate::duration;
+use crate::io::whole;
 use crate::journal::audit::look::Wanted;
 use crate::journal::audit::noted::{self, Holds};
 use crate::journal::audit::verify::{Verdict, verify, verify_lines};
@@ -20,8 +21,8 @@ use crate::upkeep::record::{RecordError, noted_in};
 /// Acts that are looked through for those that fit.
 const LOOKED_MAX: usize = 1_000_000;
 
-/// The largest file that is verified.
-const FILE_BYTES_MAX: u64 = 1 << 30;
+/// The longest line of a file that is verified; acts are much shorter.
+const LINE_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -203,11 +204,15 @@ fn verify_file(file: &str, noted: Option<Head>, out: &mut Out) -> Result<u8, Cli
         let message = format!("{} cannot be read: {reason}", plain(file));
         CliError::usage("AUDIT_FORM", message)
     };
-    let bytes = crate::io::whole::read(Path::new(file), FILE_BYTES_MAX);
-    let bytes = bytes.map_err(|error| unreadable(error.to_string()))?;
-    let bytes = bytes.ok_or_else(|| unreadable(format!("it has more than {FILE_BYTES_MAX} bytes")))?;
-    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec);
-    show(&verify_lines(lines, noted), &InFile::default(), out)
+    let lines = whole::lines(Path::new(file), LINE_BYTES_MAX).map_err(|error| unreadable(error.to_string()))?;
+    let mut cut = None;
+    // As many as can be read: a file may be larger than the memory.
+    let lines = lines.map_while(|line| line.map_err(|error| cut = Some(error)).ok());
+    let verdict = verify_lines(lines, noted);
+    if let Some(error) = cut {
+        return Err(unreadable(error.to_string()));
+    }
+    show(&verdict, &InFile::default(), out)
 }
 
 fn show(verdict: &Verdict, noted: &InFile, out: &mut Out) -> Result<u8, CliError> {

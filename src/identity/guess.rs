@@ -438,4 +438,36 @@ mod tests {
             unchecked(&door.0, 0, &ann).unwrap();
         }
     }
+
+    #[test]
+    fn after_a_day_without_a_try_all_of_it_is_forgotten() {
+        let door = Door::new();
+        let ann = tried("ann", true, "192.0.2.1");
+        for round in 0..3 {
+            let now_ms = round * (FORGET_MS + 1);
+            for number in 0..FREE_OF_USER {
+                assert_eq!(door.begin(&ann, now_ms), Ok(()), "{round}, {number}");
+            }
+            assert!(door.begin(&ann, now_ms).is_err(), "{round}");
+        }
+    }
+
+    #[test]
+    fn of_many_tries_at_once_as_many_are_free_as_of_many_in_a_row() {
+        let door = Door::new();
+        let free = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for number in 0..16 {
+                let (door, free) = (&door, &free);
+                scope.spawn(move || {
+                    let from = format!("192.0.2.{number}");
+                    for name in 0..50 {
+                        let begun = door.begin(&tried(&format!("name{name}"), true, &from), 0);
+                        free.fetch_add(u32::from(begun.is_ok()), std::sync::atomic::Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert!(free.into_inner() <= 50 * FREE_OF_USER);
+    }
 }

@@ -821,3 +821,148 @@ fn an_act_names_the_token_by_which_it_was_done() {
         [("run.retry", None), ("session.open", None), ("run.cancel", Some(&id))]
     );
 }
+
+#[test]
+fn a_password_that_is_changed_while_the_old_one_is_checked_opens_no_session() {
+    let world = World::new();
+    world.user("ann", Role::Viewer);
+    let before = user::get(&*world.store, "ann").unwrap().unwrap();
+    let open = || {
+        let secret = session::new_secret(&*world.chance);
+        session::open(&*world.store, 1, &before, &secret, |batch| {
+            world.store.commit(batch, Durability::Now)
+        })
+    };
+    open().expect("nothing has changed yet");
+    let hashed = world.identity.passwords.hash("ann", "another horse battery").unwrap();
+    user::set_password(&*world.store, "ann", &hashed).unwrap();
+    assert!(matches!(open(), Err(Denied::LoginFailed)));
+    user::revoke(&*world.store, "ann", 2).unwrap();
+    assert!(matches!(open(), Err(Denied::LoginFailed)));
+    assert_eq!(world.rows(keys::Space::Session), 0);
+}
+
+#[test]
+fn whoever_is_told_to_come_again_has_not_guessed() {
+    let world = World::new();
+    world.user("ann", Role::Viewer);
+    world.identity.passwords.take_every_place(true);
+    for _ in 0..10 * guess::FREE_OF_USER {
+        assert!(matches!(world.login("ann", PASSWORD, 0), Err(Denied::LoginBusy)));
+    }
+    world.identity.passwords.take_every_place(false);
+    world.login("ann", PASSWORD, 0).expect("nothing is held against her");
+}
+
+#[test]
+fn whoever_has_one_right_password_wipes_out_no_wrong_ones_for_others() {
+    let world = World::new();
+    world.user("eve", Role::Viewer);
+    let guess = |number: u32| world.login(&format!("name{number}"), "wrong", 0);
+    for number in 0..guess::FREE_OF_ADDRESS - 2 {
+        assert!(matches!(guess(number), Err(Denied::LoginFailed)), "{number}");
+    }
+    world.login("eve", PASSWORD, 0).expect("the password is right");
+    for number in 100..102 {
+        assert!(matches!(guess(number), Err(Denied::LoginFailed)), "{number}");
+    }
+    assert!(matches!(guess(200), Err(Denied::LoginLocked { .. })));
+}
+
+/// What somebody else does directly before a commit.
+type Before = Box<dyn FnOnce(&dyn Store) + Send>;
+
+/// A store in which somebody else is quicker, once.
+struct Overtaken(Arc<dyn Store>, std::sync::Mutex<Option<Before>>);
+
+impl Overtaken {
+    fn by(world: &World, before: impl FnOnce(&dyn Store) + Send + 'static) -> Overtaken {
+        Overtaken(world.store.clone(), std::sync::Mutex::new(Some(Box::new(before))))
+    }
+}
+
+impl Store for Overtaken {
+    fn get(&self, key: &[u8]) -> Result<Option<crate::store::Row>, StoreError> {
+        self.0.get(key)
+    }
+
+    fn scan(
+        &self,
+        range: crate::store::KeyRange,
+        limit: usize,
+        reverse: bool,
+    ) -> Result<Vec<(Vec<u8>, crate::store::Row)>, StoreError> {
+        self.0.scan(range, limit, reverse)
+    }
+
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<crate::store::CommitNo, StoreError> {
+        let before = self.1.lock().unwrap().take();
+        if let Some(before) = before {
+            before(&*self.0);
+        }
+        self.0.commit(batch, durability)
+    }
+
+    fn wait_durable(&self, commit: crate::store::CommitNo) -> Result<(), StoreError> {
+        self.0.wait_durable(commit)
+    }
+
+    fn stats(&self) -> crate::store::StoreStats {
+        self.0.stats()
+    }
+}
+
+#[test]
+fn of_two_calls_at_once_both_are_counted() {
+    let world = World::new();
+    let take = |store: &dyn Store| {
+        let quota = quota::Quota {
+            per_user: 2,
+            ..Default::default()
+        };
+        quota::take(store, &Caller::local("ann", Via::Http, "c"), "ai", &quota, 0)
+    };
+    let store = Overtaken::by(&world, move |store| take(store).unwrap());
+    take(&store).unwrap();
+    assert!(matches!(take(&*world.store), Err(Denied::RateLimited { .. })));
+}
+
+#[test]
+fn of_two_tries_at_once_both_are_counted() {
+    let world = World::new();
+    let begin = |store: &dyn Store| {
+        let tried = guess::Tried {
+            user: "ann",
+            is_known: true,
+            from: FROM,
+        };
+        guess::begin(store, &SeededChance::new(7), 0, &tried).unwrap()
+    };
+    begin(&*world.store).expect("the first, which makes the salt");
+    let store = Overtaken::by(&world, move |store| begin(store).expect("one of five is free"));
+    begin(&store).expect("one of five is free");
+    for _ in 3..guess::FREE_OF_USER {
+        begin(&*world.store).expect("one of five is free");
+    }
+    assert!(begin(&*world.store).is_err());
+}
+
+#[test]
+fn of_two_admins_who_go_for_each_other_at_once_one_stays() {
+    let world = World::new();
+    for name in ["ann", "bob"] {
+        world.user(name, Role::Admin);
+    }
+    let is_admin = |user: &User| user.role == Role::Admin;
+    let demote =
+        move |store: &dyn Store, name: &str| user::change_to(store, name, Some(Role::Viewer), None, 0, &is_admin);
+    let store = Overtaken::by(&world, move |store| drop(demote(store, "ann").unwrap()));
+    assert!(matches!(demote(&store, "bob"), Err(IdentityError::LastAdmin(_))));
+    for name in ["cat", "dan"] {
+        world.user(name, Role::Admin);
+    }
+    user::set_role(&*world.store, "bob", Role::Viewer).unwrap();
+    let revoke = move |store: &dyn Store, name: &str| user::revoke_but(store, name, 0, &is_admin);
+    let store = Overtaken::by(&world, move |store| drop(revoke(store, "cat").unwrap()));
+    assert!(matches!(revoke(&store, "dan"), Err(IdentityError::LastAdmin(_))));
+}

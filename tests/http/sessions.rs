@@ -274,6 +274,79 @@ fn a_route_of_a_playbook_is_asked_as_often_as_its_limit_says_by_each_user() {
     assert!(document.body["paths"]["/ask"]["post"]["responses"]["429"].is_object());
 }
 
+#[test]
+fn what_signs_itself_leaves_an_act_each_and_what_is_refused_leaves_none() {
+    let project = Project::new();
+    for name in ["ann", "ben"] {
+        project.user(name, Role::Admin);
+    }
+    let token = project.token("ann", scope(Grant::Admin), None);
+    let run = project.host(&["run", "one"])["run_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let server = project.serve();
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str())];
+    let mut found: Vec<String> = Vec::new();
+    let mut told = |what: &str, answer: Answer, expected: &[&str]| {
+        let acts = server.project.host(&["audit", "tail", "-n", "1000"]);
+        let acts = acts.as_array().expect("a list");
+        let new: Vec<String> = acts[found.len()..]
+            .iter()
+            .map(|act| act["what"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        assert_eq!(new, expected, "{what}: {answer:?}");
+        found.extend(new);
+    };
+    told(
+        "before",
+        server.ask("GET", "/api/v1/users", &headers, None),
+        &["run.start"],
+    );
+    for (method, path, body, expected) in [
+        (
+            "PUT",
+            "/api/v1/users/ben/password",
+            json!({ "password": "another horse battery" }),
+            "user.password",
+        ),
+        ("POST", "/api/v1/users/ben/unlock", Value::Null, "user.unlock"),
+        (
+            "PATCH",
+            "/api/v1/users/ben",
+            json!({ "role": "operator" }),
+            "user.change",
+        ),
+        ("PATCH", "/api/v1/users/ann", json!({ "role": "operator" }), ""),
+        (
+            "PUT",
+            "/api/v1/users/eve/password",
+            json!({ "password": "another horse battery" }),
+            "",
+        ),
+        ("POST", "/api/v1/tokens", json!({ "user": "eve" }), ""),
+        ("DELETE", "/api/v1/tokens/0123456789abcdef", Value::Null, ""),
+        ("POST", &format!("/api/v1/runs/{run}/retry"), json!({}), "run.retry"),
+        ("POST", "/api/v1/runs", json!({ "playbook": "one" }), "run.start"),
+        ("POST", "/api/v1/runs", json!({ "playbook": "none" }), ""),
+        ("DELETE", "/api/v1/users/ben", Value::Null, "user.revoke"),
+        ("DELETE", "/api/v1/users/ben", Value::Null, ""),
+    ] {
+        let answer = server.ask(method, path, &headers, (!body.is_null()).then_some(&body));
+        assert_eq!(answer.status < 300, !expected.is_empty(), "{method} {path}: {answer:?}");
+        let expected: Vec<&str> = Some(expected)
+            .filter(|expected| !expected.is_empty())
+            .into_iter()
+            .collect();
+        told(&format!("{method} {path}"), answer, &expected);
+    }
+    let (cookie, csrf) = server.login("ann");
+    let headers = [("cookie", cookie.as_str()), ("x-csrf-token", &csrf)];
+    let closed = server.ask("DELETE", "/api/v1/session", &headers, None);
+    told("the session", closed, &["session.open", "session.close"]);
+}
+
 const OPEN: &str = r#"const PLAYBOOK = #{ http: #{ path: "/open", role: "anybody", mode: "async" } };
 7"#;
 
@@ -284,22 +357,24 @@ fn what_a_browser_was_made_to_send_is_done_in_nobodys_name() {
     project.write("playbooks/open.rhai", OPEN);
     let server = project.serve();
     let (cookie, csrf) = server.login("ann");
-    let by = |headers: &[(&str, &str)]| {
-        let headers = [&[("cookie", cookie.as_str())], headers].concat();
+    // Under a key everybody has runs of their own.
+    let run = |headers: &[(&str, &str)]| {
+        let headers = [&[("idempotency-key", "one")], headers].concat();
         let asked = server.ask("POST", "/open", &headers, None);
         assert_eq!(asked.status, 202, "anybody may ask: {asked:?}");
-        let run = asked.body["data"]["run_id"].as_str().expect("an id").to_owned();
-        let shown = server.ask("GET", &format!("/api/v1/runs/{run}"), &headers, None);
-        shown.body["data"]["by"].clone()
+        asked.body["data"]["run_id"].as_str().expect("an id").to_owned()
     };
-    assert_eq!(by(&[("x-csrf-token", &csrf)]), "ann");
+    let (nobodys, cookie) = (run(&[]), ("cookie", cookie.as_str()));
+    let own = run(&[cookie, ("x-csrf-token", &csrf)]);
+    assert_ne!(own, nobodys);
+    assert_eq!(run(&[cookie, ("x-csrf-token", &csrf)]), own);
     for forged in [
-        vec![],
-        vec![("x-csrf-token", "wrong")],
-        vec![("x-csrf-token", csrf.as_str()), ("origin", "https://evil.example")],
-        vec![("x-csrf-token", csrf.as_str()), ("sec-fetch-site", "same-site")],
+        vec![cookie],
+        vec![cookie, ("x-csrf-token", "wrong")],
+        vec![cookie, ("x-csrf-token", &csrf), ("origin", "https://evil.example")],
+        vec![cookie, ("x-csrf-token", &csrf), ("sec-fetch-site", "same-site")],
     ] {
-        assert_eq!(by(&forged), Value::Null, "{forged:?}");
+        assert_eq!(run(&forged), nobodys, "{forged:?}");
     }
     let elsewhere = login(&server, "ann", PASSWORD, &[("sec-fetch-site", "cross-site")]);
     assert_eq!((elsewhere.status, elsewhere.code()), (403, "CSRF_FAILED"));

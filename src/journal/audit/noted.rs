@@ -169,6 +169,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_noted_and_has_gone_by_age_is_no_fault() {
+        const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+        let store = Engine::in_memory().unwrap();
+        let mut all = Vec::new();
+        for day in 0..4 {
+            acts(&store, "kv.set", 1, day * DAY_MS);
+            all.push(noted(&store, day * DAY_MS));
+        }
+        let ann = Actor::new("ann", Via::Cli, "c");
+        let now_ms = (crate::journal::audit::KEPT_DAYS_MIN as i64 + 2) * DAY_MS;
+        let pruned = crate::journal::audit::prune::prune(&store, &ann, crate::journal::audit::KEPT_DAYS_MIN, now_ms);
+        assert_eq!(pruned.unwrap(), 2);
+        assert_eq!(holds_each(&store, &all).unwrap(), [Holds::Yes; 4]);
+        let mut other = all.swap_remove(1);
+        other.head.hash = "a".repeat(64);
+        assert_eq!(holds(&store, &other).unwrap(), Holds::No, "the last that went is known");
+    }
+
+    #[test]
     fn a_restore_explains_what_was_noted_before_it_and_cut_off_by_it_and_nothing_else() {
         let store = Engine::in_memory().unwrap();
         acts(&store, "kv.set", 3, 0);
