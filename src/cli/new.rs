@@ -36,7 +36,7 @@ struct Template {
     plan_words: &'static str,
 }
 
-const TEMPLATES_IN_ORDER: [Template; 7] = [
+const TEMPLATES_IN_ORDER: [Template; 8] = [
     Template {
         name: "empty",
         about: "a header, one input and one effect",
@@ -61,6 +61,11 @@ const TEMPLATES_IN_ORDER: [Template; 7] = [
         name: "video",
         about: "a weekly video: the newest file as a captioned vertical clip",
         plan_words: "",
+    },
+    Template {
+        name: "http",
+        about: "a route: take what whoever may ask sends, keep it once, and answer",
+        plan_words: " --topic soups",
     },
     Template {
         name: "webhook",

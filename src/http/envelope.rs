@@ -135,14 +135,13 @@ pub fn refused(refusal: Refusal, asked: &Asked<'_>) -> Response<Sent> {
         Value::Null => json!({}),
         details => details,
     };
-    let body = json!({
-        "ok": false,
-        "error_code": refusal.code,
-        "message": refusal.message,
-        "correlation_id": asked.corr,
-        "details": details,
-    });
-    finish(refusal.status, headers, Sent::from(body.to_string()), asked)
+    // In the order in which people look: what it is, why, and then what to name when asking about it.
+    let (code, message) = (Value::from(refusal.code), Value::from(refusal.message));
+    let corr = Value::from(asked.corr);
+    let body = format!(
+        r#"{{"ok":false,"error_code":{code},"message":{message},"correlation_id":{corr},"details":{details}}}"#
+    );
+    finish(refusal.status, headers, Sent::from(body), asked)
 }
 
 fn finish(status: u16, mut headers: HeaderMap, body: Sent, asked: &Asked<'_>) -> Response<Sent> {

@@ -17,6 +17,8 @@ use futures_core::Stream as _;
 use hyper::body::Body as HttpBody;
 use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
 
 use super::admission::{admit, carry_out};
 use super::answer::{Answer, Refusal};
@@ -40,6 +42,15 @@ const QUERY_BYTES_MAX: usize = 8192;
 const UNWANTED_BYTES_MAX: usize = 256 << 10;
 const UNWANTED_TIME: Duration = Duration::from_secs(1);
 
+/// Pages that are long and come compressed to who takes that. None of them holds both a secret of who asks and what others
+/// may write: the length of what is compressed tells what it holds.
+const COMPRESSED: [&str; 3] = ["/metrics", "/openapi.json", "/admin/monitor"];
+const COMPRESSED_BYTES_MIN: u16 = 1024;
+
+fn compression() -> CompressionLayer<SizeAbove> {
+    CompressionLayer::new().compress_when(SizeAbove::new(COMPRESSED_BYTES_MIN))
+}
+
 type Places = Result<RawPathParams, RawPathParamsRejection>;
 
 /// Leads every path of the table, and every other, to [`pass`].
@@ -57,7 +68,11 @@ pub fn router(server: Arc<Server>) -> Router {
             let methods = routes.iter().map(fixed).collect();
             pass(server, methods, Some(places), request)
         };
-        router = router.route(path, any(pass));
+        let route = match COMPRESSED.contains(&path) {
+            true => any(pass).layer(compression()),
+            false => any(pass),
+        };
+        router = router.route(path, route);
     }
     router.fallback(move |request: axum::extract::Request| {
         let server = server.clone();
@@ -379,8 +394,12 @@ fn answer(server: &Server, found: &Found, mut request: Request) -> Result<Answer
     if let Takes::Json(schema) = found.body {
         request.body = checks::body(&request, schema)?;
     }
-    let answer = carry_out(server, found, &request)?;
-    Ok(envelope::write(answer, &request.method))
+    let answered = carry_out(server, found, &request);
+    // *Output commit:* what is told is on disk before. Playbooks say themselves what that is, and figures are exempt.
+    if found.playbook.is_none() && !routes::WATCHING.contains(&&*found.name) {
+        server.store.wait_durable(server.store.stats().last_commit)?;
+    }
+    Ok(envelope::write(answered?, &request.method))
 }
 
 /// The id that whoever asks gave, or one of our own.

@@ -49,6 +49,10 @@ pub enum SocketError {
     TooLarge { bytes: usize, bytes_max: usize },
     #[error("the other side belongs to another user (id {0})")]
     Stranger(u32),
+    #[error(
+        "the server belongs to another user (id {server}; yours is {own}), and takes nobody else: run this as that user"
+    )]
+    OthersServer { server: u32, own: u32 },
     #[error("{} cannot be used: {reason}", .path.display())]
     Unusable { path: PathBuf, reason: String },
     #[error("the connection failed: {0}")]
@@ -114,7 +118,7 @@ impl Listener {
     /// The next who calls and may; others are turned away, and an error is about them alone.
     pub fn accept(&self) -> Result<Line, SocketError> {
         let (stream, _) = self.listener.accept()?;
-        peer::check(&stream, None)?;
+        peer::check_caller(&stream)?;
         Ok(Line { stream })
     }
 
@@ -194,7 +198,7 @@ impl Line {
         let (reached, _folder) = reachable(folder, FILE_NAME)?;
         match peer::connect(&reached) {
             Ok(stream) => {
-                peer::check(&stream, Some(owner))?;
+                peer::check_server(&stream, owner)?;
                 Ok(Some(Line { stream }))
             }
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),

@@ -6,9 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::pinned::{Files, PLAYBOOKS, PROMPTS, PinnedFile, is_prompt};
 use super::scripts::{decode, is_test};
@@ -63,13 +63,12 @@ impl Survey {
         files.map(|(path, seen)| (path.clone(), seen.file.clone())).collect()
     }
 
-    /// Whether something in it was changed in the last `quiet` before `now_ms`, as far as the clocks agree.
-    pub fn changed_within(&self, now_ms: i64, quiet: Duration) -> bool {
-        let quiet_ms = i64::try_from(quiet.as_millis()).unwrap_or(i64::MAX);
+    /// Whether something in it was changed at one of these moments, in Unix milliseconds, as far as the clocks agree.
+    pub fn changed_in(&self, moments_ms: RangeInclusive<i64>) -> bool {
         self.seen.values().any(|seen| {
             let (seconds, nanos) = seen.stamp.changed;
             let changed_ms = seconds.saturating_mul(1_000).saturating_add(nanos / 1_000_000);
-            (0..quiet_ms).contains(&now_ms.saturating_sub(changed_ms))
+            moments_ms.contains(&changed_ms)
         })
     }
 

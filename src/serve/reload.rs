@@ -259,9 +259,10 @@ impl Reloader {
 
     /// Looks at the disk, and judges what is new there.
     fn look(&mut self) {
-        let found = survey(&self.root, &self.seen, self.clock.unix_ms());
+        let since_ms = self.clock.unix_ms();
+        let found = survey(&self.root, &self.seen, since_ms);
         if let Ok(found) = &found
-            && self.is_restless(found)
+            && self.is_restless(found, since_ms)
         {
             return;
         }
@@ -295,14 +296,16 @@ impl Reloader {
         self.judge(files, secrets, "save");
     }
 
-    /// Whether something was saved just now, also while it was looked at: then it may be half of a set.
-    fn is_restless(&mut self, found: &Survey) -> bool {
+    /// Whether something was saved shortly before or while it was looked at, from `since_ms` on: then it may be half of a set.
+    fn is_restless(&mut self, found: &Survey, since_ms: i64) -> bool {
         let files = found.files();
         if self.restless >= RESTLESS_MAX || self.judged.is(&files, found.secrets) {
             self.restless = 0;
             return false;
         }
-        let is_restless = found.changed_within(self.clock.unix_ms(), QUIET);
+        // However long looking took, or this thread was kept from going on: what counts is when it began.
+        let quiet_ms = QUIET.as_millis() as i64;
+        let is_restless = found.changed_in(since_ms.saturating_sub(quiet_ms)..=self.clock.unix_ms());
         self.restless = if is_restless { self.restless + 1 } else { 0 };
         is_restless
     }

@@ -2,7 +2,9 @@
 
 use crate::project::Project;
 
-const TEMPLATES: [&str; 7] = ["empty", "schedule", "publish", "ingest", "video", "webhook", "report"];
+const TEMPLATES: [&str; 8] = [
+    "empty", "schedule", "publish", "ingest", "video", "http", "webhook", "report",
+];
 
 #[test]
 fn every_template_checks_clean_and_plans_dry() {

@@ -74,6 +74,13 @@ impl Binary {
         assert!(sent.expect("kill is there").success());
     }
 
+    /// Ends it with SIGKILL; gives what it leaves.
+    pub fn killed(mut self) -> TempDir {
+        self.child.kill().expect("it is ours");
+        self.child.wait().expect("it ends");
+        std::mem::replace(&mut self.folder, TempDir::new().expect("a folder"))
+    }
+
     /// Waits for its end; gives what it leaves.
     pub fn ended(mut self) -> TempDir {
         assert!(self.child.wait().expect("it ends").success());

@@ -29,6 +29,7 @@ mod reverse;
 mod revoked;
 mod roles;
 mod sessions;
+mod settled;
 mod streams;
 mod tls;
 mod watched;

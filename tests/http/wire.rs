@@ -1,5 +1,6 @@
 //! What HTTP leaves room for: requests that say two things, headers of answers, and what browsers are told.
 
+use std::io::{BufRead, Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
@@ -287,5 +288,88 @@ fn whoever_has_said_all_and_listens_on_is_no_worse_than_gone() {
         }
         assert!(Instant::now() < give_up_at, "{http}");
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn whoever_sends_far_too_much_still_hears_why_it_is_refused() {
+    let server = Binary::start("");
+    let mut megabyte = vec![b'x'; 1 << 20];
+    for round in 0..20 {
+        let mut client = Client::to(server.address);
+        let length = 16 << 20;
+        client.send(format!(
+            "POST /api/v1/session HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+        ));
+        for _ in 0..16 {
+            // Who is cut off while he sends, as proxies are, tells of that and not of the answer.
+            let taken = client.reader.get_mut().write_all(&megabyte);
+            taken.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        }
+        let refused = client.receive();
+        assert_eq!(refused.map(|refused| refused.status), Some(413), "round {round}");
+        assert!(client.is_closed());
+    }
+    // Not for ever: who goes on and on is let go.
+    let mut client = Client::to(server.address);
+    client.send("POST /api/v1/session HTTP/1.1\r\nhost: localhost\r\ncontent-length: 999999999999\r\n\r\n");
+    let begun = Instant::now();
+    megabyte.truncate(1000);
+    while client.reader.get_ref().write_all(&megabyte).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it is read on and on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The head and the body of an answer whose connection ends with it, its pieces put together.
+fn whole(server: &Binary, path: &str, lines: &str) -> (String, Vec<u8>) {
+    let mut client = Client::to(server.address);
+    client.send(format!(
+        "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{lines}\r\n"
+    ));
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        client.reader.read_line(&mut head).expect("a head");
+    }
+    let mut body = Vec::new();
+    while head.contains("transfer-encoding: chunked") {
+        let length = client.line();
+        let length = usize::from_str_radix(&length, 16).expect("a length");
+        let at = body.len();
+        body.resize(at + length, 0);
+        client.reader.read_exact(&mut body[at..]).expect("a piece");
+        client.line();
+        if length == 0 {
+            return (head, body);
+        }
+    }
+    client.reader.read_to_end(&mut body).expect("a body");
+    (head, body)
+}
+
+#[test]
+fn long_pages_come_compressed_to_who_takes_that_and_nothing_that_is_one_persons_does() {
+    let server = Binary::with("", &[("playbooks/one.rhai", "1")]);
+    let (head, plain) = whole(&server, "/openapi.json", "");
+    assert!(!head.contains("content-encoding"), "{head}");
+    let (head, packed) = whole(&server, "/openapi.json", "accept-encoding: br, gzip\r\n");
+    assert!(
+        head.contains("content-encoding: gzip") && head.contains("vary: accept-encoding"),
+        "{head}"
+    );
+    assert!(packed.len() * 4 < plain.len(), "{} of {}", packed.len(), plain.len());
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&*packed)
+        .read_to_end(&mut unpacked)
+        .expect("gzip");
+    assert_eq!(unpacked, plain);
+    for path in ["/metrics", "/admin/monitor"] {
+        let (head, _) = whole(&server, path, "accept-encoding: gzip\r\n");
+        assert!(head.contains("content-encoding: gzip"), "{path}: {head}");
+    }
+    // What somebody else may have a part in writing, beside what is secret, would tell by its length what it is.
+    for path in ["/api/v1/runs", "/status", "/api/v1/playbooks", "/api/v1/session"] {
+        let (head, _) = whole(&server, path, "accept-encoding: gzip\r\n");
+        assert!(!head.contains("content-encoding"), "{path}: {head}");
     }
 }

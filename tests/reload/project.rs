@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use host::app::App;
 use host::gate::Silent;
+use host::io::clock::{Clock, SystemClock};
 use host::journal::edition::{ReloadStatus, State, Version};
 use host::runs::{Finished, Order};
 use host::serve::{Edition, Live, Reloader, Reloading};
@@ -43,7 +44,13 @@ impl Project {
     }
 
     pub fn in_folder(folder: tempfile::TempDir) -> Project {
-        let app = Arc::new(App::new(folder.path()).expect("a project"));
+        Project::by_clock(folder, Arc::new(SystemClock::new()))
+    }
+
+    pub fn by_clock(folder: tempfile::TempDir, clock: Arc<dyn Clock>) -> Project {
+        let mut app = App::new(folder.path()).expect("a project");
+        app.clock = clock;
+        let app = Arc::new(app);
         let ground = app.writer().expect("a store");
         let (live, reloading) = begin(app, ground.clone());
         Project {

@@ -1,5 +1,10 @@
 //! What editors do to files, and what becomes live of it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use host::io::clock::{Clock, SystemClock};
 use host::journal::Status;
 use host::journal::edition::State;
 use host::serve::figures::SAVES;
@@ -397,6 +402,66 @@ fn an_empty_file_of_secrets_takes_no_empty_prompt_away() {
     ]);
     let outcome = project.run("a").outcome;
     assert_eq!((outcome.error, outcome.value), (None, Value::from("")));
+}
+
+/// A clock that does something whenever the thread that looks at the disk asks it what time it is.
+struct Doing<F>(SystemClock, F);
+
+impl<F: Fn() + Send + Sync> Clock for Doing<F> {
+    fn unix_ms(&self) -> i64 {
+        if std::thread::current().name() == Some("reload") {
+            self.1();
+        }
+        self.0.unix_ms()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        self.0.sleep(duration);
+    }
+}
+
+#[test]
+fn no_set_holds_one_half_of_what_was_saved_while_the_machine_was_busy_with_something_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().to_owned();
+    for path in [
+        "host.toml",
+        "playbooks/a.rhai",
+        "playbooks/hint.rhai",
+        "playbooks/z.rhai",
+    ] {
+        super::project::write(&root, path, "");
+    }
+    let step = Arc::new(AtomicU32::new(0));
+    let clock = Doing(SystemClock::new(), {
+        let step = step.clone();
+        move || match step.load(Ordering::SeqCst) {
+            // The disk is going to be looked at.
+            1 => {
+                super::project::write(&root, "playbooks/a.rhai", "1");
+                step.store(2, Ordering::SeqCst);
+            }
+            // It has been looked at, and others have had the processors for a while.
+            2 => {
+                super::project::write(&root, "playbooks/z.rhai", "1");
+                step.store(3, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(300));
+            }
+            _ => {}
+        }
+    });
+    let project = Project::by_clock(folder, Arc::new(clock));
+    std::thread::sleep(Duration::from_millis(300));
+    step.store(1, Ordering::SeqCst);
+    project.save("playbooks/hint.rhai", "1");
+    project.until_live("z", "1");
+    assert_eq!(step.load(Ordering::SeqCst), 3);
+    assert_eq!(project.versions()[0].changes.len(), 3, "{:?}", project.versions());
+    assert_eq!(project.versions().len(), 2);
 }
 
 /// Two files that belong together, saved while the disk is being looked at.

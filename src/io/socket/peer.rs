@@ -32,25 +32,33 @@ fn user_of(stream: tokio::net::UnixStream) -> io::Result<u32> {
     stream.peer_cred().map(|peer| peer.uid())
 }
 
-/// Turns away a stranger: who is neither this user nor root, nor for root `also`.
-pub fn check(stream: &UnixStream, also: Option<u32>) -> Result<(), SocketError> {
-    let (peer, own) = {
-        let _watched = runtime()?.enter();
-        let (own, _other) = tokio::net::UnixStream::pair()?;
-        let shared = stream.try_clone()?;
-        shared.set_nonblocking(true)?;
-        let peer = tokio::net::UnixStream::from_std(shared).and_then(user_of);
-        stream.set_nonblocking(false)?;
-        (peer?, user_of(own)?)
-    };
-    judge(peer, own, also)
+/// Turns away whoever calls and is neither this user nor root.
+pub fn check_caller(stream: &UnixStream) -> Result<(), SocketError> {
+    let (caller, own) = users(stream)?;
+    match caller == own || caller == ROOT {
+        true => Ok(()),
+        false => Err(SocketError::Stranger(caller)),
+    }
 }
 
-fn judge(peer: u32, own: u32, also: Option<u32>) -> Result<(), SocketError> {
-    if peer == own || peer == ROOT || (own == ROOT && Some(peer) == also) {
-        return Ok(());
+/// Tells nothing to a server that is of another user: it would not take this one either. Root may call that of `owner`.
+pub fn check_server(stream: &UnixStream, owner: u32) -> Result<(), SocketError> {
+    let (server, own) = users(stream)?;
+    match server == own || (own == ROOT && server == owner) {
+        true => Ok(()),
+        false => Err(SocketError::OthersServer { server, own }),
     }
-    Err(SocketError::Stranger(peer))
+}
+
+/// The user at the other end, and this one.
+fn users(stream: &UnixStream) -> io::Result<(u32, u32)> {
+    let _watched = runtime()?.enter();
+    let (own, _other) = tokio::net::UnixStream::pair()?;
+    let shared = stream.try_clone()?;
+    shared.set_nonblocking(true)?;
+    let there = tokio::net::UnixStream::from_std(shared).and_then(user_of);
+    stream.set_nonblocking(false)?;
+    Ok((there?, user_of(own)?))
 }
 
 #[cfg(test)]
@@ -58,19 +66,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_user_and_root_may_and_nobody_else() {
-        assert_eq!(judge(1000, 1000, None), Ok(()));
-        assert_eq!(judge(0, 1000, None), Ok(()));
-        assert_eq!(judge(1001, 1000, None), Err(SocketError::Stranger(1001)));
-        assert_eq!(judge(1000, 0, None), Err(SocketError::Stranger(1000)));
-        assert_eq!(judge(1000, 0, Some(1000)), Ok(()));
-        assert_eq!(judge(1001, 1000, Some(1001)), Err(SocketError::Stranger(1001)));
-    }
-
-    #[test]
     fn a_connection_within_this_process_is_with_this_user_and_still_blocks() {
         let (here, there) = UnixStream::pair().unwrap();
-        check(&here, None).unwrap();
+        check_caller(&here).unwrap();
+        check_server(&here, 12_345).unwrap();
         use std::io::{Read, Write};
         let late = std::thread::spawn(move || (&there).write_all(b"x").unwrap());
         let mut byte = [0];

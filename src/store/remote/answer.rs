@@ -1,10 +1,13 @@
 //! The server's side: answers to questions about rows.
+//!
+//! *Output commit:* what is told is on disk before, so that nobody reads of an end that a crash takes back. Where the disk
+//! takes nothing any more, what is there is told all the same: whoever asks then wants to know what has gone wrong.
 
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 
 use super::wire::{Ask, Bytes, Reply, decode, encode};
 use crate::io::socket::{FRAME_BYTES_MAX, Line, SocketError};
-use crate::store::{Batch, CommitNo, Durability, KeyRange, Precondition, Store, StoreError};
+use crate::store::{Batch, CommitNo, Durability, KeyBounds, KeyRange, Precondition, Store, StoreError, bounds};
 
 /// Bytes of rows in one answer, beyond which the rest has to be asked for.
 const PAGE_BYTES: usize = 4 << 20;
@@ -31,9 +34,15 @@ pub fn attend(line: &Line, store: &dyn Store, on_commit: &dyn Fn(&Written)) -> R
 
 pub fn answer(store: &dyn Store, asked: Ask, on_commit: &dyn Fn(&Written)) -> Reply {
     let answered = match asked {
-        Ask::Get(key) => store
-            .get(&key.0)
-            .map(|row| Reply::Row(row.map(|row| (Bytes(row.value), row.version.0)))),
+        Ask::Get(key) => store.get(&key.0).map(|row| {
+            let key = key.0.as_slice();
+            settle(
+                store,
+                (Bound::Included(key), Bound::Included(key)),
+                row.iter().map(|row| row.version.0),
+            );
+            Reply::Row(row.map(|row| (Bytes(row.value), row.version.0)))
+        }),
         Ask::Scan {
             low,
             high,
@@ -42,10 +51,14 @@ pub fn answer(store: &dyn Store, asked: Ask, on_commit: &dyn Fn(&Written)) -> Re
         } => {
             let range = (low.map(|key| key.0), high.map(|key| key.0));
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-            match reverse {
-                true => backwards(store, range, limit),
-                false => forwards(store, range, limit),
-            }
+            let read = match reverse {
+                true => backwards(store, range.clone(), limit),
+                false => forwards(store, range.clone(), limit),
+            };
+            read.map(|(rows, more)| {
+                settle(store, bounds(&range), rows.iter().map(|(_, _, version)| *version));
+                Reply::Rows { rows, more }
+            })
         }
         Ask::Commit {
             puts,
@@ -82,7 +95,18 @@ pub fn answer(store: &dyn Store, asked: Ask, on_commit: &dyn Fn(&Written)) -> Re
     answered.unwrap_or_else(|error| Reply::Failed(error.into()))
 }
 
-fn forwards(store: &dyn Store, range: KeyRange, limit: usize) -> Result<Reply, StoreError> {
+/// Waits until the rows of these `versions`, and that there are no others in `range`, are on disk.
+fn settle(store: &dyn Store, range: KeyBounds<'_>, versions: impl Iterator<Item = u64>) {
+    let read = versions.max().map_or(CommitNo::default(), CommitNo);
+    if let Err(error) = store.wait_durable(read.max(store.unsettled(range))) {
+        tracing::debug!(%error, "what is told may not be on disk");
+    }
+}
+
+/// The rows, and whether there are more.
+type Page = (Vec<(Bytes, Bytes, u64)>, bool);
+
+fn forwards(store: &dyn Store, range: KeyRange, limit: usize) -> Result<Page, StoreError> {
     let (mut rows, mut bytes, mut more) = (Vec::new(), 0, false);
     if limit > 0 {
         store.visit(range, &mut |key, value, version| {
@@ -95,10 +119,10 @@ fn forwards(store: &dyn Store, range: KeyRange, limit: usize) -> Result<Reply, S
             }
         })?;
     }
-    Ok(Reply::Rows { rows, more })
+    Ok((rows, more))
 }
 
-fn backwards(store: &dyn Store, range: KeyRange, limit: usize) -> Result<Reply, StoreError> {
+fn backwards(store: &dyn Store, range: KeyRange, limit: usize) -> Result<Page, StoreError> {
     let found = store.scan(range, limit.min(REVERSE_ROWS), true)?;
     let mut more = found.len() == REVERSE_ROWS;
     let (mut rows, mut bytes) = (Vec::new(), 0);
@@ -110,5 +134,5 @@ fn backwards(store: &dyn Store, range: KeyRange, limit: usize) -> Result<Reply, 
         bytes += key.len() + row.value.len();
         rows.push((Bytes(key), Bytes(row.value), row.version.0));
     }
-    Ok(Reply::Rows { rows, more })
+    Ok((rows, more))
 }

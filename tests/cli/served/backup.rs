@@ -83,7 +83,14 @@ fn a_backup_under_load_restores_everything_that_was_acknowledged_before_it_began
                 }
             });
         }
-        std::thread::sleep(Duration::from_millis(300));
+        let is_under_load = || {
+            let written = |own: &Mutex<Acknowledged>| own.lock().expect("nobody panics").len();
+            acknowledged.iter().all(|own| written(own) > 3)
+        };
+        let begun = Instant::now();
+        while !is_under_load() && begun.elapsed() < Duration::from_secs(30) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
         let before: Vec<Acknowledged> = acknowledged
             .iter()
             .map(|own| own.lock().expect("nobody panics").clone())

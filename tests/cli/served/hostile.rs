@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::ops::Bound;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use host::io::socket::Line;
@@ -13,7 +14,7 @@ use host::store::remote::{Hello, Purpose, RemoteStore};
 use host::store::{Batch, Durability, Store};
 
 use super::server::Server;
-use crate::project::Project;
+use crate::project::{Answer, Project};
 
 fn place() -> (Project, Server) {
     let project = Project::bare().file("playbooks/one.rhai", "kv::put(\"n\", 1); 1");
@@ -32,6 +33,49 @@ fn the_socket_is_closed_to_others() {
     assert_eq!(socket.mode() & 0o777, 0o600);
     std::fs::set_permissions(project.path("data"), std::fs::Permissions::from_mode(0o755)).expect("mine");
     assert_eq!(project.json(&["run", "one"])["outcome"], 1);
+}
+
+/// A command as another user, where this one is root and can be anybody.
+fn by_another_user(project: &Project, command: &[&str]) -> Answer {
+    let mut other = Command::new("setpriv");
+    other.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]);
+    let said = other.args(command).current_dir(project.folder()).output();
+    let said = said.expect("setpriv is there");
+    Answer {
+        code: said.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&said.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&said.stderr).into_owned(),
+    }
+}
+
+#[test]
+fn another_user_changes_nothing_though_the_files_are_open_to_all() {
+    let (project, _server) = place();
+    if std::fs::metadata(project.folder()).expect("mine").uid() != 0 {
+        eprintln!("not tried: only root can be another user for a moment");
+        return;
+    }
+    for (path, mode) in [("", 0o755), ("data", 0o777), ("data/host.sock", 0o777)] {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(project.path(path), mode).expect("mine");
+    }
+    let binary = project.path("host");
+    std::fs::copy(env!("CARGO_BIN_EXE_host"), &binary).expect("there is room");
+    let binary = binary.to_str().expect("a name");
+    for command in [&["pause", "one"][..], &["run", "one"], &["status"], &["kv", "get", "n"]] {
+        let refused = by_another_user(&project, &[&[binary], command].concat());
+        assert_ne!(refused.code, 0, "{command:?}: {refused:?}");
+        assert!(
+            refused.stderr.contains("run this as that user"),
+            "{command:?}: {refused:?}"
+        );
+    }
+    // Who does not ask first whose it is is turned away by the server: it says nothing to him, not even its name.
+    let knocks = "use IO::Socket::UNIX; $s = IO::Socket::UNIX->new(Peer => \"data/host.sock\") or die; print <$s>";
+    let knocked = by_another_user(&project, &["perl", "-e", knocks]);
+    assert_eq!((knocked.code, knocked.stdout.as_str()), (0, ""), "{knocked:?}");
+    assert_eq!(project.json(&["run", "one"])["outcome"], 1);
+    assert_eq!(project.json(&["runs"]).as_array().expect("a list").len(), 1);
 }
 
 #[test]
