@@ -127,5 +127,6 @@ fn act(server: &Server, found: &Found, request: &Request) -> Act {
     };
     let told = TOLD.iter().filter_map(|name| Some((*name, body.get(*name)?.clone())));
     let act = told.fold(Act::new(what, target), |act, (name, value)| act.with(name, value));
-    act.masked(&|text| server.app.masks.mask_text(text))
+    let masks = server.masks();
+    act.masked(&|text| masks.mask_text(text))
 }

@@ -152,7 +152,8 @@ fn shown(server: &Server, user: &User) -> Value {
 
 /// The store, with whoever asks held to account for its first change.
 pub(super) fn signed(server: &Server, request: &Request, act: Act) -> Signed {
-    let act = act.masked(&|text| server.app.masks.mask_text(text));
+    let masks = server.masks();
+    let act = act.masked(&|text| masks.mask_text(text));
     Signed::new(server.store.clone(), request.caller.actor(), act, server.now_ms())
 }
 
