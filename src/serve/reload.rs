@@ -20,15 +20,14 @@ use super::edition::{Edition, Live, hashes};
 use super::figures::{self, Figures};
 use super::guard::{Guard, Verdict};
 use super::judged::{Judged, is_same};
-use super::refusal::{Refusal, playbooks_gone, refusal, settings, store_error, tell};
+use super::refusal::{Refusal, may_be_kept, playbooks_gone, refusal, settings, store_error, tell};
 use super::settings::Reload;
 use super::versions::{self, News};
 use crate::app::{App, AppError};
-use crate::config::refuse_credentials_in;
 use crate::id::ContentHash;
 use crate::io::clock::Clock;
 use crate::io::pinned::{Files, PinnedFile, PinnedFiles};
-use crate::io::survey::{SETTINGS, Survey, matters, survey};
+use crate::io::survey::{Survey, matters, survey};
 use crate::io::watch::Watcher;
 use crate::journal::edition::{FAULTS_MAX, Hashes, LiveSet, State, Version, VersionError};
 use crate::script::Diagnosis;
@@ -267,12 +266,7 @@ impl Reloader {
             return;
         }
         let kept = found.and_then(|found| {
-            // What is refused is kept as well, for good.
-            if let Some(file) = found.files().get(SETTINGS)
-                && let Some(text) = found.texts.get(&file.hash)
-            {
-                refuse_credentials_in(text).map_err(|error| error.to_string())?;
-            }
+            may_be_kept(&found)?;
             let kept = keep_texts(&*self.ground.store, &found.texts);
             kept.map(|()| found).map_err(|error| error.to_string())
         });
