@@ -7,7 +7,7 @@ use super::keep::keep;
 use super::out::{FAINT, GOOD, Out, ago, bytes_for_people};
 use crate::app::App;
 use crate::upkeep::retention::Swept;
-use crate::upkeep::{Chore, Kept};
+use crate::upkeep::{Chore, Kept, RetentionSettings};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -35,10 +35,10 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
         out.json(&json!({ "settings": settings, "swept": swept }));
         return Ok(0);
     }
-    if settings.runs.is_empty() && settings.ticks.is_empty() && settings.size.is_empty() {
+    if *settings == RetentionSettings::default() {
         let line = out.paint(
             FAINT,
-            "[retention] in host.toml says nothing: runs and ticks are kept for good",
+            "[retention] in host.toml says nothing: runs, ticks and events are kept for good",
         );
         out.line(line);
     }
@@ -57,6 +57,10 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
     };
     out.line(format!("{mark}runs     {} {verb}{span}", swept.runs));
     out.line(format!("{mark}ticks    {} {verb}", swept.ticks));
+    out.line(format!("{mark}events   {} {verb}", swept.events));
+    if swept.traces > 0 {
+        out.line(format!("{mark}traces   {} {verb}: of runs that are over", swept.traces));
+    }
     out.line(format!("{mark}pairs    {} {verb}: they had expired", swept.pairs));
     out.line(format!("{mark}texts    {} {verb}: no row names them", swept.texts));
     out.line(format!(
@@ -75,6 +79,9 @@ pub fn perform(args: Args, app: &App, out: &mut Out) -> Result<u8, CliError> {
             "kept     {} runs that are old enough: an incident, a job, a question or another run names them",
             swept.kept
         ));
+    }
+    if swept.more {
+        out.line("more     runs are old enough than are looked at at once: the next time goes on");
     }
     if swept.has_aside {
         out.line("kept     every file, as long as a store lies aside that was replaced by a restore");

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::error::{CliError, FAILED};
 use super::out::{BAD, CAREFUL, FAINT, GOOD, Out, STRONG, ago, bytes_for_people, excerpt, moment, plain};
 use crate::app::App;
+use crate::journal::epoch::Epoch;
 use crate::report::operation::{self, Counts};
 use crate::serve::status::Status;
 use crate::store::Realm;
@@ -41,7 +42,7 @@ fn show(app: &App, out: &mut Out) -> Result<bool, CliError> {
         return Ok(false);
     };
     let store = &*ground.store;
-    let status = Status::read(store)?;
+    let status = Status::of_this_life(store)?;
     let live = match (&server, &status) {
         (Some(_), Some(status)) => status.live,
         _ => !app.config.dry_run()?,
@@ -87,11 +88,13 @@ fn show(app: &App, out: &mut Out) -> Result<bool, CliError> {
         }
         None => {
             let stopped = out.paint(STRONG, "not running");
-            let last = status.as_ref().map(|status| match status.ended_ms {
-                Some(ended_ms) => format!(", stopped {}", ago(ended_ms, now_ms)),
-                None => ", and the last server was killed".to_owned(),
-            });
-            out.line(format!("{stopped}{}  {mode}", last.unwrap_or_default()));
+            let last = match status.as_ref().map(|status| status.ended_ms) {
+                Some(Some(ended_ms)) => format!(", stopped {}", ago(ended_ms, now_ms)),
+                Some(None) => ", and the last server was killed".to_owned(),
+                None if Epoch::read(store)?.origin.is_some() => ", nor since the store was restored".to_owned(),
+                None => String::new(),
+            };
+            out.line(format!("{stopped}{last}  {mode}"));
         }
     }
     out.line(format!("runs     {}", in_words(&counts)));

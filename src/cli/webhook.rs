@@ -195,6 +195,9 @@ fn show(app: &App, prefix: &str, out: &mut Out) -> Result<(), CliError> {
 fn replay(app: &App, prefix: &str, out: &mut Out) -> Result<(), CliError> {
     let looked = app.reader()?.ok_or_else(|| unknown(prefix))?;
     let intake = find(&looked, prefix)?;
+    if intake.waits(&*looked.store)?.is_some() {
+        return Err(waits(&intake));
+    }
     // Who reads holds the store too.
     drop(looked);
     let act = Act::new("webhook.replay", intake.id.clone()).with("playbook", intake.playbook.clone());
@@ -202,7 +205,10 @@ fn replay(app: &App, prefix: &str, out: &mut Out) -> Result<(), CliError> {
     let by = app.person().map(|person| format!("by {person}"));
     let mut batch = Batch::new();
     intake.again(&mut batch, by.or_else(|| Some("by hand".to_owned())));
-    ground.store.commit(batch, Durability::Now)?;
+    match ground.store.commit(batch, Durability::Now) {
+        Err(StoreError::Conflict { .. }) => return Err(waits(&intake)),
+        committed => committed?,
+    };
     let is_served = app.server().is_some();
     if out.json {
         out.json(&json!({ "webhook": intake.id, "playbook": intake.playbook, "served": is_served }));
@@ -220,6 +226,15 @@ fn replay(app: &App, prefix: &str, out: &mut Out) -> Result<(), CliError> {
     ));
     out.line(format!("next    host webhook show {id}"));
     Ok(())
+}
+
+fn waits(intake: &Intake) -> CliError {
+    let message = format!("{} waits for a run already, which is none more", intake.short());
+    let help = format!(
+        "it is made when nothing stands in its way: see `host status`, and `host webhook show {}`",
+        intake.short()
+    );
+    CliError::usage("WEBHOOK_WAITS", message).help(help)
 }
 
 fn find(ground: &Ground, prefix: &str) -> Result<Intake, CliError> {

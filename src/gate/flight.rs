@@ -19,6 +19,12 @@ struct Claim {
     until_ms: i64,
 }
 
+/// Whether a claim that lies there holds nobody up any more: it was given back, or whoever had it is long gone.
+pub fn is_over(value: &[u8], now_ms: i64) -> bool {
+    let claim = rmp_serde::from_slice(value).ok();
+    claim.is_some_and(|claim: Claim| claim.owner.is_empty() || claim.until_ms <= now_ms)
+}
+
 /// The key of a claim that was taken and must be given back.
 pub(super) struct Taken(Option<Vec<u8>>, String);
 

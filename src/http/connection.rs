@@ -51,7 +51,11 @@ pub fn take(
     mut stop: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
     let graceful = GracefulShutdown::new();
-    let places = Places::new(server.limits.connections_max, server.limits.connections_per_address);
+    let places = Places::new(
+        server.limits.connections_max,
+        server.limits.connections_per_address,
+        &server.limits.trusted_proxies,
+    );
     let door = Arc::new(Door {
         router: pass::router(server.clone()),
         certificate,

@@ -20,6 +20,7 @@ use super::stream::{Message, Stream};
 use crate::id::{IncidentId, RunId};
 use crate::identity::{self, Proof};
 use crate::journal::RunRecord;
+use crate::journal::epoch::Epoch;
 use crate::journal::incident::Incident;
 use crate::report::entries::timestamp;
 use crate::report::incident::incident_json;
@@ -325,7 +326,8 @@ fn since(store: &dyn Store, commit: u64) -> Result<(Vec<Noted>, bool), StoreErro
         let id = Id { commit, index };
         noted.push(Noted { id, number: 0, key });
     }
-    Ok((noted, has_more || last < commit))
+    let is_lost = last < commit || Epoch::read(store)?.has_lost(commit);
+    Ok((noted, has_more || is_lost))
 }
 
 /// What the rows of `noted` say now, each once, in order; they are on the disk.
@@ -400,4 +402,37 @@ fn said(store: &dyn Store, key: &[u8]) -> Result<Option<(&'static str, Value)>, 
         },
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::epoch::Origin;
+    use crate::store::engine::Engine;
+    use crate::store::{Batch, Durability};
+
+    #[test]
+    fn who_has_news_of_a_commit_that_a_restore_has_lost_is_told_that_there_is_a_gap() {
+        let store = Engine::in_memory().unwrap();
+        let put = |number: usize| {
+            let mut batch = Batch::new();
+            batch.put(keys::named(Space::Pause, &[&number.to_string()]), Vec::new());
+            store.commit(batch, Durability::Soon).unwrap();
+        };
+        let epoch = Epoch {
+            origin: Some(Origin {
+                last_commit: 3,
+                next_commit: 6,
+                ..Origin::default()
+            }),
+            ..Epoch::default()
+        };
+        let mut batch = Batch::new();
+        epoch.put(&mut batch, None);
+        store.commit(batch, Durability::Soon).unwrap();
+        (0..8).for_each(put);
+        let gaps: Vec<bool> = (1..9).map(|commit| since(&store, commit).unwrap().1).collect();
+        assert_eq!(gaps, [false, false, false, true, true, false, false, false]);
+        assert!(since(&store, 10).unwrap().1, "later than any");
+    }
 }

@@ -510,4 +510,27 @@ mod tests {
             assert!(!is_known_host(&host_of(strange), &hosts, loopback), "{strange}");
         }
     }
+
+    #[test]
+    fn what_strangers_send_has_so_much_room_together_and_gives_it_back() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let room = Semaphore::new(3);
+        let read = |bytes: usize, bytes_max: usize| {
+            let body = Body::from(vec![b'x'; bytes]);
+            runtime.block_on(collect(body, bytes_max, Some(&room)))
+        };
+        assert!(matches!(read(3 << 10, 1 << 20), Ok(Some(bytes)) if bytes.len() == 3 << 10));
+        assert!(matches!(read((3 << 10) + 1, 1 << 20), Err(Cut::NoRoom)));
+        let other = room.try_acquire_many(2).expect("it was given back");
+        assert!(matches!(read(1025, 1 << 20), Err(Cut::NoRoom)));
+        assert!(matches!(read(1024, 1 << 20), Ok(Some(_))));
+        drop(other);
+        assert!(
+            matches!(read(2 << 10, 1 << 10), Ok(None)),
+            "that it is too long is known before"
+        );
+        assert_eq!(room.available_permits(), 3);
+    }
 }

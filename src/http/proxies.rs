@@ -72,9 +72,14 @@ pub struct Asker {
     pub is_local: bool,
 }
 
+/// Whether `address` is one of `networks`.
+pub(super) fn is_among(address: IpAddr, networks: &[Network]) -> bool {
+    networks.iter().any(|network| network.has(address))
+}
+
 /// Who asks, by what the connection and the head of the request say.
 pub(super) fn asker(from: From, headers: &HeaderMap, trusted: &[Network]) -> Asker {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.has(address));
+    let is_trusted = |address: IpAddr| is_among(address, trusted);
     let peer = from.peer.ip().to_canonical();
     if !is_trusted(peer) {
         let is_passed_on = MARKS.iter().any(|mark| headers.contains_key(*mark));

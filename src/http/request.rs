@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::answer::Refusal;
@@ -102,16 +103,34 @@ impl Request {
 
     /// The body as JSON; an empty one is `null`.
     pub fn json(&self) -> Result<Value, Refusal> {
-        if self.body.is_empty() {
-            return Ok(Value::Null);
+        match self.body.is_empty() {
+            true => Ok(Value::Null),
+            false => self.parse(),
         }
+    }
+
+    /// The keys and values of the body, which is a JSON object, as they were sent: one key may come twice.
+    pub fn fields(&self) -> Result<Fields, Refusal> {
+        match self.body.is_empty() {
+            true => Ok(Fields(Vec::new())),
+            false => self.parse(),
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         let depth = depth(&self.body);
         if depth > DEPTH_MAX {
             let message = format!("the body nests {depth} deep; at most {DEPTH_MAX} are allowed");
             return Err(Refusal::new(400, "BODY_DEPTH", message));
         }
-        serde_json::from_slice(&self.body)
-            .map_err(|error| Refusal::new(400, "BODY_JSON", format!("the body is no JSON: {error}")))
+        serde_json::from_slice(&self.body).map_err(|error| match error.is_data() {
+            true => Refusal::new(
+                400,
+                "BODY_INVALID",
+                "the body must be an object whose keys are the inputs",
+            ),
+            false => Refusal::new(400, "BODY_JSON", format!("the body is no JSON: {error}")),
+        })
     }
 
     /// The body as `T`, which is made from JSON that the route's schema has let pass.
@@ -122,6 +141,31 @@ impl Request {
         };
         serde_json::from_value(json)
             .map_err(|error| Refusal::new(422, "BODY_INVALID", format!("the body does not fit: {error}")))
+    }
+}
+
+/// A JSON object as it was written.
+pub struct Fields(pub Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Fields, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Entries)
     }
 }
 

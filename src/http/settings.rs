@@ -28,7 +28,7 @@ pub struct Settings {
     /// Requests that may wait for one of those threads.
     pub waiting_max: u32,
     pub connections_max: u32,
-    /// Connections of one address, beside those that come from this machine, where a proxy may stand.
+    /// Connections of one address. This machine, where a proxy may stand, and `trusted_proxies` have no such limit.
     pub connections_per_address: u32,
     /// Connections that stay open to be told what happens.
     pub streams_max: u32,

@@ -181,6 +181,12 @@ fn admin_users_are_admins_whatever_their_rows_say() {
     assert_eq!(roles(&world), [Role::Admin, Role::Viewer, Role::Viewer]);
     world.identity = Identity::new(Some(" ann, ,BOB"), world.chance.clone());
     assert_eq!(roles(&world), [Role::Viewer, Role::Admin, Role::Admin]);
+    world.identity = Identity::new(Some(""), world.chance.clone());
+    assert_eq!(
+        roles(&world),
+        [Role::Viewer; 3],
+        "nobody is what it says, and not the preset"
+    );
 }
 
 #[test]

@@ -48,6 +48,9 @@ pub struct Lost {
     pub until_ms: i64,
     /// The last commit that is on record from before it.
     pub last_commit: u64,
+    /// The first that can be on record from after it: no number between the two names anything any more.
+    #[serde(default)]
+    pub next_commit: u64,
 }
 
 /// The backup that a store was restored from.
@@ -56,6 +59,9 @@ pub struct Origin {
     pub at_ms: i64,
     pub epoch: u64,
     pub last_commit: u64,
+    /// The number with which commits go on, beyond all that were made since the backup.
+    #[serde(default)]
+    pub next_commit: u64,
     pub file: String,
 }
 
@@ -149,6 +155,7 @@ impl Epoch {
             backup_ms: origin.at_ms,
             until_ms: self.began_ms,
             last_commit: origin.last_commit,
+            next_commit: origin.next_commit,
         });
         let mut lost: Vec<Lost> = self.lost.iter().cloned().chain(own).collect();
         while lost.len() > LOST_MAX {
@@ -157,9 +164,16 @@ impl Epoch {
                 backup_ms: oldest.backup_ms.min(lost[0].backup_ms),
                 until_ms: oldest.until_ms.max(lost[0].until_ms),
                 last_commit: oldest.last_commit.max(lost[0].last_commit),
+                next_commit: oldest.next_commit.max(lost[0].next_commit),
             };
         }
         lost
+    }
+
+    /// Whether the commit of that number was made after a backup and is on no record since the restore from it.
+    pub fn has_lost(&self, commit: u64) -> bool {
+        let is_in = |lost: &Lost| commit > lost.last_commit && commit < lost.next_commit;
+        self.all_lost().iter().any(is_in)
     }
 
     /// Since when `run` may have sent what its record does not tell, if it may have: it, or a run above it, was there

@@ -188,6 +188,51 @@ pub struct Since {
     pub lost: u64,
 }
 
+/// How far a playbook has come with the events of a name that start it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The number of the next event.
+    pub next: u64,
+    /// How many it has missed, because more came than are kept.
+    #[serde(default)]
+    pub lost: u64,
+}
+
+/// The first of the names under which cursors lie.
+pub const CURSOR: &str = "event";
+
+impl Cursor {
+    pub fn key(playbook: &str, realm: Realm, name: &str) -> Vec<u8> {
+        keys::named(Space::Cursor, &[CURSOR, playbook, &realm.to_string(), name])
+    }
+
+    pub fn decode(value: &[u8]) -> Result<Cursor, StoreError> {
+        rmp_serde::from_slice(value).map_err(|error| StoreError::Corrupt {
+            path: "how far a playbook has come with events".into(),
+            reason: error.to_string(),
+        })
+    }
+
+    pub fn encode(self) -> Vec<u8> {
+        write(&self)
+    }
+}
+
+/// When the event came that such a row tells of; `None` when it cannot be read.
+pub fn came_ms(value: &[u8]) -> Option<i64> {
+    rmp_serde::from_slice(value).ok().map(|event: Event| event.at_ms)
+}
+
+/// The number that the next event called `name` will have, on the condition that `tx` is committed before it comes: what is
+/// reckoned from it has no meaning when all events of the name, and with them their count, have gone meanwhile.
+pub fn next_to_come(tx: &mut Tx<'_>, name: &str) -> Result<u64, StoreError> {
+    let key = head_key(tx.realm, name);
+    let row = tx.get(&key)?;
+    tx.unchanged(&key, row.as_ref());
+    let head: Head = read(row.as_ref())?;
+    Ok(head.next)
+}
+
 /// The number that the next event called `name` will have.
 pub fn next_number(tx: &mut Tx<'_>, name: &str) -> Result<u64, StoreError> {
     let head: Head = read(tx.get(&head_key(tx.realm, name))?.as_ref())?;

@@ -177,7 +177,10 @@ impl Arrival<'_> {
                 key(RECORD, &[&id]),
                 encode(&self.record(&id, &digest, seen.clone(), now_ms)),
             );
-            sweep(&*ground.store, &mut batch, now_ms)?;
+            // Others may want to take away the same ones.
+            if conflicts == 0 {
+                sweep(&*ground.store, &mut batch, now_ms)?;
+            }
             match ground.store.commit(batch, Durability::Soon) {
                 Ok(commit) => return Ok(Taken::New { id, commit }),
                 Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
@@ -257,12 +260,11 @@ fn sweep(store: &dyn Store, batch: &mut Batch, now_ms: i64) -> Result<(), StoreE
         batch.delete(key(WAITS, &[&intake.path, &intake.id]));
         for name in &intake.seen {
             let key = key(SEEN, &[&intake.path, name]);
-            // Under the same name something may have come anew: it is being written just now, or was.
-            let is_its_own = store
-                .get(&key)?
-                .and_then(|row| decode::<Seen>(&row.value).ok())
-                .is_some_and(|seen| seen.id == intake.id);
+            // Under the same name something may have come anew: it is being written just now, was, or is before this is.
+            let Some(row) = store.get(&key)? else { continue };
+            let is_its_own = decode::<Seen>(&row.value).is_ok_and(|seen| seen.id == intake.id);
             if is_its_own && !batch.puts.iter().any(|(put, _)| *put == key) {
+                batch.require(key.clone(), Precondition::At(row.version));
                 batch.delete(key);
             }
         }
@@ -355,9 +357,11 @@ impl Intake {
         row.map(|row| decode(&row.value)).transpose()
     }
 
-    /// Fills `batch` with: one run more is to be made of it.
+    /// Fills `batch` with: one run more is to be made of it; on the condition that none is yet, of which this would be no more.
     pub fn again(&self, batch: &mut Batch, by: Option<String>) {
-        batch.put(key(WAITS, &[&self.path, &self.id]), encode(&Waits { by }));
+        let at = key(WAITS, &[&self.path, &self.id]);
+        batch.require(at.clone(), Precondition::Absent);
+        batch.put(at, encode(&Waits { by }));
     }
 
     /// Fills `batch` with what has come of it: a run, or why there is none; on the condition that it still waits so.
@@ -509,5 +513,125 @@ mod tests {
         assert_eq!(waiting(&*ground.store, "/hooks/a", 5).unwrap()[0].0, id);
         let listed = Intake::list(&*ground.store, 5, |intake| intake.path == "/hooks/a").unwrap();
         assert_eq!(listed.len(), 1);
+    }
+
+    /// A store in which something happens before its next commit.
+    struct Hasty {
+        store: std::sync::Arc<dyn Store>,
+        before: std::sync::Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    }
+
+    impl Store for Hasty {
+        fn get(&self, key: &[u8]) -> Result<Option<Row>, StoreError> {
+            self.store.get(key)
+        }
+
+        fn scan(
+            &self,
+            range: crate::store::KeyRange,
+            limit: usize,
+            reverse: bool,
+        ) -> Result<Vec<(Vec<u8>, Row)>, StoreError> {
+            self.store.scan(range, limit, reverse)
+        }
+
+        fn commit(&self, batch: Batch, durability: Durability) -> Result<CommitNo, StoreError> {
+            let before = self.before.lock().expect("no panic").take();
+            before.into_iter().for_each(|before| before());
+            self.store.commit(batch, durability)
+        }
+
+        fn wait_durable(&self, commit: CommitNo) -> Result<(), StoreError> {
+            self.store.wait_durable(commit)
+        }
+
+        fn stats(&self) -> crate::store::StoreStats {
+            self.store.stats()
+        }
+    }
+
+    fn hasty(ground: &Ground, before: impl FnOnce(&Ground) + Send + 'static) -> Ground {
+        let inner = ground.clone();
+        let before: Box<dyn FnOnce() + Send> = Box::new(move || before(&inner));
+        Ground {
+            store: std::sync::Arc::new(Hasty {
+                store: ground.store.clone(),
+                before: std::sync::Mutex::new(Some(before)),
+            }),
+            ..ground.clone()
+        }
+    }
+
+    #[test]
+    fn what_comes_twice_at_the_same_moment_is_one() {
+        for now_ms in [NOW_MS, NOW_MS + KEPT_MS + 1] {
+            let ground = ground(&[]);
+            // In the second round it came before, and is not known any more.
+            if now_ms > NOW_MS {
+                id_of(arrival("1", b"x").take(&ground, NOW_MS, 1).unwrap());
+            }
+            let quicker = hasty(&ground, move |ground| {
+                id_of(arrival("1", b"x").take(ground, now_ms, 2).unwrap());
+            });
+            let taken = arrival("1", b"x").take(&quicker, now_ms, 3).unwrap();
+            assert!(matches!(taken, Taken::Repeated { .. }), "{taken:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_is_made_of_what_still_waits_as_it_was_seen_to_and_only_once() {
+        let ground = ground(&[]);
+        let id = id_of(arrival("1", b"x").take(&ground, NOW_MS, 1).unwrap());
+        let seen = || {
+            let (intake, record) = Intake::get(&*ground.store, &id).unwrap().unwrap();
+            let waits = waiting(&*ground.store, "/hooks/a", 5).unwrap();
+            (intake, record, waits.into_iter().next().map(|(_, row)| row))
+        };
+        let done = |(intake, record, waits): (Intake, Row, Option<Row>), number: u128| {
+            let mut batch = Batch::new();
+            intake.done(&mut batch, &record, &waits.unwrap(), Ok(RunId::new(1, number)));
+            ground.store.commit(batch, Durability::Soon)
+        };
+        let (first, second) = (seen(), seen());
+        done(first, 1).unwrap();
+        assert!(matches!(done(second, 2), Err(StoreError::Conflict { .. })));
+        let again = |by: &str| {
+            let mut batch = Batch::new();
+            seen().0.again(&mut batch, Some(by.to_owned()));
+            ground.store.commit(batch, Durability::Soon)
+        };
+        again("ann").unwrap();
+        assert!(
+            matches!(again("bob"), Err(StoreError::Conflict { .. })),
+            "two were promised, and one would be made"
+        );
+        let (intake, record, waits) = seen();
+        done((intake.clone(), record.clone(), waits.clone()), 3).unwrap();
+        assert_eq!(seen().0.runs.len(), 2);
+        // Of each of the two rows: it must be the one that was seen.
+        again("ann").unwrap();
+        let (_, now, anew) = seen();
+        let stale = [(record, anew), (now, waits)];
+        for (record, waits) in stale {
+            assert!(matches!(
+                done((intake.clone(), record, waits), 4),
+                Err(StoreError::Conflict { .. })
+            ));
+        }
+    }
+
+    /// Whoever swept took away the name of what had come anew in between, and the same came a third time and was taken in.
+    #[test]
+    fn what_comes_anew_while_the_old_is_swept_away_is_known_when_it_comes_again() {
+        let ground = ground(&[]);
+        let old = id_of(arrival("1", b"x").take(&ground, NOW_MS, 1).unwrap());
+        let later_ms = NOW_MS + KEPT_MS + 1;
+        let sweeping = hasty(&ground, move |ground| {
+            id_of(arrival("1", b"x").take(ground, later_ms, 2).unwrap());
+        });
+        id_of(arrival("2", b"y").take(&sweeping, later_ms, 3).unwrap());
+        assert!(Intake::get(&*ground.store, &old).unwrap().is_none());
+        let again = arrival("1", b"x").take(&ground, later_ms + 1, 4).unwrap();
+        assert!(matches!(again, Taken::Repeated { .. }), "{again:?}");
     }
 }

@@ -269,6 +269,19 @@ fn who_changes_something_or_looks_outside_is_told_of_when_all_of_it_is_on_disk()
     }
 }
 
+/// While it looks outside nobody else gets at its tape: it could not be told of in time if it were not on record before.
+#[test]
+fn who_looks_outside_is_on_record_from_then_on() {
+    let mut scene = Scene::new();
+    let script = "file::read_text(\"inbox/a.txt\"); while kv::get(\"old\") == 1 {} 7";
+    let run = scene.start(script);
+    scene.when("the step after that", || run.handle.tape().step() > 1);
+    let record = scene.record(run.id);
+    assert_eq!(record.map(|record| record.status), Some(Status::Running));
+    scene.change(Durability::Now, |tx| kv::put(tx, "old", &2.into(), None));
+    assert_eq!(run.ended.recv_timeout(PATIENCE).unwrap().value, 7.into());
+}
+
 #[test]
 fn a_run_whose_end_starts_another_is_told_of_when_that_is_on_disk() {
     let mut scene = Scene::new();

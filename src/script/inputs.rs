@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::nearest;
 use crate::effect::Failure;
-use crate::value::{Map, Value};
+use crate::value::{Map, Value, check_depth};
 
 /// A playbook's inputs by name. Boxed: a node of the tree has room for eleven, and most playbooks have two.
 pub type Inputs = BTreeMap<String, Box<InputSpec>>;
@@ -171,7 +171,7 @@ impl InputSpec {
             Failure::new(
                 "INPUT",
                 format!(
-                    "input `{name}` must be {wanted}, and {:?} is not",
+                    "input `{name}` must be {wanted}, and {} is not",
                     excerpt(&Value::from(word))
                 ),
             )
@@ -207,11 +207,20 @@ fn excerpt(value: &Value) -> String {
     }
 }
 
+/// `input`, unless it nests so deep that its record could not be read again.
+fn readable(input: Map) -> Result<Value, Failure> {
+    let input = Value::Map(input);
+    match check_depth(&input) {
+        Ok(()) => Ok(input),
+        Err(deep) => Err(Failure::new("VALUE_TOO_DEEP", deep.to_string())),
+    }
+}
+
 /// The whole input of a run: presets filled in, nothing missing, nothing unknown. A playbook that declares no inputs
 /// takes any.
 pub fn complete(header: &super::Header, mut given: Map) -> Result<Value, Failure> {
     if !header.is_present {
-        return Ok(Value::Map(given));
+        return readable(given);
     }
     let mut input = Map::new();
     for (name, spec) in &header.inputs {
@@ -233,7 +242,7 @@ pub fn complete(header: &super::Header, mut given: Map) -> Result<Value, Failure
         input.insert(name.clone(), value);
     }
     match given.keys().next() {
-        None => Ok(Value::Map(input)),
+        None => readable(input),
         Some(unknown) => {
             let hint = match nearest(unknown, header.inputs.keys().map(String::as_str)) {
                 Some(near) => format!("; did you mean `{near}`?"),

@@ -198,6 +198,7 @@ impl Caretaker {
         tracing::info!(
             runs = swept.runs,
             ticks = swept.ticks,
+            events = swept.events,
             files = swept.files,
             "what is old was removed"
         );

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::journal::epoch::Epoch;
 use crate::store::keys::{self, Space};
 use crate::store::{Batch, Durability, Row, Store, StoreError};
 
@@ -64,6 +65,15 @@ impl Status {
                 .map_err(|error| StoreError::corrupt(Path::new("serve"), error.to_string()))
         };
         store.get(&key())?.map(read).transpose()
+    }
+
+    /// The same, but of none that served before the store was restored from a backup: what became of it is on no record.
+    pub fn of_this_life(store: &dyn Store) -> Result<Option<Status>, StoreError> {
+        let lost = Epoch::read(store)?.origin.map_or(0, |origin| origin.last_commit);
+        match store.get(&key())? {
+            Some(row) if row.version.0 > lost => Status::read(store),
+            _ => Ok(None),
+        }
     }
 }
 

@@ -54,6 +54,11 @@ impl Building {
         self.put_stored(key, stored)
     }
 
+    /// The latest commit that has written one of the rows.
+    pub fn last(&self) -> CommitNo {
+        self.last
+    }
+
     /// Adds a row in the form in which it is stored.
     pub(super) fn put_stored(&mut self, key: &[u8], stored: Vec<u8>) -> Result<(), StoreError> {
         self.bytes += key.len() + stored.len();

@@ -130,6 +130,39 @@ mod tests {
         seen == deleted
     }
 
+    /// A count of documents could be told while the document that it counted was in memory alone.
+    #[test]
+    fn what_is_there_counts_as_read_however_it_is_looked_at() {
+        type Read = fn(&mut Tx<'_>) -> Result<(), StoreError>;
+        let reads: [(Read, bool); 6] = [
+            (|tx| tx.get(b"b").map(drop), true),
+            (|tx| tx.get(b"a").map(drop), false),
+            (|tx| tx.scan(range("a", "c"), 9, false).map(drop), true),
+            (|tx| tx.scan(range("a", "c"), 1, false).map(drop), false),
+            (
+                |tx| tx.visit(range("a", "c"), &mut |_, _, _| ControlFlow::Continue(())),
+                true,
+            ),
+            (
+                |tx| tx.visit(range("a", "c"), &mut |_, _, _| ControlFlow::Break(())),
+                false,
+            ),
+        ];
+        for (at, (read, is_read)) in reads.into_iter().enumerate() {
+            let disk = TestDisk::default();
+            let engine = Arc::new(open_disk(&disk));
+            engine.commit(put("a", "1"), Durability::Now).unwrap();
+            disk.hold();
+            let written = engine.commit(put("b", "1"), Durability::Soon).unwrap();
+            let ground = ground_on(engine, &[]);
+            let mut tx = Tx::new(&ground, Realm::Live, 0);
+            read(&mut tx).unwrap();
+            let seen = tx.seen;
+            disk.release();
+            assert_eq!(seen == written, is_read, "{at}");
+        }
+    }
+
     fn range(low: &str, high: &str) -> KeyRange {
         (Bound::Included(low.into()), Bound::Included(high.into()))
     }

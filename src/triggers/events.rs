@@ -5,16 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
-
 use super::modes::Modes;
 use super::start::{Reason, Start, Startable, startable};
 use super::{Trigger, Turn};
-use crate::journal::event::Come;
+use crate::journal::event::{Come, Cursor};
 use crate::journal::{Cause, event};
 use crate::serve::Edition;
 use crate::store::keys::{self, Place, Space};
-use crate::store::{Durability, Realm, Row, Store, StoreError, Tx};
+use crate::store::{Durability, Realm, Store, StoreError, Tx};
 use crate::value::{Map, Value};
 
 /// The most cursors that are looked through at once.
@@ -29,31 +27,10 @@ pub struct Events {
     first: usize,
 }
 
-/// How far a playbook has come with the events of a name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cursor {
-    /// The number of the next event.
-    pub next: u64,
-    /// How many it has missed, because more came than are kept.
-    #[serde(default)]
-    pub lost: u64,
-}
-
-fn key(playbook: &str, realm: Realm, name: &str) -> Vec<u8> {
-    keys::named(Space::Cursor, &["event", playbook, &realm.to_string(), name])
-}
-
 /// How far `playbook` has come, if it ever began.
 pub fn cursor(store: &dyn Store, playbook: &str, realm: Realm, name: &str) -> Result<Option<Cursor>, StoreError> {
-    let row = store.get(&key(playbook, realm, name))?;
-    row.map(|row| read(&row)).transpose()
-}
-
-fn read(row: &Row) -> Result<Cursor, StoreError> {
-    rmp_serde::from_slice(&row.value).map_err(|error| StoreError::Corrupt {
-        path: "how far a playbook has come with events".into(),
-        reason: error.to_string(),
-    })
+    let row = store.get(&Cursor::key(playbook, realm, name))?;
+    row.map(|row| Cursor::decode(&row.value)).transpose()
 }
 
 impl Trigger for Events {
@@ -97,7 +74,7 @@ fn forget_others(edition: &Edition, now_ms: i64) -> Result<(), StoreError> {
     let ground = &edition.runner.gate.ground;
     let mut tx = Tx::new(ground, Realm::Live, now_ms);
     let mut on_disk: Option<BTreeSet<String>> = None;
-    let all = keys::prefix_range(keys::named(Space::Cursor, &["event"]));
+    let all = keys::prefix_range(keys::named(Space::Cursor, &[event::CURSOR]));
     for (key, _) in tx.scan(all, ROWS_MAX, false)? {
         let Some(Place::Named { names, .. }) = keys::parse(&key) else {
             continue;
@@ -125,16 +102,16 @@ impl Startable<'_> {
     /// Starts runs for the next events called `name`; returns whether there may be more, and room for them.
     fn follow(&self, name: &str, room: usize, turn: &mut Turn) -> Result<bool, StoreError> {
         let mut tx = self.tx();
-        let key = key(self.playbook, tx.realm, name);
+        let key = Cursor::key(self.playbook, tx.realm, name);
         let row = tx.get(&key)?;
         let Some(found) = &row else {
             // What came before it was here is nothing to it.
-            let next = event::next_number(&mut tx, name)?;
+            let next = event::next_to_come(&mut tx, name)?;
             tx.unchanged(&key, None);
-            tx.batch.put(key, write(Cursor { next, lost: 0 }));
+            tx.batch.put(key, Cursor { next, lost: 0 }.encode());
             return self.commit(tx, Vec::new(), turn).map(|_| false);
         };
-        let cursor = read(found)?;
+        let cursor = Cursor::decode(&found.value)?;
         let limit = self.at_once(room);
         let since = event::since(&mut tx, name, cursor.next, limit)?;
         if since.next == cursor.next {
@@ -173,7 +150,7 @@ impl Startable<'_> {
             lost: cursor.lost + lost,
         };
         tx.unchanged(&key, row.as_ref());
-        tx.batch.put(key, write(moved));
+        tx.batch.put(key, moved.encode());
         let is_done = self.commit(tx, runs, turn)?;
         if is_done && lost > 0 {
             let playbook = self.playbook;
@@ -186,10 +163,6 @@ impl Startable<'_> {
         }
         Ok(is_done && came == limit && came > 0)
     }
-}
-
-fn write(cursor: Cursor) -> Vec<u8> {
-    rmp_serde::to_vec_named(&cursor).expect("it is plain data")
 }
 
 /// What a run is told of its event.

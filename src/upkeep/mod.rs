@@ -27,6 +27,8 @@ pub mod rota;
 pub mod settings;
 
 #[cfg(test)]
+mod check_tests;
+#[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
 mod restore_tests;
@@ -34,6 +36,8 @@ mod restore_tests;
 mod retention_tests;
 #[cfg(test)]
 mod rota_tests;
+#[cfg(test)]
+mod traces_tests;
 
 pub use chore::{Chore, Kept, Place, Tell};
 pub use record::AuditSettings;

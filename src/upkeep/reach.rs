@@ -61,6 +61,18 @@ pub fn contents_of_row(place: &Place, value: &[u8]) -> Result<Vec<ContentHash>, 
     }
 }
 
+/// The runs whose ids stand in these letters and digits.
+fn runs_of(word: &[u8]) -> impl Iterator<Item = RunId> + '_ {
+    let word = if word.len() < HASH_DIGITS { word } else { &[] };
+    let ids = word.windows(RUN_DIGITS);
+    ids.filter_map(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
+}
+
+/// The runs that `bytes` name.
+pub fn runs_in(bytes: &[u8]) -> impl Iterator<Item = RunId> + '_ {
+    bytes.split(|byte| !byte.is_ascii_alphanumeric()).flat_map(runs_of)
+}
+
 /// Which of the names that are asked about occur.
 pub struct Named {
     /// In order.
@@ -116,10 +128,8 @@ impl Named {
                     self.mark(hash);
                 }
             }
-            if with_runs && word.len() < HASH_DIGITS {
-                let ids = word.windows(RUN_DIGITS);
-                let ids = ids.filter_map(|digits| std::str::from_utf8(digits).ok()?.parse::<RunId>().ok());
-                self.runs.extend(ids);
+            if with_runs {
+                self.runs.extend(runs_of(word));
             }
         }
     }

@@ -26,10 +26,23 @@ use crate::store::keys::{self, Place};
 use crate::store::ticks::Pauses;
 use crate::store::ticks::pause::{self, ALL, Pause};
 use crate::store::tx::Ground;
-use crate::store::{Batch, Durability, StoreError};
+use crate::store::{Batch, CommitNo, Durability, StoreError};
 
 /// The folder in which a backup is unpacked, in one that is this process's own.
 const UNPACKED: &str = "unpacked";
+
+/// Commits have numbers that grow by no more than so many a second. A life that begins with those of its moment therefore
+/// uses none that the one before it may have used after the backup: whoever remembers such a number, a browser that had
+/// its news or an answer to compare with, does not take something else for it.
+const COMMITS_A_SECOND_BITS: u32 = 20;
+
+/// After which number the commits begin of a life that begins at `now_ms` with a backup whose last one is `last`.
+fn beyond(now_ms: i64, last: CommitNo) -> CommitNo {
+    // Far from the numbers of overlays, whatever a clock says; and where it was set back, at least far from the last.
+    let seconds = (now_ms.max(0) as u64 / 1000).min(1 << 40);
+    let far = last.0.saturating_add(1 << COMMITS_A_SECOND_BITS);
+    CommitNo(far.max(seconds << COMMITS_A_SECOND_BITS))
+}
 
 /// Why nothing is restored.
 #[derive(Debug, thiserror::Error)]
@@ -132,7 +145,9 @@ fn verify_in(
     options: EngineOptions,
     tell: &mut Tell<'_>,
 ) -> Result<Verified, BackupError> {
-    let unpacked = unpack(file, key, folder, options, &mut |progress| tell("unpacking", progress))?;
+    let unpacked = unpack(file, key, folder, options, &|last| last, &mut |progress| {
+        tell("unpacking", progress)
+    })?;
     let ground = ground_of(&unpacked, options)?;
     let checked = checked(&ground, tell)?;
     Ok(Verified {
@@ -179,7 +194,8 @@ impl Restore<'_> {
     }
 
     fn perform_in(&self, folder: &Path, tell: &mut Tell<'_>) -> Result<Restored, RestoreError> {
-        let unpacked = unpack(self.file, self.key, folder, self.options, &mut |progress| {
+        let beyond = |last| beyond(self.now_ms, last);
+        let unpacked = unpack(self.file, self.key, folder, self.options, &beyond, &mut |progress| {
             tell("unpacking", progress)
         })?;
         let ground = ground_of(&unpacked, self.options)?;
@@ -196,7 +212,7 @@ impl Restore<'_> {
             });
         }
         let replaced_head = self.replaced_head();
-        let frozen = self.freeze(&ground, &unpacked.header, replaced_head.as_deref(), checked.wrong_acts)?;
+        let frozen = self.freeze(&ground, &unpacked, replaced_head.as_deref(), checked.wrong_acts)?;
         drop(ground);
         // Somebody may have begun to use it in the meantime.
         let place = self.data.join("store.redb");
@@ -238,15 +254,15 @@ impl Restore<'_> {
     fn freeze(
         &self,
         ground: &Ground,
-        header: &Header,
+        unpacked: &Unpacked,
         replaced_head: Option<&str>,
         wrong_acts: u64,
     ) -> Result<Frozen, RestoreError> {
-        let store = &*ground.store;
-        let last_commit = store.stats().last_commit.0;
+        let (store, header) = (&*ground.store, &unpacked.header);
+        let next_commit = store.stats().last_commit.0 + 1;
         let (before, version) = Epoch::read_at(store)?;
         let pauses = Pauses::load(store)?;
-        let number = before.number.max(header.epoch) + 1;
+        let number = before.number.max(header.epoch).saturating_add(1);
         let mut batch = Batch::new();
         let epoch = Epoch {
             number,
@@ -256,7 +272,8 @@ impl Restore<'_> {
             origin: Some(Origin {
                 at_ms: header.at_ms,
                 epoch: header.epoch,
-                last_commit,
+                last_commit: unpacked.last.0,
+                next_commit,
                 file: self.file.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             }),
             frozen: true,

@@ -10,11 +10,12 @@ use super::chore::Place;
 use super::release::{self, Jobs};
 use super::restore::{Restore, RestoreError, Restored, verify};
 use super::settings::Limits;
+use crate::effect::Class;
 use crate::io::chance::SeededChance;
 use crate::io::clock::Clock;
-use crate::journal::Status;
 use crate::journal::audit::{Actor, Via};
 use crate::journal::epoch::{self, Epoch};
+use crate::journal::{Asked, Entry, Intent, Recorded, Status, entry};
 use crate::runs::ResumeError;
 use crate::store::backup::unpack::quietly;
 use crate::store::backup::{install, unpack};
@@ -323,6 +324,7 @@ fn a_store_that_somebody_makes_while_a_backup_is_unpacked_is_not_replaced() {
         None,
         &folder.path().join("unpacked"),
         EngineOptions::default(),
+        &|last| last,
         &mut quietly,
     )
     .unwrap();
@@ -415,4 +417,139 @@ fn each_restore_begins_another_epoch_and_what_was_held_stays_held() {
         !Epoch::read(&*ground.store).unwrap().was_paused,
         "the restore's own pause was nobody's"
     );
+}
+
+#[test]
+fn no_commit_of_a_life_has_a_number_that_another_life_used_after_the_backup() {
+    let folder = tempfile::tempdir().unwrap();
+    let (.., backup_ms) = backed_up(folder.path());
+    let file = folder.path().join("a.backup");
+    let lost = {
+        let store = ground(&folder.path().join("old")).store;
+        let commit = |_| {
+            let mut batch = Batch::new();
+            batch.put(keys::named(Space::Pause, &["lost"]), Vec::new());
+            store.commit(batch, Durability::Now).unwrap().0
+        };
+        (0..50).map(commit).last().unwrap()
+    };
+    let life = |name: &str, now_ms: i64| {
+        let data = folder.path().join(name);
+        restore(&file, &data, false, now_ms).unwrap();
+        let store = ground(&data).store;
+        let mut batch = Batch::new();
+        batch.put(keys::named(Space::Pause, &["x"]), Vec::new());
+        let first = store.commit(batch, Durability::Now).unwrap().0;
+        (Epoch::read(&*store).unwrap(), first)
+    };
+    let (one, one_first) = life("one", backup_ms + 1000);
+    let (two, two_first) = life("two", backup_ms + 3000);
+    // The clock of whoever restores may stand anywhere.
+    let (early, early_first) = life("early", 5);
+    assert!(
+        early.began_ms >= backup_ms,
+        "no run of the backup is younger than its restore"
+    );
+    let kept = one.origin.as_ref().unwrap().last_commit;
+    assert!(kept < lost && lost < early_first && early_first < one_first && one_first < two_first);
+    assert!(two_first - one_first >= 1 << 20, "{one_first} and {two_first}");
+    for (epoch, first) in [(&one, one_first), (&two, two_first), (&early, early_first)] {
+        assert!(
+            epoch.has_lost(lost) && !epoch.has_lost(kept) && !epoch.has_lost(first),
+            "{epoch:?}"
+        );
+    }
+}
+
+#[test]
+fn what_the_lost_life_used_is_known_to_be_lost_after_another_restore_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (.., now_ms) = backed_up(folder.path());
+    let data = folder.path().join("new");
+    restore(&folder.path().join("a.backup"), &data, false, now_ms).unwrap();
+    let second = folder.path().join("b.backup");
+    let lost = {
+        let host = host(&data);
+        place(&host, &data)
+            .backup(&second, None, &mut |_, _| ControlFlow::Continue(()))
+            .unwrap();
+        Epoch::read(&*host.ground.store).unwrap().origin.unwrap().last_commit + 1
+    };
+    restore(&second, &data, true, now_ms + 5000).unwrap();
+    let epoch = Epoch::read(&*ground(&data).store).unwrap();
+    assert!(epoch.has_lost(lost), "{epoch:?}");
+}
+
+#[test]
+fn a_write_that_was_under_way_is_named_with_the_run_that_is_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("old");
+    let host = host(&data);
+    let waits = host.start("run::sleep(\"1h\"); 7").id();
+    let recorded = Recorded::load(&host.ground, waits).unwrap();
+    let step = recorded.steps.keys().last().unwrap() + 1;
+    let asked = Asked {
+        step,
+        name: "acme.send".to_owned(),
+        class: Class::Write,
+        ..Asked::default()
+    };
+    let intent = Intent {
+        asked,
+        attempt: 1,
+        key: "k".to_owned(),
+        at_ms: recorded.last_ms,
+        send_deadline_ms: recorded.last_ms,
+        epoch: recorded.epoch,
+        decision: None,
+    };
+    let mut batch = Batch::new();
+    let row = entry::encode(&[Entry::Intent(intent)]);
+    batch.put(keys::journal(waits, recorded.entries), row);
+    host.ground.store.commit(batch, Durability::Now).unwrap();
+    let file = folder.path().join("a.backup");
+    place(&host, &data)
+        .backup(&file, None, &mut |_, _| ControlFlow::Continue(()))
+        .unwrap();
+    let restored = restore(&file, &folder.path().join("new"), false, host.clock.unix_ms()).unwrap();
+    let writes = &restored.held[0].writes;
+    assert_eq!(writes.len(), 1);
+    assert_eq!(
+        (writes[0].step, writes[0].name.as_str(), writes[0].attempt),
+        (step, "acme.send", 1)
+    );
+    let shown = release::hold(&ground(&folder.path().join("new")), 0).unwrap().unwrap();
+    assert_eq!(&shown.runs[0].writes, writes, "also later");
+}
+
+#[test]
+fn a_release_wakes_what_waits_and_leaves_ticks_and_paused_queues_as_it_was_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, waits, now_ms) = backed_up(folder.path());
+    let data = folder.path().join("new");
+    restore(&folder.path().join("a.backup"), &data, false, now_ms).unwrap();
+    let ground = ground(&data);
+    let store = &*ground.store;
+    let mut tx = Tx::new(&ground, Realm::Dry, now_ms);
+    let paused = queue::pause::Paused {
+        since_ms: 1,
+        by: "anna".to_owned(),
+        why: String::new(),
+    };
+    queue::pause::put(&mut tx, "videos", Some(&paused)).unwrap();
+    store.commit(tx.batch, Durability::Now).unwrap();
+    let hold = release::hold(&ground, now_ms).unwrap().unwrap();
+    assert!(hold.queues.is_empty(), "nobody takes its jobs: {hold:?}");
+    release::release_all(&ground, now_ms, None, Resumed::Latest, Jobs::Pause).unwrap();
+    assert!(
+        store.get(&keys::wake(0, waits)).unwrap().is_some(),
+        "whoever drives runs looks at it"
+    );
+    assert_eq!(
+        Pauses::load(store).unwrap().resumed("any"),
+        Some((now_ms, Resumed::Latest))
+    );
+    let mut tx = Tx::new(&ground, Realm::Dry, 0);
+    let still = queue::pause::get(&mut tx, "videos").unwrap().unwrap();
+    assert_eq!(still.by, "anna", "her pause is hers");
 }

@@ -20,30 +20,30 @@ use crate::store::ticks::{Fate, ScheduleId, Tick};
 use crate::store::{Batch, Durability, Store};
 use crate::testing::TestHost;
 
-const DAY: Duration = Duration::from_secs(86_400);
-const DAY_MS: i64 = 86_400_000;
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY_MS: i64 = 86_400_000;
 
 /// A text that is too long for a row.
 const LARGE: &str = "let text = \"x\"; for i in 0..17 { text += text; }";
 
-struct Kept {
-    host: TestHost,
-    folder: tempfile::TempDir,
+pub(super) struct Kept {
+    pub host: TestHost,
+    pub folder: tempfile::TempDir,
 }
 
 impl Kept {
-    fn new() -> Kept {
+    pub fn new() -> Kept {
         let folder = tempfile::tempdir().unwrap();
         let mut host = TestHost::default();
         host.ground.content = Arc::new(FileContent::new(folder.path().join("content")));
         Kept { host, folder }
     }
 
-    fn retain(&self, limits: Limits, preview: bool) -> Swept {
+    pub fn retain(&self, limits: Limits, preview: bool) -> Swept {
         self.retain_telling(limits, preview, &mut |_| {})
     }
 
-    fn retain_telling(&self, limits: Limits, preview: bool, tell: &mut dyn FnMut(&str)) -> Swept {
+    pub fn retain_telling(&self, limits: Limits, preview: bool, tell: &mut dyn FnMut(&str)) -> Swept {
         let place = Place {
             ground: self.host.ground.clone(),
             data: self.folder.path().to_owned(),
@@ -61,7 +61,7 @@ impl Kept {
         retain(&place, preview, tell).unwrap()
     }
 
-    fn runs(&self) -> BTreeSet<RunId> {
+    pub fn runs(&self) -> BTreeSet<RunId> {
         rows(&*self.host.ground.store)
             .keys()
             .filter_map(|key| match keys::parse(key) {
@@ -72,17 +72,18 @@ impl Kept {
     }
 }
 
-fn rows(store: &dyn Store) -> BTreeMap<Vec<u8>, Vec<u8>> {
+pub(super) fn rows(store: &dyn Store) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let rows = store
         .scan((Bound::Unbounded, Bound::Unbounded), usize::MAX, false)
         .unwrap();
     rows.into_iter().map(|(key, row)| (key, row.value)).collect()
 }
 
-fn by_age(days: i64) -> Limits {
+pub(super) fn by_age(days: i64) -> Limits {
     Limits {
         runs_ms: Some(days * DAY_MS),
         ticks_ms: Some(days * DAY_MS),
+        events_ms: None,
         bytes: None,
     }
 }

@@ -188,3 +188,28 @@ fn one_that_the_end_of_the_host_breaks_off_has_not_failed_and_leaves_nothing() {
         assert_eq!(State::read(&*place.ground.store).unwrap(), None, "{moment}");
     }
 }
+
+#[test]
+fn a_failure_is_told_since_its_first_time_and_a_clock_that_was_set_back_keeps_nobody_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let (place, kept) = (place(folder.path()), folder.path().join("kept"));
+    let (when, settings) = (When::Every { ms: DAY_MS }, BackupSettings::default());
+    let go_on: &mut super::Tell<'_> = &mut |_, _| ControlFlow::Continue(());
+    std::fs::write(&kept, b"a file where the folder should be").unwrap();
+    for number in 0..3 {
+        let now_ms = NOW_MS + number * 600_000;
+        let turn = turn(&place, &kept, &when, &settings, now_ms, go_on).unwrap();
+        assert!(matches!(turn.made, Some(Err(_))), "{turn:?}");
+        let failed = State::read(&*place.ground.store).unwrap().unwrap().failed.unwrap();
+        assert_eq!(failed.since_ms, NOW_MS);
+    }
+    std::fs::remove_file(&kept).unwrap();
+    let made = turn(&place, &kept, &when, &settings, NOW_MS + DAY_MS, go_on).unwrap();
+    made.made.unwrap().unwrap();
+    let again = turn(&place, &kept, &when, &settings, NOW_MS + DAY_MS + 1, go_on).unwrap();
+    assert!(again.made.is_none(), "it is made once a day");
+    let back = turn(&place, &kept, &when, &settings, NOW_MS + 3_600_000, go_on).unwrap();
+    back.made.unwrap().unwrap();
+    assert_eq!(back.next_ms, Some(NOW_MS + 3_600_000 + DAY_MS));
+    assert_eq!(files(&kept).len(), 2);
+}

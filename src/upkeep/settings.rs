@@ -111,6 +111,8 @@ pub struct RetentionSettings {
     pub runs: String,
     /// How long ticks that have a fate are kept.
     pub ticks: String,
+    /// How long events are kept that came and that nobody may still wait for.
+    pub events: String,
     /// What rows and files may have in bytes together: "20GiB". Beyond it the oldest runs go.
     pub size: String,
 }
@@ -120,6 +122,7 @@ pub struct RetentionSettings {
 pub struct Limits {
     pub runs_ms: Option<i64>,
     pub ticks_ms: Option<i64>,
+    pub events_ms: Option<i64>,
     pub bytes: Option<u64>,
 }
 
@@ -152,6 +155,7 @@ impl RetentionSettings {
         Ok(Limits {
             runs_ms: age("runs", &self.runs)?,
             ticks_ms: age("ticks", &self.ticks)?,
+            events_ms: age("events", &self.events)?,
             bytes,
         })
     }

@@ -18,7 +18,7 @@ const TOKEN: &str = "token-that-was-agreed-on";
 const FILES: &[(&str, &str)] = &[
     (
         ".env",
-        "GIT_WEBHOOK_SECRET=s3cret-of-the-service\nOLD_WEBHOOK_SECRET=an-older-secret-of-it\nMETA_VERIFY_TOKEN=token-that-was-agreed-on\n",
+        "GIT_WEBHOOK_SECRET=s3cret-of-the-service\nOLD_WEBHOOK_SECRET=an-older-secret-of-it\nSHORT_WEBHOOK_SECRET=1234567\nMETA_VERIFY_TOKEN=token-that-was-agreed-on\n",
     ),
     (
         "playbooks/git.rhai",
@@ -26,7 +26,7 @@ const FILES: &[(&str, &str)] = &[
             title: "Hears of pushes",
             webhook: #{
                 path: "/hooks/git", scheme: "github", secret: ["GIT_WEBHOOK_SECRET", "OLD_WEBHOOK_SECRET"],
-                answer: #{ status: 202, text: "thanks" }, headers: ["x-kind"],
+                answer: #{ status: 202, text: "thanks" }, headers: ["x-kind", "x-hub-signature-256"],
             },
             inputs: #{ webhook: #{ type: "map" } },
         };
@@ -54,6 +54,10 @@ const FILES: &[(&str, &str)] = &[
     (
         "playbooks/unset.rhai",
         "const PLAYBOOK = #{ webhook: #{ path: \"/hooks/unset\", secret: \"NOT_SET_WEBHOOK_SECRET\" } };\n1",
+    ),
+    (
+        "playbooks/short.rhai",
+        "const PLAYBOOK = #{ webhook: #{ path: \"/hooks/short\", secret: \"SHORT_WEBHOOK_SECRET\" } };\n1",
     ),
 ];
 
@@ -347,6 +351,8 @@ fn what_is_too_much_is_not_read_and_without_a_secret_nothing_is_taken() {
     unset.is(503, "WEBHOOK_UNREADY");
     assert!(!String::from_utf8(unset.body.clone()).expect("text").contains("NOT_SET"));
     assert!(unset.headers.contains_key("retry-after"));
+    let guessed = sign("1234567", "x");
+    ask(host.address, "POST", "/hooks/short", &[("x-signature", &guessed)], "x").is(503, "WEBHOOK_UNREADY");
     runs(&host, "git", 1);
 }
 
@@ -395,6 +401,33 @@ fn a_path_is_had_by_one_alone_and_what_could_verify_nothing_is_not_loaded() {
     let (document, has) = (host.get("/openapi.json").json(), |path: &str| post(path).status != 404);
     assert!(!has("/api/v1/h"));
     assert!(document["paths"]["/hooks/shop"]["post"]["responses"]["401"].is_object());
+}
+
+/// Whoever had a route with parameters that fits took what services sent to a webhook: it was never verified there, and
+/// the webhook heard nothing.
+#[test]
+fn a_webhook_goes_before_routes_whose_parameters_fit_its_path() {
+    let any = |method: &str| {
+        let http = format!("#{{ method: \"{method}\", path: \"/hooks/{{name}}\", role: \"anybody\" }}");
+        format!("const PLAYBOOK = #{{ http: {http}, inputs: #{{ name: #{{}} }} }};\nkv::increment(\"any\"); input.name")
+    };
+    let (posts, gets) = (any("POST"), any("GET"));
+    let more = [
+        ("playbooks/a.rhai", posts.as_str()),
+        ("playbooks/b.rhai", gets.as_str()),
+    ];
+    let host = Inside::start(&[FILES, &more].concat());
+    assert_eq!(signed(host.address, "1", "{}").status, 202);
+    runs(&host, "git", 1);
+    git(host.address, "2", "{}", "sha256=00").is(401, "WEBHOOK_SIGNATURE");
+    ask(host.address, "GET", "/hooks/meta?hub.mode=subscribe", &[], "").is(403, "WEBHOOK_VERIFY");
+    let allowed = ask(host.address, "PUT", "/hooks/meta", &[], "");
+    assert_eq!(allowed.headers["allow"], "POST, GET, HEAD, OPTIONS");
+    assert_eq!(
+        ask(host.address, "POST", "/hooks/other", &[], "").data(),
+        json!("other")
+    );
+    assert_eq!(ask(host.address, "GET", "/hooks/git", &[], "").data(), json!("git"));
 }
 
 #[test]
@@ -475,6 +508,13 @@ fn what_was_taken_in_and_had_no_run_yet_has_one_after_a_crash() {
     let server = cut_off(server);
     std::thread::sleep(Duration::from_millis(200));
     done_when(&server, 0);
+    // What waits is one run, however often it is wanted.
+    let more = crate::binary::command(&server.folder, &["webhook", "replay", "W-"]).output();
+    let more = more.expect("it runs");
+    assert!(
+        !more.status.success() && String::from_utf8_lossy(&more.stderr).contains("WEBHOOK_WAITS"),
+        "{more:?}"
+    );
     server.host(&["resume", "git"]);
     done_when(&server, 1);
     let server = cut_off(server);

@@ -86,7 +86,13 @@ fn path_query_and_body_become_inputs_of_their_types_and_what_does_not_fit_is_nam
         answer.is(400, code);
         assert_eq!(answer.json()["details"]["field"], field, "{answer:?}");
     };
-    refused(host.get("/clips/seven"), "INPUT", "id");
+    let seven = host.get("/clips/seven");
+    assert_eq!(
+        seven.json()["message"],
+        "input `id` must be a whole number, and \"seven\" is not",
+        "what was sent is quoted once"
+    );
+    refused(seven, "INPUT", "id");
     refused(host.get("/clips/0"), "INPUT", "id");
     refused(host.get("/clips/7?part=tail"), "INPUT", "part");
     refused(host.get("/clips/7?id=8"), "INPUT", "id");
@@ -101,7 +107,19 @@ fn path_query_and_body_become_inputs_of_their_types_and_what_does_not_fit_is_nam
         "INPUT_UNKNOWN",
         "more",
     );
+    refused(
+        host.post("/clips/1", r#"{"title": "x", "tags": [], "title": "y"}"#),
+        "INPUT",
+        "title",
+    );
+    refused(
+        host.post("/clips/1", r#"{"title": "x", "tags": 9223372036854775808}"#),
+        "INPUT",
+        "tags",
+    );
     host.post("/clips/1", "[1]").is(400, "BODY_INVALID");
+    host.post("/clips/1", "7").is(400, "BODY_INVALID");
+    host.post("/clips/1", "{} {}").is(400, "BODY_JSON");
     host.post("/clips/1", "{").is(400, "BODY_JSON");
     host.post("/clips/1", &"[".repeat(100)).is(400, "BODY_DEPTH");
     ask(
@@ -249,11 +267,95 @@ fn a_key_is_carried_out_once_and_answered_the_same_again() {
 }
 
 #[test]
+fn what_is_paused_is_not_begun_and_what_was_begun_before_is_answered_again() {
+    let host = Inside::start(CLIPS);
+    let first = post(&host, "/clips/1", "k-1", r#"{"title": "x"}"#);
+    assert_eq!(first.status, 201, "{first:?}");
+    let paused = host.post("/api/v1/pauses", r#"{"playbook": "make", "why": "a test"}"#);
+    assert!((200..300).contains(&paused.status), "{paused:?}");
+    let refused = host.post("/clips/2", r#"{"title": "x"}"#);
+    refused.is(503, "PLAYBOOK_PAUSED");
+    assert_eq!(refused.headers["retry-after"], "60");
+    post(&host, "/clips/2", "k-2", r#"{"title": "x"}"#).is(503, "PLAYBOOK_PAUSED");
+    let again = post(&host, "/clips/1", "k-1", r#"{"title": "x"}"#);
+    assert_eq!((again.status, again.data()), (201, first.data()));
+    assert_eq!(host.get("/clips/7").status, 200, "others go on");
+    let resumed = host.post("/api/v1/pauses/resume", r#"{"playbook": "make"}"#);
+    assert!((200..300).contains(&resumed.status), "{resumed:?}");
+    assert_eq!(post(&host, "/clips/2", "k-2", r#"{"title": "x"}"#).status, 201);
+}
+
+#[test]
 fn no_playbook_is_given_a_path_of_the_servers_own() {
     for route in host::http::routes::all() {
         let places = host::script::triggers::http::places(route.path);
         assert!(places.is_err(), "a playbook could want {}", route.path);
     }
+}
+
+/// A place takes any word, and one at the beginning took the server's own, too.
+#[test]
+fn a_route_that_begins_with_a_parameter_has_no_path_of_the_servers_own() {
+    let any = "const PLAYBOOK = #{ http: #{ method: \"GET\", path: \"/{a}/{b}\", role: \"anybody\" }, \
+               inputs: #{ a: #{}, b: #{} } };\ninput.a";
+    let host = Inside::start(&[("playbooks/any.rhai", any)]);
+    assert_eq!(host.get("/clips/7").data(), json!("clips"));
+    assert_eq!(host.get("/%61pi/v2").data(), json!("api"), "that is another path");
+    for path in ["/api/v2", "/admin/users", "/metrics/more", "/openapi.json/x"] {
+        host.get(path).is(404, "NOT_FOUND");
+    }
+}
+
+/// JSON in a query may nest deeper than a body may: the run began, and its record could not be read again.
+#[test]
+fn an_input_that_nests_too_deep_to_be_kept_is_refused_wherever_it_stands() {
+    let host = Inside::start(CLIPS);
+    let nested = |depth: usize| {
+        let tags = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        host.post(&format!("/clips/1?tags={tags}"), r#"{"title": "x"}"#)
+    };
+    assert_eq!(nested(60).status, 201);
+    nested(100).is(400, "VALUE_TOO_DEEP");
+    let listed = host.get("/api/v1/runs?playbook=make").data();
+    let id = listed["items"][0]["run_id"].as_str().expect("an id").to_owned();
+    assert_eq!(host.get(&format!("/api/v1/runs/{id}")).status, 200);
+}
+
+/// All whom nobody knows shared their keys: whoever took "1" had the answer of the first who did, or kept others from it.
+#[test]
+fn strangers_with_the_same_short_key_do_not_hear_or_hinder_each_other() {
+    let carts = "const PLAYBOOK = #{ http: #{ path: \"/carts\", role: \"anybody\" }, inputs: #{ size: #{ type: \"int\" } } };\n\
+                 kv::increment(\"carts\")";
+    let host = Inside::start(&[
+        (
+            "host.toml",
+            "[server]\nlisten = \"127.0.0.1:0\"\ntrusted_proxies = [\"127.0.0.1\"]\n",
+        ),
+        ("playbooks/carts.rhai", carts),
+    ]);
+    let from = |address: &str, key: &str, body: &str| {
+        let headers = [
+            ("x-forwarded-for", address),
+            ("content-type", "application/json"),
+            ("idempotency-key", key),
+        ];
+        ask(host.address, "POST", "/carts", &headers, body)
+    };
+    assert_eq!(from("203.0.113.9", "1", "{}").data(), json!(1));
+    assert_eq!(from("203.0.113.10", "1", "{}").data(), json!(2));
+    assert_eq!(from("203.0.113.11", "1", r#"{"size": 7}"#).data(), json!(3));
+    assert_eq!(from("203.0.113.9", "1", "{}").data(), json!(1));
+    from("203.0.113.9", "1", r#"{"size": 7}"#).is(422, "IDEMPOTENCY_MISMATCH");
+    assert_eq!(from("2001:db8::1", "1", "{}").data(), json!(4));
+    assert_eq!(
+        from("2001:db8::2", "1", "{}").data(),
+        json!(4),
+        "a network of IPv6 is one"
+    );
+    // Who goes from one network to another takes a key along that nobody guesses.
+    let long = "1b4e28ba-2fa1-11d2-883f-0016d3cca427";
+    assert_eq!(from("203.0.113.9", long, "{}").data(), json!(5));
+    assert_eq!(from("198.51.100.7", long, "{}").data(), json!(5));
 }
 
 #[test]
@@ -308,6 +410,30 @@ fn however_many_wait_for_slow_playbooks_everything_else_is_answered() {
         let status = thread.join().expect("an answer");
         assert!([200, 202, 503].contains(&status), "{status}");
     }
+}
+
+/// Whoever is told that their run goes on has no place among the requests any more, though its thread still works at it.
+#[test]
+fn a_run_that_goes_on_after_its_answer_keeps_no_request_waiting() {
+    let host = Inside::start(&[
+        (
+            "host.toml",
+            "[server]\nlisten = \"127.0.0.1:0\"\nthreads = 1\nrequest_timeout = \"3s\"\n",
+        ),
+        (
+            "playbooks/slow.rhai",
+            "const PLAYBOOK = #{ http: #{ path: \"/slow\", timeout: \"50ms\" } };\nwhile kv::get(\"go\") == () {}\n7",
+        ),
+        (
+            "playbooks/go.rhai",
+            "const PLAYBOOK = #{ http: #{ path: \"/go\" } };\nkv::put(\"go\", 1); 8",
+        ),
+    ]);
+    let slow = host.post("/slow", "");
+    assert_eq!((slow.status, &slow.data()["status"]), (202, &json!("running")));
+    assert_eq!(host.post("/go", "").data(), json!(8));
+    let run = slow.data()["run_id"].as_str().expect("an id").to_owned();
+    host.run_when(&run, &["succeeded"]);
 }
 
 #[test]
@@ -398,16 +524,21 @@ const COUNTS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Asks again and again until nobody answers any more; gives the greatest number that was told, and how many answers came.
-fn until_gone(address: std::net::SocketAddr, head: &'static str) -> std::thread::JoinHandle<(i64, usize)> {
+/// Asks again and again until nobody answers any more; gives the greatest number that was told. Says when it was answered
+/// first.
+fn until_gone(
+    address: std::net::SocketAddr,
+    head: &'static str,
+    first: std::sync::mpsc::Sender<()>,
+) -> std::thread::JoinHandle<i64> {
     std::thread::spawn(move || {
         let mut client = Client::to(address);
-        let (mut most, mut answers) = (0, 0);
+        let mut most = 0;
         while let Some(told) = client.send(head).receive_of("POST") {
             most = most.max(told.data().as_i64().expect("a number"));
-            answers += 1;
+            first.send(()).unwrap_or_default();
         }
-        (most, answers)
+        most
     })
 }
 
@@ -424,19 +555,23 @@ fn whatever_a_reader_was_told_is_there_after_a_kill_and_of_its_run_there_is_all_
         };
         let told = server.get("/count").data().as_i64().expect("a number");
         assert!(told >= least, "{least} was told, and after the kill it is {told}");
-        let counting: Vec<_> = (0..3).map(|_| until_gone(server.address, COUNT)).collect();
-        let reading: Vec<_> = (0..3).map(|_| until_gone(server.address, READ)).collect();
+        let asking: Vec<_> = [COUNT, COUNT, COUNT, READ, READ, READ]
+            .map(|head| {
+                let (sender, first) = std::sync::mpsc::channel();
+                (until_gone(server.address, head, sender), first)
+            })
+            .into_iter()
+            .collect();
+        for (_, first) in &asking {
+            first.recv_timeout(Duration::from_secs(20)).expect("an answer");
+        }
         std::thread::sleep(Duration::from_millis(500 + 37 * round));
         folder = std::mem::replace(&mut server.folder, TempDir::new().expect("a folder"));
         // With SIGKILL, in the middle of it.
         drop(server);
-        let mut seen = Vec::new();
-        for thread in reading.into_iter().chain(counting) {
-            let (most, answers) = thread.join().expect("it was answered in order");
-            least = least.max(most);
-            seen.push(answers);
+        for (thread, _) in asking {
+            least = least.max(thread.join().expect("it was answered in order"));
         }
-        assert!(seen.iter().all(|answers| *answers > 0), "{seen:?}");
     }
     let server = Binary::again(folder);
     let told = server.get("/count").data().as_i64().expect("a number");

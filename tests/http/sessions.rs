@@ -3,7 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use host::identity::{Role, guess, role::Grant};
+use host::identity::role::{Grant, Scope};
+use host::identity::{Role, guess};
 use serde_json::{Value, json};
 
 use crate::asking::{Answer, PASSWORD, Project, Server, scope};
@@ -409,4 +410,37 @@ fn open_reads_lets_nobody_change_anything_and_no_page_of_another_site_read() {
         let looked = server.ask("GET", "/look", &[("sec-fetch-site", site)], None);
         assert_eq!(looked.status, status, "{site}");
     }
+}
+
+#[test]
+fn a_route_of_a_playbook_is_asked_from_its_own_pages_and_by_tokens_that_are_for_it() {
+    let project = Project::new();
+    let header = |path: &str| format!("const PLAYBOOK = #{{ http: #{{ path: \"{path}\" }} }};\nkv::increment(\"n\")");
+    project.write("playbooks/ask.rhai", &header("/ask"));
+    project.write("playbooks/other.rhai", &header("/other"));
+    project.user("ann", Role::Admin);
+    let held = Scope {
+        playbooks: ["ask".to_owned()].into(),
+        ..scope(Grant::Run)
+    };
+    let held = format!("Bearer {}", project.token("ann", held, None));
+    let server = project.serve();
+    let ask = |path: &str, headers: &[(&str, &str)]| {
+        let answer = server.ask("POST", path, headers, None);
+        (
+            answer.status,
+            answer.body["error_code"].as_str().unwrap_or_default().to_owned(),
+        )
+    };
+    assert_eq!(ask("/ask", &[("authorization", &held)]).0, 200);
+    assert_eq!(
+        ask("/other", &[("authorization", &held)]),
+        (403, "SCOPE_MISSING".to_owned())
+    );
+    let opened = login(&server, "ann", PASSWORD, &[]);
+    let set = opened.header("set-cookie").expect("a cookie");
+    let cookie = set.split(';').next().expect("a value").to_owned();
+    let csrf = opened.body["data"]["csrf"].as_str().expect("a token").to_owned();
+    assert_eq!(ask("/ask", &[("cookie", &cookie)]), (403, "CSRF_FAILED".to_owned()));
+    assert_eq!(ask("/ask", &[("cookie", &cookie), ("x-csrf-token", &csrf)]).0, 200);
 }

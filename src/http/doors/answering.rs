@@ -20,8 +20,9 @@ const KEY: &str = "http_answer";
 const HEADERS_MAX: usize = 20;
 const HEADER_BYTES_MAX: usize = 2048;
 
-/// Headers that are the server's own, of one connection, or about who may come in.
-const REFUSED: [&str; 22] = [
+/// Headers that are the server's own, of one connection, or about who may come in; or that have a reverse proxy send a file
+/// of its own, or a browser tell others of what it does here.
+const REFUSED: [&str; 26] = [
     "alt-svc",
     "authorization",
     "clear-site-data",
@@ -34,6 +35,9 @@ const REFUSED: [&str; 22] = [
     "date",
     "host",
     "keep-alive",
+    "nel",
+    "report-to",
+    "reporting-endpoints",
     "server",
     "set-cookie",
     "set-cookie2",
@@ -44,13 +48,15 @@ const REFUSED: [&str; 22] = [
     "www-authenticate",
     "x-content-type-options",
     "x-correlation-id",
+    "x-sendfile",
 ];
-const REFUSED_BEGINNINGS: [&str; 5] = [
+const REFUSED_BEGINNINGS: [&str; 6] = [
     "access-control-",
     "cross-origin-",
     "proxy-",
     "sec-",
     "strict-transport-",
+    "x-accel-",
 ];
 
 /// What came of `run`, which is over.
@@ -251,6 +257,9 @@ mod tests {
             "",
             "a:b",
             "access-control-allow-origin",
+            "X-Accel-Redirect",
+            "X-Sendfile",
+            "NEL",
         ] {
             assert!(chosen(json!({ "headers": { name: "x" } })).is_err(), "{name:?}");
         }
@@ -260,10 +269,46 @@ mod tests {
         for status in [0, 100, 199, 304, 600, 99_999] {
             assert!(chosen(json!({ "status": status })).is_err(), "{status}");
         }
+        let many: Map = (0..=HEADERS_MAX).map(|at| (format!("x-{at}"), "x".into())).collect();
+        for headers in [
+            Value::Map(many).to_json(),
+            json!({ "x-a": "1", "X-A": "2" }),
+            json!({ "x-a": "x".repeat(HEADER_BYTES_MAX + 1) }),
+            json!({ "x-a": 7 }),
+        ] {
+            assert!(chosen(json!({ "headers": headers })).is_err(), "{headers}");
+        }
+        let body = json!({ "code": "BUSY", "message": "come again" });
+        let refused = |headers| chosen(json!({ "status": 429, "headers": headers, "body": body }));
+        assert!(refused(json!({ "x-a": "1" })).is_err(), "it has one header, if any");
+        let later = refused(json!({ "Retry-After": "7" })).unwrap().err().unwrap();
+        assert_eq!(later.headers, [("retry-after", "7".to_owned())]);
         assert!(chosen(json!({ "status": 302 })).is_err());
         assert!(chosen(json!({ "status": 204, "body": 1 })).is_err());
         assert!(chosen(json!({ "status": 400, "body": "no" })).is_err());
         assert!(chosen(json!({ "stauts": 200 })).is_err());
+    }
+
+    #[test]
+    fn what_went_wrong_in_here_is_for_those_who_may_read_the_record() {
+        let failed = |failure: Failure| {
+            let error = crate::journal::RunError {
+                failure,
+                place: Default::default(),
+                step: None,
+            };
+            let outcome = Outcome {
+                status: Status::Failed,
+                value: Value::Unit,
+                error: Some(error),
+            };
+            of(RunId::new(1, 1), outcome).err().expect("it failed")
+        };
+        let inner = failed(Failure::new("STORE_FULL", "no room on /var/lib"));
+        assert_eq!((inner.status, inner.code.as_str()), (500, "STORE_FULL"));
+        assert!(!inner.message.contains("/var/lib"), "{}", inner.message);
+        let theirs = failed(Failure::new("CLIP_UNKNOWN", "no such clip").status(404));
+        assert_eq!((theirs.status, theirs.message.as_str()), (404, "no such clip"));
     }
 
     #[test]

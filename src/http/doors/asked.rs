@@ -15,7 +15,8 @@ use crate::http::answer::{Answer, Refusal};
 use crate::http::request::Request;
 use crate::http::server::Server;
 use crate::id::RunId;
-use crate::journal::{Cause, RunRecord};
+use crate::io::clock::Clock;
+use crate::journal::{Cause, RunRecord, Status};
 use crate::runs::Runner;
 use crate::runs::conductor::{Crew, Offer, What};
 use crate::runs::creation::Creation;
@@ -25,7 +26,7 @@ use crate::serve::Edition;
 use crate::serve::core::OPEN_MAX;
 use crate::serve::edition::Listed;
 use crate::store::ticks::Pauses;
-use crate::store::{Batch, CommitNo, Durability, StoreError, keys};
+use crate::store::{Batch, CommitNo, Durability, Store, StoreError, keys};
 use crate::triggers::overlap::Guard;
 use crate::value::Map as Fields;
 
@@ -82,20 +83,20 @@ impl Asked {
     }
 
     /// Says that there is a run, once it is on disk.
-    pub fn accepted(&self, server: &Server) -> Result<Answer, Refusal> {
+    pub fn accepted(&self, store: &dyn Store, clock: &dyn Clock) -> Result<Answer, Refusal> {
         match self {
             Asked::Made {
                 commit: Some(commit), ..
-            } => server.store.wait_durable(*commit)?,
+            } => store.wait_durable(*commit)?,
             // Everything up to there is on disk then, also where it was made by somebody else.
-            Asked::Made { run, commit: None } => match server.store.get(&keys::run(*run))? {
-                Some(row) => server.store.wait_durable(row.version)?,
+            Asked::Made { run, commit: None } => match store.get(&keys::run(*run))? {
+                Some(row) => store.wait_durable(row.version)?,
                 None => return Err(once::gone()),
             },
-            Asked::Begun(begun) => begun.put_on_disk(server)?,
+            Asked::Begun(begun) => begun.put_on_disk(store, clock)?,
         }
         let run = self.run();
-        let status = RunRecord::get(&*server.store, run)?.status;
+        let status = told_status(store, run)?;
         let location = format!("/api/v1/runs/{run}");
         Ok(
             Answer::data(json!({ "run_id": run.to_string(), "status": status.code() }))
@@ -105,18 +106,29 @@ impl Asked {
     }
 }
 
+/// How `run`, which is on disk, may be told to be. What it has come to since then is told when that is there, too: a crash
+/// would undo it, and the run might end otherwise.
+fn told_status(store: &dyn Store, run: RunId) -> Result<Status, Refusal> {
+    let row = store.get(&keys::run(run))?.ok_or_else(once::gone)?;
+    let status = RunRecord::decode(run, &row.value)?.status;
+    if status != Status::Running {
+        store.wait_durable(row.version)?;
+    }
+    Ok(status)
+}
+
 impl Begun {
-    fn put_on_disk(&self, server: &Server) -> Result<(), Refusal> {
+    fn put_on_disk(&self, store: &dyn Store, clock: &dyn Clock) -> Result<(), Refusal> {
         let gate = self.handle.gate();
         let run = keys::run(self.run);
         loop {
-            if let Some(row) = server.store.get(&run)? {
-                return Ok(server.store.wait_durable(row.version)?);
+            if let Some(row) = store.get(&run)? {
+                return Ok(store.wait_durable(row.version)?);
             }
             // At a step that takes long it was put on record before.
             match self.handle.try_tape() {
                 Some(mut tape) => return Ok(tape.put_on_disk(gate)?),
-                None => server.app.clock.sleep(AGAIN_AFTER),
+                None => clock.sleep(AGAIN_AFTER),
             }
         }
     }
@@ -133,7 +145,7 @@ impl Wish<'_> {
             let mut batch = Batch::new();
             let run = RunId::new(now_ms, server.app.chance.wide_bits());
             if let Some(once) = once
-                && let Some(run) = once.look(&*server.store, &mut batch, run, now_ms)?
+                && let Some(run) = once.look(&*server.store, &mut batch, run, now_ms, conflicts == 0)?
             {
                 return Ok(Asked::Made { run, commit: None });
             }
@@ -251,5 +263,156 @@ impl Wish<'_> {
             return Err(Refusal::new(503, "PLAYBOOK_PAUSED", message).header("retry-after", "60"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+
+    use super::super::over;
+    use super::*;
+    use crate::gate::Silent;
+    use crate::io::clock::SystemClock;
+    use crate::journal::Outcome;
+    use crate::runs::creation::Pinned;
+    use crate::store::engine::{Engine, EngineOptions};
+    use crate::store::test_disk::TestDisk;
+    use crate::store::tx::Ground;
+    use crate::testing::TestHost;
+
+    struct Scene {
+        host: TestHost,
+        disk: TestDisk,
+    }
+
+    impl Scene {
+        fn new() -> Scene {
+            let (mut host, disk) = (TestHost::default(), TestDisk::default());
+            let options = EngineOptions { cache_bytes: 1 << 20 };
+            host.ground.store = Arc::new(Engine::with_backend(disk.clone(), options).expect("a store"));
+            Scene { host, disk }
+        }
+
+        fn write(&self, batch: Batch) -> CommitNo {
+            let written = self.host.ground.store.commit(batch, Durability::Soon);
+            written.expect("a commit")
+        }
+
+        fn record(&self, record: &RunRecord) {
+            let mut batch = Batch::new();
+            batch.put(keys::run(record.run), record.encode());
+            self.write(batch);
+        }
+
+        fn creation<'a>(&self, pinned: &'a Pinned) -> Creation<'a> {
+            Creation {
+                run: RunId::new(1, 1),
+                pinned,
+                input: Fields::new(),
+                mode: self.host.mode.clone(),
+                trigger: "a test".to_owned(),
+                cause: None,
+                by: None,
+                retry_of: None,
+                corr: None,
+                at_ms: 1,
+            }
+        }
+
+        /// What `asks` gives, once the disk goes on: it fails when it is given before that.
+        fn waits<T: Send + 'static>(&self, asks: impl FnOnce(&Ground) -> T + Send + 'static) -> T {
+            let (sender, told) = channel();
+            let ground = self.host.ground.clone();
+            std::thread::spawn(move || sender.send(asks(&ground)).unwrap_or_default());
+            let early = told.recv_timeout(Duration::from_millis(50)).map(drop);
+            self.disk.release();
+            assert_eq!(
+                early,
+                Err(RecvTimeoutError::Timeout),
+                "it was told before it was on disk"
+            );
+            told.recv().expect("it is told")
+        }
+
+        fn is_on_disk(&self, run: RunId) -> bool {
+            let disk = self.disk.after_power_cut(|| false);
+            let engine = Engine::with_backend(disk, EngineOptions::default()).expect("a store");
+            RunRecord::get(&engine, run).is_ok()
+        }
+    }
+
+    impl Drop for Scene {
+        fn drop(&mut self) {
+            self.disk.release();
+        }
+    }
+
+    fn status(asked: &Asked, ground: &Ground) -> u16 {
+        let told = asked.accepted(&*ground.store, &SystemClock::new());
+        told.expect("it is there").status
+    }
+
+    #[test]
+    fn nobody_is_told_that_there_is_a_run_before_it_is_on_disk() {
+        for at in 0..3 {
+            let scene = Scene::new();
+            let script = scene.host.compile("7");
+            let (pinned, runner) = (Pinned::of(&script), scene.host.runner());
+            let run = RunId::new(1, 1);
+            scene.disk.hold();
+            let asked = match at {
+                2 => Asked::Begun(Begun {
+                    run,
+                    handle: runner.begin_answering(
+                        scene.creation(&pinned).begun(&runner.gate).expect("a run"),
+                        Arc::new(Silent),
+                    ),
+                    runner,
+                    script,
+                }),
+                _ => {
+                    let commit = scene.write(scene.creation(&pinned).batch(&runner.gate).expect("a run"));
+                    let commit = (at == 0).then_some(commit);
+                    // Somebody has taken it up already.
+                    let made = RunRecord::get(&*scene.host.ground.store, run).expect("a record");
+                    scene.record(&RunRecord {
+                        status: Status::Running,
+                        ..made
+                    });
+                    Asked::Made { run, commit }
+                }
+            };
+            assert!(!scene.is_on_disk(run), "{at}");
+            assert_eq!(scene.waits(move |ground| status(&asked, ground)), 202, "{at}");
+            assert!(scene.is_on_disk(run), "{at}");
+        }
+    }
+
+    /// A run that was told of with `202 succeeded`, and whose end a crash had undone, could fail afterwards.
+    #[test]
+    fn that_a_run_is_over_is_told_when_its_end_is_on_disk_and_that_it_runs_at_once() {
+        let scene = Scene::new();
+        let ended = scene.host.run("7").finished.record;
+        let run = ended.run;
+        let running = RunRecord {
+            status: Status::Running,
+            ended_ms: None,
+            ..ended.clone()
+        };
+        scene.disk.hold();
+        scene.record(&running);
+        assert_eq!(told_status(&*scene.host.ground.store, run), Ok(Status::Running));
+        assert_eq!(over(&scene.host.ground, run), Ok(None));
+        scene.record(&ended);
+        let told = scene.waits(move |ground| told_status(&*ground.store, run));
+        assert_eq!(told, Ok(Status::Succeeded));
+        scene.disk.hold();
+        scene.record(&ended);
+        let told = scene.waits(move |ground| over(ground, run));
+        let is_seven = |outcome: &Outcome| outcome.value == 7.into();
+        assert!(told.is_ok_and(|outcome| outcome.as_ref().is_some_and(is_seven)));
+        let none = told_status(&*scene.host.ground.store, RunId::new(1, 1));
+        assert_eq!(none.expect_err("none").code, "IDEMPOTENCY_GONE");
     }
 }

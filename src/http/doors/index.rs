@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::http::Method;
 
 use crate::http::hooks::{self, Hooked};
-use crate::script::triggers::http::Route;
+use crate::script::triggers::http::{RESERVED, Route};
 use crate::serve::Edition;
 use crate::store::Realm;
 
@@ -71,6 +71,11 @@ impl Index {
             return found;
         };
         let sent: Vec<&str> = rest.split('/').take(PARTS_MAX + 1).collect();
+        // Also what the server does not have there: a place takes any word, and whoever mistypes a path of its own, or
+        // asks an older server for it, is to hear that.
+        if RESERVED.contains(&sent[0]) {
+            return found;
+        }
         for door in &self.doors {
             if !found.iter().any(|(other, _)| other.method == door.method)
                 && let Some(params) = door.fits(&sent)
@@ -83,6 +88,26 @@ impl Index {
 }
 
 impl Door {
+    #[cfg(test)]
+    pub fn test(method: Method, path: &str, realm: Realm) -> Door {
+        let route = Route {
+            method: "POST",
+            path: path.to_owned(),
+            role: crate::script::triggers::http::Role::Anybody,
+            mode: crate::script::triggers::http::Mode::Sync,
+            timeout: std::time::Duration::ZERO,
+            limit: None,
+        };
+        Door {
+            playbook: "p".to_owned(),
+            name: Arc::from("playbook:p"),
+            method,
+            parts: parts(path),
+            route,
+            realm: Some(realm),
+        }
+    }
+
     fn fits(&self, sent: &[&str]) -> Option<BTreeMap<String, String>> {
         if self.parts.len() != sent.len() {
             return None;

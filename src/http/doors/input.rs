@@ -45,9 +45,9 @@ pub(super) fn of(request: &Request, header: &Header) -> Result<Map, Refusal> {
     Ok(input)
 }
 
-fn body(request: &Request) -> Result<serde_json::Map<String, Json>, Refusal> {
+fn body(request: &Request) -> Result<Vec<(String, Json)>, Refusal> {
     if request.body.is_empty() {
-        return Ok(serde_json::Map::new());
+        return Ok(Vec::new());
     }
     let kind = request.header("content-type").unwrap_or("");
     let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -56,13 +56,7 @@ fn body(request: &Request) -> Result<serde_json::Map<String, Json>, Refusal> {
         let message = format!("the body is {shown:?}; send application/json");
         return Err(Refusal::new(415, "CONTENT_TYPE", message));
     }
-    match request.json()? {
-        Json::Object(map) => Ok(map),
-        _ => {
-            let message = "the body must be an object whose keys are the inputs";
-            Err(Refusal::new(400, "BODY_INVALID", message))
-        }
-    }
+    Ok(request.fields()?.0)
 }
 
 fn put(input: &mut Map, name: &str, value: Value) -> Result<(), Refusal> {

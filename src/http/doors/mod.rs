@@ -45,6 +45,7 @@ use crate::identity::quota::Quota;
 use crate::journal::{Outcome, Recorded, RunRecord, Status};
 use crate::runs::conductor::{Crew, Offer, What};
 use crate::script::triggers::http;
+use crate::store::tx::Ground;
 
 /// What is left of the time of a request to say that its run is not over.
 const TELL_TIME: Duration = Duration::from_millis(200);
@@ -115,11 +116,13 @@ impl Doors for Playbooks {
             };
             (method, found)
         });
-        let mut all: Vec<(Method, Found)> = found.collect();
-        // No two are live that want the same.
-        if let Some(hooked) = index.hooks.get(path) {
-            all.extend(super::hooks::doors(hooked, &self.tally, server.limits.body_bytes_max));
-        }
+        let mut all = match index.hooks.get(path) {
+            Some(hooked) => super::hooks::doors(hooked, &self.tally, server.limits.body_bytes_max),
+            None => Vec::new(),
+        };
+        // A webhook's path is words alone, which go before parameters; no two are live that want the same.
+        let own: Vec<Method> = all.iter().map(|(method, _)| method.clone()).collect();
+        all.extend(found.filter(|(method, _)| !own.contains(method)));
         all
     }
 
@@ -173,7 +176,7 @@ impl Runs for Visit {
             if asked.is_new() {
                 crew.offer([offer]);
             }
-            return asked.accepted(server);
+            return accepted(server, asked);
         }
         let rested = match asked.is_new() {
             true => crew.carry_here(&offer, asked.begun()),
@@ -196,7 +199,7 @@ impl Runs for Visit {
 
     fn late(&self, server: &Server) -> Result<Answer, Refusal> {
         let asked = self.asked.get().expect("it is asked when there is a run");
-        asked.accepted(server)
+        accepted(server, asked)
     }
 }
 
@@ -208,7 +211,7 @@ impl Visit {
         match asked.begun() {
             Some((runner, handle, script)) => crew.adopt(runner, handle, script),
             None => {
-                if let Some(outcome) = over(server, offer.run)? {
+                if let Some(outcome) = over(&server.ground(), offer.run)? {
                     return answering::of(offer.run, outcome);
                 }
                 if asked.is_new() {
@@ -223,29 +226,34 @@ impl Visit {
     }
 }
 
+/// Says that there is a run, once it is on disk.
+fn accepted(server: &Server, asked: &Asked) -> Result<Answer, Refusal> {
+    asked.accepted(&*server.store, &*server.app.clock)
+}
+
 /// What is told of a run that is at rest, or is waited for no longer.
 fn told(server: &Server, asked: &Asked, rested: Option<Rested>) -> Result<Answer, Refusal> {
     match rested {
         Some(Ok(outcome)) if outcome.status.is_over() => answering::of(asked.run(), outcome),
         Some(Err(code)) => Err(answering::lost(asked.run(), &code)),
-        _ => asked.accepted(server),
+        _ => accepted(server, asked),
     }
 }
 
 /// What came of `run`, if it is over.
-fn over(server: &Server, run: RunId) -> Result<Option<Outcome>, Refusal> {
-    let record = match RunRecord::get(&*server.store, run) {
+fn over(ground: &Ground, run: RunId) -> Result<Option<Outcome>, Refusal> {
+    let record = match RunRecord::get(&*ground.store, run) {
         Err(crate::journal::JournalError::NoSuchRun(_)) => return Err(once::gone()),
         record => record?,
     };
     if !record.status.is_over() {
         return Ok(None);
     }
-    if let Some(row) = server.store.get(&crate::store::keys::run(run))? {
-        server.store.wait_durable(row.version)?;
+    if let Some(row) = ground.store.get(&crate::store::keys::run(run))? {
+        ground.store.wait_durable(row.version)?;
     }
     let value = match record.status {
-        Status::Succeeded => Recorded::load(&server.ground(), run)?.ended.map(|ended| ended.value),
+        Status::Succeeded => Recorded::load(ground, run)?.ended.map(|ended| ended.value),
         _ => None,
     };
     Ok(Some(Outcome {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::index::Door;
 use crate::http::answer::Refusal;
+use crate::http::places::address_of;
 use crate::http::request::Request;
 use crate::id::RunId;
 use crate::store::keys::{self, Space};
@@ -19,6 +20,9 @@ use crate::store::{Batch, Precondition, Store, StoreError};
 const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 
 const KEY_BYTES_MAX: usize = 200;
+
+/// Keys so long are not hit upon: who sends the same is the same, or was told it.
+const KNOWN_BY_KEY_BYTES: usize = 20;
 
 /// Rows whose time is over that go when one comes.
 const SWEPT: usize = 4;
@@ -61,6 +65,11 @@ impl Once {
             return Ok(None);
         }
         let caller = &request.caller;
+        // Of those whom nobody knows, two may take the same short key, and neither is to have the other's answer.
+        let user = match caller.user.is_empty() && key.len() < KNOWN_BY_KEY_BYTES {
+            true => format!("\n{}", address_of(request.peer.ip())),
+            false => caller.user.clone(),
+        };
         // What was only tried in a dry run is not done when it is asked live.
         let route = format!(
             "{} {} {}",
@@ -72,23 +81,20 @@ impl Once {
         query.sort();
         let query = serde_json::to_vec(&(&request.path, &query)).expect("texts are plain data");
         Ok(Some(Once {
-            name: digest([
-                caller.org.as_bytes(),
-                caller.user.as_bytes(),
-                route.as_bytes(),
-                key.as_bytes(),
-            ]),
+            name: digest([caller.org.as_bytes(), user.as_bytes(), route.as_bytes(), key.as_bytes()]),
             asked: digest([&query, &request.body]),
         }))
     }
 
-    /// The run that was made under this key; without one, what `batch` needs so that it is `run`.
+    /// The run that was made under this key; without one, what `batch` needs so that it is `run`. With `sweeps` it takes a few
+    /// rows along whose time is over: others may want the same ones, so not when they were quicker already.
     pub fn look(
         &self,
         store: &dyn Store,
         batch: &mut Batch,
         run: RunId,
         now_ms: i64,
+        sweeps: bool,
     ) -> Result<Option<RunId>, Refusal> {
         let key = keys::named(Space::Idempotency, &[BY_KEY, &self.name]);
         let row = store.get(&key)?;
@@ -102,7 +108,9 @@ impl Once {
             }
             return Ok(Some(known.run));
         }
-        sweep(store, batch, &key, now_ms)?;
+        if sweeps {
+            sweep(store, batch, &key, now_ms)?;
+        }
         let precondition = row.map_or(Precondition::Absent, |row| Precondition::At(row.version));
         batch.require(key.clone(), precondition);
         let known = Known {
@@ -163,4 +171,155 @@ fn digest<const N: usize>(parts: [&[u8]; N]) -> String {
         hash.update(part);
     }
     hex::encode(hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::http::{HeaderMap, HeaderValue};
+
+    use super::*;
+    use crate::http::caller::Caller;
+    use crate::store::test_ground::ground;
+    use crate::store::{Durability, Realm};
+
+    const NOW_MS: i64 = 1_763_683_200_000;
+
+    fn request(key: &str) -> Request {
+        let mut headers = HeaderMap::new();
+        headers.insert("idempotency-key", HeaderValue::from_str(key).expect("a value"));
+        Request {
+            method: Method::POST,
+            path: "/clips/1".to_owned(),
+            params: Default::default(),
+            query: vec![("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())],
+            headers,
+            body: "{}".into(),
+            corr: "c".to_owned(),
+            caller: Caller {
+                user: "ann".to_owned(),
+                org: "one".to_owned(),
+                ..Caller::nobody("c")
+            },
+            peer: SocketAddr::from(([192, 0, 2, 1], 7)),
+            is_secure: false,
+            is_local: false,
+        }
+    }
+
+    fn door(method: Method, path: &str, realm: Realm) -> Door {
+        Door::test(method, path, realm)
+    }
+
+    fn once(request: &Request) -> Once {
+        let door = door(Method::POST, "/clips/{id}", Realm::Live);
+        let once = Once::of(&door, request).expect("a key");
+        once.expect("it counts")
+    }
+
+    fn with(change: impl FnOnce(&mut Request)) -> Once {
+        let mut request = request("k");
+        change(&mut request);
+        once(&request)
+    }
+
+    #[test]
+    fn a_key_is_of_one_caller_one_route_and_one_body_of_data_and_counts_for_one_request() {
+        let plain = once(&request("k"));
+        let again = with(|request| request.query.reverse());
+        assert_eq!((&again.name, &again.asked), (&plain.name, &plain.asked));
+        let another = [
+            with(|request| request.caller.user = "bob".to_owned()),
+            with(|request| request.caller.org = "two".to_owned()),
+            once(&request("l")),
+        ];
+        assert!(another.iter().all(|one| one.name != plain.name));
+        for (method, path, realm) in [
+            (Method::PUT, "/clips/{id}", Realm::Live),
+            (Method::POST, "/clips/{other}", Realm::Live),
+            (Method::POST, "/clips/{id}", Realm::Dry),
+        ] {
+            let other = Once::of(&door(method, path, realm), &request("k"));
+            assert_ne!(
+                other.expect("a key").expect("it counts").name,
+                plain.name,
+                "{path} {realm}"
+            );
+        }
+        let changed = [
+            with(|request| request.path = "/clips/2".to_owned()),
+            with(|request| request.query[0].1 = "2".to_owned()),
+            with(|request| request.body = "[]".into()),
+        ];
+        for other in changed {
+            assert_eq!(other.name, plain.name);
+            assert_ne!(other.asked, plain.asked);
+        }
+        let reads = Once::of(&door(Method::GET, "/clips/{id}", Realm::Live), &request("k"));
+        assert!(reads.expect("a key").is_none(), "what only reads may be read again");
+    }
+
+    /// All whom nobody knows were one: whoever took "1" had the answer of the first who did, or kept them from theirs.
+    #[test]
+    fn of_those_whom_nobody_knows_a_short_key_is_that_of_an_address_and_a_long_one_goes_along() {
+        let stranger = |key: &str, peer: &str| {
+            let mut request = request(key);
+            request.caller = Caller::nobody("c");
+            request.peer = SocketAddr::new(peer.parse().expect("an address"), 7);
+            once(&request).name
+        };
+        let one = stranger("k", "192.0.2.1");
+        assert_eq!(one, stranger("k", "::ffff:192.0.2.1"));
+        assert_ne!(one, stranger("k", "192.0.2.2"));
+        assert_eq!(stranger("k", "2001:db8::1"), stranger("k", "2001:db8::2"));
+        let named = with(|request| {
+            request.caller = Caller {
+                user: "192.0.2.1".to_owned(),
+                ..Caller::nobody("c")
+            }
+        });
+        assert_ne!(one, named.name);
+        let long = "k".repeat(KNOWN_BY_KEY_BYTES);
+        assert_eq!(stranger(&long, "192.0.2.1"), stranger(&long, "192.0.2.2"));
+        let short = &long[1..];
+        assert_ne!(stranger(short, "192.0.2.1"), stranger(short, "192.0.2.2"));
+    }
+
+    #[test]
+    fn a_key_is_known_for_a_day_and_each_new_one_takes_a_few_old_ones_along() {
+        let store = ground(&[]).store;
+        let look = |key: &str, now_ms: i64, sweeps: bool, number: u128| {
+            let mut batch = Batch::new();
+            let run = RunId::new(now_ms, number);
+            let known = once(&request(key)).look(&*store, &mut batch, run, now_ms, sweeps);
+            let known = known.expect("the same request");
+            if known.is_none() {
+                store.commit(batch, Durability::Soon).expect("a commit");
+            }
+            (known, run)
+        };
+        let rows = || {
+            let all = keys::prefix_range(keys::named(Space::Idempotency, &[]));
+            store.scan(all, 100, false).expect("rows").len()
+        };
+        let (_, first) = look("k-0", NOW_MS, true, 0);
+        for number in 1..6 {
+            look(&format!("k-{number}"), NOW_MS + 1, true, number);
+        }
+        assert_eq!(rows(), 12);
+        assert_eq!(look("k-0", NOW_MS + KEPT_MS - 1, true, 9).0, Some(first));
+        assert_eq!(rows(), 12, "what was known leaves all as it is");
+        assert_eq!(look("m-0", NOW_MS + KEPT_MS, true, 10).0, None);
+        assert_eq!(rows(), 12, "one goes, one comes, and the others have a moment left");
+        let (known, anew) = look("k-1", NOW_MS + KEPT_MS + 1, false, 11);
+        assert_eq!((known, rows()), (None, 13), "it is anew, and its old time still stands");
+        look("m-1", NOW_MS + KEPT_MS + 1, true, 12);
+        assert_eq!(
+            rows(),
+            13 + 2 - 1 - 3 * 2,
+            "what came anew stays, the time that it had before goes"
+        );
+        assert_eq!(look("k-1", NOW_MS + KEPT_MS + 2, true, 13).0, Some(anew));
+    }
 }

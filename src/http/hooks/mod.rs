@@ -328,3 +328,29 @@ pub fn described(hooked: &Hooked, title: Option<&str>) -> Map<String, Json> {
     }
     operations
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_bounded_by_what_a_run_can_be_told_whatever_the_server_takes() {
+        let says: Says = toml::from_str("secret = \"A\"").expect("it can be read");
+        let hooked = Arc::new(Hooked {
+            playbook: "p".to_owned(),
+            name: Arc::from("webhook:p"),
+            scheme: Scheme::resolve(&says, &BTreeMap::new()),
+            hook: Hook {
+                path: "/hooks/p".to_owned(),
+                says,
+                headers: Vec::new(),
+                status: 200,
+                text: String::new(),
+            },
+        });
+        for (server, taken) in [(1 << 30, BODY_BYTES_MAX), (1000, 1000)] {
+            let doors = doors(&hooked, &Arc::default(), server);
+            assert_eq!(doors[0].1.body, Takes::Bytes(Some(taken)));
+        }
+    }
+}

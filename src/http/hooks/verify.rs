@@ -390,6 +390,21 @@ mod tests {
         ] {
             assert!(matches!(at(wrong), Err(Fault::Time { .. })), "{wrong:?}");
         }
+        // Only where the scheme says so is it more than a text.
+        let text = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned()];
+        let key = hmac::Key::new(hmac::HMAC_SHA256, text[0].as_bytes());
+        let signature = format!("v1={}", hex::encode(hmac::sign(&key, b"x")));
+        let mut headers = HeaderMap::new();
+        headers.insert("x-signature", HeaderValue::from_str(&signature).expect("a value"));
+        assert!(verify(&plain, &text, &headers, b"x", NOW_MS).is_ok());
+        let paired = scheme("scheme = \"stripe\"");
+        let pairs = format!("t=1763683200,v1={}", sign("1763683200.x"));
+        assert!(asked(&paired, &[("stripe-signature", &pairs)], "x").is_ok());
+        let twice = format!("{pairs},t=1");
+        assert!(
+            is_forged(asked(&paired, &[("stripe-signature", &twice)], "x")),
+            "which time it is nobody says"
+        );
         let named = scheme("id = \"x-id\"");
         let signature = sign("x");
         let id = |id: &str| asked(&named, &[("x-signature", &signature), ("x-id", id)], "x");

@@ -6,7 +6,7 @@
 //! everything.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -154,12 +154,13 @@ impl Crew {
         drop(now);
         let runner = (self.shift)().runner;
         let rested = catching(|| Ok(runner.on_disk(self.go_on(offer)?)?));
-        let at_rest = self.rest(offer.clone(), rested);
+        // Whoever breaks down when he is told does so on this thread; the place is given back all the same.
+        let at_rest = catch_unwind(AssertUnwindSafe(|| self.rest(offer.clone(), rested)));
         self.have_rested();
         let mut now = self.lock();
         now.here -= 1;
         self.staff(now);
-        Some(at_rest)
+        Some(at_rest.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 
     /// Cancels a run that was adopted and may not be on disk yet.

@@ -227,3 +227,49 @@ fn who_breaks_down_when_he_is_told_of_an_end_keeps_nobody_else_from_it() {
     drop(held);
     until(|| rested.lock().unwrap().len() == 5);
 }
+
+/// The place was kept for ever, and after as many such ends as there are threads nothing was begun any more.
+#[test]
+fn whoever_breaks_down_at_the_news_of_a_run_carried_out_here_takes_no_place_along() {
+    let disk = TestDisk::default();
+    let (host, created) = queued(&disk, "40 + 2", 3);
+    let (runner, library) = (host.runner(), host.library());
+    let shift = Shift { runner, library };
+    let ready = shift.runner.gate.ready.clone();
+    let mut crew = Crew::new(1, ready, move || shift.clone());
+    let first = created[0].0.run;
+    crew.on_rest = Box::new(move |rest| assert_ne!(rest.run, first, "broken"));
+    let crew = Arc::new(crew);
+    let offers = offers(&created);
+    let told = {
+        let (crew, offer) = (crew.clone(), offers[0].clone());
+        std::thread::spawn(move || crew.carry_here(&offer, None).is_some())
+    };
+    told.join().expect_err("it breaks down");
+    assert!(crew.carry_here(&offers[1], None).is_some(), "there is a place again");
+    crew.close();
+    assert!(crew.carry_here(&offers[2], None).is_none(), "nothing is begun any more");
+}
+
+#[test]
+fn a_run_is_carried_out_where_it_is_asked_for_if_there_is_a_place_and_nobody_waits_for_one() {
+    let disk = TestDisk::default();
+    let (host, created) = queued(&disk, "40 + 2", 3);
+    let (crew, rested) = crew(&host, 1);
+    let offers = offers(&created);
+    let held = Held::new(&disk);
+    let first = {
+        let (crew, offer) = (crew.clone(), offers[0].clone());
+        std::thread::spawn(move || crew.carry_here(&offer, None).is_some())
+    };
+    until(|| crew.at_work() == 1);
+    assert!(crew.carry_here(&offers[1], None).is_none(), "there is one place");
+    assert!(crew.carry_here(&offers[0], None).is_none(), "it is at work already");
+    crew.offer([offers[1].clone()]);
+    assert_eq!((crew.waiting(), rested.lock().unwrap().len()), (1, 0));
+    drop(held);
+    assert!(first.join().expect("no panic"));
+    until(|| rested.lock().unwrap().len() == 2);
+    assert!(crew.wait(Duration::from_secs(10)));
+    assert!(crew.carry_here(&offers[2], None).is_some());
+}

@@ -24,7 +24,7 @@ const WINDOW_MS_MIN: u64 = 1_000;
 const WINDOW_MS_MAX: u64 = 24 * 3_600_000;
 
 /// First parts of paths that the server answers itself.
-const RESERVED: [&str; 7] = ["api", "admin", "healthz", "readyz", "status", "metrics", "openapi.json"];
+pub const RESERVED: [&str; 7] = ["api", "admin", "healthz", "readyz", "status", "metrics", "openapi.json"];
 
 /// The requests that start a playbook.
 #[derive(Clone, Debug, PartialEq, Eq)]

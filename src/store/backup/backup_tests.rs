@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::ops::ControlFlow;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::form::Header;
@@ -110,7 +111,8 @@ fn a_backup_with_any_byte_altered_or_added_is_refused() {
         made(&store, &content, &path, key).unwrap();
         let whole = fs::read(&path).unwrap();
         let altered = folder.path().join("altered");
-        for at in (0..300).chain((300..whole.len()).step_by(131)) {
+        let end = whole.len() - 80;
+        for at in (0..300).chain((300..end).step_by(131)).chain(end..whole.len()) {
             let mut bytes = whole.clone();
             bytes[at] ^= 0x41;
             fs::write(&altered, &bytes).unwrap();
@@ -303,4 +305,208 @@ fn a_file_that_is_not_as_its_name_says_is_left_out_and_named() {
     let made = made(&store, &content, &folder.path().join("a"), None).unwrap();
     assert_eq!(made.trailer.left_out, [hash.to_string()]);
     assert_eq!(made.trailer.files, 2);
+}
+
+/// `parts` after a header, pressed as they are in a file that nobody sealed.
+fn crafted(path: &Path, header: &Header, parts: &[(u8, Vec<u8>)]) {
+    let head = [super::form::MAGIC.as_slice(), &super::form::FORMAT.to_be_bytes()].concat();
+    let pressed = parts.iter().map(|(kind, body)| match *kind {
+        super::form::TRAILER => (*kind, body.clone()),
+        kind => (kind, lz4_flex::block::compress_prepend_size(body)),
+    });
+    let parts: Vec<(u8, Vec<u8>)> = [(super::form::HEADER, super::form::encode(header))]
+        .into_iter()
+        .chain(pressed)
+        .collect();
+    fs::write(path, forged(&head, &parts)).unwrap();
+}
+
+#[test]
+fn numbers_that_no_store_has_are_damage_and_no_overflow() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("crafted");
+    let piece = |offset: u64, total: u64| {
+        let numbers = [offset.to_be_bytes(), total.to_be_bytes()].concat();
+        (super::form::FILE, [[1; 32].as_slice(), &numbers, b"xy"].concat())
+    };
+    let row = |version: u64| {
+        let sizes = [1_u32.to_be_bytes(), 0_u32.to_be_bytes()].concat();
+        (
+            super::form::ROWS,
+            [sizes.as_slice(), &version.to_be_bytes(), b"k"].concat(),
+        )
+    };
+    let plain = Header::default();
+    let late = Header {
+        last_commit: u64::MAX,
+        ..Header::default()
+    };
+    let old = Header {
+        epoch: u64::MAX,
+        ..Header::default()
+    };
+    for (header, parts) in [
+        (&plain, vec![piece(u64::MAX, u64::MAX)]),
+        (&plain, vec![piece(0, u64::MAX), piece(0, u64::MAX)]),
+        (&plain, vec![row(u64::MAX)]),
+        (&late, vec![]),
+        (&old, vec![]),
+    ] {
+        crafted(&path, header, &parts);
+        assert_eq!(read(&path, None).unwrap_err().code(), "BACKUP_DAMAGED", "{parts:?}");
+    }
+    let end = super::form::Trailer {
+        rows: 1,
+        row_bytes: 1,
+        ..super::form::Trailer::default()
+    };
+    let end = (super::form::TRAILER, super::form::encode(&end));
+    crafted(&path, &plain, &[row(7), end]);
+    assert_eq!(read(&path, None).unwrap().0.len(), 1, "the way to craft one is right");
+}
+
+#[test]
+fn where_nothing_may_be_written_no_backup_is_made_and_none_is_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, content) = filled(folder.path(), 10);
+    let shut = folder.path().join("shut");
+    fs::create_dir(&shut).unwrap();
+    fs::set_permissions(&shut, fs::Permissions::from_mode(0o500)).unwrap();
+    let is_shut = fs::write(shut.join("probe"), b"").is_err();
+    // To whoever may write everywhere, the kernel's own folders are shut all the same.
+    let places = is_shut
+        .then_some(shut.as_path())
+        .into_iter()
+        .chain([Path::new("/proc"), Path::new("/sys")]);
+    for place in places {
+        let refused = made(&store, &content, &place.join("a.backup"), None).unwrap_err();
+        assert!(
+            matches!(refused.code(), "STORE_IO" | "STORE_READ_ONLY"),
+            "{}: {refused}",
+            place.display()
+        );
+        assert!(refused.to_string().contains("a.backup"), "{refused}");
+    }
+    fs::set_permissions(&shut, fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(!shut.join("a.backup").exists());
+}
+
+#[test]
+fn a_disk_that_fills_up_under_a_backup_is_said_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, content) = filled(folder.path(), 1500);
+    // A device of its own: on it everything that is written fails as on a full disk.
+    let file = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let full = super::pour::pour(Path::new("full.backup"), &file, None, |out| {
+        (0..100).try_for_each(|_| out.raw(vec![7; 1 << 20]))
+    });
+    assert_eq!(
+        full.unwrap_err().code(),
+        "STORE_FULL",
+        "and not that somebody broke it off"
+    );
+    made(&store, &content, &folder.path().join("a"), None).unwrap();
+}
+
+#[test]
+fn a_backup_is_closed_to_other_users() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, content) = filled(folder.path(), 10);
+    let path = folder.path().join("a.backup");
+    made(&store, &content, &path, None).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+fn piece(content: &[u8], offset: usize, bytes: &[u8], total: usize) -> (u8, Vec<u8>) {
+    let numbers = [(offset as u64).to_be_bytes(), (total as u64).to_be_bytes()].concat();
+    let hash = ContentHash::of(content);
+    (
+        super::form::FILE,
+        [hash.as_bytes().as_slice(), &numbers, bytes].concat(),
+    )
+}
+
+fn row(key: &[u8]) -> Vec<u8> {
+    let sizes = [(key.len() as u32).to_be_bytes(), 0_u32.to_be_bytes()].concat();
+    [sizes.as_slice(), &7_u64.to_be_bytes(), key].concat()
+}
+
+fn end(rows: u64, row_bytes: u64, files: u64, file_bytes: u64) -> (u8, Vec<u8>) {
+    let trailer = super::form::Trailer {
+        rows,
+        row_bytes,
+        files,
+        file_bytes,
+        ..super::form::Trailer::default()
+    };
+    (super::form::TRAILER, super::form::encode(&trailer))
+}
+
+#[test]
+fn a_backup_that_contradicts_itself_is_refused_however_right_its_checksums_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("crafted");
+    let rows = |keys: &[&[u8]]| {
+        (
+            super::form::ROWS,
+            keys.iter().flat_map(|key| row(key)).collect::<Vec<u8>>(),
+        )
+    };
+    let mut number = 0;
+    let mut attempt = |parts: &[(u8, Vec<u8>)]| {
+        number += 1;
+        crafted(&path, &Header::default(), parts);
+        let unpacked = super::unpack(
+            &path,
+            None,
+            &folder.path().join(number.to_string()),
+            EngineOptions::default(),
+            &|last| last,
+            &mut super::unpack::quietly,
+        );
+        unpacked.map(drop).map_err(|error| error.code())
+    };
+    let right = [
+        rows(&[b"a", b"b"]),
+        piece(b"xy", 0, b"x", 2),
+        piece(b"xy", 1, b"y", 2),
+        end(2, 2, 1, 2),
+    ];
+    assert_eq!(attempt(&right), Ok(()));
+    let damaged = Err("BACKUP_DAMAGED");
+    assert_eq!(
+        attempt(&[rows(&[b"b", b"a"]), end(2, 2, 0, 0)]),
+        damaged,
+        "not in order"
+    );
+    assert_eq!(attempt(&[rows(&[b"a", b"a"]), end(2, 2, 0, 0)]), damaged, "twice");
+    assert_eq!(
+        attempt(&[rows(&[b"a"]), rows(&[b"a"]), end(2, 2, 0, 0)]),
+        damaged,
+        "in two blocks"
+    );
+    assert_eq!(attempt(&[rows(&[b"a"]), end(2, 2, 0, 0)]), damaged, "a row too few");
+    assert_eq!(attempt(&[rows(&[b"a"]), end(1, 2, 0, 0)]), damaged, "a byte too few");
+    assert_eq!(
+        attempt(&[piece(b"xy", 0, b"xy", 2), end(0, 0, 2, 4)]),
+        damaged,
+        "a file too few"
+    );
+    assert_eq!(
+        attempt(&[piece(b"xy", 0, b"xz", 2), end(0, 0, 1, 2)]),
+        damaged,
+        "another file"
+    );
+    assert_eq!(
+        attempt(&[piece(b"xy", 1, b"y", 2), end(0, 0, 0, 0)]),
+        damaged,
+        "no beginning"
+    );
+    assert_eq!(
+        attempt(&[piece(b"xy", 0, b"xyz", 2), end(0, 0, 1, 2)]),
+        damaged,
+        "longer than it says"
+    );
+    let cut = [piece(b"xy", 0, b"x", 2), end(0, 0, 1, 2)];
+    assert_eq!(attempt(&cut), Err("BACKUP_CUT_OFF"), "no end of a file");
 }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`form`] | the parts of the file, and what can be wrong with them |
 //! | [`write`] | writes it, whole or not at all |
+//! | [`pour`] | takes its blocks to the disk while the next are made |
 //! | [`read`] | reads it, and says where it is not as it was written |
 //! | [`unpack`] | makes a store of it, aside |
 //! | [`install`] | puts that in the place of the one there was |
@@ -19,6 +20,7 @@
 
 pub mod form;
 pub mod install;
+mod pour;
 pub mod read;
 pub mod seal;
 pub mod unpack;

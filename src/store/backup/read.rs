@@ -23,6 +23,9 @@ const ROW_HEAD_BYTES: usize = 4 + 4 + 8;
 /// Hash, offset and length before a piece of a file.
 const PIECE_HEAD_BYTES: usize = 32 + 8 + 8;
 
+/// Numbers of commits end far before this; a later one leaves none to those that follow.
+const COMMIT_MAX: u64 = 1 << 62;
+
 /// What comes next in a backup.
 #[derive(Debug)]
 pub enum Part {
@@ -127,6 +130,9 @@ impl Reader {
         let (kind, body) = self.block()?;
         let header = rmp_serde::from_slice(&body).ok().filter(|_| kind == HEADER);
         self.header = header.ok_or_else(|| self.damaged("its header cannot be read"))?;
+        if self.header.last_commit > COMMIT_MAX || self.header.epoch == u64::MAX {
+            return Err(self.damaged("its header counts further than any store"));
+        }
         if self.header.store_format > STORE_FORMAT {
             return Err(BackupError::NewerStore {
                 path: self.path.clone(),
@@ -171,8 +177,9 @@ impl Reader {
     fn rows(&mut self, body: Vec<u8>) -> Option<Part> {
         let mut rest = body.as_slice();
         while !rest.is_empty() {
-            let (key, value, _, after) = row(rest)?;
-            if key <= self.last_key.as_slice() || self.counted.files > 0 {
+            let (key, value, CommitNo(version), after) = row(rest)?;
+            let is_next = key > self.last_key.as_slice() && self.counted.files == 0;
+            if !is_next || version > COMMIT_MAX {
                 return None;
             }
             self.last_key.clear();
@@ -189,11 +196,12 @@ impl Reader {
         let number = |at: usize| u64::from_be_bytes(body[at..at + 8].try_into().expect("eight bytes"));
         let hash = ContentHash::from_digest(body[..32].try_into().expect("as long as a digest"));
         let (offset, total) = (number(32), number(40));
+        let end = offset.checked_add(bytes.len() as u64)?;
         if offset == 0 {
             self.counted.files += 1;
-            self.counted.file_bytes += total;
+            self.counted.file_bytes = self.counted.file_bytes.checked_add(total)?;
         }
-        (offset + bytes.len() as u64 <= total).then_some(Part::Piece {
+        (end <= total).then_some(Part::Piece {
             hash,
             offset,
             total,

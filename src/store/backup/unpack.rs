@@ -29,14 +29,18 @@ pub struct Unpacked {
     pub store: PathBuf,
     /// The folder of its files.
     pub content: PathBuf,
+    /// The last commit that is in it.
+    pub last: CommitNo,
 }
 
-/// Unpacks the backup at `path` in `folder`, which is made, and emptied of what an earlier attempt left.
+/// Unpacks the backup at `path` in `folder`, which is made, and emptied of what an earlier attempt left. Commits to the new
+/// store get numbers after what `beyond` makes of the last one in the backup.
 pub fn unpack(
     path: &Path,
     key: Option<&Key>,
     folder: &Path,
     options: EngineOptions,
+    beyond: &dyn Fn(CommitNo) -> CommitNo,
     tell: &mut Tell<'_>,
 ) -> Result<Unpacked, BackupError> {
     let mut reader = Reader::open(path, key)?;
@@ -85,12 +89,14 @@ pub fn unpack(
                         at: reader.bytes,
                     });
                 }
-                building.finish(CommitNo(reader.header.last_commit))?;
+                let last = building.last().max(CommitNo(reader.header.last_commit));
+                building.finish(beyond(last))?;
                 return Ok(Unpacked {
                     header: reader.header,
                     trailer,
                     store,
                     content,
+                    last,
                 });
             }
         }

@@ -2,19 +2,19 @@
 //!
 //! Rows come from one look at the store, which waits for nobody and keeps nobody waiting; then the files, which are named by
 //! what they hold and never altered. What was written goes to the disk in small parts, so that no commit waits behind
-//! much of it. A megabyte or two is in memory at a time, whatever the store holds.
+//! much of it, and from a thread of its own ([`pour`](super::pour)), so that the next blocks are made meanwhile. A few
+//! megabytes are in memory at a time, whatever the store holds.
 #![expect(clippy::disallowed_methods, reason = "the store writes its own backups")]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::ops::{Bound, ControlFlow};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
-use super::form::{BackupError, FILE, FORMAT, HEADER, Header, MAGIC, ROWS, TRAILER, Trailer, checksum, encode};
-use super::seal::{Key, Lock};
+use super::form::{BackupError, DIGEST_BYTES, FILE, FORMAT, HEADER, Header, MAGIC, ROWS, TRAILER, Trailer, encode};
+use super::pour::{Output, pour};
+use super::seal::Key;
 use crate::id::ContentHash;
 use crate::store::content::Content;
 use crate::store::crash_point;
@@ -23,9 +23,6 @@ use crate::store::{CommitNo, Store, StoreError, keys};
 
 /// Rows of one block, and pieces of files.
 const BLOCK_BYTES: usize = 1 << 20;
-
-/// How much is written between two syncs.
-const SYNC_BYTES: u64 = 4 << 20;
 
 /// What stands in the names of files under way, before who writes them.
 const PART: &str = ".part-";
@@ -173,30 +170,26 @@ fn write_part(
     store.wait_durable(last)?;
     header.last_commit = last.0;
     let encoded = encode(&header);
-    let mut out = Output::to(part, file, lock.map(|lock| lock.under(&encoded)));
-    out.raw(MAGIC)?;
-    out.raw(&FORMAT.to_be_bytes())?;
-    out.plain(HEADER, &encoded)?;
-    let mut trailer = Trailer::default();
-    rows(store, &mut out, &mut trailer, tell)?;
-    files(content, &mut out, &mut trailer, tell)?;
-    out.sealed(TRAILER, encode(&trailer))?;
-    let (bytes, sha256) = out.end()?;
+    let lock = lock.map(|lock| lock.under(&encoded));
+    let ((trailer, bytes), digest) = pour(part, file, lock, |out| {
+        out.raw([MAGIC.as_slice(), &FORMAT.to_be_bytes()].concat())?;
+        out.plain(HEADER, &encoded)?;
+        let mut trailer = Trailer::default();
+        rows(store, out, &mut trailer, tell)?;
+        files(content, out, &mut trailer, tell)?;
+        out.sealed(TRAILER, encode(&trailer))?;
+        Ok((trailer, out.bytes + DIGEST_BYTES as u64))
+    })?;
     Ok(Made {
         path: part.to_owned(),
         bytes,
         header,
         trailer,
-        sha256,
+        sha256: hex::encode(digest),
     })
 }
 
-fn rows(
-    store: &dyn Store,
-    out: &mut Output<'_>,
-    trailer: &mut Trailer,
-    tell: &mut Tell<'_>,
-) -> Result<(), BackupError> {
+fn rows(store: &dyn Store, out: &mut Output, trailer: &mut Trailer, tell: &mut Tell<'_>) -> Result<(), BackupError> {
     let mut block = Vec::with_capacity(BLOCK_BYTES + (BLOCK_BYTES >> 2));
     let mut ended: Result<(), BackupError> = Ok(());
     // The last space seen, and how many rows it had by then: rows come in key order.
@@ -244,7 +237,7 @@ fn put_row(block: &mut Vec<u8>, key: &[u8], value: &[u8], CommitNo(version): Com
 }
 
 fn flush(
-    out: &mut Output<'_>,
+    out: &mut Output,
     kind: u8,
     block: &mut Vec<u8>,
     trailer: &Trailer,
@@ -266,7 +259,7 @@ fn flush(
 
 fn files(
     content: &dyn Content,
-    out: &mut Output<'_>,
+    out: &mut Output,
     trailer: &mut Trailer,
     tell: &mut Tell<'_>,
 ) -> Result<(), BackupError> {
@@ -309,76 +302,4 @@ fn files(
         trailer.file_bytes += bytes;
     }
     Ok(())
-}
-
-/// The file under way.
-struct Output<'a> {
-    path: &'a Path,
-    file: &'a File,
-    lock: Option<Lock>,
-    hasher: Sha256,
-    bytes: u64,
-    unsynced: u64,
-    /// The number of the next block.
-    number: u64,
-}
-
-impl Output<'_> {
-    fn to<'a>(path: &'a Path, file: &'a File, lock: Option<Lock>) -> Output<'a> {
-        Output {
-            path,
-            file,
-            lock,
-            hasher: Sha256::new(),
-            bytes: 0,
-            unsynced: 0,
-            number: 0,
-        }
-    }
-
-    fn raw(&mut self, bytes: &[u8]) -> Result<(), BackupError> {
-        self.hasher.update(bytes);
-        let failed = |error| BackupError::io(self.path, &error);
-        self.file.write_all(bytes).map_err(failed)?;
-        self.bytes += bytes.len() as u64;
-        self.unsynced += bytes.len() as u64;
-        if self.unsynced >= SYNC_BYTES {
-            self.unsynced = 0;
-            self.file.sync_data().map_err(failed)?;
-        }
-        Ok(())
-    }
-
-    /// A block as it is.
-    fn plain(&mut self, kind: u8, body: &[u8]) -> Result<(), BackupError> {
-        let mut head = vec![kind];
-        head.extend((body.len() as u32).to_be_bytes());
-        self.raw(&head)?;
-        self.raw(body)?;
-        self.raw(&checksum(kind, body).to_be_bytes())?;
-        self.number += 1;
-        Ok(())
-    }
-
-    /// A block that is pressed and, where there is a key, sealed.
-    fn pressed(&mut self, kind: u8, body: &[u8]) -> Result<(), BackupError> {
-        self.sealed(kind, lz4_flex::block::compress_prepend_size(body))
-    }
-
-    /// A block that is sealed, where there is a key.
-    fn sealed(&mut self, kind: u8, mut body: Vec<u8>) -> Result<(), BackupError> {
-        if let Some(lock) = &self.lock {
-            lock.close(self.number, kind, &mut body);
-        }
-        self.plain(kind, &body)
-    }
-
-    fn end(mut self) -> Result<(u64, String), BackupError> {
-        let digest = self.hasher.clone().finalize();
-        self.raw(&digest)?;
-        self.file
-            .sync_all()
-            .map_err(|error| BackupError::io(self.path, &error))?;
-        Ok((self.bytes, hex::encode(digest)))
-    }
 }

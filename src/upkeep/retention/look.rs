@@ -1,18 +1,21 @@
-//! What is old, and what is named: one look over all rows, of one moment, and the choice that follows from it.
+//! What is old, and what is named: one look over all rows, of one moment.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 
-use super::Swept;
+use serde::Deserialize;
+
+use super::events::Events;
+use super::runs::Runs;
+use crate::gate::flight;
 use crate::id::RunId;
 use crate::journal::question::Question;
-use crate::journal::{RunRecord, Status, intake};
+use crate::journal::{JournalError, RunRecord, Status, event, intake};
 use crate::store::backup::{BackupError, Progress};
 use crate::store::keys::{self, Place as Key, Space};
 use crate::store::ticks::tick::Tick;
 use crate::store::{CommitNo, Row, Store, kv};
 use crate::upkeep::chore::Tell;
-use crate::upkeep::reach::Named;
+use crate::upkeep::reach::{Named, runs_in};
 use crate::upkeep::settings::{Limits, YOUNG_MS};
 
 /// Ticks of a schedule that stay, however old: a schedule looks back at its last ones.
@@ -21,24 +24,15 @@ const TICKS_KEPT: usize = 64;
 /// A row that goes: its key, who wrote it, and its bytes.
 pub type Going = (Vec<u8>, CommitNo, u64);
 
-/// A run that is over.
-pub(super) struct Over {
-    ended_ms: i64,
-    pub version: CommitNo,
-    pub bytes: u64,
-    pub parent: Option<RunId>,
-}
-
 /// What a look over all rows found.
 #[derive(Default)]
 pub(super) struct Look {
-    over: BTreeMap<RunId, Over>,
-    /// Runs that are not over or wait for a person, with their parents.
-    unfinished: BTreeMap<RunId, Option<RunId>>,
-    /// Runs that rows of the host name.
-    named: BTreeSet<RunId>,
+    pub runs: Runs,
     pub ticks: Vec<Going>,
     pub pairs: Vec<Going>,
+    pub events: Vec<Going>,
+    /// What runs left behind that are over: waits for events, claims, places among those that must not overlap.
+    pub traces: Vec<Going>,
     pub row_bytes: u64,
     /// Of these, the bytes of runs, journals and texts.
     pub record_bytes: u64,
@@ -52,6 +46,9 @@ pub(super) fn look(store: &dyn Store, limits: &Limits, now_ms: i64, tell: &mut T
     // The ticks of one schedule that are old enough, in order.
     let mut ticks: (Vec<u8>, Vec<Going>, usize) = Default::default();
     let mut rows = 0_u64;
+    let mut events = Events::default();
+    // Since when runs were born that may ask for events.
+    let mut asking_since_ms = i64::MAX;
     store.visit((Bound::Unbounded, Bound::Unbounded), &mut |key, value, version| {
         let bytes = (key.len() + value.len()) as u64;
         found.row_bytes += bytes;
@@ -61,35 +58,23 @@ pub(super) fn look(store: &dyn Store, limits: &Limits, now_ms: i64, tell: &mut T
             found.record_bytes += bytes;
         }
         match &place {
-            Some(Key::Run(run)) => match RunRecord::decode(*run, value) {
-                Ok(record) if is_done(record.status) => {
-                    let over = Over {
-                        ended_ms: record.ended_ms.unwrap_or(record.begun_ms),
-                        version,
-                        bytes,
-                        parent: record.parent.map(|parent| parent.run),
-                    };
-                    found.over.insert(*run, over);
-                }
-                // What cannot be read stays, like what is not over.
-                record => {
-                    let parent = record.ok().and_then(|record| record.parent);
-                    found.unfinished.insert(*run, parent.map(|parent| parent.run));
-                }
-            },
-            Some(Key::Journal { run, .. }) => {
-                if let Some(over) = found.over.get_mut(run) {
-                    over.bytes += bytes;
+            Some(Key::Run(run)) => {
+                let record = RunRecord::decode(*run, value).ok();
+                let is_old = |ended_ms| limits.may_let_run_go(ended_ms, now_ms);
+                found.runs.see(*run, record.as_ref(), (version, bytes), is_old);
+                if record.as_ref().is_none_or(|record| limits.may_ask(record, now_ms)) {
+                    asking_since_ms = asking_since_ms.min(run.born_ms());
                 }
             }
-            Some(Key::Open(run) | Key::Wake { run, .. } | Key::Pin { run, .. }) => drop(found.named.insert(*run)),
+            Some(Key::Journal { run, .. }) => found.runs.see_journal(*run, bytes),
+            Some(Key::Open(run) | Key::Wake { run, .. } | Key::Pin { run, .. }) => found.runs.name(*run),
             Some(Key::Question { run, .. }) => {
                 let row = Row {
                     value: value.to_vec(),
                     version,
                 };
                 if Question::decode(&row).map_or(true, |question| question.given.is_none()) {
-                    found.named.insert(*run);
+                    found.runs.name(*run);
                 }
             }
             Some(Key::Tick { playbook, schedule, .. }) => {
@@ -115,8 +100,40 @@ pub(super) fn look(store: &dyn Store, limits: &Limits, now_ms: i64, tell: &mut T
                 | Key::Metric { .. },
             ) => {}
             Some(Key::Named {
-                space: Space::Event, ..
-            }) => {}
+                space: Space::Event,
+                names,
+            }) => {
+                if limits.events_ms.is_some() {
+                    let row = (key.to_vec(), version, bytes);
+                    events.see(names, value, row, |came_ms| limits.lets_event_go(came_ms, now_ms));
+                }
+            }
+            // Neither it nor what follows keeps a run: each is about one that is not over, or about nothing.
+            Some(Key::Named {
+                space: Space::Waiter,
+                names,
+            }) => match names.as_slice() {
+                [realm, name, run] if may_ask(store, run) => events.waits(realm, name),
+                _ => found.traces.push((key.to_vec(), version, bytes)),
+            },
+            Some(Key::Named {
+                space: Space::Claim, ..
+            }) => {
+                if flight::is_over(value, now_ms) {
+                    found.traces.push((key.to_vec(), version, bytes));
+                }
+            }
+            Some(Key::Named {
+                space: Space::Overlap, ..
+            }) => {
+                if !runs_in(value).any(|run| is_there(store, run)) {
+                    found.traces.push((key.to_vec(), version, bytes));
+                }
+            }
+            Some(Key::Named {
+                space: Space::Idempotency,
+                ..
+            }) if Until::has_passed(value, now_ms) => found.traces.push((key.to_vec(), version, bytes)),
             // A run may go before what was sent for it: that is looked for no more when it was done.
             Some(Key::Named {
                 space: Space::Webhook,
@@ -127,8 +144,28 @@ pub(super) fn look(store: &dyn Store, limits: &Limits, now_ms: i64, tell: &mut T
                 }
             }
             _ => {
+                if let Some(Key::Named {
+                    space: Space::Cursor,
+                    names,
+                }) = &place
+                    && let [event::CURSOR, _, realm, name] = names.iter().map(String::as_str).collect::<Vec<_>>()[..]
+                {
+                    // One that cannot be read has come past nothing.
+                    events.follows(
+                        realm,
+                        name,
+                        event::Cursor::decode(value).map_or(0, |cursor| cursor.next),
+                    );
+                }
                 names.look(place.as_ref(), key, true);
                 names.look(place.as_ref(), value, true);
+                match place {
+                    // It comes before the runs.
+                    Some(Key::Named { space: Space::Meta, .. }) => {}
+                    _ => std::mem::take(&mut names.runs)
+                        .into_iter()
+                        .for_each(|run| found.runs.name(run)),
+                }
             }
         }
         if rows.is_multiple_of(4096)
@@ -150,13 +187,35 @@ pub(super) fn look(store: &dyn Store, limits: &Limits, now_ms: i64, tell: &mut T
         return Err(failed);
     }
     settle_ticks(&mut ticks, &mut found.ticks);
-    found.named.append(&mut names.runs);
+    found.events = events.going(asking_since_ms);
+    names.runs.into_iter().for_each(|run| found.runs.name(run));
     Ok(found)
 }
 
-/// Whether nobody has anything to do with such a run any more.
-fn is_done(status: Status) -> bool {
-    status.is_over() && status != Status::NeedsAttention
+/// What a row says that holds for a while.
+#[derive(Deserialize)]
+struct Until {
+    until_ms: i64,
+}
+
+impl Until {
+    fn has_passed(value: &[u8], now_ms: i64) -> bool {
+        rmp_serde::from_slice(value).is_ok_and(|until: Until| until.until_ms <= now_ms)
+    }
+}
+
+/// Whether there is such a run still; one of which nobody can say so is.
+fn is_there(store: &dyn Store, run: RunId) -> bool {
+    store.get(&keys::run(run)).map_or(true, |row| row.is_some())
+}
+
+/// Whether the run of that name may ever ask for an event: one that failed may go on, and must know then how far it had come.
+fn may_ask(store: &dyn Store, run: &str) -> bool {
+    let Ok(run) = run.parse() else { return false };
+    match RunRecord::get(store, run) {
+        Ok(record) => record.status != Status::Succeeded,
+        Err(error) => !matches!(error, JournalError::NoSuchRun(_)),
+    }
 }
 
 /// Of a schedule's ticks, the last ones stay.
@@ -167,76 +226,32 @@ fn settle_ticks(ticks: &mut (Vec<u8>, Vec<Going>, usize), going: &mut Vec<Going>
 }
 
 impl Limits {
+    /// Whether a run that ended then is old enough to go, or may be in the way of the budget.
+    fn may_let_run_go(&self, ended_ms: i64, now_ms: i64) -> bool {
+        let is_old = self.runs_ms.is_some_and(|age_ms| ended_ms < now_ms - age_ms);
+        ended_ms < now_ms - YOUNG_MS && (is_old || self.bytes.is_some())
+    }
+
+    /// Whether the run may still ask for events that came long ago. One that failed may for as long as they are kept.
+    fn may_ask(&self, record: &RunRecord, now_ms: i64) -> bool {
+        match (record.status, record.ended_ms) {
+            (Status::Succeeded, _) => false,
+            (status, Some(ended_ms)) if status.is_over() && status != Status::NeedsAttention => {
+                self.events_ms.is_some_and(|age_ms| ended_ms >= now_ms - age_ms)
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether an event that came then is old enough to go.
+    fn lets_event_go(&self, came_ms: i64, now_ms: i64) -> bool {
+        self.events_ms
+            .is_some_and(|age_ms| came_ms < now_ms - age_ms.max(YOUNG_MS))
+    }
+
     /// Whether a tick whose fate was decided then is old enough to go.
     fn lets_tick_go(&self, at_ms: i64, now_ms: i64) -> bool {
         self.ticks_ms
             .is_some_and(|age_ms| at_ms < now_ms - age_ms.max(YOUNG_MS))
     }
-}
-
-/// The families that go, each in the order in which its runs were born: by age, and then the oldest until the rest is within
-/// its budget.
-pub(super) fn choose<'a>(
-    look: &'a Look,
-    limits: &Limits,
-    file_bytes: u64,
-    now_ms: i64,
-    swept: &mut Swept,
-) -> Vec<Vec<(RunId, &'a Over)>> {
-    let mut families: BTreeMap<RunId, Vec<RunId>> = BTreeMap::new();
-    for run in look.over.keys() {
-        families.entry(root_of(look, *run)).or_default().push(*run);
-    }
-    // One that is at work keeps all of its family.
-    let kept: BTreeSet<RunId> = look
-        .unfinished
-        .keys()
-        .chain(&look.named)
-        .map(|run| root_of(look, *run))
-        .collect();
-    let ended = |family: &[RunId]| family.iter().map(|run| look.over[run].ended_ms).max().unwrap_or(now_ms);
-    let mut by_age: Vec<(i64, RunId, &Vec<RunId>)> = families
-        .iter()
-        .map(|(root, family)| (ended(family), *root, family))
-        .filter(|(ended_ms, ..)| *ended_ms < now_ms - YOUNG_MS)
-        .collect();
-    by_age.sort();
-    let mut left = look.row_bytes + file_bytes;
-    // Texts and files are shared: one run counts for at least its part of them, so that no more go than must.
-    let runs = (look.over.len() + look.unfinished.len()).max(1) as u64;
-    let part = (look.record_bytes + file_bytes) / runs;
-    let mut going = Vec::new();
-    for (ended_ms, root, family) in by_age {
-        let is_old = limits.runs_ms.is_some_and(|age_ms| ended_ms < now_ms - age_ms);
-        let is_too_much = limits.bytes.is_some_and(|bytes| left > bytes);
-        if !is_old && !is_too_much {
-            break;
-        }
-        if kept.contains(&root) {
-            swept.kept += family.len() as u64;
-            continue;
-        }
-        swept.oldest_ms = swept.oldest_ms.or(Some(ended_ms));
-        swept.latest_ms = Some(ended_ms);
-        for run in family {
-            left = left.saturating_sub(look.over[run].bytes.max(part));
-        }
-        going.push(family.iter().map(|run| (*run, &look.over[run])).collect());
-    }
-    going
-}
-
-/// The run that started all of them.
-fn root_of(look: &Look, run: RunId) -> RunId {
-    let mut root = run;
-    // As many as can be: each was born after its parent.
-    for _ in 0..1024 {
-        let over = look.over.get(&root).map(|over| over.parent);
-        let parent = over.or_else(|| look.unfinished.get(&root).copied()).flatten();
-        match parent.filter(|parent| look.over.contains_key(parent) || look.unfinished.contains_key(parent)) {
-            Some(parent) => root = parent,
-            None => return root,
-        }
-    }
-    root
 }

@@ -1,5 +1,5 @@
-//! What is old and nobody needs goes: runs that are over, with their journals, texts and files, ticks with a fate, pairs that
-//! have expired.
+//! What is old and nobody needs goes: runs that are over, with their journals, texts and files, ticks with a fate, events that
+//! nobody waits for, pairs that have expired.
 //!
 //! Never what an unfinished run, an incident, a job, a question or any other row of the host names. A run goes only together
 //! with all that it started and that started it, and never within 72 hours of its end. Files and texts go when no row that is
@@ -9,9 +9,13 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`look`] | what is old, and what is named |
+//! | [`runs`] | which runs go, family by family |
+//! | [`events`] | which events somebody may still ask for |
 //! | [`sweep`] | removes it |
 
+mod events;
 mod look;
+mod runs;
 mod sweep;
 
 use std::path::Path;
@@ -22,7 +26,7 @@ use super::chore::{Place, Tell};
 use crate::store::backup::{BackupError, install};
 use crate::store::keys::{self, Space};
 use crate::store::{Batch, Durability, Row, Store, StoreError};
-use look::{choose, look};
+use look::look;
 use sweep::{Gone, Sweeping};
 
 /// What was removed, or would be.
@@ -32,6 +36,11 @@ pub struct Swept {
     pub runs: u64,
     pub ticks: u64,
     pub pairs: u64,
+    #[serde(default)]
+    pub events: u64,
+    /// Rows that runs left which are over.
+    #[serde(default)]
+    pub traces: u64,
     pub texts: u64,
     pub files: u64,
     /// Folders of runs that were gone already.
@@ -45,6 +54,9 @@ pub struct Swept {
     pub latest_ms: Option<i64>,
     /// Runs that are old enough and stay, because something names them.
     pub kept: u64,
+    /// Whether more are old enough than one retention looks at: the next goes on.
+    #[serde(default)]
+    pub more: bool,
     /// Files stay while a store lies aside that may name them.
     pub has_aside: bool,
     /// What rows and files have together after it.
@@ -62,28 +74,33 @@ pub fn retain(place: &Place, preview: bool, tell: &mut Tell<'_>) -> Result<Swept
     };
     let look = look(store, &place.limits, now_ms, tell)?;
     let file_bytes = file_bytes(place)?;
-    let going = choose(&look, &place.limits, file_bytes, now_ms, &mut swept);
+    let bytes = (look.row_bytes + file_bytes, look.record_bytes + file_bytes);
+    let going = look.runs.choose(store, &place.limits, bytes, now_ms, &mut swept)?;
+    swept.more = look.runs.is_cut;
     let mut sweeping = Sweeping { place, preview, tell };
-    for family in &going {
-        for (run, over) in family {
-            // What stays of it, because somebody has gone on with it, needs those below.
-            if !sweeping.run(*run, over)? {
-                break;
-            }
-            swept.runs += 1;
-            swept.row_bytes += over.bytes;
+    let mut stays = false;
+    for (is_first, at) in &going {
+        // What stays of a family, because somebody has gone on with it, needs those below.
+        stays &= !is_first;
+        let (over, parent) = look.runs.over(*at);
+        if stays || !sweeping.run(over, parent)? {
+            stays = true;
+            continue;
         }
+        swept.runs += 1;
+        swept.row_bytes += over.bytes;
     }
     swept.ticks = sweeping.rows(&look.ticks, &mut swept.row_bytes)?;
     swept.pairs = sweeping.rows(&look.pairs, &mut swept.row_bytes)?;
+    swept.events = sweeping.rows(&look.events, &mut swept.row_bytes)?;
+    swept.traces = sweeping.rows(&look.traces, &mut swept.row_bytes)?;
     // What is gone names nothing any more; a preview leaves out what would be.
     let gone = match preview {
         true => Gone {
-            runs: going.iter().flatten().map(|(run, _)| *run).collect(),
-            rows: look
-                .ticks
-                .iter()
-                .chain(&look.pairs)
+            runs: going.iter().map(|(_, at)| look.runs.over(*at).0.run).collect(),
+            rows: [&look.ticks, &look.pairs, &look.events, &look.traces]
+                .into_iter()
+                .flatten()
                 .map(|(key, ..)| key.clone())
                 .collect(),
         },

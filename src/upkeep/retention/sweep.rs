@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use super::Swept;
-use super::look::{Going, Over};
+use super::look::Going;
+use super::runs::Over;
 use crate::id::{ContentHash, RunId};
 use crate::io::workspace;
 use crate::store::backup::{BackupError, Progress};
@@ -52,7 +53,8 @@ impl Sweeping<'_, '_> {
     }
 
     /// Removes a run with all that is its own; `false` when it is not as it was looked at.
-    pub fn run(&mut self, run: RunId, over: &Over) -> Result<bool, BackupError> {
+    pub fn run(&mut self, over: &Over, parent: Option<RunId>) -> Result<bool, BackupError> {
+        let run = over.run;
         if self.preview {
             return Ok(true);
         }
@@ -74,7 +76,7 @@ impl Sweeping<'_, '_> {
                 ControlFlow::Continue(())
             })?;
         }
-        gone.extend(over.parent.map(|parent| keys::child(parent, run)));
+        gone.extend(parent.map(|parent| keys::child(parent, run)));
         batch.deletes = gone;
         if !self.commit(batch)? {
             return Ok(false);
@@ -90,20 +92,29 @@ impl Sweeping<'_, '_> {
     pub fn rows(&mut self, rows: &[Going], freed: &mut u64) -> Result<u64, BackupError> {
         let mut count = 0;
         for part in rows.chunks(ROWS_AT_ONCE) {
-            let bytes: u64 = part.iter().map(|(_, _, bytes)| bytes).sum();
-            let mut batch = Batch::new();
-            batch.preconditions = part
-                .iter()
-                .map(|(key, version, _)| (key.clone(), Precondition::At(*version)))
-                .collect();
-            batch.deletes = part.iter().map(|(key, ..)| key.clone()).collect();
-            if self.preview || self.commit(batch)? {
-                count += part.len() as u64;
-                *freed += bytes;
-            }
+            count += self.part(part, freed)?;
             self.go_on("removing rows")?;
         }
         Ok(count)
+    }
+
+    /// Removes rows at once; where one of them has changed, those in two halves that have not.
+    fn part(&mut self, part: &[Going], freed: &mut u64) -> Result<u64, BackupError> {
+        let mut batch = Batch::new();
+        batch.preconditions = part
+            .iter()
+            .map(|(key, version, _)| (key.clone(), Precondition::At(*version)))
+            .collect();
+        batch.deletes = part.iter().map(|(key, ..)| key.clone()).collect();
+        if self.preview || self.commit(batch)? {
+            *freed += part.iter().map(|(_, _, bytes)| bytes).sum::<u64>();
+            return Ok(part.len() as u64);
+        }
+        if part.len() <= 1 {
+            return Ok(0);
+        }
+        let (one, other) = part.split_at(part.len() / 2);
+        Ok(self.part(one, freed)? + self.part(other, freed)?)
     }
 
     /// `false` when somebody has changed what it is about.

@@ -183,6 +183,32 @@ fn a_restored_server_starts_nothing_until_it_is_released_and_sends_nothing_twice
     }
 }
 
+#[test]
+fn a_server_that_the_backup_knew_is_not_said_to_have_been_killed() {
+    let project = Project::bare();
+    let other = Project::bare();
+    let server = Server::start(&project);
+    project.ok(&["kv", "set", "a", "1"]);
+    let file = other.path("a.backup").display().to_string();
+    project.ok(&["backup", &file]);
+    other.ok(&["restore", "a.backup"]);
+    let shown = other.ok(&["status"]);
+    assert!(shown.contains("nor since the store was restored"), "{shown}");
+    assert!(!shown.contains("killed"), "{shown}");
+    assert!(
+        other.json(&["status"])["server"].is_null(),
+        "nor is it told of by programs"
+    );
+    let its = Server::start(&other);
+    assert_eq!(other.json(&["status"])["running"], true);
+    its.kill();
+    server.kill();
+    for known in [&project, &other] {
+        known.ok(&["store", "repair"]);
+        assert!(known.ok(&["status"]).contains("the last server was killed"));
+    }
+}
+
 /// Starts the command and kills it after so long.
 fn killed(project: &Project, arguments: &[&str], after: Duration) {
     let mut child = project
