@@ -214,6 +214,7 @@ impl Config {
                 toml::Table::new(),
             ),
         };
+        refuse_credentials(&written, "")?;
         let env = Environment::read(project.as_ref().map(|project| project.join(".env")).as_deref())?;
         Ok(Config {
             project,
@@ -309,6 +310,65 @@ pub struct Setting {
     pub origin: &'static str,
 }
 
+/// Refuses an address with a user name or a password in it, wherever it stands. What the file says is no secret: it is kept
+/// with every version of the project. The error does not repeat it.
+fn refuse_credentials(table: &toml::Table, section: &str) -> Result<(), ConfigError> {
+    fn holds(value: &toml::Value) -> bool {
+        match value {
+            toml::Value::String(text) => holds_credentials(text),
+            toml::Value::Array(values) => values.iter().any(|value| match value {
+                toml::Value::Table(table) => table.values().any(holds),
+                value => holds(value),
+            }),
+            _ => false,
+        }
+    }
+    for (key, value) in table {
+        let name = match section {
+            "" => key.clone(),
+            section => format!("{section}.{key}"),
+        };
+        if let toml::Value::Table(table) = value {
+            refuse_credentials(table, &name)?;
+        } else if holds(value) {
+            let reason = "an address holds a user name or a password, and this file is kept with every version of the \
+                          project; they belong in .env, under the name of a variable that the setting can take";
+            return Err(ConfigError::Value {
+                key: match section {
+                    "" => key.clone(),
+                    section => format!("[{section}] {key}"),
+                },
+                reason: reason.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The same for the text of the file, also where it cannot be read as what it should be.
+pub fn refuse_credentials_in(text: &str) -> Result<(), ConfigError> {
+    match toml::from_str(text) {
+        Ok(table) => refuse_credentials(&table, ""),
+        Err(_) if holds_credentials(text) => Err(ConfigError::File {
+            file: FILE_NAME.to_owned(),
+            reason: "an address in it holds a password".to_owned(),
+        }),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Whether `text` is an address with a user name, or one with a password stands in it; also where it is not quite one.
+fn holds_credentials(text: &str) -> bool {
+    let is_address = |url: &url::Url| matches!(url.scheme(), "http" | "https") && !url.username().is_empty();
+    let has_user = |url: url::Url| url.password().is_some() || is_address(&url);
+    let has_password = |rest: &str| {
+        let is_end = |end: char| matches!(end, '/' | '?' | '#' | '\\' | '"' | '\'') || end.is_whitespace();
+        let authority = rest.split(is_end).next().unwrap_or_default();
+        authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+    };
+    text.trim().parse().is_ok_and(has_user) || text.split("://").skip(1).any(has_password)
+}
+
 /// What is wrong with host.toml, and where.
 fn mistake(error: &toml::de::Error, text: &str) -> ConfigError {
     let said = error.message().trim();
@@ -354,6 +414,69 @@ fn flatten(prefix: &str, effective: &toml::Table, written: Option<&toml::Table>,
                     origin,
                 });
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_with_a_user_or_a_password_is_refused_and_not_repeated() {
+        for (line, key) in [
+            (
+                "[serve]\nheartbeat_url = \"https://ann:hunter22@watch.example/x\"",
+                "[serve] heartbeat_url",
+            ),
+            (
+                "[serve]\nheartbeat_url = \"https://hunter22@watch.example/x\"",
+                "[serve] heartbeat_url",
+            ),
+            (
+                "[serve]\nheartbeat_url = \"https:ann:hunter22@watch.example\"",
+                "[serve] heartbeat_url",
+            ),
+            (
+                "[serve]\nheartbeat_url = \"https://ann:hunter22@wat ch.example\"",
+                "[serve] heartbeat_url",
+            ),
+            (
+                "[notify.ops]\nwebhook = \"https://ann:hunter22@hooks.example\"",
+                "[notify.ops] webhook",
+            ),
+            (
+                "[notify.ops]\ncommand = [\"curl\", \"-d@-\", \"https://ann:hunter22@hooks.example\"]",
+                "[notify.ops] command",
+            ),
+            (
+                "[providers.acme]\nbase_url = \"https://ann:hunter22@api.example\"",
+                "[providers.acme] base_url",
+            ),
+            (
+                "[providers.acme.auth]\nmore = { url = \"redis://:hunter22@db.example\" }",
+                "[providers.acme.auth.more] url",
+            ),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            crate::io::whole::write(&folder.path().join(FILE_NAME), line.as_bytes(), true).unwrap();
+            let error = Config::find(folder.path()).map(drop).expect_err(line).to_string();
+            assert!(error.starts_with(&format!("{key} in host.toml: ")), "{error}");
+            assert!(!error.contains("hunter22"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_at_sign_elsewhere_is_no_password() {
+        for text in [
+            "https://watch.example/ping/@ann",
+            "https://watch.example:8443/x?to=a:b@c.example",
+            "ann@example.com",
+            "mailto:ann@example.com",
+            "see https://watch.example, or ask ops: ann@example.com",
+            "git@example.com:team/x.git",
+        ] {
+            assert!(!holds_credentials(text), "{text}");
         }
     }
 }

@@ -10,6 +10,7 @@ use super::signed;
 use crate::app::App;
 use crate::digits::grouped;
 use crate::duration;
+use crate::io::whole;
 use crate::journal::audit::look::Wanted;
 use crate::journal::audit::noted::{self, Holds};
 use crate::journal::audit::verify::{Verdict, verify, verify_lines};
@@ -20,8 +21,8 @@ use crate::upkeep::record::{RecordError, noted_in};
 /// Acts that are looked through for those that fit.
 const LOOKED_MAX: usize = 1_000_000;
 
-/// The largest file that is verified.
-const FILE_BYTES_MAX: u64 = 1 << 30;
+/// The longest line of a file that is verified; acts are much shorter.
+const LINE_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -123,9 +124,13 @@ fn noted(app: &App, reader: Option<&Ground>, verdict: &mut Verdict) -> Result<In
         return Ok(InFile::default());
     };
     let mut found = InFile::default();
-    for noted in noted_in(&file)? {
+    let noted = noted_in(&file)?;
+    let holds = match reader {
+        Some(ground) => noted::holds_each(&*ground.store, &noted)?,
+        None => vec![Holds::No; noted.len()],
+    };
+    for (noted, holds) in noted.iter().zip(holds) {
         let number = noted.head.number;
-        let holds = reader.map_or(Ok(Holds::No), |ground| noted::holds(&*ground.store, &noted))?;
         match holds {
             Holds::Yes => found.held += 1,
             Holds::CutByRestore(restore) => found.cut.push((number, restore)),
@@ -145,17 +150,25 @@ fn ago_ms(flag: &str, word: &str, app: &App) -> Result<i64, CliError> {
 }
 
 fn tail(wanted: &Wanted, limit: usize, app: &App, out: &mut Out) -> Result<u8, CliError> {
-    let mut entries = match app.reader()? {
-        Some(ground) => look::last(&*ground.store, wanted, limit, LOOKED_MAX)?,
-        None => Vec::new(),
+    let looked = match app.reader()? {
+        Some(ground) => Some(look::last_from(&*ground.store, wanted, limit, LOOKED_MAX)?),
+        None => None,
     };
+    let stopped_at = looked.as_ref().and_then(|looked| looked.stopped_at);
+    let mut entries = looked.map(|looked| looked.entries).unwrap_or_default();
     entries.reverse();
     if out.json {
         out.json(&entries);
         return Ok(0);
     }
-    if entries.is_empty() {
+    if let Some(number) = stopped_at {
+        let line = format!("acts before {number} were not looked through; `host audit export` has them all");
+        let line = out.paint(CAREFUL, &line);
+        out.line(line);
+    } else if entries.is_empty() {
         out.line("no such act is on record");
+    }
+    if entries.is_empty() {
         return Ok(0);
     }
     out.page();
@@ -191,11 +204,15 @@ fn verify_file(file: &str, noted: Option<Head>, out: &mut Out) -> Result<u8, Cli
         let message = format!("{} cannot be read: {reason}", plain(file));
         CliError::usage("AUDIT_FORM", message)
     };
-    let bytes = crate::io::whole::read(Path::new(file), FILE_BYTES_MAX);
-    let bytes = bytes.map_err(|error| unreadable(error.to_string()))?;
-    let bytes = bytes.ok_or_else(|| unreadable(format!("it has more than {FILE_BYTES_MAX} bytes")))?;
-    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec);
-    show(&verify_lines(lines, noted), &InFile::default(), out)
+    let lines = whole::lines(Path::new(file), LINE_BYTES_MAX).map_err(|error| unreadable(error.to_string()))?;
+    let mut cut = None;
+    // As many as can be read: a file may be larger than the memory.
+    let lines = lines.map_while(|line| line.map_err(|error| cut = Some(error)).ok());
+    let verdict = verify_lines(lines, noted);
+    if let Some(error) = cut {
+        return Err(unreadable(error.to_string()));
+    }
+    show(&verdict, &InFile::default(), out)
 }
 
 fn show(verdict: &Verdict, noted: &InFile, out: &mut Out) -> Result<u8, CliError> {
@@ -257,7 +274,7 @@ fn export(from: u64, app: &App, out: &mut Out) -> Result<u8, CliError> {
 fn prune_old(older_than: &str, yes: bool, app: &App, out: &mut Out) -> Result<u8, CliError> {
     let length = duration::parse(older_than);
     let length = length.map_err(|error| CliError::usage("USAGE", format!("--older-than: {error}")))?;
-    let days = (length.as_secs() / 86_400) as u32;
+    let days = u32::try_from(length.as_secs() / 86_400).unwrap_or(u32::MAX);
     let now_ms = app.clock.unix_ms();
     let found = match app.reader()? {
         Some(ground) => prune::prunable(&*ground.store, days, now_ms)?,

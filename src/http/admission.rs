@@ -1,6 +1,5 @@
 //! Whether whoever asks may, and the record of what they change.
 
-use axum::http::Method;
 use serde_json::Value;
 
 use super::answer::{Answer, Refusal};
@@ -8,7 +7,7 @@ use super::caller::Caller;
 use super::request::Request;
 use super::routes::{Found, Handler, Needs};
 use super::server::Server;
-use crate::identity::quota;
+use crate::identity::{self, quota};
 use crate::journal::RunRecord;
 use crate::journal::audit::{self, Act};
 use crate::store::Durability;
@@ -21,14 +20,18 @@ pub(super) fn admit(server: &Server, mut request: Request, found: &Found) -> Res
         caller => caller?,
     };
     let Needs::Role(needed) = found.needs else {
+        let is_forged = |known: &identity::Caller| known.check_csrf(&request.page()).is_err();
+        if request.is_change() && request.caller.known.as_ref().is_some_and(is_forged) {
+            // Anybody may ask, but not in the name of somebody whose browser was made to send its cookie along.
+            request.caller = Caller::nobody(&request.corr);
+        }
         return Ok(request);
     };
     match (&request.caller.known, request.caller.role) {
         (Some(known), _) => {
             known.needs(needed)?;
-            if is_change(&request.method) {
-                let [token, origin, host] = ["x-csrf-token", "origin", "host"].map(|name| request.header(name));
-                known.check_csrf(token, origin, host)?;
+            if request.is_change() {
+                known.check_csrf(&request.page())?;
             }
             if let Some(quota) = &found.quota {
                 quota::take(&*server.store, known, &found.name, quota, server.now_ms())?;
@@ -36,7 +39,7 @@ pub(super) fn admit(server: &Server, mut request: Request, found: &Found) -> Res
         }
         (None, Some(role)) if role >= needed => {}
         (None, Some(role)) => {
-            return Err(crate::identity::Denied::Role {
+            return Err(identity::Denied::Role {
                 has: role,
                 needs: needed,
             }
@@ -45,10 +48,6 @@ pub(super) fn admit(server: &Server, mut request: Request, found: &Found) -> Res
         (None, None) => return Err(Refusal::unauthenticated()),
     }
     Ok(request)
-}
-
-fn is_change(method: &Method) -> bool {
-    ![Method::GET, Method::HEAD, Method::OPTIONS].contains(method)
 }
 
 /// Answers, with the record of a change: durable before it is answered, and followed by another when nothing came of it.
@@ -60,7 +59,7 @@ pub(super) fn carry_out(server: &Server, found: &Found, request: &Request) -> Re
     let signs_itself = ["users.", "tokens.", "session.", "runs.start", "runs.retry"]
         .iter()
         .any(|group| found.name.starts_with(group));
-    if !is_change(&request.method) || !is_fixed || signs_itself {
+    if !request.is_change() || !is_fixed || signs_itself {
         return found.handle.answer(server, request);
     }
     let (actor, act) = (request.caller.actor(), act(server, found, request));
@@ -128,5 +127,6 @@ fn act(server: &Server, found: &Found, request: &Request) -> Act {
     };
     let told = TOLD.iter().filter_map(|name| Some((*name, body.get(*name)?.clone())));
     let act = told.fold(Act::new(what, target), |act, (name, value)| act.with(name, value));
-    act.masked(&|text| server.app.masks.mask_text(text))
+    let masks = server.masks();
+    act.masked(&|text| masks.mask_text(text))
 }

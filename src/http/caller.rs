@@ -81,7 +81,7 @@ impl From<identity::Caller> for Caller {
 /// Says who asks. It may read the store; it sees the head of a request and never its body.
 pub type Doorkeeper = Arc<dyn Fn(&Server, &Request) -> Result<Caller, Refusal> + Send + Sync>;
 
-/// Whoever the token or the cookie says; without either nobody, or a viewer where `[server] open_reads` says so.
+/// Whoever the token or the cookie says; without either nobody, or who reads as a viewer where `[server] open_reads` says so.
 pub fn authenticate(server: &Server, request: &Request) -> Result<Caller, Refusal> {
     refuse_in_address(request)?;
     let edition = server.edition();
@@ -101,7 +101,9 @@ pub fn authenticate(server: &Server, request: &Request) -> Result<Caller, Refusa
         return Ok(known.with_corr(&request.corr).into());
     }
     let nobody = Caller::nobody(&request.corr);
-    match server.limits.open_reads && request.is_local {
+    // A page of any site can have a browser on this machine send something: it is no reader, and nothing is changed.
+    let is_reader = request.is_local && !request.is_change() && !request.page().is_foreign();
+    match server.limits.open_reads && is_reader {
         true => Ok(Caller {
             role: Some(Role::Viewer),
             ..nobody

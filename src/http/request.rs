@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::answer::Refusal;
 use super::caller::Caller;
+use crate::identity::Page;
 
 /// Values of a query that are read.
 const QUERY_MAX: usize = 64;
@@ -82,6 +83,22 @@ impl Request {
     /// A header that is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// Whether it asks for a change.
+    pub fn is_change(&self) -> bool {
+        ![Method::GET, Method::HEAD, Method::OPTIONS].contains(&self.method)
+    }
+
+    /// What it says of the page that sent it.
+    pub fn page(&self) -> Page<'_> {
+        Page {
+            token: self.header("x-csrf-token"),
+            origin: self.header("origin"),
+            site: self.header("sec-fetch-site"),
+            host: self.header("host"),
+            is_secure: self.is_secure,
+        }
     }
 
     /// The body as JSON; an empty one is `null`.

@@ -23,7 +23,7 @@ use super::routes::Doors;
 use super::settings::Limits;
 use super::stream::Stream;
 use crate::app::App;
-use crate::gate::Ready;
+use crate::gate::{Masks, Ready};
 use crate::identity::Identity;
 use crate::io::listen::{Bound, Certificate, ListenError, Renewed};
 use crate::journal::JournalError;
@@ -144,6 +144,11 @@ impl Server {
         self.live.current()
     }
 
+    /// What hides secrets, also those that were saved since the server began.
+    pub fn masks(&self) -> Arc<Masks> {
+        self.edition().app.masks.clone()
+    }
+
     /// The store with what large values need.
     pub fn ground(&self) -> Ground {
         self.edition().runner.gate.ground.clone()
@@ -226,7 +231,8 @@ impl Server {
 
     /// The same with the act of whoever asked.
     pub fn commit_signed(&self, batch: Batch, actor: Actor, act: Act) -> Result<(), StoreError> {
-        let act = act.masked(&|text| self.app.masks.mask_text(text));
+        let masks = self.masks();
+        let act = act.masked(&|text| masks.mask_text(text));
         let signed = Signed::new(self.store.clone(), actor, act, self.now_ms());
         self.commit_to(&signed, batch)
     }

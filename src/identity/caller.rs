@@ -78,8 +78,13 @@ impl Caller {
 
     /// As the audit log names them.
     pub fn actor(&self) -> Actor {
+        let token = match &self.proof {
+            Proof::Token { id } => Some(id.clone()),
+            Proof::Local | Proof::Session { .. } => None,
+        };
         Actor {
             org: self.org.clone(),
+            token,
             ..Actor::new(&self.user, self.via, &self.corr)
         }
     }
@@ -119,16 +124,14 @@ impl Caller {
         }
     }
 
-    /// Refuses a change by cookie that did not come from a page of this host: `token` is what the request carries beside
-    /// the cookie, `origin` and `host` are its headers. Whoever shows a token of their own needs none of this.
-    pub fn check_csrf(&self, token: Option<&str>, origin: Option<&str>, host: Option<&str>) -> Result<(), Denied> {
+    /// Refuses a change by cookie that did not come from a page of this host. Whoever shows a token of their own needs none
+    /// of this.
+    pub fn check_csrf(&self, page: &Page<'_>) -> Result<(), Denied> {
         let Proof::Session { csrf, .. } = &self.proof else {
             return Ok(());
         };
-        if origin.is_some_and(|origin| !is_same_origin(origin, host)) {
-            return Err(Denied::Csrf("its Origin is another site's"));
-        }
-        match token {
+        page.check_is_ours()?;
+        match page.token {
             Some(token) if is_same(token.as_bytes(), csrf.as_bytes()) => Ok(()),
             Some(_) => Err(Denied::Csrf("its X-CSRF-Token is not that of the session")),
             None => Err(Denied::Csrf("it has no X-CSRF-Token")),
@@ -136,12 +139,44 @@ impl Caller {
     }
 }
 
-/// Whether `origin`, as a browser sends it, is what the request was sent to.
-pub fn is_same_origin(origin: &str, host: Option<&str>) -> bool {
-    let authority = origin
-        .strip_prefix("https://")
-        .or_else(|| origin.strip_prefix("http://"));
-    matches!((authority, host), (Some(authority), Some(host)) if authority.eq_ignore_ascii_case(host))
+/// What a request says of the page that sent it, by its headers. Programs say nothing of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Page<'a> {
+    /// `X-CSRF-Token`
+    pub token: Option<&'a str>,
+    /// `Origin`
+    pub origin: Option<&'a str>,
+    /// `Sec-Fetch-Site`, in which browsers say whose page it is.
+    pub site: Option<&'a str>,
+    /// `Host`: whom it asks.
+    pub host: Option<&'a str>,
+    /// It came through TLS.
+    pub is_secure: bool,
+}
+
+impl Page<'_> {
+    /// Refuses a page of another site, as far as the browser tells.
+    pub fn check_is_ours(&self) -> Result<(), Denied> {
+        match self.origin {
+            Some(origin) if !self.is_same_origin(origin) => Err(Denied::Csrf("its Origin is another site's")),
+            _ if self.is_foreign() => Err(Denied::Csrf("its Sec-Fetch-Site says that another site sent it")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the browser says that a page of another site, or of a neighbour of this one, sent it.
+    pub fn is_foreign(&self) -> bool {
+        self.site
+            .is_some_and(|site| !matches!(site.trim(), "same-origin" | "none"))
+    }
+
+    /// Whether `origin` is what the request was sent to. Behind TLS no page without it speaks for this host: anybody on the
+    /// way can write one.
+    fn is_same_origin(&self, origin: &str) -> bool {
+        let plain = || origin.strip_prefix("http://").filter(|_| !self.is_secure);
+        let authority = origin.strip_prefix("https://").or_else(plain);
+        matches!((authority, self.host), (Some(authority), Some(host)) if authority.eq_ignore_ascii_case(host))
+    }
 }
 
 #[cfg(test)]
@@ -157,12 +192,16 @@ mod tests {
     fn a_change_by_cookie_needs_the_sessions_token_and_its_own_origin() {
         let caller = by_cookie();
         let host = Some("host.example:7070");
-        assert!(caller.check_csrf(Some("right"), None, host).is_ok());
-        assert!(
-            caller
-                .check_csrf(Some("right"), Some("https://HOST.example:7070"), host)
-                .is_ok()
-        );
+        let check = |token: Option<&'static str>, origin: Option<&'static str>, host: Option<&'static str>| {
+            caller.check_csrf(&Page {
+                token,
+                origin,
+                host,
+                ..Page::default()
+            })
+        };
+        assert!(check(Some("right"), None, host).is_ok());
+        assert!(check(Some("right"), Some("https://HOST.example:7070"), host).is_ok());
         for (token, origin, host) in [
             (None, None, host),
             (Some(""), None, host),
@@ -172,8 +211,43 @@ mod tests {
             (Some("right"), Some("null"), host),
             (Some("right"), Some("https://host.example:7070"), None),
         ] {
-            let denied = caller.check_csrf(token, origin, host);
+            let denied = check(token, origin, host);
             assert!(matches!(denied, Err(Denied::Csrf(_))), "{token:?} {origin:?} {host:?}");
+        }
+    }
+
+    #[test]
+    fn a_page_that_the_browser_calls_foreign_or_that_came_without_tls_is_not_ours() {
+        let page = Page {
+            token: Some("right"),
+            host: Some("host.example"),
+            ..Page::default()
+        };
+        for (site, is_ours) in [
+            ("same-origin", true),
+            ("none", true),
+            ("same-site", false),
+            ("cross-site", false),
+            ("something new", false),
+        ] {
+            let page = Page {
+                site: Some(site),
+                ..page
+            };
+            assert_eq!(by_cookie().check_csrf(&page).is_ok(), is_ours, "{site}");
+        }
+        for (origin, is_secure, is_ours) in [
+            ("http://host.example", false, true),
+            ("https://host.example", false, true),
+            ("https://host.example", true, true),
+            ("http://host.example", true, false),
+        ] {
+            let page = Page {
+                origin: Some(origin),
+                is_secure,
+                ..page
+            };
+            assert_eq!(by_cookie().check_csrf(&page).is_ok(), is_ours, "{origin} {is_secure}");
         }
     }
 
@@ -186,6 +260,11 @@ mod tests {
     fn a_token_of_ones_own_needs_no_other() {
         let proof = Proof::Token { id: "a".to_owned() };
         let caller = Caller::new("ann".to_owned(), None, Role::Admin, proof);
-        assert!(caller.check_csrf(None, Some("https://evil.example"), None).is_ok());
+        let page = Page {
+            origin: Some("https://evil.example"),
+            site: Some("cross-site"),
+            ..Page::default()
+        };
+        assert!(caller.check_csrf(&page).is_ok());
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! A try is counted before the password is looked at, behind preconditions, so a thousand at once are a thousand tries
 //! on whatever node. While a pause lasts nothing is checked, not even the right password. Rows are bounded: known users
-//! have one each, all other names and addresses share a fixed number by a salted hash, which nobody can aim at. An
-//! address of IPv6 is its network of 64 bits, since one machine has as many addresses as it likes.
+//! have one each, all addresses share a fixed number by a salted hash, which nobody can aim at. So do all other names, but
+//! each is counted by itself there: were one paused for the tries at another, it would be told from one that somebody has.
+//! An address of IPv6 is its network of 64 bits, since one machine has as many addresses as it likes. Tries from where a user
+//! has logged in before are counted apart ([`familiar`]): strangers who guess at a name keep its owner out only elsewhere.
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::familiar;
 use super::rows::{Found, hash_of};
 use crate::io::chance::Chance;
 use crate::store::keys::{self, Space};
@@ -26,8 +29,12 @@ pub const PAUSE_MAX_MS: u64 = 15 * 60 * 1000;
 const FORGET_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Rows that all unknown names share, and all addresses.
-const UNKNOWN_ROWS: u64 = 1024;
+const UNKNOWN_ROWS: u64 = 16_384;
 const ADDRESS_ROWS: u64 = 4096;
+
+/// Names that one row counts; the one that was tried longest ago makes room. As many as can be tried within the longest
+/// pause, two at a time, do not fill a row.
+const NAMES_MAX: usize = 16;
 
 const CONFLICTS_MAX: u32 = 10_000;
 
@@ -72,10 +79,85 @@ impl Tries {
         self.pause_ms(free).saturating_sub(passed_ms)
     }
 
+    /// As they count at `now_ms`. A last one that lies ahead was written before the clock was set back: a pause that waited
+    /// for that moment would last as long as the step was wide.
     fn at(self, now_ms: i64) -> Tries {
-        match now_ms - self.last_ms >= FORGET_MS {
-            true => Tries::default(),
-            false => self,
+        match now_ms - self.last_ms {
+            passed_ms if passed_ms >= FORGET_MS => Tries::default(),
+            0.. => self,
+            _ => Tries {
+                last_ms: now_ms,
+                told: false,
+                ..self
+            },
+        }
+    }
+}
+
+/// The tries at names that share a row, each with a hash of the name.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Names(Vec<(u64, u32, i64, bool)>);
+
+impl Names {
+    fn of(&self, name: u64) -> Tries {
+        let found = self.0.iter().find(|(hash, ..)| *hash == name);
+        found.map_or_else(Tries::default, |(_, count, last_ms, told)| Tries {
+            count: *count,
+            last_ms: *last_ms,
+            told: *told,
+        })
+    }
+
+    fn put(&mut self, name: u64, tries: &Tries) {
+        self.0.retain(|(hash, ..)| *hash != name);
+        if self.0.len() >= NAMES_MAX {
+            // The longest ago stands first.
+            self.0.remove(0);
+        }
+        self.0.push((name, tries.count, tries.last_ms, tries.told));
+    }
+}
+
+/// What counts the tries of somebody.
+struct Counter {
+    row: String,
+    /// Among the names that share the row.
+    name: Option<u64>,
+    /// Wrong passwords without a pause.
+    free: u32,
+}
+
+/// A counter as it was read.
+enum Count {
+    Own(Found<Tries>),
+    Among(Found<Names>, u64),
+}
+
+impl Counter {
+    fn read(&self, store: &dyn Store) -> Result<Count, StoreError> {
+        Ok(match self.name {
+            None => Count::Own(Found::read(store, Space::Guess, &self.row)?),
+            Some(name) => Count::Among(Found::read(store, Space::Guess, &self.row)?, name),
+        })
+    }
+}
+
+impl Count {
+    fn tries(&self) -> Option<Tries> {
+        match self {
+            Count::Own(found) => found.value,
+            Count::Among(found, name) => found.value.as_ref().map(|names| names.of(*name)),
+        }
+    }
+
+    fn put(&self, batch: &mut Batch, tries: &Tries) {
+        match self {
+            Count::Own(found) => found.put(batch, tries),
+            Count::Among(found, name) => {
+                let mut names = found.value.clone().unwrap_or_default();
+                names.put(*name, tries);
+                found.put(batch, &names);
+            }
         }
     }
 }
@@ -87,15 +169,15 @@ pub(super) fn begin(
     now_ms: i64,
     tried: &Tried<'_>,
 ) -> Result<Result<(), Pause>, StoreError> {
-    let names = names(&salt(store, chance)?, tried);
+    let counters = counters(store, &salt(store, chance)?, now_ms, tried)?;
     let mut conflicts = 0;
     loop {
         let mut batch = Batch::new();
-        let mut refused: Option<(Pause, Found<Tries>, Tries)> = None;
-        for (name, free) in &names {
-            let found: Found<Tries> = Found::read(store, Space::Guess, name)?;
-            let tries = found.value.unwrap_or_default().at(now_ms);
-            let left_ms = tries.left_ms(*free, now_ms);
+        let mut refused: Option<(Pause, Count, Tries)> = None;
+        for counter in &counters {
+            let found = counter.read(store)?;
+            let tries = found.tries().unwrap_or_default().at(now_ms);
+            let left_ms = tries.left_ms(counter.free, now_ms);
             let counted = Tries {
                 count: tries.count.saturating_add(1),
                 last_ms: now_ms,
@@ -131,49 +213,101 @@ pub(super) fn begin(
 /// The password was right: nothing is held against the user any more, and not this try against the address. Whoever has
 /// one right password cannot wipe out the wrong ones for others.
 pub(super) fn succeeded(store: &dyn Store, now_ms: i64, tried: &Tried<'_>) -> Result<(), StoreError> {
+    let own = user_row(tried.user);
+    take_back(store, now_ms, tried, |row, tries| match row.starts_with(&own) {
+        true => Tries::default(),
+        false => one_less(tries),
+    })?;
     let salt = stored_salt(store)?.unwrap_or_default();
-    for (name, _) in names(&salt, tried) {
-        let mut batch = Batch::new();
-        let found: Found<Tries> = Found::read(store, Space::Guess, &name)?;
-        let Some(tries) = found.value else { continue };
-        let is_user = name == user_row(tried.user);
-        let left = Tries {
-            count: if is_user { 0 } else { tries.count.saturating_sub(1) },
-            last_ms: now_ms,
-            told: false,
-        };
-        found.put(&mut batch, &left);
-        match store.commit(batch, Durability::Soon) {
-            // Somebody else tries at the same time; their count stands.
-            Ok(_) | Err(StoreError::Conflict { .. }) => {}
-            Err(error) => return Err(error),
+    familiar::note(
+        store,
+        tried.user,
+        number(&salt, "network", &network(tried.from)),
+        now_ms,
+    )
+}
+
+/// Nobody has looked at the password: whoever is told to come again has not guessed.
+pub(super) fn unchecked(store: &dyn Store, now_ms: i64, tried: &Tried<'_>) -> Result<(), StoreError> {
+    take_back(store, now_ms, tried, |_, tries| one_less(tries))
+}
+
+fn one_less(tries: Tries) -> Tries {
+    Tries {
+        count: tries.count.saturating_sub(1),
+        told: false,
+        ..tries
+    }
+}
+
+fn take_back(
+    store: &dyn Store,
+    now_ms: i64,
+    tried: &Tried<'_>,
+    left: impl Fn(&str, Tries) -> Tries,
+) -> Result<(), StoreError> {
+    let salt = stored_salt(store)?.unwrap_or_default();
+    for counter in counters(store, &salt, now_ms, tried)? {
+        let mut conflicts = 0;
+        loop {
+            let found = counter.read(store)?;
+            let Some(tries) = found.tries() else { break };
+            let mut batch = Batch::new();
+            found.put(&mut batch, &left(&counter.row, tries));
+            match store.commit(batch, Durability::Soon) {
+                Ok(_) => break,
+                Err(StoreError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok(())
 }
 
 /// Fills `batch` with: nothing is held against `user`.
-pub(super) fn forget(batch: &mut Batch, user: &str) {
+pub(super) fn forget(store: &dyn Store, batch: &mut Batch, user: &str) -> Result<(), StoreError> {
     batch.delete(keys::named(Space::Guess, &[&user_row(user)]));
+    familiar::forget(store, user, batch)
 }
 
 fn user_row(user: &str) -> String {
     format!("user {user}")
 }
 
-/// The rows that count this try, each with what is free.
-fn names(salt: &str, tried: &Tried<'_>) -> [(String, u32); 2] {
-    let shared = |kind: &str, text: &str, rows: u64| {
-        let hash = hash_of(kind, &format!("{salt}\0{text}"));
-        let number = u64::from_str_radix(&hash[..15], 16).expect("fifteen hexadecimal digits");
-        format!("{kind} {}", number % rows)
+/// `text` as a number that only whoever knows the salt can reckon.
+fn number(salt: &str, kind: &str, text: &str) -> u64 {
+    let hash = hash_of(kind, &format!("{salt}\0{text}"));
+    u64::from_str_radix(&hash[..16], 16).expect("sixteen hexadecimal digits")
+}
+
+/// What counts this try.
+fn counters(store: &dyn Store, salt: &str, now_ms: i64, tried: &Tried<'_>) -> Result<[Counter; 2], StoreError> {
+    let number = |kind: &str, text: &str| number(salt, kind, text);
+    let network = network(tried.from);
+    let own = match tried.is_known {
+        true => familiar::counter(store, tried.user, number("network", &network), now_ms)?,
+        false => None,
+    };
+    // Whoever has many networks can have every row of strangers paused, but none of these.
+    let addresses = if own.is_some() { "home" } else { "address" };
+    let address = Counter {
+        row: format!("{addresses} {}", number("address", &network) % ADDRESS_ROWS),
+        name: None,
+        free: FREE_OF_ADDRESS,
     };
     let user = match tried.is_known {
-        true => user_row(tried.user),
-        false => shared("unknown", tried.user, UNKNOWN_ROWS),
+        true => Counter {
+            row: own.unwrap_or_else(|| user_row(tried.user)),
+            name: None,
+            free: FREE_OF_USER,
+        },
+        false => Counter {
+            row: format!("names {}", number("unknown", tried.user) % UNKNOWN_ROWS),
+            name: Some(number("name", tried.user)),
+            free: FREE_OF_USER,
+        },
     };
-    let address = shared("address", &network(tried.from), ADDRESS_ROWS);
-    [(user, FREE_OF_USER), (address, FREE_OF_ADDRESS)]
+    Ok([user, address])
 }
 
 /// What is held to account for an address.
@@ -207,5 +341,133 @@ fn salt(store: &dyn Store, chance: &dyn Chance) -> Result<String, StoreError> {
             Ok(_) | Err(StoreError::Conflict { .. }) => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::chance::SeededChance;
+    use crate::store::engine::Engine;
+
+    struct Door(Engine, SeededChance);
+
+    impl Door {
+        fn new() -> Door {
+            Door(Engine::in_memory().unwrap(), SeededChance::new(3))
+        }
+
+        fn begin(&self, tried: &Tried<'_>, now_ms: i64) -> Result<(), Pause> {
+            begin(&self.0, &self.1, now_ms, tried).unwrap()
+        }
+    }
+
+    /// Somebody who comes from the address with that number.
+    fn tried<'a>(user: &'a str, is_known: bool, from: &'a str) -> Tried<'a> {
+        Tried { user, is_known, from }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_no_pause_longer_than_it_was() {
+        let door = Door::new();
+        let ann = tried("ann", true, "192.0.2.1");
+        let ahead_ms = 30 * FORGET_MS;
+        for _ in 0..FREE_OF_USER {
+            door.begin(&ann, ahead_ms).unwrap();
+        }
+        assert!(door.begin(&ann, ahead_ms).is_err());
+        let pause = door.begin(&ann, 0).unwrap_err();
+        assert_eq!(pause.left_ms, PAUSE_MS);
+        door.begin(&ann, PAUSE_MS as i64).expect("it lasts as long as it says");
+    }
+
+    #[test]
+    fn tries_at_other_names_do_not_tell_a_name_that_nobody_has_from_one_that_somebody_has() {
+        let door = Door::new();
+        let begin = |name: &str, is_known: bool, number: u32| {
+            let from = format!("2001:db8:{:x}:{:x}::1", number >> 16, number & 0xffff);
+            door.begin(&tried(name, is_known, &from), 0)
+        };
+        // Spread over so many networks that none of them is paused.
+        let mut number = 0;
+        for name in 0..8_000 {
+            for _ in 0..3 {
+                number += 1;
+                begin(&format!("name{name}"), false, number).expect("nobody has tried it more often");
+            }
+        }
+        for name in 0..500 {
+            number += 1;
+            let answered = begin(&format!("fresh{name}"), false, number);
+            assert_eq!(answered, Ok(()), "and so is a name that somebody has");
+        }
+        for name in 0..NAMES_MAX as u32 {
+            for _ in 0..FREE_OF_USER {
+                number += 1;
+                begin(&format!("paused{name}"), false, number).unwrap();
+            }
+            number += 1;
+            assert!(begin(&format!("paused{name}"), false, number).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_share_a_row_make_room_in_the_order_in_which_they_were_tried() {
+        let mut names = Names::default();
+        let tries = Tries {
+            count: 1,
+            last_ms: 5,
+            told: true,
+        };
+        (0..NAMES_MAX as u64).for_each(|name| names.put(name, &tries));
+        names.put(0, &tries);
+        names.put(99, &tries);
+        assert_eq!(names.0.len(), NAMES_MAX);
+        assert_eq!(
+            (names.of(0), names.of(1), names.of(99)),
+            (tries, Tries::default(), tries)
+        );
+    }
+
+    #[test]
+    fn whoever_was_not_looked_at_has_not_guessed() {
+        let door = Door::new();
+        let ann = tried("ann", true, "192.0.2.1");
+        for _ in 0..10 * FREE_OF_ADDRESS {
+            door.begin(&ann, 0).expect("none of them counts");
+            unchecked(&door.0, 0, &ann).unwrap();
+        }
+    }
+
+    #[test]
+    fn after_a_day_without_a_try_all_of_it_is_forgotten() {
+        let door = Door::new();
+        let ann = tried("ann", true, "192.0.2.1");
+        for round in 0..3 {
+            let now_ms = round * (FORGET_MS + 1);
+            for number in 0..FREE_OF_USER {
+                assert_eq!(door.begin(&ann, now_ms), Ok(()), "{round}, {number}");
+            }
+            assert!(door.begin(&ann, now_ms).is_err(), "{round}");
+        }
+    }
+
+    #[test]
+    fn of_many_tries_at_once_as_many_are_free_as_of_many_in_a_row() {
+        let door = Door::new();
+        let free = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for number in 0..16 {
+                let (door, free) = (&door, &free);
+                scope.spawn(move || {
+                    let from = format!("192.0.2.{number}");
+                    for name in 0..50 {
+                        let begun = door.begin(&tried(&format!("name{name}"), true, &from), 0);
+                        free.fetch_add(u32::from(begun.is_ok()), std::sync::atomic::Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert!(free.into_inner() <= 50 * FREE_OF_USER);
     }
 }

@@ -9,16 +9,19 @@
 //! | [`session`] | what a browser holds after a login, and what keeps others from using it |
 //! | [`password`] | argon2id, a few at a time |
 //! | [`guess`] | growing pauses for those who guess |
+//! | [`familiar`] | where a user has logged in from, and whom no stranger keeps out there |
 //! | [`quota`] | so many calls a minute, for a user and an organisation |
 //! | [`restored`] | who is let in after a restore |
 //!
 //! Everything is a row, changed behind preconditions: two nodes cannot disagree about who is let in. Secrets are stored
 //! hashed: passwords with argon2id, tokens and sessions, which hold 256 bits of chance, with SHA-256.
 //!
-//! *Invariant:* nothing here tells a stranger whether a user exists, by its answer or by the time it takes.
+//! *Invariant:* nothing here tells a stranger whether a user exists, by its answer or by the time it takes. No stranger is
+//! who sits where the user logs in from ([`familiar`]).
 
 pub mod caller;
 pub mod denied;
+mod familiar;
 pub mod guess;
 pub mod organisation;
 pub mod password;
@@ -39,7 +42,7 @@ use crate::io::chance::Chance;
 use crate::journal::audit::{self, Act, Actor, Via};
 use crate::store::{Batch, Durability, Store, StoreError};
 
-pub use caller::{Caller, Proof};
+pub use caller::{Caller, Page, Proof};
 pub use denied::{Denied, IdentityError};
 pub use organisation::Organisation;
 pub use role::{Role, Scope};
@@ -188,7 +191,13 @@ impl Identity {
         }
         let hashed = found.as_ref().and_then(|user| user.password.as_deref());
         // Also without a user: it takes as long.
-        let is_right = self.passwords.is_right(password, hashed)?;
+        let is_right = match self.passwords.is_right(password, hashed) {
+            Ok(is_right) => is_right,
+            Err(busy) => {
+                guess::unchecked(store, now_ms, &tried)?;
+                return Err(busy.into());
+            }
+        };
         let Some(user) = found.filter(|_| is_right) else {
             return Err(Denied::LoginFailed);
         };

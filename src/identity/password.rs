@@ -115,6 +115,13 @@ impl Passwords {
         Ok(Slot(self))
     }
 
+    /// As if every place to be checked and to wait were taken, or none.
+    #[cfg(test)]
+    pub(super) fn take_every_place(&self, taken: bool) {
+        let (running, waiting) = if taken { (AT_ONCE_MAX, WAITING_MAX) } else { (0, 0) };
+        *self.lock() = Slots { running, waiting };
+    }
+
     fn lock(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }

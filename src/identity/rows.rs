@@ -99,6 +99,16 @@ pub(super) fn change<T>(
     }
 }
 
+/// Notes that something was used. That it is not noted keeps nobody out: whoever looks why nothing can be written, when the
+/// disk is full, must be let in.
+pub(super) fn note(store: &dyn Store, batch: Batch) {
+    match store.commit(batch, Durability::Soon) {
+        // Another request has noted it, or somebody has just changed it.
+        Ok(_) | Err(StoreError::Conflict { .. }) => {}
+        Err(error) => tracing::debug!(%error, code = error.code(), "the use of a token or a session is not noted"),
+    }
+}
+
 /// 256 bits of chance, in 43 letters.
 pub(super) fn new_secret(chance: &dyn Chance) -> String {
     let mut bytes = [0; 32];

@@ -15,7 +15,7 @@ use super::rows::{self, Found, SECRET_CHARS, encode, hash_of};
 use super::user::{self, User};
 use crate::io::chance::Chance;
 use crate::store::keys::{self, Space};
-use crate::store::{Batch, CommitNo, Durability, Precondition, Store, StoreError};
+use crate::store::{Batch, CommitNo, Precondition, Store, StoreError};
 
 /// How long a session lives that nobody uses, and how long at most.
 pub const IDLE_MS: i64 = 8 * 60 * 60 * 1000;
@@ -167,11 +167,7 @@ pub(super) fn authenticate(store: &dyn Store, now_ms: i64, secret: &str) -> Resu
             ..stored.clone()
         };
         found.put(&mut batch, &used);
-        match store.commit(batch, Durability::Soon) {
-            // Another request has noted it, or it has just ended.
-            Ok(_) | Err(StoreError::Conflict { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+        rows::note(store, batch);
     }
     Ok((shown(stored, &user, secret), user))
 }

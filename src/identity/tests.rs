@@ -181,6 +181,12 @@ fn admin_users_are_admins_whatever_their_rows_say() {
     assert_eq!(roles(&world), [Role::Admin, Role::Viewer, Role::Viewer]);
     world.identity = Identity::new(Some(" ann, ,BOB"), world.chance.clone());
     assert_eq!(roles(&world), [Role::Viewer, Role::Admin, Role::Admin]);
+    world.identity = Identity::new(Some(""), world.chance.clone());
+    assert_eq!(
+        roles(&world),
+        [Role::Viewer; 3],
+        "nobody is what it says, and not the preset"
+    );
 }
 
 #[test]
@@ -623,4 +629,346 @@ fn calls_at_once_are_never_more_than_the_quota() {
         }
     });
     assert_eq!(taken.into_inner(), 50, "of one organisation");
+}
+
+#[test]
+fn strangers_who_guess_at_a_name_keep_its_owner_out_only_where_nobody_has_seen_them() {
+    let world = World::new();
+    world.user("ann", Role::Viewer);
+    let login = |password: &str, from: &str, now_ms: i64| {
+        world.identity.login(&*world.store, now_ms, "ann", password, from, "c")
+    };
+    let (home, stranger) = ("2001:db8:1::7", "192.0.2.66");
+    login(PASSWORD, home, 0).unwrap();
+    for _ in 0..guess::FREE_OF_USER {
+        assert!(matches!(login("wrong", stranger, 1), Err(Denied::LoginFailed)));
+    }
+    assert!(matches!(
+        login(PASSWORD, "198.51.100.9", 1),
+        Err(Denied::LoginLocked { .. })
+    ));
+    login(PASSWORD, "2001:db8:1::8", 1).expect("it is the same network");
+    assert!(
+        matches!(login("wrong", stranger, 1), Err(Denied::LoginLocked { .. })),
+        "this wipes out nothing of theirs"
+    );
+    // Whoever guesses from there is paused as well.
+    for _ in 0..guess::FREE_OF_USER {
+        assert!(matches!(login("wrong", home, 2), Err(Denied::LoginFailed)));
+    }
+    assert!(matches!(login(PASSWORD, home, 2), Err(Denied::LoginLocked { .. })));
+    user::unlock(&*world.store, "ann").unwrap();
+    login(PASSWORD, home, 2).expect("also there");
+    let month_ms = 31 * 24 * HOUR_MS;
+    for _ in 0..guess::FREE_OF_USER {
+        assert!(login("wrong", stranger, month_ms).is_err());
+    }
+    assert!(
+        matches!(login(PASSWORD, home, month_ms), Err(Denied::LoginLocked { .. })),
+        "a month later it counts no longer"
+    );
+}
+
+#[test]
+fn of_one_user_a_few_networks_are_remembered() {
+    let world = World::new();
+    world.user("ann", Role::Viewer);
+    for number in 0..20 {
+        let from = format!("192.0.2.{number}");
+        let logged_in = world.identity.login(&*world.store, 0, "ann", PASSWORD, &from, "c");
+        logged_in.expect("the password is right");
+    }
+    // The salt, the user, the networks and the addresses.
+    let rows = world.rows(keys::Space::Guess);
+    assert!(rows <= 1 + 1 + 1 + 20, "{rows}");
+    for number in 12..20 {
+        let from = format!("192.0.2.{number}");
+        let wrong = world.identity.login(&*world.store, 0, "ann", "wrong", &from, "c");
+        assert!(matches!(wrong, Err(Denied::LoginFailed)), "each counts for itself");
+    }
+    assert!(world.rows(keys::Space::Guess) > rows);
+}
+
+#[test]
+fn whoever_has_many_networks_keeps_nobody_out_who_comes_from_where_they_always_do() {
+    let world = World::new();
+    world.user("ann", Role::Viewer);
+    let login = |from: &str| world.identity.login(&*world.store, 0, "ann", PASSWORD, from, "c");
+    let home = "192.0.2.1";
+    login(home).unwrap();
+    // As if each network that shares a row with hers had been used up.
+    for number in 0..=guess::FREE_OF_ADDRESS {
+        let tried = guess::Tried {
+            user: &format!("name{number}"),
+            is_known: false,
+            from: home,
+        };
+        let begun = guess::begin(&*world.store, &*world.chance, 0, &tried).unwrap();
+        assert_eq!(begun.is_err(), number == guess::FREE_OF_ADDRESS);
+    }
+    login(home).expect("her own tries are not theirs");
+}
+
+#[test]
+fn the_last_admin_is_the_last_one_who_can_come_in() {
+    let world = World::new();
+    world.user("ann", Role::Admin);
+    for name in ["bot", "cat", "dan"] {
+        let new = user::New {
+            name,
+            role: Role::Admin,
+            org: None,
+            password: None,
+        };
+        user::add(&*world.store, &new, 0).unwrap();
+    }
+    world.token("bot", role::Grant::Admin, Some(10));
+    world.token("cat", role::Grant::Run, None);
+    let revoked = world.token("dan", role::Grant::Admin, None).0;
+    token::revoke(&*world.store, &revoked.id, 5).unwrap();
+    let is_admin = |user: &User| user.role == Role::Admin;
+    let demote = |now_ms: i64| user::change_to(&*world.store, "ann", Some(Role::Viewer), None, now_ms, &is_admin);
+    assert!(matches!(demote(10), Err(IdentityError::LastAdmin(_))));
+    let refused = user::revoke_but(&*world.store, "ann", 10, &is_admin);
+    assert!(matches!(refused, Err(IdentityError::LastAdmin(_))));
+    world.user("eve", Role::Admin);
+    let mut batch = Batch::new();
+    restored::hold(&*world.store, 10, &mut batch).unwrap();
+    world.store.commit(batch, Durability::Now).unwrap();
+    assert!(
+        matches!(demote(10), Err(IdentityError::LastAdmin(_))),
+        "nobody has said yet that she may"
+    );
+    restored::say(&*world.store, restored::Word::Keep, 10).unwrap();
+    demote(10).expect("eve is one");
+}
+
+/// A store on a disk that is full.
+struct Full(Arc<dyn Store>);
+
+impl Store for Full {
+    fn get(&self, key: &[u8]) -> Result<Option<crate::store::Row>, StoreError> {
+        self.0.get(key)
+    }
+
+    fn scan(
+        &self,
+        range: crate::store::KeyRange,
+        limit: usize,
+        reverse: bool,
+    ) -> Result<Vec<(Vec<u8>, crate::store::Row)>, StoreError> {
+        self.0.scan(range, limit, reverse)
+    }
+
+    fn commit(&self, _: Batch, _: Durability) -> Result<crate::store::CommitNo, StoreError> {
+        Err(StoreError::Full { path: "store".into() })
+    }
+
+    fn wait_durable(&self, commit: crate::store::CommitNo) -> Result<(), StoreError> {
+        self.0.wait_durable(commit)
+    }
+
+    fn stats(&self) -> crate::store::StoreStats {
+        self.0.stats()
+    }
+}
+
+#[test]
+fn whoever_looks_why_nothing_can_be_written_is_let_in() {
+    let world = World::new();
+    world.user("ann", Role::Admin);
+    let (_, text) = world.token("ann", role::Grant::Read, None);
+    let (_, secret) = world.login("ann", PASSWORD, 0).unwrap();
+    let full = Full(world.store.clone());
+    let now_ms = HOUR_MS;
+    for presented in [Presented::Bearer(&text), Presented::Cookie(&secret)] {
+        let caller = world
+            .identity
+            .authenticate(&full, now_ms, presented)
+            .expect("it is right");
+        assert_eq!(caller.user, "ann");
+    }
+    let refused = world.identity.login(&full, now_ms, "ann", PASSWORD, FROM, "c");
+    assert!(matches!(refused, Err(Denied::Store(_))), "a try must be counted");
+}
+
+#[test]
+fn an_act_names_the_token_by_which_it_was_done() {
+    let world = World::new();
+    world.user("ann", Role::Admin);
+    let (token, text) = world.token("ann", role::Grant::Run, None);
+    let caller = world.bearer(&text, 1).unwrap();
+    audit::record(
+        &*world.store,
+        Durability::Soon,
+        &caller.actor(),
+        &Act::new("run.cancel", "x"),
+        1,
+    )
+    .unwrap();
+    let (_, secret) = world.login("ann", PASSWORD, 1).unwrap();
+    let caller = world.cookie(&secret, 1).unwrap();
+    audit::record(
+        &*world.store,
+        Durability::Soon,
+        &caller.actor(),
+        &Act::new("run.retry", "x"),
+        1,
+    )
+    .unwrap();
+    let acts = audit::look::last(&*world.store, &audit::look::Wanted::default(), 10, 10).unwrap();
+    let named: Vec<_> = acts
+        .iter()
+        .map(|act| (act.what.as_str(), act.details.get("by_token")))
+        .collect();
+    let id = serde_json::Value::String(token.id);
+    assert_eq!(
+        named,
+        [("run.retry", None), ("session.open", None), ("run.cancel", Some(&id))]
+    );
+}
+
+#[test]
+fn a_password_that_is_changed_while_the_old_one_is_checked_opens_no_session() {
+    let world = World::new();
+    world.user("ann", Role::Viewer);
+    let before = user::get(&*world.store, "ann").unwrap().unwrap();
+    let open = || {
+        let secret = session::new_secret(&*world.chance);
+        session::open(&*world.store, 1, &before, &secret, |batch| {
+            world.store.commit(batch, Durability::Now)
+        })
+    };
+    open().expect("nothing has changed yet");
+    let hashed = world.identity.passwords.hash("ann", "another horse battery").unwrap();
+    user::set_password(&*world.store, "ann", &hashed).unwrap();
+    assert!(matches!(open(), Err(Denied::LoginFailed)));
+    user::revoke(&*world.store, "ann", 2).unwrap();
+    assert!(matches!(open(), Err(Denied::LoginFailed)));
+    assert_eq!(world.rows(keys::Space::Session), 0);
+}
+
+#[test]
+fn whoever_is_told_to_come_again_has_not_guessed() {
+    let world = World::new();
+    world.user("ann", Role::Viewer);
+    world.identity.passwords.take_every_place(true);
+    for _ in 0..10 * guess::FREE_OF_USER {
+        assert!(matches!(world.login("ann", PASSWORD, 0), Err(Denied::LoginBusy)));
+    }
+    world.identity.passwords.take_every_place(false);
+    world.login("ann", PASSWORD, 0).expect("nothing is held against her");
+}
+
+#[test]
+fn whoever_has_one_right_password_wipes_out_no_wrong_ones_for_others() {
+    let world = World::new();
+    world.user("eve", Role::Viewer);
+    let guess = |number: u32| world.login(&format!("name{number}"), "wrong", 0);
+    for number in 0..guess::FREE_OF_ADDRESS - 2 {
+        assert!(matches!(guess(number), Err(Denied::LoginFailed)), "{number}");
+    }
+    world.login("eve", PASSWORD, 0).expect("the password is right");
+    for number in 100..102 {
+        assert!(matches!(guess(number), Err(Denied::LoginFailed)), "{number}");
+    }
+    assert!(matches!(guess(200), Err(Denied::LoginLocked { .. })));
+}
+
+/// What somebody else does directly before a commit.
+type Before = Box<dyn FnOnce(&dyn Store) + Send>;
+
+/// A store in which somebody else is quicker, once.
+struct Overtaken(Arc<dyn Store>, std::sync::Mutex<Option<Before>>);
+
+impl Overtaken {
+    fn by(world: &World, before: impl FnOnce(&dyn Store) + Send + 'static) -> Overtaken {
+        Overtaken(world.store.clone(), std::sync::Mutex::new(Some(Box::new(before))))
+    }
+}
+
+impl Store for Overtaken {
+    fn get(&self, key: &[u8]) -> Result<Option<crate::store::Row>, StoreError> {
+        self.0.get(key)
+    }
+
+    fn scan(
+        &self,
+        range: crate::store::KeyRange,
+        limit: usize,
+        reverse: bool,
+    ) -> Result<Vec<(Vec<u8>, crate::store::Row)>, StoreError> {
+        self.0.scan(range, limit, reverse)
+    }
+
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<crate::store::CommitNo, StoreError> {
+        let before = self.1.lock().unwrap().take();
+        if let Some(before) = before {
+            before(&*self.0);
+        }
+        self.0.commit(batch, durability)
+    }
+
+    fn wait_durable(&self, commit: crate::store::CommitNo) -> Result<(), StoreError> {
+        self.0.wait_durable(commit)
+    }
+
+    fn stats(&self) -> crate::store::StoreStats {
+        self.0.stats()
+    }
+}
+
+#[test]
+fn of_two_calls_at_once_both_are_counted() {
+    let world = World::new();
+    let take = |store: &dyn Store| {
+        let quota = quota::Quota {
+            per_user: 2,
+            ..Default::default()
+        };
+        quota::take(store, &Caller::local("ann", Via::Http, "c"), "ai", &quota, 0)
+    };
+    let store = Overtaken::by(&world, move |store| take(store).unwrap());
+    take(&store).unwrap();
+    assert!(matches!(take(&*world.store), Err(Denied::RateLimited { .. })));
+}
+
+#[test]
+fn of_two_tries_at_once_both_are_counted() {
+    let world = World::new();
+    let begin = |store: &dyn Store| {
+        let tried = guess::Tried {
+            user: "ann",
+            is_known: true,
+            from: FROM,
+        };
+        guess::begin(store, &SeededChance::new(7), 0, &tried).unwrap()
+    };
+    begin(&*world.store).expect("the first, which makes the salt");
+    let store = Overtaken::by(&world, move |store| begin(store).expect("one of five is free"));
+    begin(&store).expect("one of five is free");
+    for _ in 3..guess::FREE_OF_USER {
+        begin(&*world.store).expect("one of five is free");
+    }
+    assert!(begin(&*world.store).is_err());
+}
+
+#[test]
+fn of_two_admins_who_go_for_each_other_at_once_one_stays() {
+    let world = World::new();
+    for name in ["ann", "bob"] {
+        world.user(name, Role::Admin);
+    }
+    let is_admin = |user: &User| user.role == Role::Admin;
+    let demote =
+        move |store: &dyn Store, name: &str| user::change_to(store, name, Some(Role::Viewer), None, 0, &is_admin);
+    let store = Overtaken::by(&world, move |store| drop(demote(store, "ann").unwrap()));
+    assert!(matches!(demote(&store, "bob"), Err(IdentityError::LastAdmin(_))));
+    for name in ["cat", "dan"] {
+        world.user(name, Role::Admin);
+    }
+    user::set_role(&*world.store, "bob", Role::Viewer).unwrap();
+    let revoke = move |store: &dyn Store, name: &str| user::revoke_but(store, name, 0, &is_admin);
+    let store = Overtaken::by(&world, move |store| drop(revoke(store, "cat").unwrap()));
+    assert!(matches!(revoke(&store, "dan"), Err(IdentityError::LastAdmin(_))));
 }

@@ -12,6 +12,7 @@ use super::organisation;
 use super::role::Role;
 use super::rows::{self, Found};
 use super::session;
+use super::token;
 use crate::journal::audit::Act;
 use crate::store::keys::Space;
 use crate::store::{Batch, Store, StoreError};
@@ -181,22 +182,28 @@ pub type IsAdmin<'a> = &'a dyn Fn(&User) -> bool;
 fn keep_an_admin(
     store: &dyn Store,
     user: &User,
+    now_ms: i64,
     is_admin: IsAdmin<'_>,
     batch: &mut Batch,
 ) -> Result<(), IdentityError> {
-    let can_come = |other: &User| other.revoked_ms.is_none() && (other.password.is_some() || !other.tokens.is_empty());
-    let others = list(store)?;
-    let other = others
-        .iter()
-        .find(|other| other.name != user.name && is_admin(other) && can_come(other));
-    let other = other.ok_or_else(|| IdentityError::LastAdmin(user.name.clone()))?;
-    let found = read(store, &other.name)?;
-    match found.value.as_ref() == Some(other) {
-        true => found.unchanged(batch),
-        // Somebody has just changed it: this commit finds out, and it is looked anew.
-        false => found.stale(batch),
+    for other in list(store)? {
+        if other.name == user.name || other.revoked_ms.is_some() || !is_admin(&other) {
+            continue;
+        }
+        // A password that waits for somebody's word since a restore lets nobody in.
+        let has_password = other.password.is_some() && !other.held;
+        if !has_password && !token::lets_an_admin_in(store, &other.tokens, now_ms, batch)? {
+            continue;
+        }
+        let found = read(store, &other.name)?;
+        match found.value.as_ref() == Some(&other) {
+            true => found.unchanged(batch),
+            // Somebody has just changed it: this commit finds out, and it is looked anew.
+            false => found.stale(batch),
+        }
+        return Ok(());
     }
-    Ok(())
+    Err(IdentityError::LastAdmin(user.name.clone()))
 }
 
 /// Gives a user another role, another organisation (`Some(None)`: none), or both. With `is_admin` the last admin stays one.
@@ -205,6 +212,7 @@ pub fn change_to(
     name: &str,
     role: Option<Role>,
     org: Option<Option<&str>>,
+    now_ms: i64,
     is_admin: IsAdmin<'_>,
 ) -> Result<User, IdentityError> {
     change(store, name, |user, batch| {
@@ -213,7 +221,7 @@ pub fn change_to(
             ..user.clone()
         };
         if is_admin(user) && !is_admin(&after) {
-            keep_an_admin(store, user, is_admin, batch)?;
+            keep_an_admin(store, user, now_ms, is_admin, batch)?;
         }
         if let Some(Some(org)) = org {
             organisation::require(store, org, batch)?;
@@ -251,8 +259,7 @@ pub fn set_password(store: &dyn Store, name: &str, hashed: &str) -> Result<User,
         user.password = Some(hashed.to_owned());
         user.held = false;
         session::close_all(user, batch);
-        super::guess::forget(batch, &user.name);
-        Ok(())
+        Ok(super::guess::forget(store, batch, &user.name)?)
     })
 }
 
@@ -265,7 +272,7 @@ pub fn revoke(store: &dyn Store, name: &str, now_ms: i64) -> Result<User, Identi
 pub fn revoke_but(store: &dyn Store, name: &str, now_ms: i64, is_admin: IsAdmin<'_>) -> Result<User, IdentityError> {
     change(store, name, |user, batch| {
         if is_admin(user) {
-            keep_an_admin(store, user, is_admin, batch)?;
+            keep_an_admin(store, user, now_ms, is_admin, batch)?;
         }
         user.revoked_ms = Some(now_ms);
         user.password = None;
@@ -277,7 +284,6 @@ pub fn revoke_but(store: &dyn Store, name: &str, now_ms: i64, is_admin: IsAdmin<
 /// Lets a user try again at once who was locked out by guesses.
 pub fn unlock(store: &dyn Store, name: &str) -> Result<User, IdentityError> {
     change(store, name, |user, batch| {
-        super::guess::forget(batch, &user.name);
-        Ok(())
+        Ok(super::guess::forget(store, batch, &user.name)?)
     })
 }

@@ -5,7 +5,7 @@
 )]
 
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -45,6 +45,21 @@ pub fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = options.append(true).create(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// The same for a line. Where the last one was cut off, by a crash or a full disk, `cut` ends it first: it stays what it is,
+/// and no line begins in its middle.
+pub fn append_line(path: &Path, line: &str, cut: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.read(true).append(true).create(true).mode(0o600).open(path)?;
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    let cut = if last == *b"\n" { "" } else { cut };
+    file.write_all(format!("{cut}{line}\n").as_bytes())?;
     file.sync_all()
 }
 

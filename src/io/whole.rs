@@ -5,7 +5,7 @@
 )]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +44,30 @@ pub fn read(path: &Path, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= bytes_max).then_some(bytes))
+}
+
+/// The lines of the regular file at `path`, one after the other and without their ends; one of more than `bytes_max` bytes
+/// is an error.
+pub fn lines(path: &Path, bytes_max: u64) -> io::Result<impl Iterator<Item = io::Result<Vec<u8>>>> {
+    if !path.is_file() {
+        return Err(io::Error::new(ErrorKind::NotFound, "there is no such file"));
+    }
+    let mut file = BufReader::new(File::open(path)?);
+    Ok(std::iter::from_fn(move || {
+        let mut line = Vec::new();
+        match file.by_ref().take(bytes_max + 1).read_until(b'\n', &mut line) {
+            Ok(0) => return None,
+            Err(error) => return Some(Err(error)),
+            Ok(_) => {}
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if line.len() as u64 > bytes_max {
+            let reason = format!("a line has more than {bytes_max} bytes");
+            return Some(Err(io::Error::new(ErrorKind::InvalidData, reason)));
+        }
+        Some(Ok(line))
+    }))
 }
 
 /// Writes `bytes` to `path`, for its owner only. Whoever looks sees all of it or what was there before. Returns `false`,

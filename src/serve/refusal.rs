@@ -7,10 +7,10 @@ use super::edition::Edition;
 use super::settings::Settings;
 use super::versions;
 use crate::app::{App, AppError};
-use crate::config::{Config, ConfigError, FILE_NAME};
+use crate::config::{Config, ConfigError, FILE_NAME, refuse_credentials_in};
 use crate::id::ContentHash;
 use crate::io::pinned::PinnedFiles;
-use crate::io::survey::SETTINGS;
+use crate::io::survey::{SETTINGS, Survey};
 use crate::journal::edition::VersionError;
 use crate::script::Diagnosis;
 use crate::script::source::Text;
@@ -73,6 +73,14 @@ pub(super) fn settings(
     app.clock = live.app.clock.clone();
     app.chance = live.app.chance.clone();
     Ok(Arc::new(app))
+}
+
+/// Refuses what must not be kept: texts are kept for good, also those of saves that are refused.
+pub(super) fn may_be_kept(found: &Survey) -> Result<(), String> {
+    match found.files().get(SETTINGS).and_then(|file| found.texts.get(&file.hash)) {
+        Some(text) => refuse_credentials_in(text).map_err(|error| error.to_string()),
+        None => Ok(()),
+    }
 }
 
 /// All playbooks at once are rarely meant to go.

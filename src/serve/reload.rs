@@ -20,7 +20,7 @@ use super::edition::{Edition, Live, hashes};
 use super::figures::{self, Figures};
 use super::guard::{Guard, Verdict};
 use super::judged::{Judged, is_same};
-use super::refusal::{Refusal, playbooks_gone, refusal, settings, store_error, tell};
+use super::refusal::{Refusal, may_be_kept, playbooks_gone, refusal, settings, store_error, tell};
 use super::settings::Reload;
 use super::versions::{self, News};
 use crate::app::{App, AppError};
@@ -266,6 +266,7 @@ impl Reloader {
             return;
         }
         let kept = found.and_then(|found| {
+            may_be_kept(&found)?;
             let kept = keep_texts(&*self.ground.store, &found.texts);
             kept.map(|()| found).map_err(|error| error.to_string())
         });

@@ -211,7 +211,7 @@ impl Recorder {
         }
         let noted = Noted { at_ms: now_ms, head };
         if let Some(file) = &rules.head_file {
-            let written = keeping::append(file, format!("{noted}\n").as_bytes());
+            let written = keeping::append_line(file, &noted.to_string(), noted::CUT);
             written.map_err(|error| RecordError::HeadFile {
                 path: file.clone(),
                 reason: error.to_string(),
@@ -312,6 +312,27 @@ mod tests {
         assert_eq!(kept("90d").rules(Path::new("")).unwrap_err().0, "[audit] kept");
         assert_eq!(kept("").rules(Path::new("")).unwrap().kept_days, None);
         assert_eq!(kept("1000d").rules(Path::new("")).unwrap().kept_days, Some(1000));
+    }
+
+    #[test]
+    fn a_line_that_a_crash_cut_off_is_ended_and_the_next_one_stands_by_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("heads");
+        let text_of = |file: &Path| String::from_utf8(whole::read(file, 1 << 20).unwrap().unwrap()).unwrap();
+        let rules = rules(Some(file.clone()));
+        let store = Engine::in_memory().unwrap();
+        for (number, cut_to) in [(1, 0), (2, 30), (3, 90), (4, 91)] {
+            act(&store, number);
+            Recorder::default().turn(&store, &rules, number, false).unwrap();
+            let text = text_of(&file);
+            let begins = text.trim_end().rfind('\n').map_or(0, |at| at + 1);
+            let cut = if cut_to == 0 { text.len() } else { begins + cut_to };
+            whole::write(&file, &text.as_bytes()[..cut], true).unwrap();
+        }
+        act(&store, 9);
+        Recorder::default().turn(&store, &rules, 9, false).unwrap();
+        let numbers: Vec<u64> = noted_in(&file).unwrap().iter().map(|noted| noted.head.number).collect();
+        assert_eq!(numbers, [1, 5], "{}", text_of(&file));
     }
 
     #[test]

@@ -202,6 +202,9 @@ fn an_export_is_verified_by_itself_and_an_edited_one_is_not() {
         found.code == 1 && found.stdout.contains("acts 2 to 2 are missing"),
         "{found:?}"
     );
+    project.write("audit.jsonl", &format!("{}\n{}", lines[0], "x".repeat(2 << 20)));
+    let found = project.host(&["audit", "verify", "--file", "audit.jsonl", "--json"]);
+    assert_eq!((found.code, found.error_code().as_str()), (2, "AUDIT_FORM"));
     let other = format!("3:{}", "0".repeat(64));
     let noted = project.host(&["audit", "verify", "--head", &other, "--json"]);
     assert_eq!(noted.code, 1, "{noted:?}");

@@ -161,7 +161,17 @@ fn every_route_lets_in_who_may_and_nobody_else() {
         ),
         visitor("forged token", bearer(&forged), unknown()),
         visitor("two tokens", twice, unknown()),
+        visitor(
+            "basic beside a cookie",
+            [basic.clone(), cookie(&admins, Some(&csrf))].concat(),
+            unknown(),
+        ),
         visitor("basic", basic, unknown()),
+        visitor(
+            "token beside the cookie of somebody else",
+            [bearer(&viewer), cookie(&admins, Some(&csrf))].concat(),
+            Expected::Role(Role::Viewer),
+        ),
         visitor("forged cookie", cookie(&made_up, Some(&csrf)), unknown()),
         visitor("planted cookie", planted, unknown()),
         visitor(

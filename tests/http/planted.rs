@@ -1,21 +1,22 @@
 //! Secrets planted wherever one can be, looked for in all that a host shows, writes or sends of itself.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use host::testing::HttpStub;
 use serde_json::{Value, json};
 
+use crate::asking::Project;
 use crate::client::ask;
 use crate::watched::Watched;
 
 /// By name; long enough to be told from ordinary text in every disguise.
-const SECRETS: [(&str, &str); 9] = [
+const SECRETS: [(&str, &str); 8] = [
     ("provider", "acme-Tk+9f8/7d6c5b=Zq31"),
     ("slack", "T0PLANT/B0PLANT/xyzzyPLANTED77"),
     ("signature", "sig-PLANTED-5f5e5d5c5b5a"),
-    ("address", "addrPLANTED8c8b8a898887"),
     ("header", "otel-PLANTED-1a2b3c4d5e"),
     ("collector", "collPLANTED0f1e2d3c4b"),
     ("backup", "backup PLANTED key of more than 32 letters"),
@@ -131,10 +132,9 @@ fn settings(stub: &HttpStub) -> String {
          auth = {{ header = \"X-Key\", secret = \"ACME_TOKEN\" }}\n\
          [monitors.leaks]\nwhen = 'host_runs_ended_total{{playbook=\"leaks\",outcome=\"failed\"}} > 0'\n\
          notify = [\"pager\", \"ops\", \"tool\"]\nhelp = \"see the log\"\n\
-         [notify.pager]\nwebhook = \"http://me:{}@{host}/hook\"\nsecret = \"PAGER_SECRET\"\n\
+         [notify.pager]\nwebhook = \"http://{host}/hook\"\nsecret = \"PAGER_SECRET\"\n\
          [notify.ops]\nslack = \"OPS_URL\"\n\
-         [notify.tool]\ncommand = [\"sh\", \"-c\", \"env >&2; exit 3\"]\n",
-        secret("address")
+         [notify.tool]\ncommand = [\"sh\", \"-c\", \"env >&2; exit 3\"]\n"
     )
 }
 
@@ -350,4 +350,29 @@ fn a_planted_secret_is_found_in_nothing_that_a_host_shows_writes_or_sends_of_its
         })
         .collect();
     assert!(leaks.is_empty(), "{} places:\n{}", leaks.len(), leaks.join("\n"));
+}
+
+#[test]
+fn a_password_in_an_address_of_the_settings_is_refused_before_it_is_kept_for_good() {
+    const PASSWORD: &str = "heartPLANTED-6a5b4c3d";
+    const KEPT: &str = "\"text that is kept\"";
+    let server = Project::new().serve();
+    let settings = "[server]\nlisten = \"127.0.0.1:0\"\n";
+    let is_kept = |text: &str| {
+        let path = server.project.path().join("data/store.redb");
+        let bytes = std::fs::read(path).expect("a store");
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    let url = format!("{settings}[serve]\nheartbeat_url = \"https://me:{PASSWORD}@127.0.0.1:9/x\"\n");
+    server.project.write("host.toml", &url);
+    // Longer than a save is left alone.
+    std::thread::sleep(Duration::from_secs(4));
+    server.project.write("host.toml", settings);
+    server.project.write("playbooks/three.rhai", KEPT);
+    let give_up_at = Instant::now() + Duration::from_secs(40);
+    while !is_kept(KEPT) {
+        assert!(Instant::now() < give_up_at, "saves are not kept at all");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(!is_kept(PASSWORD));
 }

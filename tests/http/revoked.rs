@@ -182,3 +182,35 @@ fn admin_users_in_the_projects_file_count_while_it_serves() {
         }
     }
 }
+
+#[test]
+fn a_secret_that_is_saved_while_it_serves_is_in_no_act_from_then_on() {
+    const SECRET: &str = "sk-PLANTED-while-it-serves-1234";
+    let project = Project::new();
+    project.user("ann", Role::Admin);
+    let token = project.token("ann", scope(Grant::Admin), None);
+    let server = project.serve();
+    let header = format!("Bearer {token}");
+    let headers = [("authorization", header.as_str())];
+    server.project.write(".env", &format!("OPENAI_API_KEY={SECRET}\n"));
+    let give_up_at = Instant::now() + Duration::from_secs(40);
+    loop {
+        let body = json!({ "playbook": "one", "why": format!("with {SECRET}") });
+        let paused = server.ask("POST", "/api/v1/pauses", &headers, Some(&body));
+        assert_eq!(paused.status, 200, "{paused:?}");
+        let acts = server
+            .project
+            .host(&["audit", "tail", "-n", "1", "--what", "playbook.pause"]);
+        let why = acts[0]["details"]["why"].as_str().expect("a text");
+        if why == "with [masked:OPENAI_API_KEY]" {
+            break;
+        }
+        assert!(Instant::now() < give_up_at, "it is written down as it is: {why}");
+        let body = json!({ "playbook": "one" });
+        let resumed = server.ask("POST", "/api/v1/pauses/resume", &headers, Some(&body));
+        assert_eq!(resumed.status, 200, "{resumed:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let shown = server.ask("GET", "/api/v1/pauses", &headers, None);
+    assert!(!format!("{shown:?}").contains(SECRET), "nor in what it tells of");
+}

@@ -165,6 +165,7 @@ fn an_admin_says_who_may_what_and_all_of_it_is_on_the_record() {
     assert_eq!(found, expected);
     let is_hers = |act: &&Value| act["what"] != "session.open";
     for act in acts.iter().filter(is_hers) {
+        assert_eq!(act["details"]["by_token"].as_str(), token.split('_').nth(1));
         assert_eq!(
             (&act["who"], &act["via"], &act["corr"]),
             (&json!("ann"), &json!("http"), &json!("vid_1_abc"))
@@ -272,6 +273,143 @@ fn a_route_of_a_playbook_is_asked_as_often_as_its_limit_says_by_each_user() {
     assert_eq!(ask(&tokens[1]).status, 200, "another user has a count of their own");
     let document = server.ask("GET", "/openapi.json", &[("authorization", &tokens[0])], None);
     assert!(document.body["paths"]["/ask"]["post"]["responses"]["429"].is_object());
+}
+
+#[test]
+fn what_signs_itself_leaves_an_act_each_and_what_is_refused_leaves_none() {
+    let project = Project::new();
+    for name in ["ann", "ben"] {
+        project.user(name, Role::Admin);
+    }
+    let token = project.token("ann", scope(Grant::Admin), None);
+    let run = project.host(&["run", "one"])["run_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let server = project.serve();
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str())];
+    let mut found: Vec<String> = Vec::new();
+    let mut told = |what: &str, answer: Answer, expected: &[&str]| {
+        let acts = server.project.host(&["audit", "tail", "-n", "1000"]);
+        let acts = acts.as_array().expect("a list");
+        let new: Vec<String> = acts[found.len()..]
+            .iter()
+            .map(|act| act["what"].as_str().unwrap_or_default().to_owned())
+            .collect();
+        assert_eq!(new, expected, "{what}: {answer:?}");
+        found.extend(new);
+    };
+    told(
+        "before",
+        server.ask("GET", "/api/v1/users", &headers, None),
+        &["run.start"],
+    );
+    for (method, path, body, expected) in [
+        (
+            "PUT",
+            "/api/v1/users/ben/password",
+            json!({ "password": "another horse battery" }),
+            "user.password",
+        ),
+        ("POST", "/api/v1/users/ben/unlock", Value::Null, "user.unlock"),
+        (
+            "PATCH",
+            "/api/v1/users/ben",
+            json!({ "role": "operator" }),
+            "user.change",
+        ),
+        ("PATCH", "/api/v1/users/ann", json!({ "role": "operator" }), ""),
+        (
+            "PUT",
+            "/api/v1/users/eve/password",
+            json!({ "password": "another horse battery" }),
+            "",
+        ),
+        ("POST", "/api/v1/tokens", json!({ "user": "eve" }), ""),
+        ("DELETE", "/api/v1/tokens/0123456789abcdef", Value::Null, ""),
+        ("POST", &format!("/api/v1/runs/{run}/retry"), json!({}), "run.retry"),
+        ("POST", "/api/v1/runs", json!({ "playbook": "one" }), "run.start"),
+        ("POST", "/api/v1/runs", json!({ "playbook": "none" }), ""),
+        ("DELETE", "/api/v1/users/ben", Value::Null, "user.revoke"),
+        ("DELETE", "/api/v1/users/ben", Value::Null, ""),
+    ] {
+        let answer = server.ask(method, path, &headers, (!body.is_null()).then_some(&body));
+        assert_eq!(answer.status < 300, !expected.is_empty(), "{method} {path}: {answer:?}");
+        let expected: Vec<&str> = Some(expected)
+            .filter(|expected| !expected.is_empty())
+            .into_iter()
+            .collect();
+        told(&format!("{method} {path}"), answer, &expected);
+    }
+    let (cookie, csrf) = server.login("ann");
+    let headers = [("cookie", cookie.as_str()), ("x-csrf-token", &csrf)];
+    let closed = server.ask("DELETE", "/api/v1/session", &headers, None);
+    told("the session", closed, &["session.open", "session.close"]);
+}
+
+const OPEN: &str = r#"const PLAYBOOK = #{ http: #{ path: "/open", role: "anybody", mode: "async" } };
+7"#;
+
+#[test]
+fn what_a_browser_was_made_to_send_is_done_in_nobodys_name() {
+    let project = Project::new();
+    project.user("ann", Role::Operator);
+    project.write("playbooks/open.rhai", OPEN);
+    let server = project.serve();
+    let (cookie, csrf) = server.login("ann");
+    // Under a key everybody has runs of their own.
+    let run = |headers: &[(&str, &str)]| {
+        let headers = [&[("idempotency-key", "one")], headers].concat();
+        let asked = server.ask("POST", "/open", &headers, None);
+        assert_eq!(asked.status, 202, "anybody may ask: {asked:?}");
+        asked.body["data"]["run_id"].as_str().expect("an id").to_owned()
+    };
+    let (nobodys, cookie) = (run(&[]), ("cookie", cookie.as_str()));
+    let own = run(&[cookie, ("x-csrf-token", &csrf)]);
+    assert_ne!(own, nobodys);
+    assert_eq!(run(&[cookie, ("x-csrf-token", &csrf)]), own);
+    for forged in [
+        vec![cookie],
+        vec![cookie, ("x-csrf-token", "wrong")],
+        vec![cookie, ("x-csrf-token", &csrf), ("origin", "https://evil.example")],
+        vec![cookie, ("x-csrf-token", &csrf), ("sec-fetch-site", "same-site")],
+    ] {
+        assert_eq!(run(&forged), nobodys, "{forged:?}");
+    }
+    let elsewhere = login(&server, "ann", PASSWORD, &[("sec-fetch-site", "cross-site")]);
+    assert_eq!((elsewhere.status, elsewhere.code()), (403, "CSRF_FAILED"));
+}
+
+#[test]
+fn open_reads_lets_nobody_change_anything_and_no_page_of_another_site_read() {
+    let project = Project::new();
+    project.write("host.toml", "[server]\nlisten = \"127.0.0.1:0\"\nopen_reads = true\n");
+    project.write(
+        "playbooks/add.rhai",
+        r#"const PLAYBOOK = #{ http: #{ path: "/add", role: "viewer" } }; kv::increment("added")"#,
+    );
+    project.write(
+        "playbooks/look.rhai",
+        r#"const PLAYBOOK = #{ http: #{ method: "GET", path: "/look" } }; kv::get("added")"#,
+    );
+    let server = project.serve();
+    let refused = server.ask("POST", "/add", &[], None);
+    assert_eq!(
+        (refused.status, refused.code()),
+        (401, "UNAUTHENTICATED"),
+        "{refused:?}"
+    );
+    assert_eq!(server.ask("GET", "/look", &[], None).body["data"], Value::Null);
+    for (site, status) in [
+        ("none", 200),
+        ("same-origin", 200),
+        ("same-site", 401),
+        ("cross-site", 401),
+    ] {
+        let looked = server.ask("GET", "/look", &[("sec-fetch-site", site)], None);
+        assert_eq!(looked.status, status, "{site}");
+    }
 }
 
 #[test]

@@ -97,9 +97,11 @@ fn list(server: &Server, request: &Request) -> Result<Answer, Refusal> {
         since_ms: None,
         before: page::place(request)?.and_then(|place| place.parse().ok()),
     };
-    let mut entries = look::last(&*server.store, &wanted, limit + 1, LOOKED_MAX)?;
-    let next = page::cut(&mut entries, limit, |entry| entry.number.to_string());
-    let items = entries.iter().map(|entry| json!(entry)).collect();
+    let mut looked = look::last_from(&*server.store, &wanted, limit + 1, LOOKED_MAX)?;
+    let next = page::cut(&mut looked.entries, limit, |entry| entry.number.to_string());
+    // A page may be short, or empty, while there is more to look through.
+    let next = next.or(looked.stopped_at.map(|number| number.to_string()));
+    let items = looked.entries.iter().map(|entry| json!(entry)).collect();
     Ok(page::answer(request, items, next))
 }
 

@@ -80,7 +80,7 @@ struct Happened {
 
 fn emit(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let Happened { name, data } = request.body()?;
-    let data = server.app.masks.mask(Value::from_json(data));
+    let data = server.masks().mask(Value::from_json(data));
     let (ground, realm) = (server.ground(), realm(server, request));
     let runs = event::emit_for(
         &ground,

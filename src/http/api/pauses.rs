@@ -113,7 +113,7 @@ fn pause(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let pause = Pause {
         since_ms: server.now_ms(),
         by: (!user.is_empty()).then(|| user.clone()),
-        why: server.app.masks.mask_text(why),
+        why: server.masks().mask_text(why),
     };
     let mut batch = Batch::new();
     pause::pause(&mut batch, &name, &pause);

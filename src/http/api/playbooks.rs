@@ -112,7 +112,7 @@ pub(super) fn unknown(edition: &Edition, name: &str) -> Refusal {
 }
 
 fn shown(server: &Server, edition: &Edition, pauses: &Pauses, name: &str, listed: &Listed) -> Result<Json, StoreError> {
-    let (pinned, masks) = (&listed.pinned, &server.app.masks);
+    let (pinned, masks) = (&listed.pinned, &edition.app.masks);
     let header = &pinned.header;
     let planned = ticks::schedules(&*server.store, Some(name))?;
     let next = planned.iter().filter(|(_, ledger, _)| ledger.next.is_some());

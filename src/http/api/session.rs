@@ -9,9 +9,8 @@ use crate::http::caller::{Role, session_cookie};
 use crate::http::request::Request;
 use crate::http::routes::{Gives, Group, Needs, Route, Verb};
 use crate::http::server::Server;
-use crate::identity::caller::is_same_origin;
+use crate::identity::Proof;
 use crate::identity::session::set_cookie;
-use crate::identity::{Denied, Proof};
 
 pub const GROUP: Group = Group {
     name: "session",
@@ -100,10 +99,7 @@ struct Login {
 
 fn open(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     // A page of another site must not log its reader in as somebody else.
-    let origin = request.header("origin");
-    if origin.is_some_and(|origin| !is_same_origin(origin, request.header("host"))) {
-        return Err(Denied::Csrf("its Origin is another site's").into());
-    }
+    request.page().check_is_ours()?;
     let Login { name, password } = request.body()?;
     let (now_ms, from) = (server.now_ms(), request.peer.ip().to_string());
     let (store, corr) = (&*server.store, &request.corr);

@@ -152,7 +152,8 @@ fn shown(server: &Server, user: &User) -> Value {
 
 /// The store, with whoever asks held to account for its first change.
 pub(super) fn signed(server: &Server, request: &Request, act: Act) -> Signed {
-    let act = act.masked(&|text| server.app.masks.mask_text(text));
+    let masks = server.masks();
+    let act = act.masked(&|text| masks.mask_text(text));
     Signed::new(server.store.clone(), request.caller.actor(), act, server.now_ms())
 }
 
@@ -219,6 +220,7 @@ fn change(server: &Server, request: &Request) -> Result<Answer, Refusal> {
         name,
         role,
         org.as_ref().map(Option::as_deref),
+        server.now_ms(),
         &|user| server.identity.role_of(user) == Role::Admin,
     )?;
     Ok(Answer::data(shown(server, &user)))

@@ -72,6 +72,9 @@ fn line(before: &Head, actor: &Actor, act: &Act, at_ms: i64) -> Vec<u8> {
     if bytes > DETAILS_BYTES_MAX {
         details = serde_json::Map::from_iter([("omitted_bytes".to_owned(), bytes.into())]);
     }
+    if let Some(token) = &actor.token {
+        details.insert("by_token".to_owned(), cut(token, WHO_CHARS_MAX).into());
+    }
     let at = chrono::DateTime::from_timestamp_millis(at_ms).unwrap_or_default();
     let entry = Entry {
         number: before.number + 1,

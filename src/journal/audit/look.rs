@@ -38,13 +38,30 @@ pub fn read(line: &[u8]) -> Result<Entry, AuditError> {
 
 /// The last acts that are meant, the latest first, `limit` at most; at most `looked_max` acts are looked at.
 pub fn last(store: &dyn Store, wanted: &Wanted, limit: usize, looked_max: usize) -> Result<Vec<Entry>, AuditError> {
+    Ok(last_from(store, wanted, limit, looked_max)?.entries)
+}
+
+/// What a look at the last acts found.
+pub struct Looked {
+    pub entries: Vec<Entry>,
+    /// Where it went no further, though there are older acts: those with a smaller number were not looked at.
+    pub stopped_at: Option<u64>,
+}
+
+/// The same, with where it stopped.
+pub fn last_from(store: &dyn Store, wanted: &Wanted, limit: usize, looked_max: usize) -> Result<Looked, AuditError> {
     let mut found = Vec::new();
     let mut high = wanted.before.unwrap_or(u64::MAX);
     let mut looked = 0;
-    while found.len() < limit && looked < looked_max {
+    let mut stopped_at = None;
+    while found.len() < limit {
         let range = (Bound::Included(row_key(0)), Bound::Excluded(row_key(high)));
-        let rows = store.scan(range, ROWS_AT_ONCE.min(looked_max - looked), true)?;
+        let rows = store.scan(range, ROWS_AT_ONCE.min(looked_max - looked).max(1), true)?;
         let Some(lowest) = rows.last() else { break };
+        if looked >= looked_max {
+            stopped_at = Some(high);
+            break;
+        }
         looked += rows.len();
         high = read(&lowest.1.value)?.number;
         for (_, row) in &rows {
@@ -54,7 +71,10 @@ pub fn last(store: &dyn Store, wanted: &Wanted, limit: usize, looked_max: usize)
             }
         }
     }
-    Ok(found)
+    Ok(Looked {
+        entries: found,
+        stopped_at,
+    })
 }
 
 /// Shows every line from number `first` on, in order, as it is stored.

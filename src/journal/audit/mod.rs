@@ -76,6 +76,8 @@ impl fmt::Display for Via {
 pub struct Actor {
     pub who: String,
     pub org: Option<String>,
+    /// The id of the token that was shown, if one was: of several that somebody has, one may have been stolen.
+    pub token: Option<String>,
     pub via: Via,
     /// What ties the act to its request and its log lines.
     pub corr: String,
@@ -86,6 +88,7 @@ impl Actor {
         Actor {
             who: who.into(),
             org: None,
+            token: None,
             via,
             corr: corr.into(),
         }

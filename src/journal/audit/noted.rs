@@ -1,6 +1,7 @@
 //! Ends of the chain that were noted outside of the store: against those who can write the store's file, nothing else helps.
 //!
-//! A line of such a file is a moment and a head: `2026-11-22T13:00:41.000Z 1204:7f3a…`. Lines are only added. A chain that
+//! A line of such a file is a moment and a head: `2026-11-22T13:00:41.000Z 1204:7f3a…`. Lines are only added; one that a
+//! crash cut off says so. A chain that
 //! was cut off or written anew does not hold what was noted; one that a restore cut off says so itself, in an act that names
 //! the last act of the backup.
 
@@ -8,11 +9,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::look::{self, Wanted};
-use super::{AuditError, Head, checkpoint, hash, row_key};
+use super::{AuditError, Entry, Head, checkpoint, hash, row_key};
 use crate::store::Store;
 
 /// The act by which a backup becomes the store. `kept_to` among its details is the last act of the backup.
 pub const RESTORED: &str = "store.restore";
+
+/// How a line ends that was cut off and is followed by others.
+pub const CUT: &str = " (cut off)\n";
 
 /// Restores, and acts looked through for them.
 const RESTORES_MAX: usize = 100;
@@ -56,7 +60,8 @@ impl FromStr for Noted {
 /// What a file says. A last line that was cut off counts as not written.
 pub fn read(text: &str) -> Result<Vec<Noted>, String> {
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    let lines = whole.lines().filter(|line| !line.trim().is_empty());
+    let is_whole = |line: &&str| !line.trim().is_empty() && !line.ends_with(CUT.trim_end());
+    let lines = whole.lines().filter(is_whole);
     lines.map(str::parse).collect()
 }
 
@@ -70,29 +75,49 @@ pub enum Holds {
 }
 
 pub fn holds(store: &dyn Store, noted: &Noted) -> Result<Holds, AuditError> {
-    let head = &noted.head;
-    let is_there = match store.get(&row_key(head.number))? {
+    Ok(holds_each(store, std::slice::from_ref(noted))?[0])
+}
+
+/// The same for many: restores are looked for once, and only when something is missing.
+pub fn holds_each(store: &dyn Store, noted: &[Noted]) -> Result<Vec<Holds>, AuditError> {
+    let mut restores: Option<Vec<Entry>> = None;
+    let mut found = Vec::with_capacity(noted.len());
+    for noted in noted {
+        if is_there(store, &noted.head)? {
+            found.push(Holds::Yes);
+            continue;
+        }
+        let restores = match &mut restores {
+            Some(restores) => restores,
+            none => none.insert(last_restores(store)?),
+        };
+        let cuts_off = |restore: &&Entry| {
+            let kept_to = restore.details.get("kept_to").and_then(serde_json::Value::as_u64);
+            restore.at_ms >= noted.at_ms && kept_to.is_some_and(|kept_to| kept_to < noted.head.number)
+        };
+        found.push(match restores.iter().find(cuts_off) {
+            Some(restore) => Holds::CutByRestore(restore.number),
+            None => Holds::No,
+        });
+    }
+    Ok(found)
+}
+
+fn is_there(store: &dyn Store, head: &Head) -> Result<bool, AuditError> {
+    Ok(match store.get(&row_key(head.number))? {
         Some(row) => hash(&row.value) == head.hash,
         // Taken away as too old.
         None => checkpoint(store)?.is_some_and(|begin| begin.up_to.number > head.number || begin.up_to == *head),
-    };
-    if is_there {
-        return Ok(Holds::Yes);
-    }
+    })
+}
+
+/// The latest first.
+fn last_restores(store: &dyn Store) -> Result<Vec<Entry>, AuditError> {
     let wanted = Wanted {
         what: Some(RESTORED.to_owned()),
-        since_ms: Some(noted.at_ms),
         ..Wanted::default()
     };
-    let restores = look::last(store, &wanted, RESTORES_MAX, LOOKED_MAX)?;
-    let cuts_off = |restore: &&super::Entry| {
-        let kept_to = restore.details.get("kept_to").and_then(serde_json::Value::as_u64);
-        kept_to.is_some_and(|kept_to| kept_to < head.number)
-    };
-    Ok(match restores.iter().find(cuts_off) {
-        Some(restore) => Holds::CutByRestore(restore.number),
-        None => Holds::No,
-    })
+    look::last(store, &wanted, RESTORES_MAX, LOOKED_MAX)
 }
 
 #[cfg(test)]
@@ -141,6 +166,25 @@ mod tests {
         acts(&shorter, "kv.set", 4, 0);
         assert_eq!(holds(&shorter, &end).unwrap(), Holds::No);
         assert_eq!(holds(&Engine::in_memory().unwrap(), &end).unwrap(), Holds::No);
+    }
+
+    #[test]
+    fn what_was_noted_and_has_gone_by_age_is_no_fault() {
+        const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+        let store = Engine::in_memory().unwrap();
+        let mut all = Vec::new();
+        for day in 0..4 {
+            acts(&store, "kv.set", 1, day * DAY_MS);
+            all.push(noted(&store, day * DAY_MS));
+        }
+        let ann = Actor::new("ann", Via::Cli, "c");
+        let now_ms = (crate::journal::audit::KEPT_DAYS_MIN as i64 + 2) * DAY_MS;
+        let pruned = crate::journal::audit::prune::prune(&store, &ann, crate::journal::audit::KEPT_DAYS_MIN, now_ms);
+        assert_eq!(pruned.unwrap(), 2);
+        assert_eq!(holds_each(&store, &all).unwrap(), [Holds::Yes; 4]);
+        let mut other = all.swap_remove(1);
+        other.head.hash = "a".repeat(64);
+        assert_eq!(holds(&store, &other).unwrap(), Holds::No, "the last that went is known");
     }
 
     #[test]

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Act, Actor, chain};
+use crate::store::effort::Effort;
+use crate::store::engine::Compacted;
 use crate::store::tx::Ground;
-use crate::store::{Batch, CommitNo, Durability, KeyRange, Row, Store, StoreError, StoreStats, VisitRow};
+use crate::store::{Batch, CommitNo, Durability, KeyBounds, KeyRange, Row, Store, StoreError, StoreStats, VisitRow};
 
 pub struct Signed {
     store: Arc<dyn Store>,
@@ -65,7 +67,19 @@ impl Store for Signed {
         self.store.wait_durable(commit)
     }
 
+    fn unsettled(&self, range: KeyBounds<'_>) -> CommitNo {
+        self.store.unsettled(range)
+    }
+
     fn stats(&self) -> StoreStats {
         self.store.stats()
+    }
+
+    fn effort(&self) -> Effort {
+        self.store.effort()
+    }
+
+    fn compact(&self, go_on: &mut dyn FnMut() -> bool) -> Result<Option<Compacted>, StoreError> {
+        self.store.compact(go_on)
     }
 }

@@ -94,6 +94,22 @@ fn an_act_is_there_exactly_if_its_change_is() {
 }
 
 #[test]
+fn a_store_that_signs_answers_like_the_one_below() {
+    let store = store();
+    chain(&*store, 2);
+    let signed = Signed::new(store.clone(), ann(), Act::new("kv.set", "a"), 5);
+    let everything = (std::ops::Bound::Unbounded, std::ops::Bound::Unbounded);
+    let unsettled = signed.unsettled(everything);
+    assert_eq!(unsettled, store.unsettled(everything));
+    assert_ne!(
+        unsettled,
+        crate::store::CommitNo::LAST,
+        "else everything it reads waits for the disk"
+    );
+    assert_eq!(signed.stats(), store.stats());
+}
+
+#[test]
 fn many_at_once_make_one_chain_without_a_gap() {
     let store = store();
     std::thread::scope(|scope| {
@@ -231,6 +247,9 @@ fn acts_are_found_by_who_what_and_page() {
         0,
         "it looks no further"
     );
+    let looked = |looked_max: usize| look::last_from(&*store, &by_bob, 5, looked_max).unwrap().stopped_at;
+    assert_eq!(looked(10), Some(12), "and says where it stopped: the act is older");
+    assert_eq!((looked(21), looked(100)), (None, None), "there is no older one");
     let page = look::last(&*store, &Wanted::default(), 5, 100).unwrap();
     assert_eq!(
         page.iter().map(|entry| entry.number).collect::<Vec<_>>(),

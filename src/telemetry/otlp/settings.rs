@@ -99,6 +99,10 @@ impl<'e> Env<'e> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(bad(&name, format!("{:?} is neither http nor https", url.scheme())));
         }
+        if !url.username().is_empty() || url.password().is_some() {
+            let reason = "it holds a user name or a password; OTEL_EXPORTER_OTLP_HEADERS is for those";
+            return Err(bad(&name, reason.to_owned()));
+        }
         let headers = match self.of(signal, "HEADERS") {
             None => Vec::new(),
             Some((name, text)) => headers(&name, text)?,
@@ -330,6 +334,8 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
             ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
             ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "ftp://x/"),
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://ann:hunter22@x/"),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://hunter22@x/"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "0"),
             ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
@@ -338,7 +344,8 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "a b=hush-hush"),
         ] {
             let error = read(&[ALL, (name, value)]).expect_err(name).to_string();
-            assert!(error.contains(name) && !error.contains("hush"), "{error}");
+            let is_hidden = !error.contains("hunter22") && !error.contains("hush");
+            assert!(error.contains(name) && is_hidden, "{error}");
         }
     }
 

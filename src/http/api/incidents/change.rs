@@ -28,7 +28,7 @@ pub(super) fn open(server: &Server, request: &Request) -> Result<Answer, Refusal
         format!("{} {}{}", first.playbook, first.status, code.unwrap_or_default())
     });
     let id = IncidentId::new(now_ms, server.app.chance.wide_bits());
-    let title = server.app.masks.mask_text(title);
+    let title = server.masks().mask_text(title);
     let mut opened = Incident::open(id, &title, OpenedBy::Hand, &by, now_ms)?;
     opened.pin(&ids(&records), &by, now_ms)?;
     commit(server, |batch| incident::save_in(batch, &*server.store, None, &opened))?;
@@ -69,7 +69,7 @@ struct Note {
 
 pub(super) fn note(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let Note { text } = request.body()?;
-    let (by, now_ms, text) = (by(server, request), server.now_ms(), server.app.masks.mask_text(text));
+    let (by, now_ms, text) = (by(server, request), server.now_ms(), server.masks().mask_text(text));
     change(server, request, |incident| incident.note(&text, &by, now_ms))
 }
 
@@ -82,7 +82,7 @@ struct Assign {
 pub(super) fn assign(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let Assign { owner, eta_ms } = request.body()?;
     let (by, now_ms) = (by(server, request), server.now_ms());
-    let owner = server.app.masks.mask_text(owner);
+    let owner = server.masks().mask_text(owner);
     change(server, request, |incident| incident.assign(&owner, eta_ms, &by, now_ms))
 }
 
@@ -95,7 +95,7 @@ struct Escalate {
 
 pub(super) fn escalate(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let Escalate { to, why } = request.body()?;
-    let (by, now_ms, why) = (by(server, request), server.now_ms(), server.app.masks.mask_text(why));
+    let (by, now_ms, why) = (by(server, request), server.now_ms(), server.masks().mask_text(why));
     change(server, request, |incident| {
         incident.escalate(to, &why, &by, now_ms).map(drop)
     })
@@ -110,7 +110,7 @@ struct Close {
 pub(super) fn close(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let Close { reason } = request.body()?;
     let (by, now_ms) = (by(server, request), server.now_ms());
-    let reason = server.app.masks.mask_text(reason);
+    let reason = server.masks().mask_text(reason);
     change(server, request, |incident| incident.close(&reason, &by, now_ms))
 }
 
@@ -157,5 +157,5 @@ fn ids(records: &[RunRecord]) -> Vec<RunId> {
 }
 
 fn by(server: &Server, request: &Request) -> String {
-    server.app.masks.mask_text(person(request))
+    server.masks().mask_text(person(request))
 }

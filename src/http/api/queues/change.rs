@@ -32,7 +32,7 @@ struct Push {
 pub(super) fn push(server: &Server, request: &Request) -> Result<Answer, Refusal> {
     let asked: Push = request.body()?;
     let (realm, name) = (realm(server, request), request.param("queue"));
-    let payload = server.app.masks.mask(Value::from_json(asked.payload));
+    let payload = server.masks().mask(Value::from_json(asked.payload));
     let wanted = Wanted {
         priority: asked.priority.unwrap_or(PRIORITY_DEFAULT),
         delay_ms: asked.delay_ms.unwrap_or(0),
@@ -141,7 +141,7 @@ pub(super) fn pause(server: &Server, request: &Request) -> Result<Answer, Refusa
     let paused = Paused {
         since_ms: server.now_ms(),
         by: person(request),
-        why: server.app.masks.mask_text(why),
+        why: server.masks().mask_text(why),
     };
     server.change(realm, |tx| queue::pause::put(tx, &name, Some(&paused)))?;
     shown(server, realm, &name)
