@@ -182,10 +182,13 @@ fn row(entry: &Entry, out: &Out) -> Vec<String> {
         .details
         .iter()
         .filter(|(_, value)| !value.is_null())
-        .map(|(name, value)| match value.as_str() {
-            Some(text) => format!("{name}={text}"),
-            None => format!("{name}={value}"),
-        })
+        .map(
+            |(name, value)| match (value.as_str(), name.strip_suffix("_ms"), value.as_i64()) {
+                (Some(text), ..) => format!("{name}={text}"),
+                (None, Some(name), Some(unix_ms)) => format!("{name}={}", moment(unix_ms)),
+                _ => format!("{name}={value}"),
+            },
+        )
         .collect();
     let details = excerpt(&details.join(" "), out.rest_of_line(100));
     vec![

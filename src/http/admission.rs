@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::answer::{Answer, Refusal};
-use super::caller::Caller;
+use super::caller::{self, Caller};
 use super::request::Request;
 use super::routes::{Found, Handler, Needs};
 use super::server::Server;
@@ -14,6 +14,11 @@ use crate::store::Durability;
 
 /// Lets the one who asks in, if they may.
 pub(super) fn admit(server: &Server, mut request: Request, found: &Found) -> Result<Request, Refusal> {
+    // What a service sends shows by its signature alone who has sent it: before that the store is asked for nothing.
+    if found.needs == Needs::Nobody && matches!(found.handle, Handler::Made(_)) {
+        caller::refuse_in_address(&request)?;
+        return Ok(request);
+    }
     request.caller = match (server.doorkeeper)(server, &request) {
         // An old cookie keeps nobody from logging in, or from what anybody may ask.
         Err(refusal) if refusal.status == 401 && found.needs == Needs::Nobody => Caller::nobody(&request.corr),

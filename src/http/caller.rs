@@ -142,7 +142,7 @@ fn bearer(request: &Request) -> Result<Option<&str>, Refusal> {
 }
 
 /// Addresses end up in logs, histories and the `Referer` of other pages: a token there is refused, though it be right.
-fn refuse_in_address(request: &Request) -> Result<(), Refusal> {
+pub(super) fn refuse_in_address(request: &Request) -> Result<(), Refusal> {
     let is_named = |name: &str| ["access_token", "authorization"].contains(&name.to_ascii_lowercase().as_str());
     let in_query = request
         .query

@@ -26,6 +26,9 @@ pub struct Inside {
 
 /// Whoever says `role` has it; `user` names them.
 fn believes(_: &Server, request: &Request) -> Result<Caller, Refusal> {
+    if request.header("role") == Some("unasked") {
+        return Err(Refusal::new(500, "ASKED", "nobody was to ask who this is"));
+    }
     let role = match request.header("role") {
         Some("viewer") => Some(Role::Viewer),
         Some("operator") => Some(Role::Operator),
