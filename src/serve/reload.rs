@@ -36,6 +36,9 @@ use crate::store::tx::Ground;
 
 /// How long nothing may have changed before what changed counts as one set.
 const QUIET: Duration = Duration::from_millis(100);
+/// What was changed within this time before the disk is looked at may be half of a set. A little less than it was quiet for:
+/// files bear the time of a coarser clock.
+const YOUNG: Duration = Duration::from_millis(85);
 /// The longest that is waited for quiet.
 const UNQUIET_MAX: Duration = Duration::from_secs(2);
 /// How long a file must have been gone or empty to be believed.
@@ -298,8 +301,8 @@ impl Reloader {
             return false;
         }
         // However long looking took, or this thread was kept from going on: what counts is when it began.
-        let quiet_ms = QUIET.as_millis() as i64;
-        let is_restless = found.changed_in(since_ms.saturating_sub(quiet_ms)..=self.clock.unix_ms());
+        let young_ms = since_ms.saturating_sub(YOUNG.as_millis() as i64);
+        let is_restless = found.changed_in(young_ms..=self.clock.unix_ms());
         self.restless = if is_restless { self.restless + 1 } else { 0 };
         is_restless
     }
