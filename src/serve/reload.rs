@@ -45,8 +45,8 @@ const UNQUIET_MAX: Duration = Duration::from_secs(2);
 const GRACE: Duration = Duration::from_secs(1);
 /// How soon it is looked again at what is not believed yet.
 const AGAIN: Duration = Duration::from_millis(100);
-/// How often in a row it may change while it is looked at; what never rests is judged all the same.
-const RESTLESS_MAX: u32 = 20;
+/// How long it may go on to change whenever it is looked at; what never rests is judged all the same.
+const RESTLESS_MAX: Duration = Duration::from_secs(10);
 /// How soon the thread sees that it is to stop.
 const TICK: Duration = Duration::from_millis(250);
 /// How often somebody's word on a held version is looked for.
@@ -72,8 +72,8 @@ pub struct Reloader {
     guarding: Option<(Guard, Arc<Edition>)>,
     /// Files that have gone or are empty, and since when.
     unsettled: BTreeMap<String, Duration>,
-    /// How often in a row it changed while it was looked at.
-    restless: u32,
+    /// Since when it has changed whenever it was looked at.
+    restless: Option<Duration>,
     /// Why the disk could not be looked at, when it was last told.
     blind: Option<String>,
     figures: Arc<Figures>,
@@ -160,7 +160,7 @@ impl Reloader {
             held: None,
             guarding: None,
             unsettled: BTreeMap::new(),
-            restless: 0,
+            restless: None,
             blind: None,
             figures: Arc::default(),
             on_live: Box::new(|_| {}),
@@ -204,7 +204,7 @@ impl Reloader {
         let mut rescan_at = Duration::ZERO;
         let mut decide_at = Duration::ZERO;
         while !stop.load(Ordering::Relaxed) {
-            let is_unsettled = !self.unsettled.is_empty() || self.restless > 0;
+            let is_unsettled = !self.unsettled.is_empty() || self.restless.is_some();
             let is_busy = self.guarding.is_some() || is_unsettled;
             let patience = if is_busy { AGAIN } else { TICK };
             let told = match &watcher {
@@ -295,15 +295,15 @@ impl Reloader {
 
     /// Whether something was saved shortly before or while it was looked at, from `since_ms` on: then it may be half of a set.
     fn is_restless(&mut self, found: &Survey, since_ms: i64) -> bool {
-        let files = found.files();
-        if self.restless >= RESTLESS_MAX || self.judged.is(&files, found.secrets) {
-            self.restless = 0;
+        let now = self.clock.monotonic();
+        let since = self.restless.take().unwrap_or(now);
+        if now.saturating_sub(since) >= RESTLESS_MAX || self.judged.is(&found.files(), found.secrets) {
             return false;
         }
         // However long looking took, or this thread was kept from going on: what counts is when it began.
         let young_ms = since_ms.saturating_sub(YOUNG.as_millis() as i64);
         let is_restless = found.changed_in(young_ms..=self.clock.unix_ms());
-        self.restless = if is_restless { self.restless + 1 } else { 0 };
+        self.restless = is_restless.then_some(since);
         is_restless
     }
 

@@ -1,7 +1,7 @@
 //! What editors do to files, and what becomes live of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use host::io::clock::{Clock, SystemClock};
@@ -462,6 +462,30 @@ fn no_set_holds_one_half_of_what_was_saved_while_the_machine_was_busy_with_somet
     assert_eq!(step.load(Ordering::SeqCst), 3);
     assert_eq!(project.versions()[0].changes.len(), 3, "{:?}", project.versions());
     assert_eq!(project.versions().len(), 2);
+}
+
+/// A program that writes a prompt again and again keeps nobody's saves from going live for good.
+#[test]
+fn what_never_rests_is_judged_all_the_same() {
+    let project = Project::of(&[("playbooks/a.rhai", "1"), ("prompts/clock.md", "0")]);
+    let stop = Arc::new(AtomicBool::new(false));
+    let path = project.path("prompts/clock.md");
+    let writing = std::thread::spawn({
+        let stop = stop.clone();
+        move || {
+            let mut number = 0_u64;
+            while !stop.load(Ordering::Relaxed) {
+                number += 1;
+                std::fs::write(&path, number.to_string()).unwrap();
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    });
+    project.save("playbooks/a.rhai", "2");
+    let took = project.until_live("a", "2");
+    stop.store(true, Ordering::Relaxed);
+    writing.join().unwrap();
+    assert!(took > Duration::from_secs(2), "it was waited for: {took:?}");
 }
 
 /// Two files that belong together, saved while the disk is being looked at.
